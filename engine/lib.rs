@@ -1,0 +1,7 @@
+//! finemem-engine: reinforcement learning of memory managers on any GPU, or on the CPU.
+//!
+//! `engine/README.md` says what each module is for and in which direction they import one another.
+
+pub mod error;
+
+pub use error::{Error, Result};
