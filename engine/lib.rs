@@ -2,6 +2,9 @@
 //!
 //! `engine/README.md` says what each module is for and in which direction they import one another.
 
+pub mod device;
 pub mod error;
+pub mod ops;
+pub mod tensor;
 
 pub use error::{Error, Result};
