@@ -5,6 +5,7 @@
 pub mod device;
 pub mod error;
 pub mod ops;
+pub mod random;
 pub mod tensor;
 
 pub use error::{Error, Result};
