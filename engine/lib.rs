@@ -8,5 +8,6 @@ pub mod model;
 pub mod ops;
 pub mod random;
 pub mod tensor;
+pub mod train;
 
 pub use error::{Error, Result};

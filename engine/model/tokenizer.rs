@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -79,7 +80,7 @@ impl Tokenizer {
         if vocab_size < 256 + reserved {
             return Err(Error::argument(format!("vocab_size {vocab_size} is too small: 256 bytes and {reserved} added tokens are needed")));
         }
-        let mut trainer = BpeTrainer::builder()
+        let mut trainer: TrainerWrapper = BpeTrainer::builder()
             .vocab_size(vocab_size - reserved)
             .min_frequency(2)
             .show_progress(false)
