@@ -283,6 +283,22 @@ impl Learner {
         Ok(report)
     }
 
+    /// The loss of what ran since [`Learner::begin`], in the precision of the device: what finite differences are taken of.
+    pub fn loss_f64(&self, loss: Loss, samples: &[Sample]) -> Result<f64> {
+        let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before its loss is read"))?;
+        let (logprob, terms) = (results.logprob.read_f64()?, results.terms.read_f64()?);
+        let rows = self.used.iter().flat_map(Clone::clone);
+        let values = samples.iter().flat_map(|s| &s.values);
+        Ok(rows
+            .zip(values)
+            .map(|(row, value)| match loss {
+                Loss::None => 0.0,
+                Loss::Weighted => f64::from(value[0]) * logprob[row],
+                Loss::Policy(_) => terms[TERMS * row],
+            })
+            .sum())
+    }
+
     /// Log-probabilities and entropies of the targets of `samples`.
     pub fn score(&mut self, model: &Model, samples: &[Sample], temperature: f32) -> Result<Report> {
         self.begin(model, samples)?;
