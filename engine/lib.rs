@@ -3,5 +3,7 @@
 //! `engine/README.md` says what each module is for and in which direction they import one another.
 
 pub mod error;
+pub mod random;
+pub mod script;
 
 pub use error::{Error, Result};
