@@ -5,5 +5,6 @@
 pub mod error;
 pub mod random;
 pub mod script;
+pub mod train;
 
 pub use error::{Error, Result};

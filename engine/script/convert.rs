@@ -9,7 +9,7 @@ const DEPTH: usize = 100;
 /// A Lua value as JSON. A table is a list when its keys are 1 to n, an object with sorted keys when they are strings; an empty table is an
 /// object unless it was made from an empty JSON list.
 pub(super) fn to_json(value: &Value) -> Result<Json, String> {
-    convert(value, DEPTH).map_err(|(place, text)| if place.is_empty() { text } else { format!("at {place}: {text}") })
+    convert(value, DEPTH).map_err(|(place, text)| if place.is_empty() { text } else { format!("at {}: {text}", place.chars().take(80).collect::<String>()) })
 }
 
 type Problem = (String, String);

@@ -3,6 +3,7 @@
 //! [`AREAS`] is the whole API; each file of bindings contributes one [`api::Area`].
 
 mod api;
+mod arguments;
 mod convert;
 
 mod require;
@@ -116,7 +117,7 @@ fn prepare(lua: &Lua, session: &Session) -> mlua::Result<()> {
     }
     let math: mlua::Table = globals.get("math")?;
     for name in ["random", "randomseed"] {
-        let refuse = api::raising(lua, move |_, _| {
+        let refuse = api::raising(lua, 2, move |_, _| {
             Err(mlua::Error::runtime(format!("math.{name} has no seed that a run could repeat; use fm.rng.new {{ seed = … }}")))
         })?;
         math.raw_set(name, refuse)?;
@@ -147,6 +148,10 @@ impl From<Error> for mlua::Error {
 fn error(error: &mlua::Error) -> Error {
     match error.downcast_ref::<Error>() {
         Some(Error::Stopped) => Error::Stopped,
-        _ => Error::Script(api::message(error)),
+        _ => {
+            let text = api::message(error);
+            let noise = |line: &str| ["[C]: in ?", "[C]: in function 'error'"].contains(&line.trim()) || line.trim().starts_with("finemem:");
+            Error::Script(text.lines().filter(|line| !noise(line)).collect::<Vec<_>>().join("\n"))
+        }
     }
 }

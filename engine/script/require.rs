@@ -24,7 +24,7 @@ pub(super) fn load(lua: &Lua, path: &Path, text: &str) -> mlua::Result<Function>
     let environment = lua.create_table()?;
     let meta = lua.create_table()?;
     meta.raw_set("__index", lua.globals())?;
-    let refuse = api::raising(lua, |lua, values| {
+    let refuse = api::raising(lua, 2, |lua, values| {
         let (_, name): (Value, Value) = lua.unpack_multi(values)?;
         Err(mlua::Error::runtime(format!("'{0}' is a global, and scripts have none; write local {0}", name.to_string()?)))
     })?;
@@ -66,34 +66,34 @@ pub(super) fn find(script: &Path, name: &str) -> Result<PathBuf> {
     })
 }
 
-/// The global `require`.
+/// The global `require`. A module is called from Lua, so that its errors keep their one traceback.
 pub(super) fn function(lua: &Lua, finemem: Table) -> mlua::Result<Function> {
-    let modules = lua.create_table()?;
-    modules.raw_set("finemem", finemem)?;
-    api::raising(lua, move |lua, values| {
+    let find = api::raising(lua, 3, move |lua, values| {
         let Ok(name) = lua.unpack_multi::<mlua::LuaString>(values) else {
             return Err(mlua::Error::runtime("require takes the name of a module, as in require \"tools.flat\""));
         };
-        let name = name.to_string_lossy();
-        let known: Value = modules.raw_get(&*name)?;
-        match known {
-            Value::Nil => {}
-            Value::Boolean(false) => return Err(mlua::Error::runtime(format!("the module '{name}' requires itself"))),
-            value => return Ok(value),
-        }
         let session = session(lua);
-        let path = find(&session.script.borrow(), &name)?;
+        let path = find(&session.script.borrow(), &name.to_string_lossy())?;
         let text = read(&path)?;
         session.loaded.borrow_mut().push(Loaded { path: path.clone(), sha256: sha256(&text) });
-        modules.raw_set(&*name, false)?;
-        let value = load(lua, &path, &text).and_then(|chunk| chunk.call::<Value>(()));
-        modules.raw_set(&*name, Value::Nil)?;
-        match value? {
-            Value::Nil => Err(mlua::Error::runtime(format!("{} returns nothing; a module returns what it offers", path.display()))),
-            value => {
-                modules.raw_set(&*name, &value)?;
-                Ok(value)
-            }
-        }
-    })
+        Ok(Value::Function(load(lua, &path, &text)?))
+    })?;
+    let make: Function = lua.load(REQUIRE).set_name("=finemem").eval()?;
+    make.call((finemem, find))
 }
+
+const REQUIRE: &str = "
+local error = error
+return function(finemem, find)
+    local modules, running = { finemem = finemem }, {}
+    return function(name)
+        if modules[name] ~= nil then return modules[name] end
+        if running[name] then error(\"the module '\" .. name .. \"' requires itself, or has failed before\", 2) end
+        local chunk = find(name)
+        running[name] = true
+        local module = chunk()
+        if module == nil then error(\"the module '\" .. name .. \"' returns nothing; a module returns what it offers\", 2) end
+        modules[name] = module
+        return module
+    end
+end";
