@@ -9,7 +9,8 @@ use mlua::{AnyUserData, IntoLua, Lua, MetaMethod, MultiValue, Table, UserData, U
 pub(crate) use super::arguments::Args;
 use super::arguments::{arguments, full_name, hint};
 
-use crate::Error;
+use crate::train::log::Checkpoint;
+use crate::{Error, Result};
 
 /// The type of a value in Lua.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +105,19 @@ pub(crate) struct Object {
     pub(crate) doc: &'static str,
     pub(crate) fields: &'static [Field],
     pub(crate) methods: &'static [Function],
+    /// For trainers, which go into a run's checkpoints: `Some(checkpoint::<T>)`.
+    pub(crate) checkpoint: Option<WithCheckpoint>,
+}
+
+/// Calls a function with an object that is a [`Checkpoint`].
+pub(crate) type WithCheckpoint = fn(&AnyUserData, &mut dyn FnMut(&mut dyn Checkpoint) -> Result<()>) -> mlua::Result<()>;
+
+/// The [`Object::checkpoint`] of a trainer.
+pub(crate) fn checkpoint<T: Scripted + Checkpoint>(
+    data: &AnyUserData,
+    act: &mut dyn FnMut(&mut dyn Checkpoint) -> Result<()>,
+) -> mlua::Result<()> {
+    Ok(act(&mut data.borrow_mut::<Handle<T>>()?.0)?)
 }
 
 /// A value that is read as `object.name`.
@@ -210,7 +224,9 @@ pub(crate) fn message(error: &mlua::Error) -> String {
         mlua::Error::MemoryError(_) => "the script needs more memory than it may have".into(),
         mlua::Error::CallbackError { traceback, cause } => format!("{}\n{}", message(cause).trim_end(), traceback.trim_end()),
         mlua::Error::WithContext { context, cause } => format!("{context}: {}", message(cause)),
-        mlua::Error::UserDataBorrowError | mlua::Error::UserDataBorrowMutError => "the object is already in use by the function that called this one".into(),
+        mlua::Error::UserDataBorrowError | mlua::Error::UserDataBorrowMutError => {
+            "the object is already in use by the function that called this one".into()
+        }
         other => other.to_string(),
     }
 }
@@ -218,7 +234,11 @@ pub(crate) fn message(error: &mlua::Error) -> String {
 /// A Lua function around a Rust one whose errors become plain strings that start with the caller's line, as those of Lua's own `error`,
 /// which `level` is passed to: 2 is the caller, 3 the caller's caller.
 /// Running out of memory and being stopped stay what they are, so that they reach the top.
-pub(crate) fn raising(lua: &Lua, level: u32, call: impl Fn(&Lua, MultiValue) -> mlua::Result<Value> + 'static) -> mlua::Result<mlua::Function> {
+pub(crate) fn raising(
+    lua: &Lua,
+    level: u32,
+    call: impl Fn(&Lua, MultiValue) -> mlua::Result<Value> + 'static,
+) -> mlua::Result<mlua::Function> {
     let inner = lua.create_function(move |lua, values: MultiValue| match call(lua, values) {
         Ok(value) => Ok((true, value)),
         Err(error @ mlua::Error::MemoryError(_)) => Err(error),

@@ -124,7 +124,13 @@ impl Kind {
                 Ok(())
             }
             (Self::Object(name), Value::UserData(data)) if data.type_name().is_ok_and(|n| n == *name) => Ok(()),
-            (Self::Record(record), Value::Table(table)) => if record.checked { check_table(table, record.fields) } else { Ok(()) },
+            (Self::Record(record), Value::Table(table)) => {
+                if record.checked {
+                    check_table(table, record.fields)
+                } else {
+                    Ok(())
+                }
+            }
             (Self::Choice(words), Value::String(text)) => match text.to_str() {
                 Ok(text) if words.contains(&&*text) => Ok(()),
                 _ => wrong(),
@@ -273,4 +279,3 @@ pub(super) fn arguments(function: &'static Function, object: Option<&'static Obj
     checked.map_err(|p| if p.place.is_empty() { p.text } else { format!("'{}' {}", p.place, p.text) })?;
     Ok(Args { function, table, this })
 }
-

@@ -9,7 +9,8 @@ const DEPTH: usize = 100;
 /// A Lua value as JSON. A table is a list when its keys are 1 to n, an object with sorted keys when they are strings; an empty table is an
 /// object unless it was made from an empty JSON list.
 pub(super) fn to_json(value: &Value) -> Result<Json, String> {
-    convert(value, DEPTH).map_err(|(place, text)| if place.is_empty() { text } else { format!("at {}: {text}", place.chars().take(80).collect::<String>()) })
+    convert(value, DEPTH)
+        .map_err(|(place, text)| if place.is_empty() { text } else { format!("at {}: {text}", place.chars().take(80).collect::<String>()) })
 }
 
 type Problem = (String, String);
@@ -21,7 +22,9 @@ fn convert(value: &Value, depth: usize) -> Result<Json, Problem> {
         value if value.is_null() => Ok(Json::Null),
         Value::Boolean(b) => Ok(Json::Bool(*b)),
         Value::Integer(n) => Ok((*n).into()),
-        Value::Number(n) if n.fract() == 0.0 && n.abs() < (1u64 << 53) as f64 && (*n != 0.0 || n.is_sign_positive()) => Ok((*n as i64).into()),
+        Value::Number(n) if n.fract() == 0.0 && n.abs() < (1u64 << 53) as f64 && (*n != 0.0 || n.is_sign_positive()) => {
+            Ok((*n as i64).into())
+        }
         Value::Number(n) => serde_json::Number::from_f64(*n).map(Json::Number).ok_or((String::new(), format!("JSON has no number {n}"))),
         Value::String(text) => match text.to_str() {
             Ok(text) => Ok(Json::String(text.to_string())),
@@ -35,7 +38,9 @@ fn convert(value: &Value, depth: usize) -> Result<Json, Problem> {
 
 fn convert_table(table: &Table, depth: usize) -> Result<Json, Problem> {
     let length = table.raw_len();
-    let at = |place: String, (inner, text): Problem| (if inner.is_empty() || inner.starts_with('[') { place + &inner } else { format!("{place}.{inner}") }, text);
+    let at = |place: String, (inner, text): Problem| {
+        (if inner.is_empty() || inner.starts_with('[') { place + &inner } else { format!("{place}.{inner}") }, text)
+    };
     let mut entries = Vec::new();
     for pair in table.pairs::<Value, Value>() {
         let (key, value) = pair.map_err(|e| (String::new(), e.to_string()))?;
@@ -58,7 +63,10 @@ fn convert_table(table: &Table, depth: usize) -> Result<Json, Problem> {
         return entries.into_iter().map(convert).collect::<Result<_, _>>().map(Json::Object);
     }
     if !entries.is_empty() {
-        return Err((String::new(), format!("a table with both list items and the key '{}' is neither a JSON list nor an object", entries[0].0)));
+        return Err((
+            String::new(),
+            format!("a table with both list items and the key '{}' is neither a JSON list nor an object", entries[0].0),
+        ));
     }
     let item = |i: usize| {
         let value: Value = table.raw_get(i).map_err(|e| (String::new(), e.to_string()))?;

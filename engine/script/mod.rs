@@ -4,9 +4,13 @@
 
 mod api;
 mod arguments;
+pub mod check;
 mod convert;
 
 mod require;
+mod run;
+mod tokens;
+pub mod types;
 mod values;
 
 use std::cell::RefCell;
@@ -20,13 +24,15 @@ use crate::{Error, Result};
 use api::Area;
 
 /// The API, in the order in which the editor types list it.
-const AREAS: &[Area] = &[values::AREA];
+const AREAS: &[Area] = &[values::AREA, run::AREA];
 
 /// How a script is run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// What the script sees as `fm.args`.
     pub arguments: Vec<String>,
+    /// Where kernels run: `auto`, `gpu`, `cpu` or part of an adapter's name.
+    pub device: String,
     /// The folder of a run to go on with.
     pub resume: Option<PathBuf>,
     /// How many bytes of Lua values the script may hold.
@@ -37,7 +43,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { arguments: Vec::new(), resume: None, memory: 2 << 30, time: None }
+        Self { arguments: Vec::new(), device: "auto".into(), resume: None, memory: 2 << 30, time: None }
     }
 }
 
@@ -55,6 +61,7 @@ struct Session {
     options: Options,
     script: RefCell<PathBuf>,
     loaded: RefCell<Vec<Loaded>>,
+    run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
     started: Instant,
 }
 
@@ -78,6 +85,7 @@ impl Runtime {
             options,
             script: RefCell::default(),
             loaded: RefCell::default(),
+            run: RefCell::default(),
             started: Instant::now(),
         });
         lua.set_app_data(session.clone());
@@ -150,7 +158,8 @@ fn error(error: &mlua::Error) -> Error {
         Some(Error::Stopped) => Error::Stopped,
         _ => {
             let text = api::message(error);
-            let noise = |line: &str| ["[C]: in ?", "[C]: in function 'error'"].contains(&line.trim()) || line.trim().starts_with("finemem:");
+            let noise =
+                |line: &str| ["[C]: in ?", "[C]: in function 'error'"].contains(&line.trim()) || line.trim().starts_with("finemem:");
             Error::Script(text.lines().filter(|line| !noise(line)).collect::<Vec<_>>().join("\n"))
         }
     }

@@ -55,13 +55,16 @@ pub(super) fn folders(script: &Path) -> Vec<PathBuf> {
 pub(super) fn find(script: &Path, name: &str) -> Result<PathBuf> {
     let sound = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
     if !name.split('.').all(sound) {
-        return Err(Error::argument(format!("'{name}' is not a module's name; write the path below scripts/ with dots, as in \"tools.flat\"")));
+        return Err(Error::argument(format!(
+            "'{name}' is not a module's name; write the path below scripts/ with dots, as in \"tools.flat\""
+        )));
     }
     let folders = folders(script);
     let file = format!("{}.lua", name.replace('.', "/"));
     let found = folders.iter().map(|folder| folder.join(&file)).find(|path| path.is_file());
     found.ok_or_else(|| {
-        let searched: Vec<_> = folders.iter().map(|f| if f.as_os_str().is_empty() { ".".into() } else { f.display().to_string() }).collect();
+        let searched: Vec<_> =
+            folders.iter().map(|f| if f.as_os_str().is_empty() { ".".into() } else { f.display().to_string() }).collect();
         Error::argument(format!("there is no module '{name}': no file {file} in {}", searched.join(", ")))
     })
 }

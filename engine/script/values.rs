@@ -19,12 +19,7 @@ const CONSTANTS: &[Constant] = &[
         doc: "The arguments after `--` on the command line.",
         get: |lua| lua.create_sequence_from(session(lua).options.arguments.iter().map(String::as_str))?.into_lua(lua),
     },
-    Constant {
-        path: "version",
-        kind: Kind::Text,
-        doc: "The version of the engine.",
-        get: |lua| env!("CARGO_PKG_VERSION").into_lua(lua),
-    },
+    Constant { path: "version", kind: Kind::Text, doc: "The version of the engine.", get: |lua| env!("CARGO_PKG_VERSION").into_lua(lua) },
     Constant { path: "json.null", kind: Kind::Any, doc: "What JSON's `null` is in Lua.", get: |lua| Ok(lua.null()) },
 ];
 
@@ -39,7 +34,8 @@ const FUNCTIONS: &[Function] = &[
         returns: Kind::Text,
         result: "the JSON text",
         call: |lua, args| {
-            let json = convert::to_json(&args.get(lua, "value")?).map_err(|e| mlua::Error::runtime(format!("'value' cannot be written: {e}")))?;
+            let json =
+                convert::to_json(&args.get(lua, "value")?).map_err(|e| mlua::Error::runtime(format!("'value' cannot be written: {e}")))?;
             let text = if args.get(lua, "pretty")? { serde_json::to_string_pretty(&json) } else { serde_json::to_string(&json) };
             text.map_err(mlua::Error::external)?.into_lua(lua)
         },
@@ -92,7 +88,11 @@ const FUNCTIONS: &[Function] = &[
     Function {
         path: "rng.new",
         doc: "A stream of random numbers that depends on nothing but its seed, on every machine.",
-        params: &[required("seed", Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]), "a whole number, or a list such as { seed, step, episode }")],
+        params: &[required(
+            "seed",
+            Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]),
+            "a whole number, or a list such as { seed, step, episode }",
+        )],
         returns: Kind::Object("Rng"),
         result: "the stream",
         call: |lua, args| {
@@ -171,6 +171,7 @@ static RNG: Object = Object {
             },
         },
     ],
+    checkpoint: None,
 };
 
 const LIST: Kind = Kind::List(&Kind::Any);
@@ -191,12 +192,18 @@ pub(super) fn print(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     let tostring: mlua::Function = lua.globals().get("tostring")?;
     let words = values.into_iter().map(|value| tostring.call::<mlua::LuaString>(value));
     let words: Vec<String> = words.map(|word| word.map(|word| word.to_string_lossy())).collect::<mlua::Result<_>>()?;
-    writeln!(std::io::stdout(), "{}", words.join("\t")).ok();
+    let print = || {
+        writeln!(std::io::stdout(), "{}", words.join("\t")).ok();
+    };
+    match session(lua).run.borrow().as_ref() {
+        Some(run) => run.borrow().around_bar(print),
+        None => print(),
+    }
     Ok(())
 }
 
 /// Writes a file through a temporary one beside it.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(path, e))?;

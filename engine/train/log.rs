@@ -63,7 +63,11 @@ impl Run {
     /// Starts a run in a folder that does not exist yet, or is empty.
     pub fn create(folder: &Path, description: Description) -> Result<Self> {
         if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) || folder.is_file() {
-            let go_on = if folder.join(DESCRIPTION).is_file() { format!(", go on with it by --resume {}", folder.display()) } else { String::new() };
+            let go_on = if folder.join(DESCRIPTION).is_file() {
+                format!(", go on with it by --resume {}", folder.display())
+            } else {
+                String::new()
+            };
             return Err(Error::io(folder, format!("is there already and is not overwritten; choose another folder{go_on}, or remove it")));
         }
         fs::create_dir_all(folder.join(CHECKPOINTS)).map_err(|e| Error::io(folder, e))?;
