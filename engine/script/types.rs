@@ -99,6 +99,9 @@ fn may_be_absent(params: &[Param]) -> bool {
 }
 
 fn luau_table(params: &[Param], depth: usize) -> String {
+    if params.is_empty() {
+        return "{}".into();
+    }
     let indent = "    ".repeat(depth + 1);
     let mut out = String::from("{\n");
     for param in params {
@@ -112,10 +115,8 @@ fn luau_table(params: &[Param], depth: usize) -> String {
 
 fn luau_function(function: &Function, object: Option<&Object>, depth: usize) -> String {
     let mut params: Vec<String> = object.map(|object| format!("self: {}", object.name)).into_iter().collect();
-    if !function.params.is_empty() {
-        let absent = if may_be_absent(function.params) { "?" } else { "" };
-        params.push(format!("arguments: {}{absent}", luau_table(function.params, depth)));
-    }
+    let absent = if may_be_absent(function.params) { "?" } else { "" };
+    params.push(format!("arguments: {}{absent}", luau_table(function.params, depth)));
     format!("({}) -> {}", params.join(", "), luau_result(&function.returns, depth))
 }
 
@@ -204,20 +205,16 @@ fn luacats_class(name: &str, doc: &str, params: &[Param]) -> String {
 
 fn luacats_function(function: &Function, name: &str, class: &str) -> String {
     let mut out = String::new();
-    let mut param = "";
+    let (mut arguments, absent) = ("{}".to_string(), if may_be_absent(function.params) { "?" } else { "" });
     if !function.params.is_empty() {
-        out += &luacats_class(&format!("{class}.arguments"), &format!("The arguments of `{name}`."), function.params);
-        param = "arguments";
+        arguments = format!("{class}.arguments");
+        out += &luacats_class(&arguments, &format!("The arguments of `{name}`."), function.params);
     }
-    let _ = write!(out, "\n---{}\n", function.doc);
-    if !param.is_empty() {
-        let absent = if may_be_absent(function.params) { "?" } else { "" };
-        let _ = writeln!(out, "---@param arguments{absent} {class}.arguments");
-    }
+    let _ = write!(out, "\n---{}\n---@param arguments{absent} {arguments}\n", function.doc);
     if !matches!(function.returns, Kind::Nil) {
         let _ = writeln!(out, "---@return {} # {}", luacats_kind(&function.returns), function.result);
     }
-    out + &format!("function {name}({param}) end\n")
+    out + &format!("function {name}(arguments) end\n")
 }
 
 fn luacats_kind(kind: &Kind) -> String {

@@ -7,8 +7,9 @@
 local Rng = {}
 
 ---The next number.
+---@param arguments? {}
 ---@return number # a number of at least 0 and below 1
-function Rng:number() end
+function Rng:number(arguments) end
 
 ---The arguments of `Rng:integer`.
 ---@class (exact) fm.Rng.integer.arguments
@@ -149,8 +150,9 @@ function fm.read(arguments) end
 function fm.write(arguments) end
 
 ---A clock, for measuring how long something takes.
+---@param arguments? {}
 ---@return number # seconds since the script began
-function fm.seconds() end
+function fm.seconds(arguments) end
 
 ---The arguments of `fm.rng.new`.
 ---@class (exact) fm.rng.new.arguments
@@ -182,7 +184,8 @@ function fm.run.open(arguments) end
 function fm.log(arguments) end
 
 ---Whether somebody pressed Ctrl-C. A script that asks ends its loop itself; one that never asks is ended at once.
+---@param arguments? {}
 ---@return boolean # true when the script should save what it has and end
-function fm.stopping() end
+function fm.stopping(arguments) end
 
 return fm
