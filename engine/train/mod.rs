@@ -1,5 +1,7 @@
-//! What a training run needs around its arithmetic.
+//! Training: samples through the model, optimiser, rollouts, policy optimisation, run folders.
 
+pub mod learner;
 pub mod log;
+pub mod optimizer;
 pub mod stop;
 pub mod tensorboard;
