@@ -3,5 +3,6 @@
 //! `engine/README.md` says what each module is for and in which direction they import one another.
 
 pub mod error;
+pub mod memory;
 
 pub use error::{Error, Result};
