@@ -257,3 +257,42 @@ fn editor_types_are_fresh() {
         assert!(!path.ends_with(".luau") || Runtime::new(Options::default()).unwrap().evaluate(path, &text).is_ok(), "{path} is not Luau");
     }
 }
+
+#[test]
+fn memories_are_kept_with_their_history() {
+    let made = "local memory = fm.memory.new { first_id = 5 }
+        memory:set_step { step = 2 }
+        local id = memory:insert { content = 'Ada lives in Turin' }
+        memory:insert { content = 'Bo plays the cello' }
+        memory:insert { content = 'Cy paints houses' }
+        memory:set_step { step = 3 }
+        memory:update { id = id, content = 'Ada lives in Lyon' } ";
+    let seen = evaluate(&format!(
+        "{made} return {{ memory:items {{}}, memory:retrieve {{ query = 'cello', k = 1 }}, memory:recent {{ k = 1 }}, tostring(memory), #memory:journal {{}}, memory:get {{ id = 8 }} == nil }}"
+    ));
+    let first = json!({"id": 5, "content": "Ada lives in Lyon", "step": 3, "created": 2, "history": [{"step": 2, "content": "Ada lives in Turin"}]});
+    assert_eq!((&seen[0][0], &seen[0][1]["history"], &seen[1][0]["id"], &seen[2][0]["id"]), (&first, &json!([]), &json!(6), &json!(7)));
+    assert_eq!((&seen[3], &seen[4], &seen[5]), (&json!("a memory of 3 items after 4 operations"), &json!(4), &json!(true)));
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.jsonl");
+    let rest = format!(
+        "local copy = memory:copy {{}} copy:delete {{ id = 5 }}
+        memory:export {{ path = [[{0}]] }}
+        local function same(a, b) return fm.json.encode {{ value = a:items {{}} }} == fm.json.encode {{ value = b:items {{}} }} end
+        return {{ same(memory, copy), same(memory, fm.memory.import {{ path = [[{0}]] }}), same(memory, fm.memory.replay {{ journal = memory:journal {{}} }}) }}",
+        path.display()
+    );
+    assert_eq!(evaluate(&(made.to_string() + &rest)), json!([false, true, true]));
+    for (text, said) in [
+        ("memory:insert { content = 'Bo plays the cello' }", "test.lua:7: Memory:insert: "),
+        ("memory:update { id = 9, content = 'x' }", "no item has id 9"),
+        ("memory:get { id = -1 }", "'id' is out of range"),
+        ("memory:set_step { step = 0 }", "steps count from 1"),
+        ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is no journal entry"),
+        ("fm.memory.import { path = 'absent.jsonl' }", "absent.jsonl"),
+    ] {
+        let found = complaint(&(made.to_string() + text));
+        assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
+    }
+}

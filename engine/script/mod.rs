@@ -7,24 +7,26 @@ mod arguments;
 pub mod check;
 mod convert;
 
+mod memory;
 mod require;
 mod run;
 mod tokens;
 pub mod types;
 mod values;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use mlua::{Lua, LuaOptions, StdLib, Value, VmState};
 
+use crate::device::Device;
 use crate::{Error, Result};
 use api::Area;
 
 /// The API, in the order in which the editor types list it.
-const AREAS: &[Area] = &[values::AREA, run::AREA];
+const AREAS: &[Area] = &[values::AREA, memory::AREA, run::AREA];
 
 /// How a script is run.
 #[derive(Debug, Clone)]
@@ -61,8 +63,21 @@ struct Session {
     options: Options,
     script: RefCell<PathBuf>,
     loaded: RefCell<Vec<Loaded>>,
+    device: OnceCell<Device>,
     run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
     started: Instant,
+}
+
+impl Session {
+    /// The device that the command line asked for, opened and named when it is first needed.
+    fn device(&self) -> Result<&Device> {
+        if self.device.get().is_none() {
+            let device = Device::open(&self.options.device)?;
+            eprintln!("device: {}", device.describe());
+            let _ = self.device.set(device);
+        }
+        Ok(self.device.get().expect("just set"))
+    }
 }
 
 /// The session of the running script.
@@ -85,6 +100,7 @@ impl Runtime {
             options,
             script: RefCell::default(),
             loaded: RefCell::default(),
+            device: OnceCell::new(),
             run: RefCell::default(),
             started: Instant::now(),
         });

@@ -235,7 +235,7 @@ fn open(session: &Session, path: Option<PathBuf>, seed: Option<u64>, settings: J
                 arguments: session.options.arguments.clone(),
                 settings,
                 seed,
-                device: session.options.device.clone(),
+                device: session.device()?.describe(),
                 versions: versions.iter().map(|(name, value)| (name.to_string(), Json::from(*value))).collect(),
                 scripts,
                 resumed: Vec::new(),

@@ -2,6 +2,20 @@
 -- The types of `require "finemem"` for lua-language-server, written by `finemem-engine types`. Editor setting:
 -- "Lua.workspace.library": ["scripts/types/library"]
 
+---An item of a memory.
+---@class (exact) fm.Item
+---@field id integer its number; never used twice in one memory
+---@field content string what it says
+---@field step integer the step that wrote it last
+---@field created integer the step that inserted it
+---@field history fm.Version[] what it said before, oldest first
+---@field score? number how well it fits the query, where there was one
+
+---An earlier content of an item.
+---@class (exact) fm.Version
+---@field step integer the step that wrote it
+---@field content string what the item said from then on
+
 ---A stream of random numbers.
 ---@class fm.Rng
 local Rng = {}
@@ -38,6 +52,95 @@ function Rng:pick(arguments) end
 ---@param arguments fm.Rng.shuffle.arguments
 ---@return any[] # the same list
 function Rng:shuffle(arguments) end
+
+---Items with their history. Every operation happens whole or not at all, and is journaled.
+---@class fm.Memory
+local Memory = {}
+
+---The arguments of `Memory:set_step`.
+---@class (exact) fm.Memory.set_step.arguments
+---@field step integer the step, from 1
+
+---Sets the step that the operations to come belong to.
+---@param arguments fm.Memory.set_step.arguments
+function Memory:set_step(arguments) end
+
+---The arguments of `Memory:insert`.
+---@class (exact) fm.Memory.insert.arguments
+---@field content string what it says
+
+---Adds an item. It is an error if an item says exactly the same.
+---@param arguments fm.Memory.insert.arguments
+---@return integer # its id
+function Memory:insert(arguments) end
+
+---The arguments of `Memory:update`.
+---@class (exact) fm.Memory.update.arguments
+---@field id integer the item
+---@field content string what it says from now on
+
+---Replaces what an item says.
+---@param arguments fm.Memory.update.arguments
+function Memory:update(arguments) end
+
+---The arguments of `Memory:delete`.
+---@class (exact) fm.Memory.delete.arguments
+---@field id integer the item
+
+---Removes an item.
+---@param arguments fm.Memory.delete.arguments
+function Memory:delete(arguments) end
+
+---Every item, in order of creation.
+---@param arguments? {}
+---@return fm.Item[] # the items
+function Memory:items(arguments) end
+
+---The arguments of `Memory:get`.
+---@class (exact) fm.Memory.get.arguments
+---@field id integer the item
+
+---One item.
+---@param arguments fm.Memory.get.arguments
+---@return fm.Item|nil # the item, or nil if there is none
+function Memory:get(arguments) end
+
+---The arguments of `Memory:retrieve`.
+---@class (exact) fm.Memory.retrieve.arguments
+---@field query string words to look for
+---@field k integer how many items
+
+---The items that BM25 finds nearest to a query, best first.
+---@param arguments fm.Memory.retrieve.arguments
+---@return fm.Item[] # the items, each with its `score`
+function Memory:retrieve(arguments) end
+
+---The arguments of `Memory:recent`.
+---@class (exact) fm.Memory.recent.arguments
+---@field k integer how many items
+
+---The items created last.
+---@param arguments fm.Memory.recent.arguments
+---@return fm.Item[] # the items, in order of creation
+function Memory:recent(arguments) end
+
+---Every operation so far.
+---@param arguments? {}
+---@return table[] # a list of `{ step, operation = "insert", "update" or "delete", id, content }`
+function Memory:journal(arguments) end
+
+---A second memory in the same state; the two then go their own ways.
+---@param arguments? {}
+---@return fm.Memory # the copy
+function Memory:copy(arguments) end
+
+---The arguments of `Memory:export`.
+---@class (exact) fm.Memory.export.arguments
+---@field path string the file, JSONL
+
+---Writes the journal to a file, from which `fm.memory.import` makes the same memory.
+---@param arguments fm.Memory.export.arguments
+function Memory:export(arguments) end
 
 ---A run's folder.
 ---@class fm.Run
@@ -98,6 +201,7 @@ function Run:progress(arguments) end
 local fm = {}
 fm.json = {}
 fm.rng = {}
+fm.memory = {}
 fm.run = {}
 
 ---The arguments after `--` on the command line.
@@ -162,6 +266,33 @@ function fm.seconds(arguments) end
 ---@param arguments fm.rng.new.arguments
 ---@return fm.Rng # the stream
 function fm.rng.new(arguments) end
+
+---The arguments of `fm.memory.new`.
+---@class (exact) fm.memory.new.arguments
+---@field first_id? integer the id of the first item (default 1)
+
+---An empty memory.
+---@param arguments? fm.memory.new.arguments
+---@return fm.Memory # the memory
+function fm.memory.new(arguments) end
+
+---The arguments of `fm.memory.import`.
+---@class (exact) fm.memory.import.arguments
+---@field path string the file
+
+---Reads a memory that `memory:export` wrote.
+---@param arguments fm.memory.import.arguments
+---@return fm.Memory # the memory
+function fm.memory.import(arguments) end
+
+---The arguments of `fm.memory.replay`.
+---@class (exact) fm.memory.replay.arguments
+---@field journal table[] what `memory:journal` returned, or the first part of it
+
+---Carries out a journal on an empty memory.
+---@param arguments fm.memory.replay.arguments
+---@return fm.Memory # the memory
+function fm.memory.replay(arguments) end
 
 ---The arguments of `fm.run.open`.
 ---@class (exact) fm.run.open.arguments
