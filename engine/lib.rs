@@ -2,6 +2,13 @@
 //!
 //! `engine/README.md` says what each module is for and in which direction they import one another.
 
+pub mod device;
 pub mod error;
+pub mod generate;
+pub mod model;
+pub mod ops;
+pub mod random;
+pub mod tensor;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -1,0 +1,18 @@
+//! The kernels: one op is one file with its shapes, parameters, forward, backward and CPU twins. Shaders have the same stem.
+//!
+//! Contract of every backward: gradients of parameters and of the residual stream are added to (`+=`), gradients of other
+//! activations are replaced (`=`); the upstream gradient is multiplied in; what the forward saved is an argument.
+
+pub mod adamw;
+pub mod attention;
+pub mod attribution;
+pub mod elementwise;
+pub mod embedding;
+pub mod logprob;
+pub mod matmul;
+pub mod policy_loss;
+pub mod rmsnorm;
+pub mod rope;
+pub mod sample;
+pub mod swiglu;
+pub mod zscore;
