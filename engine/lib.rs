@@ -2,7 +2,9 @@
 //!
 //! `engine/README.md` says what each module is for and in which direction they import one another.
 
+pub mod data;
 pub mod error;
 pub mod memory;
+pub mod reason;
 
 pub use error::{Error, Result};
