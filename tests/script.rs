@@ -287,7 +287,7 @@ fn memories_are_kept_with_their_history() {
     for (text, said) in [
         ("memory:insert { content = 'Bo plays the cello' }", "test.lua:7: Memory:insert: "),
         ("memory:update { id = 9, content = 'x' }", "no item has id 9"),
-        ("memory:get { id = -1 }", "'id' is out of range"),
+        ("memory:get { id = -1 }", "'id' cannot be used: out of range"),
         ("memory:set_step { step = 0 }", "steps count from 1"),
         ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is no journal entry"),
         ("fm.memory.import { path = 'absent.jsonl' }", "absent.jsonl"),
