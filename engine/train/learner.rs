@@ -271,8 +271,7 @@ impl Learner {
                 elementwise::copy(&mut rec, from, &results.all.slice(*at..at + len)?)?;
             }
         }
-        rec.submit()?;
-        let all = results.all.slice(0..norms + (2 + TERMS) * rows)?.read()?;
+        let all = rec.submit_and_read(&results.all.slice(0..norms + (2 + TERMS) * rows)?)?;
         let mut report = Report { norms: (0..self.steps).map(|i| [all[i * ALIGN], all[i * ALIGN + 1]]).collect(), ..Report::default() };
         for range in &self.used {
             report.logprob.extend_from_slice(&all[norms + range.start..norms + range.end]);
@@ -281,6 +280,22 @@ impl Learner {
             report.terms.extend(range.clone().map(|r| std::array::from_fn(|i| terms[TERMS * r + i])));
         }
         Ok(report)
+    }
+
+    /// The loss of what ran since [`Learner::begin`], in the precision of the device: what finite differences are taken of.
+    pub fn loss_f64(&self, loss: Loss, samples: &[Sample]) -> Result<f64> {
+        let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before its loss is read"))?;
+        let (logprob, terms) = (results.logprob.read_f64()?, results.terms.read_f64()?);
+        let rows = self.used.iter().flat_map(Clone::clone);
+        let values = samples.iter().flat_map(|s| &s.values);
+        Ok(rows
+            .zip(values)
+            .map(|(row, value)| match loss {
+                Loss::None => 0.0,
+                Loss::Weighted => f64::from(value[0]) * logprob[row],
+                Loss::Policy(_) => terms[TERMS * row],
+            })
+            .sum())
     }
 
     /// Log-probabilities and entropies of the targets of `samples`.
