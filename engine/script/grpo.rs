@@ -4,14 +4,12 @@ use std::rc::Rc;
 
 use mlua::{IntoLua, Lua, Table, Value};
 
-use super::api::{
-    Area, Args, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required,
-};
+use super::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
 use super::convert;
 use super::model::{Policy, Shared};
 use super::rollout::{self, Rollouts, View};
 use crate::memory::tools::Tool;
-use crate::train::grpo::{Grpo, Grouping, Settings, Trained, Turn};
+use crate::train::grpo::{Grouping, Grpo, Settings, Trained, Turn};
 use crate::train::learner::Memory;
 use crate::train::optimizer::Settings as AdamSettings;
 use crate::{Error, Result};
@@ -34,13 +32,19 @@ static TOOL: Record = Record {
     checked: true,
 };
 
+const TOOLS: Kind = Kind::List(&Kind::Record(&TOOL));
+
 const FUNCTIONS: &[Function] = &[Function {
     path: "grpo.new",
     doc: "A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation.",
     params: &[
         required("policy", Kind::Object("Model"), "the model to train"),
-        required("tools", Kind::List(&Kind::Record(&TOOL)), "the memory tools"),
-        required("prompt", Kind::Function(&[("input", Kind::Table)], &Kind::Text), "makes the prompt of a step from { memory, total, chunk, tools }"),
+        required("tools", TOOLS, "the memory tools"),
+        required(
+            "prompt",
+            Kind::Function(&[("input", Kind::Table)], &Kind::Text),
+            "makes the prompt of a step from { memory, total, chunk, tools }",
+        ),
         required("reasoner", Kind::Object("Reasoner"), "answers the questions"),
         default("group", Kind::Integer, Need::Number(8.0), "rollouts of each episode"),
         default("seed", Kind::Integer, Need::Number(0.0), "seed of sampling and of the order of samples"),
@@ -48,10 +52,20 @@ const FUNCTIONS: &[Function] = &[Function {
         default("temperature", Kind::Number, Need::Number(1.0), "sampling temperature of rollouts that name none"),
         default("top_p", Kind::Number, Need::Number(1.0), "keep the likely tokens with this probability"),
         default("max_tokens", Kind::Integer, Need::Number(256.0), "longest completion of a step"),
-        default("view", Kind::Choice(&["recent", "relevant"]), Need::Text("recent"), "which items a prompt shows: the newest, or those BM25 finds for the chunk"),
+        default(
+            "view",
+            Kind::Choice(&["recent", "relevant"]),
+            Need::Text("recent"),
+            "which items a prompt shows: the newest, or those BM25 finds for the chunk",
+        ),
         default("view_items", Kind::Integer, Need::Number(20.0), "how many; halved until the prompt fits the model"),
         default("top_k", Kind::Integer, Need::Number(10.0), "items that BM25 retrieves for a question"),
-        default("grouping", Kind::Choice(&["step", "instance"]), Need::Text("step"), "what is compared: the same step of all rollouts, or all steps"),
+        default(
+            "grouping",
+            Kind::Choice(&["step", "instance"]),
+            Need::Text("step"),
+            "what is compared: the same step of all rollouts, or all steps",
+        ),
         default("scale_rewards", Kind::Boolean, Need::Boolean(true), "whether advantages are divided by the group's deviation"),
         default("clip_low", Kind::Number, Need::Number(0.2), "how far the ratio may fall below 1"),
         default("clip_high", Kind::Number, Need::Number(0.2), "how far the ratio may rise above 1"),
@@ -147,7 +161,12 @@ static TRAINER: Object = Object {
                 optional("group", Kind::Integer, "rollouts of each episode; by default the trainer's"),
                 optional("temperature", Kind::Number, "0 is greedy; by default the trainer's"),
                 default("seed", Kind::Integer, Need::Number(0.0), "another seed gives other samples at the same update"),
-                default("question_share", Kind::Number, Need::Number(1.0), "part of the questions at the end that is drawn, alike for a group"),
+                default(
+                    "question_share",
+                    Kind::Number,
+                    Need::Number(1.0),
+                    "part of the questions at the end that is drawn, alike for a group",
+                ),
             ],
             returns: Kind::Table,
             result: "the batch: `rollouts[i]` with steps, answers and memory",

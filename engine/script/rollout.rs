@@ -7,6 +7,7 @@ use mlua::{AnyUserData, Function, IntoLua, Lua, Table, Value};
 use super::api::{Handle, message, object};
 use super::convert::{self, list};
 use super::model::{Policy, text_of};
+use crate::Error;
 use crate::generate::{Completion, Options, Request, Stream};
 use crate::memory::bm25::Bm25;
 use crate::memory::calls::{self, Call};
@@ -15,7 +16,6 @@ use crate::memory::{Item, Store};
 use crate::random::Rng;
 use crate::reason::{Extractive, metrics};
 use crate::train::grpo::Turn;
-use crate::Error;
 
 /// Which items of the memory a prompt shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,13 +115,8 @@ impl Rollouts {
                     Request { prompt: prompt.tokens.clone(), streams: vec![Stream::new(plan.seed.0, plan.seed.1, path)] }
                 })
                 .collect();
-            let options = Options {
-                temperature: plan.temperature,
-                top_k: 0,
-                top_p: self.top_p,
-                max_tokens: self.max_tokens,
-                stop: Vec::new(),
-            };
+            let options =
+                Options { temperature: plan.temperature, top_k: 0, top_p: self.top_p, max_tokens: self.max_tokens, stop: Vec::new() };
             let completions = policy.generate(&requests, &options)?;
             for ((i, prompt), completion) in active.into_iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];
@@ -216,7 +211,7 @@ impl Rollouts {
     }
 
     /// Carries out one call: the id it wrote, or why it is not valid. A call that fails leaves the memory as it was.
-    fn carry_out(&self, live: &Live, call: &Call, table: &Table, turn: &Table) -> mlua::Result<std::result::Result<Option<u64>, String>> {
+    fn carry_out(&self, live: &Live, call: &Call, table: &Table, turn: &Table) -> mlua::Result<Result<Option<u64>, String>> {
         if let Some(error) = &call.error {
             return Ok(Err(error.clone()));
         }
