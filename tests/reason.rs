@@ -26,9 +26,25 @@ fn accuracy(memory: &[String], questions: &[data::Question]) -> f64 {
 /// What a perfect manager would keep: of facts that differ only in their last part, the newest.
 /// The last part starts after " is ", "by", "of", … at the end of the words that two facts share.
 fn newest(facts: &[String]) -> Vec<String> {
-    const MARKS: &[&str] = &[" is a citizen of ", " the city of ", " the continent of ", " the country of ", " the sport of ", " the religion of ",
-        " the position of ", " the language of ", " the field of ", " by ", " is married to ", " is famous for ", " plays is ", " is "];
-    let stem = |fact: &str| MARKS.iter().filter_map(|mark| fact.find(mark).map(|at| fact[..at + mark.len()].to_owned())).next().unwrap_or(fact.to_owned());
+    const MARKS: &[&str] = &[
+        " is a citizen of ",
+        " the city of ",
+        " the continent of ",
+        " the country of ",
+        " the sport of ",
+        " the religion of ",
+        " the position of ",
+        " the language of ",
+        " the field of ",
+        " by ",
+        " is married to ",
+        " is famous for ",
+        " plays is ",
+        " is ",
+    ];
+    let stem = |fact: &str| {
+        MARKS.iter().filter_map(|mark| fact.find(mark).map(|at| fact[..at + mark.len()].to_owned())).next().unwrap_or(fact.to_owned())
+    };
     let last: HashMap<String, usize> = facts.iter().enumerate().map(|(at, fact)| (stem(fact), at)).collect();
     facts.iter().enumerate().filter(|(at, fact)| last[&stem(fact)] == *at).map(|(_, fact)| fact.clone()).collect()
 }
@@ -41,12 +57,13 @@ fn answers_a_published_file() {
     };
     let folder = std::path::PathBuf::from(folder).join("memoryagentbench");
     for file in ["factconsolidation_6k.json", "conflict_resolution_small.json"] {
-    for episode in data::open(folder.join(file), &Options::default()).unwrap() {
-        let facts: Vec<String> = episode.chunks.iter().flat_map(|chunk| chunk.lines().map(str::to_owned)).collect();
-        let newest = newest(&facts);
-        println!("{} facts {} kept {}", episode.id, facts.len(), newest.len());
-        println!("newest wins {:.2}", accuracy(&newest, &episode.questions));
-        println!("add everything {:.2}", accuracy(&facts, &episode.questions));
-        println!("raw chunks {:.2}", accuracy(&episode.chunks, &episode.questions));
-    }}
+        for episode in data::open(folder.join(file), &Options::default()).unwrap() {
+            let facts: Vec<String> = episode.chunks.iter().flat_map(|chunk| chunk.lines().map(str::to_owned)).collect();
+            let newest = newest(&facts);
+            println!("{} facts {} kept {}", episode.id, facts.len(), newest.len());
+            println!("newest wins {:.2}", accuracy(&newest, &episode.questions));
+            println!("add everything {:.2}", accuracy(&facts, &episode.questions));
+            println!("raw chunks {:.2}", accuracy(&episode.chunks, &episode.questions));
+        }
+    }
 }

@@ -10,7 +10,8 @@ static FUNCTION: LazyLock<HashSet<&str>> = LazyLock::new(|| {
      of in at on by to from for with as about into onto near since during around inside outside under over
      and or but so nor than then there here very just only also too still now currently current again already
      who whom whose which what where when why how called named known yesterday today recently lately later finally
-     meanwhile once please tell according"
+     meanwhile once please tell according
+     al el am bin ibn da de del della den der di du la le las los van von y zu"
         .split_whitespace()
         .collect()
 });
@@ -26,7 +27,7 @@ static KIND: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 
 /// Kinds of places. The first four fit every other.
 const PLACE: &[&str] =
-    &["place", "location", "area", "region", "city", "town", "village", "country", "nation", "state", "continent", "island", "county"];
+    &["place", "location", "area", "land", "city", "town", "village", "country", "nation", "state", "continent", "island", "county"];
 
 const COPULA: &[&str] = &["is", "are", "was", "were", "be", "been", "'s"];
 
@@ -93,6 +94,11 @@ impl Token {
         self.is(NEGATION) || self.key.ends_with("n't")
     }
 
+    /// A noun that says nearly nothing about what is asked: "which *city*", "what *kind*".
+    pub(super) fn is_vague(&self) -> bool {
+        self.is_place() || self.is(&["name", "kind", "type", "sort", "person", "thing", "one"])
+    }
+
     pub(super) fn is_place(&self) -> bool {
         self.is(PLACE)
     }
@@ -122,7 +128,8 @@ pub(super) fn tokens(sentence: &str) -> Vec<Token> {
             last.comma = sentence[end_before..start].contains([',', ';', ':', '(', ')', '–', '—']);
         }
         end_before = start + core.len();
-        let owner = core.strip_suffix("'s").or_else(|| core.strip_suffix("’s")).filter(|owner| !owner.is_empty());
+        let owner = core.strip_suffix("'s").or_else(|| core.strip_suffix("’s"));
+        let owner = owner.map(|owner| owner.trim_end_matches(|c: char| !c.is_alphanumeric())).filter(|owner| !owner.is_empty());
         let mut push = |start: usize, end: usize| {
             let text = &sentence[start..end];
             let key = text.to_lowercase().replace('’', "'");
@@ -134,10 +141,14 @@ pub(super) fn tokens(sentence: &str) -> Vec<Token> {
         match owner {
             Some(owner) => {
                 push(start, start + owner.len());
-                push(start + owner.len(), end_before);
+                push(end_before - core[owner.len()..].trim_start_matches('.').len(), end_before);
             }
             None => push(start, end_before),
         }
+    }
+    // "The firm that made E is …": the noun is only the kind of what follows.
+    if let [the, noun, that, ..] = &mut tokens[..] {
+        noun.kind |= the.key == "the" && !noun.name && that.is(&["that", "who", "which", "where"]);
     }
     tokens
 }
@@ -198,7 +209,7 @@ pub(super) fn sentences(text: &str) -> Vec<&str> {
     for line in text.lines() {
         let line = line.trim_start_matches(['-', '*', '•', ' ', '\t']);
         let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let line = line[digits..].strip_prefix(". ").filter(|_| digits > 0).unwrap_or(line);
+        let line = line[digits..].strip_prefix(". ").filter(|rest| digits > 0 && !starts_with_acronym(rest)).unwrap_or(line);
         let mut start = 0;
         for (at, sign) in line.char_indices().filter(|(_, c)| matches!(c, '.' | '!' | '?')) {
             let rest = &line[at + 1..];
@@ -221,10 +232,19 @@ fn ends_here(before: &str, sign: char, next: &str) -> bool {
     if sign != '.' {
         return capital;
     }
+    if word.len() <= 2 && word.bytes().all(|b| b.is_ascii_digit()) && starts_with_acronym(next) {
+        return false;
+    }
     if !is_abbreviation(word) {
         return true;
     }
     // "… of Apple Inc. The …" ends, "Apple Inc. is …", "Mr. Tolen" and "J. R. Tolen" do not.
     let first = next.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
     capital && word.chars().count() > 1 && FUNCTION.contains(first.to_lowercase().as_str())
+}
+
+/// Whether a number before this text may be an ordinal that belongs to a name: "1. FC …".
+fn starts_with_acronym(text: &str) -> bool {
+    let word = text.split_whitespace().next().unwrap_or("");
+    word.chars().count() > 1 && word.chars().all(char::is_uppercase)
 }
