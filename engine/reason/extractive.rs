@@ -137,6 +137,14 @@ impl Question {
             let opens = before.is_copula() || before.is(AUXILIARY) || before.is(&["of"]);
             run.start -= usize::from(opens && !word.function && !word.name);
         }
+        if let (Some(run), Some(wh)) = (names.last_mut(), wh) {
+            // Small words that close one: "What is the anthem of Oska rowing club?"
+            let noun = run.start > 1 && tokens[run.start - 1].is(&["of"]) && !tokens[run.start - 2].name;
+            let noun = noun && tokens.get(wh + 1).is_some_and(Token::is_copula);
+            if noun && !tokens[wh].is(&["where", "when"]) && tokens[run.end..].iter().all(|t| !t.function) {
+                run.end = tokens.len();
+            }
+        }
         let named = |at: usize| names.iter().any(|run| run.contains(&at));
         let content: Vec<usize> = (0..tokens.len()).filter(|&at| !tokens[at].function && !named(at) && Some(at) != head).collect();
         let after_wh = head.or(wh).map_or(0, |at| at + 1);
@@ -229,6 +237,7 @@ impl Question {
         let mut entity = vec![false; tokens.len()];
         let mut used = vec![false; self.tokens.len()];
         let mut taken = vec![false; tokens.len()];
+        let mut tail = Vec::new();
         for (order, name) in self.names.iter().enumerate() {
             let (run, at) = self.occurrence(tokens, name)?;
             entity[at..at + name.len()].fill(true);
@@ -240,6 +249,7 @@ impl Question {
             for (word, at) in (first..).zip(run) {
                 if self.words.iter().any(|w| w.0 == word) && !used[word] {
                     (used[word], taken[at]) = (true, true);
+                    tail.extend((word >= name.end).then_some(word));
                 }
             }
         }
@@ -257,20 +267,27 @@ impl Question {
         if self.of_another(tokens, &entity, &taken) {
             return None;
         }
-        let weight = |w: &(usize, bool)| if w.1 { KIND_WEIGHT } else { 1.0 };
+        // What follows the name in both texts belongs to the name ("E *rowing club*"), if something else is left to be the relation.
+        let strong = |w: &&(usize, bool)| !w.1;
+        if self.words.iter().filter(strong).all(|w| tail.contains(&w.0)) {
+            tail.clear();
+        }
+        let words: Vec<(usize, bool)> = self.words.iter().filter(|w| !tail.contains(&w.0)).copied().collect();
         // The noun that is asked for is not always there; where it is, it says much.
         let named = self.head.is_some_and(|at| used[at]);
         let extra = if named { HEAD_WEIGHT - KIND_WEIGHT } else { 0.0 };
-        let total: f64 = self.words.iter().map(weight).sum::<f64>() + extra;
-        let hit: f64 = self.words.iter().filter(|w| used[w.0]).map(weight).sum::<f64>() + extra;
-        let strong = |w: &&(usize, bool)| !w.1;
-        let complete = self.words.iter().filter(strong).all(|w| used[w.0]);
+        let weight = |w: &(usize, bool)| if w.1 { KIND_WEIGHT } else { 1.0 };
+        let total: f64 = words.iter().map(weight).sum::<f64>() + extra;
+        let share = (words.iter().filter(|w| used[w.0]).map(weight).sum::<f64>() + extra) / total;
+        let hits = words.iter().filter(strong).filter(|w| used[w.0]).count();
+        let misses = words.iter().filter(strong).count() - hits;
         if total == 0.0 {
             // "Who is E?" is answered by "E is …".
             let end = entity.iter().rposition(|&e| e)? + 1;
             return tokens.get(end).is_some_and(Token::is_copula).then_some(Match { entity, taken, share: 1.0, complete: true });
         }
-        (named || self.words.iter().filter(strong).any(|w| used[w.0])).then_some(Match { entity, taken, share: hit / total, complete })
+        let enough = hits > 0 && hits >= misses || named && misses <= 1;
+        enough.then_some(Match { entity, taken, share, complete: misses == 0 })
     }
 
     /// The first place where the sentence has the name as a whole: the longest run of words around it that both texts share, and
@@ -323,7 +340,23 @@ impl Question {
         let asked = name.start.checked_sub(1).map_or("", |at| self.tokens[at].key.as_str());
         let marks = self.leading(tokens, start);
         let copula = tokens.get(end).is_some_and(Token::is_copula) && key(end) != "'s";
-        if !symmetric && !copula && before != asked && marks.iter().any(|mark| self.prepositions.iter().any(|p| p == mark)) {
+        if !symmetric && !copula && !marks.is_empty() {
+            let same = match self.noun {
+                // "What is the port of E?" – "Y lies in the region of E".
+                Some(noun) if asked == "of" && before == "of" => {
+                    start < 2 || agreement(&self.tokens[noun].key, key(start - 2)) > 0 || tokens[start - 2].name
+                }
+                _ => before == asked,
+            };
+            let answers = marks.iter().any(|mark| self.prepositions.iter().any(|p| p == mark));
+            let own = asked == "of" || PREPOSITIONS.contains(&asked);
+            if !same && (answers || !own || before == "of") {
+                return true;
+            }
+        }
+        // "Which club is E linked to?" – "The club linked to Y is E".
+        let named = matches!(before, "is" | "was" | "are" | "were" | "called" | "named") && end == tokens.len();
+        if named && !self.agent && !symmetric && !self.words.is_empty() {
             return true;
         }
         // "What did E found?" – "E was founded by Y".
@@ -331,12 +364,11 @@ impl Question {
             return true;
         }
         if let Some(noun) = self.noun {
-            // "Who is E's brother?" – "The brother of Y is E", "E is the brother of Y", "E is Y's brother", "Y has a brother in E".
+            // "Who is E's brother?" – "E is the brother of Y", "E is Y's brother", "Y has a brother in E", "the brother E".
             let noun = &self.tokens[noun].key;
-            let named = (matches!(before, "is" | "was" | "are" | "were" | "called" | "named") && end == tokens.len()) || before == noun;
             let has = (0..start).any(|at| key(at) == noun && tokens[..at].iter().any(|t| t.is(&["has", "have", "had"])));
-            let other = |at: usize| key(at) == noun && (key(at + 1) == "of" || key(at - 1) == "'s");
-            return named || has || (copula && (end + 1..tokens.len()).any(other));
+            let other = |at: usize| key(at) == noun && !tokens[at].name && (key(at + 1) == "of" || key(at - 1) == "'s");
+            return before == noun || has || (copula && (end + 1..tokens.len()).any(other));
         }
         // "Who founded E?" – "E founded Y".
         self.verb.is_some_and(|verb| end < tokens.len() && key(end) == self.tokens[verb].key)

@@ -77,6 +77,8 @@ pub(super) struct Token {
     pub(super) function: bool,
     /// Names the kind of an answer.
     pub(super) kind: bool,
+    /// Is the number of a numbered line.
+    pub(super) line: bool,
     /// Is followed by a comma or another sign that separates.
     pub(super) comma: bool,
 }
@@ -134,9 +136,12 @@ pub(super) fn tokens(sentence: &str) -> Vec<Token> {
             let text = &sentence[start..end];
             let key = text.to_lowercase().replace('’', "'");
             let name = text.chars().any(|c| c.is_uppercase() || c.is_numeric());
-            let function = FUNCTION.contains(key.as_str()) && (!name || tokens.is_empty());
+            // The number of a numbered line is not a part of the sentence.
+            let line = tokens.is_empty() && sentence[end..].starts_with(". ") && text.bytes().all(|b| b.is_ascii_digit());
+            let first = tokens.iter().all(|t: &Token| t.line);
+            let function = line || (FUNCTION.contains(key.as_str()) && (!name || first));
             let kind = KIND.contains(key.as_str()) && !name;
-            tokens.push(Token { key, start, end, name: name && !function, function, kind, comma: false });
+            tokens.push(Token { key, start, end, name: name && !function, function, kind, comma: false, line });
         };
         match owner {
             Some(owner) => {
@@ -203,26 +208,33 @@ pub(super) fn is_abbreviation(word: &str) -> bool {
     initial || initials || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
 }
 
-/// The sentences of a text, without the numbers of numbered lines.
+/// The sentences of a text.
 pub(super) fn sentences(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for line in text.lines() {
         let line = line.trim_start_matches(['-', '*', '•', ' ', '\t']);
-        let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let line = line[digits..].strip_prefix(". ").filter(|rest| digits > 0 && !starts_with_acronym(rest)).unwrap_or(line);
         let mut start = 0;
         for (at, sign) in line.char_indices().filter(|(_, c)| matches!(c, '.' | '!' | '?')) {
             let rest = &line[at + 1..];
             let next = rest.trim_start();
             if at >= start && rest.len() > next.len() && ends_here(&line[start..at], sign, next) {
-                found.push(line[start..=at].trim());
+                found.push(&line[start..=at]);
                 start = at + 1;
             }
         }
-        found.push(line[start..].trim());
+        found.push(&line[start..]);
     }
-    found.retain(|sentence| !sentence.is_empty());
-    found
+    found.into_iter().map(without_opening).filter(|sentence| !sentence.is_empty()).collect()
+}
+
+/// The sentence without a few words and a colon before it that name nothing: "By the way: …".
+fn without_opening(sentence: &str) -> &str {
+    let plain = |opening: &str| {
+        let words = opening.split_whitespace();
+        words.clone().count() <= 5 && words.skip(1).all(|word| !word.contains(|c: char| c.is_uppercase() || c.is_numeric()))
+    };
+    let split = sentence.split_once(": ").filter(|(opening, _)| plain(opening));
+    split.map_or(sentence, |(_, rest)| rest).trim()
 }
 
 /// Whether `sign` ends the sentence `before`, with `next` behind it.
@@ -232,8 +244,13 @@ fn ends_here(before: &str, sign: char, next: &str) -> bool {
     if sign != '.' {
         return capital;
     }
-    if word.len() <= 2 && word.bytes().all(|b| b.is_ascii_digit()) && starts_with_acronym(next) {
-        return false;
+    if word.bytes().all(|b| b.is_ascii_digit()) {
+        // The number of a line, or an ordinal in a name: "1. FC …", "the coach of 1. …", "… is 1. Oska."
+        let before = before[..before.len() - word.len()].trim_end();
+        let rest = next.split(['.', '!', '?']).next().unwrap_or("");
+        let ordinal = [" of", " at", " by", " for", " in", " where", " that"].iter().any(|end| before.ends_with(end));
+        let short = rest.split_whitespace().all(|word| !word.starts_with(char::is_lowercase));
+        return !(before.is_empty() || before.ends_with(':') || (word.len() <= 2 && (ordinal || short || starts_with_acronym(next))));
     }
     if !is_abbreviation(word) {
         return true;
