@@ -6,5 +6,6 @@ pub mod data;
 pub mod error;
 pub mod memory;
 pub mod reason;
+pub mod reward;
 
 pub use error::{Error, Result};
