@@ -6,8 +6,10 @@ mod api;
 mod arguments;
 pub mod check;
 mod convert;
-
+mod data;
 mod memory;
+mod model;
+mod reason;
 mod require;
 mod run;
 mod tokens;
@@ -26,7 +28,7 @@ use crate::{Error, Result};
 use api::Area;
 
 /// The API, in the order in which the editor types list it.
-const AREAS: &[Area] = &[values::AREA, memory::AREA, run::AREA];
+const AREAS: &[Area] = &[values::AREA, model::AREA, memory::AREA, reason::AREA, data::AREA, run::AREA];
 
 /// How a script is run.
 #[derive(Debug, Clone)]
