@@ -4,8 +4,10 @@
 
 pub mod device;
 pub mod error;
+pub mod model;
 pub mod ops;
 pub mod random;
 pub mod tensor;
+pub mod train;
 
 pub use error::{Error, Result};

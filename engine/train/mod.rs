@@ -1,0 +1,4 @@
+//! Training: samples through the model, optimiser, rollouts, policy optimisation, run folders.
+
+pub mod learner;
+pub mod optimizer;
