@@ -3,7 +3,7 @@
 //
 // A workgroup owns a tile of 32 keys of one key head and walks the query heads h that share it and the queries i that see it, so
 // every sum has one writer and one order: no atomics. Sequences as in attention.wgsl.
-// dout, q: [T, H · D]   k, v, dk, dv: [T, KV · D]   lse, delta: [T, H]   seqs: [S, 4]   D ≤ 32 · CHUNKS; with VEC4, D divides by 4
+// dout, q: [T, H · D]   k, v, dk, dv: [T, KV · D]   stats: [T, H, 2] = (lse, delta)   seqs: [S, 4]   D ≤ 32 · CHUNKS; with VEC4, D divides by 4
 // Grid: x counts tiles of 32 keys over all sequences (a few too many, which return), y key heads. 64 invocations, 4 × 4 scores each.
 
 #import attention_tile
@@ -30,11 +30,10 @@ alias Element = f32;
 @group(0) @binding(2) var<storage, read> q: array<Element>;        // [T, H · D]
 @group(0) @binding(3) var<storage, read> k: array<Element>;        // [T, KV · D]
 @group(0) @binding(4) var<storage, read> v: array<Element>;        // [T, KV · D]
-@group(0) @binding(5) var<storage, read> lse: array<f32>;          // [T, H]
-@group(0) @binding(6) var<storage, read> delta: array<f32>;        // [T, H]
-@group(0) @binding(7) var<storage, read> seqs: array<u32>;         // [S, 4]
-@group(0) @binding(8) var<storage, read_write> dk: array<f32>;     // [T, KV · D]
-@group(0) @binding(9) var<storage, read_write> dv: array<f32>;     // [T, KV · D]
+@group(0) @binding(5) var<storage, read> stats: array<f32>;        // [T, H, 2]
+@group(0) @binding(6) var<storage, read> seqs: array<u32>;         // [S, 4]
+@group(0) @binding(7) var<storage, read_write> dk: array<f32>;     // [T, KV · D]
+@group(0) @binding(8) var<storage, read_write> dv: array<f32>;     // [T, KV · D]
 
 // Elements d to d + 3 of one head of a row of dout, 0 outside.
 fn load_dout(row: u32, head: u32, d: u32, inside: bool) -> vec4<f32> {
@@ -211,8 +210,8 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) t
             #for j in 0..4
             let at{j} = (q_start + min(query[{j}], q_len - 1u)) * p.heads + head;
             #end
-            let col_lse = vec4(lse[at0], lse[at1], lse[at2], lse[at3]);
-            let col_delta = vec4(delta[at0], delta[at1], delta[at2], delta[at3]);
+            let col_lse = vec4(stats[2u * at0], stats[2u * at1], stats[2u * at2], stats[2u * at3]);
+            let col_delta = vec4(stats[2u * at0 + 1u], stats[2u * at1 + 1u], stats[2u * at2 + 1u], stats[2u * at3 + 1u]);
             #for i in 0..4
             let seen{i} = (vec4(key[{i}]) <= query + vec4(offset)) & (query < vec4(q_len));
             scores[{i}] = exp(select(vec4(-1e30), scores[{i}] * p.scale - col_lse, seen{i}));

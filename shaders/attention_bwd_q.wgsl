@@ -1,7 +1,7 @@
 // dq[t, h] = Σ_j ds[j] · k[j],   ds[j] = p[j] · (dout[t, h] · v[j] − delta[t, h]) · scale,   p[j] = exp(q[t, h] · k[j] · scale − lse[t, h])
 //
 // The probabilities are computed again from lse, a tile of 32 keys at a time. Sequences and heads as in attention.wgsl.
-// dout, q, dq: [T, H · D]   k, v: [·, KV · D]   lse, delta: [T, H]   seqs: [S, 4]   D ≤ 32 · CHUNKS; with VEC4, D divides by 4
+// dout, q, dq: [T, H · D]   k, v: [·, KV · D]   stats: [T, H, 2] = (lse, delta)   seqs: [S, 4]   D ≤ 32 · CHUNKS; with VEC4, D divides by 4
 // Grid: x counts tiles of 32 queries over all sequences (a few too many, which return), y heads. 64 invocations, 4 × 4 scores each.
 
 #import attention_tile
@@ -28,10 +28,9 @@ alias Element = f32;
 @group(0) @binding(2) var<storage, read> q: array<Element>;        // [T, H · D]
 @group(0) @binding(3) var<storage, read> k: array<Element>;        // [·, KV · D]
 @group(0) @binding(4) var<storage, read> v: array<Element>;        // [·, KV · D]
-@group(0) @binding(5) var<storage, read> lse: array<f32>;          // [T, H]
-@group(0) @binding(6) var<storage, read> delta: array<f32>;        // [T, H]
-@group(0) @binding(7) var<storage, read> seqs: array<u32>;         // [S, 4]
-@group(0) @binding(8) var<storage, read_write> dq: array<f32>;     // [T, H · D]
+@group(0) @binding(5) var<storage, read> stats: array<f32>;        // [T, H, 2]
+@group(0) @binding(6) var<storage, read> seqs: array<u32>;         // [S, 4]
+@group(0) @binding(7) var<storage, read_write> dq: array<f32>;     // [T, H · D]
 
 // Elements d to d + 3 of one head of a row of dout, 0 outside.
 fn load_dout(row: u32, head: u32, d: u32, inside: bool) -> vec4<f32> {
@@ -175,8 +174,8 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) t
     #for i in 0..4
     let at{i} = min(row + {i}u, q_end - 1u) * p.heads + head;
     #end
-    let row_lse = vec4(lse[at0], lse[at1], lse[at2], lse[at3]);
-    let row_delta = vec4(delta[at0], delta[at1], delta[at2], delta[at3]);
+    let row_lse = vec4(stats[2u * at0], stats[2u * at1], stats[2u * at2], stats[2u * at3]);
+    let row_delta = vec4(stats[2u * at0 + 1u], stats[2u * at1 + 1u], stats[2u * at2 + 1u], stats[2u * at3 + 1u]);
     #for c in 0..CHUNKS
     var out{c} = mat4x4<f32>();
     #end
