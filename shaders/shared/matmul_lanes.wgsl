@@ -18,7 +18,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;   // [M, K / 4], TN: [K, M / 4]
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;   // NT: [N, K / 4], else [K, N / 4]
+@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;   // [K, N / 4], NT: [N, K / 4]
 #ifdef NT
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;   // [M, N]
 #else

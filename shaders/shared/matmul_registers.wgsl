@@ -15,7 +15,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;         // [M, K], TN: [K, M]
-@group(0) @binding(2) var<storage, read> b: array<f32>;         // NT: [N, K], else [K, N]
+@group(0) @binding(2) var<storage, read> b: array<f32>;         // [K, N], NT: [N, K]
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;   // [M, N]
 
 @compute @workgroup_size(WG)

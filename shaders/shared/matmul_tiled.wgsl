@@ -22,7 +22,7 @@ alias Element = f32;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<Element>;      // [M, K], TN: [K, M]
-@group(0) @binding(2) var<storage, read> b: array<Element>;      // NT: [N, K], else [K, N]
+@group(0) @binding(2) var<storage, read> b: array<Element>;      // [K, N], NT: [N, K]
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;    // [M, N]
 
 var<workgroup> a_tile: array<vec4<f32>, 256>; // [16 k][16 vectors of 4 rows]
