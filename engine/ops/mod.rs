@@ -5,3 +5,10 @@
 
 pub mod elementwise;
 pub mod rmsnorm;
+
+use crate::device::Kernel;
+
+/// Every kernel of the engine.
+pub fn kernels() -> Vec<&'static Kernel> {
+    [elementwise::KERNELS, rmsnorm::KERNELS].concat()
+}
