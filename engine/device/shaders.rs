@@ -31,20 +31,25 @@ const SOFTWARE: &str = ".software";
 /// One way to compile a shader file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// What a launch names.
+    /// What a launch names: the kernel's stem, or that with an ending after a dot.
     pub name: &'static str,
     /// The shader file, without the ending `.wgsl`.
-    pub stem: &'static str,
+    pub file: &'static str,
     /// Constants and flags (a flag has an empty value).
     pub defines: Vec<(&'static str, &'static str)>,
 }
 
 impl Variant {
+    /// The stem of the kernel that this variant runs.
+    pub fn kernel(&self) -> &'static str {
+        self.name.split('.').next().unwrap_or(self.name)
+    }
+
     /// The WGSL of this variant.
     pub fn source(&self) -> Result<Source> {
-        let file = format!("shaders/{}.wgsl", self.stem);
+        let file = format!("shaders/{}.wgsl", self.file);
         let text =
-            file_text(self.stem).ok_or_else(|| Error::format(&file, format!("no such file, but variant '{}' needs it", self.name)))?;
+            file_text(self.file).ok_or_else(|| Error::format(&file, format!("no such file, but variant '{}' needs it", self.name)))?;
         preprocess::expand(&file, text, &self.defines, &|name| file_text(&format!("shared/{name}")))
     }
 }
@@ -74,7 +79,7 @@ pub(super) fn find(name: &str, software: bool) -> Result<&'static Variant> {
         .ok_or_else(|| Error::Device(format!("shaders/variants.txt has no variant '{name}'")))
 }
 
-/// Lines `stem DEFINE=VALUE FLAG …` (the default variant) and `name = stem DEFINE=VALUE FLAG …`; `#` starts a comment.
+/// Lines `name DEFINE=VALUE FLAG …` (from the file of that name) and `name = file DEFINE=VALUE FLAG …`; `#` starts a comment.
 fn parse(text: &'static str) -> Result<Vec<Variant>> {
     let mut variants: Vec<Variant> = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -82,15 +87,15 @@ fn parse(text: &'static str) -> Result<Vec<Variant>> {
         let Some(name) = words.next() else { continue };
         let fail = |reason: String| Error::format(format!("shaders/variants.txt:{}", number + 1), reason);
         let mut words = words.peekable();
-        let stem = match words.next_if_eq(&"=") {
-            Some(_) => words.next().ok_or_else(|| fail(format!("'{name} =' must be followed by the stem of a shader file")))?,
+        let file = match words.next_if_eq(&"=") {
+            Some(_) => words.next().ok_or_else(|| fail(format!("'{name} =' must be followed by the name of a shader file")))?,
             None => name,
         };
         if variants.iter().any(|v| v.name == name) {
             return Err(fail(format!("variant '{name}' is listed twice")));
         }
         let defines = words.map(|word| word.split_once('=').unwrap_or((word, ""))).collect();
-        variants.push(Variant { name, stem, defines });
+        variants.push(Variant { name, file, defines });
     }
     Ok(variants)
 }
@@ -102,14 +107,14 @@ mod tests {
     #[test]
     fn parses_lines() {
         let variants = parse("# all\n\nadd WG=64\nadd.f16 = add WG=64 F16 # half\n").unwrap();
-        assert_eq!(variants[0], Variant { name: "add", stem: "add", defines: vec![("WG", "64")] });
-        assert_eq!(variants[1], Variant { name: "add.f16", stem: "add", defines: vec![("WG", "64"), ("F16", "")] });
+        assert_eq!(variants[0], Variant { name: "add", file: "add", defines: vec![("WG", "64")] });
+        assert_eq!(variants[1], Variant { name: "add.f16", file: "add", defines: vec![("WG", "64"), ("F16", "")] });
     }
 
     #[test]
     fn refuses_bad_lines() {
         assert!(parse("add\nadd").unwrap_err().to_string().starts_with("shaders/variants.txt:2: variant 'add'"));
-        assert!(parse("add =").unwrap_err().to_string().contains("stem"));
+        assert!(parse("add =").unwrap_err().to_string().contains("file"));
     }
 
     #[test]

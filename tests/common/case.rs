@@ -32,6 +32,9 @@ const STEP: f64 = 3e-5;
 /// How far a gradient may be from its finite difference, relative to the gradient's size.
 const GRADIENT_TOLERANCE: f64 = 1e-6;
 
+/// Numbers of this size count as rounding of the numbers around one that cases are made of.
+const SMALL: f64 = 1e-2;
+
 /// What a backward pass does to the gradient it writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contract {
@@ -278,7 +281,7 @@ pub fn distance(found: &[f64], expected: &[f64]) -> f64 {
         if a == b {
             0.0
         } else if (a - b).is_finite() {
-            (a - b).abs() / (size + b.abs()).max(1e-30)
+            (a - b).abs() / (size + b.abs()).max(SMALL)
         } else {
             f64::INFINITY
         }

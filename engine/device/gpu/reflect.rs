@@ -28,7 +28,7 @@ pub fn reflect(variant: &Variant) -> Result<Reflection> {
 
 pub(super) fn reflect_source(variant: &Variant, source: &Source) -> Result<Reflection> {
     let fail = |line: Option<u32>, what: String| {
-        let origin = line.map_or_else(|| format!("shaders/{}.wgsl", variant.stem), |line| source.origin(line as usize));
+        let origin = line.map_or_else(|| format!("shaders/{}.wgsl", variant.file), |line| source.origin(line as usize));
         Err(Error::format(origin, format!("variant '{}': {what}", variant.name)))
     };
     let module = match naga::front::wgsl::parse_str(&source.text) {
@@ -125,8 +125,8 @@ impl Reflection {
     /// An error that says where the shader of `variant` differs from what `kernel` declares.
     pub fn check(&self, variant: &Variant, kernel: &Kernel) -> Result<()> {
         let fail = |what: String| Err(Error::Device(format!("shader variant '{}': {what}", variant.name)));
-        if variant.stem != kernel.stem {
-            return fail(format!("it is made from shaders/{}.wgsl but runs kernel '{}'", variant.stem, kernel.stem));
+        if variant.kernel() != kernel.stem {
+            return fail(format!("it cannot run kernel '{}'", kernel.stem));
         }
         if self.params != kernel.params {
             return fail(format!("Params has {} bytes in the shader, {} in the kernel", self.params, kernel.params));
