@@ -4,7 +4,13 @@
 
 pub mod device;
 pub mod error;
+pub mod generate;
+pub mod memory;
+pub mod model;
 pub mod ops;
+pub mod random;
+pub mod script;
 pub mod tensor;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -233,6 +233,18 @@ impl Recorder<'_> {
         Ok(())
     }
 
+    /// [`Recorder::submit`], then the numbers of `tensor`, in one submit.
+    pub fn submit_and_read(self, tensor: &Tensor) -> Result<Vec<f32>> {
+        self.submit()?;
+        tensor.read()
+    }
+
+    /// [`Recorder::submit_and_read`] for integers.
+    pub fn submit_and_read_u32(self, tensor: &Tensor) -> Result<Vec<u32>> {
+        self.submit()?;
+        tensor.read_u32()
+    }
+
     /// Hands everything recorded to the device.
     pub fn submit(self) -> Result<()> {
         if let (Some(gpu), Some(commands)) = (self.device.gpu(), self.commands)

@@ -21,6 +21,8 @@ pub struct Params {
 
 /// `y[i] = value`
 pub const FILL: Kernel = kernel!("fill", Params, [Out], fill_twin);
+/// `y[i] = x[i]`
+pub const COPY: Kernel = kernel!("copy", Params, [In, Out], copy_twin);
 /// `y[i] += x[i]`
 pub const ADD: Kernel = kernel!("add", Params, [In, Out], add_twin);
 /// `y[c] += Σ_r x[r, c]`
@@ -38,6 +40,12 @@ fn elements(x: &Tensor, value: f32) -> Params {
 /// `y = value`.   y: any shape
 pub fn fill(rec: &mut Recorder<'_>, y: &Tensor, value: f32) -> Result<()> {
     rec.run(FILL.grid(Grid::Elements(y.len().div_ceil(4))), &elements(y, value), &[y])
+}
+
+/// `y = x`.   x, y: as many elements
+pub fn copy(rec: &mut Recorder<'_>, x: &Tensor, y: &Tensor) -> Result<()> {
+    y.view(x.shape())?.expect("copy y", x.shape())?;
+    rec.run(COPY.grid(Grid::Elements(x.len())), &elements(x, 0.0), &[x, y])
 }
 
 /// `y += x`.   x, y: the same shape
@@ -64,6 +72,11 @@ pub fn move_rows(rec: &mut Recorder<'_>, x: &Tensor, from: &Tensor, to: &Tensor,
 
 fn fill_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     a.write(0).fill(F::from_f64(p.value.into()));
+}
+
+fn copy_twin<F: Float>(_: &Params, mut a: Args<'_, F>) {
+    let (x, y) = (a.read(0), a.write(1));
+    y[..x.len()].copy_from_slice(x);
 }
 
 fn add_twin<F: Float>(_: &Params, mut a: Args<'_, F>) {

@@ -3,8 +3,19 @@
 //! Contract of every backward: gradients of parameters and of the residual stream are added to (`+=`), gradients of other
 //! activations are replaced (`=`); the upstream gradient is multiplied in; what the forward saved is an argument.
 
+pub mod adamw;
+pub mod attention;
+pub mod attribution;
 pub mod elementwise;
+pub mod embedding;
+pub mod logprob;
+pub mod matmul;
+pub mod policy_loss;
 pub mod rmsnorm;
+pub mod rope;
+pub mod sample;
+pub mod swiglu;
+pub mod zscore;
 
 use crate::device::Kernel;
 
