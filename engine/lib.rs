@@ -4,9 +4,12 @@
 
 pub mod device;
 pub mod error;
+pub mod generate;
+pub mod memory;
 pub mod model;
 pub mod ops;
 pub mod random;
+pub mod script;
 pub mod tensor;
 pub mod train;
 

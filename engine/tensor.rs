@@ -109,7 +109,7 @@ impl Tensor {
                 Values::F64(v) => v[range].iter_mut().zip(values).for_each(|(d, s)| *d = f64::from(*s)),
                 Values::U32(_) => return Err(Error::Shape("numbers written to a tensor of integers".into())),
             },
-            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values)),
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values))?,
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Tensor {
                 Values::U32(v) => v[range].copy_from_slice(values),
                 _ => return Err(Error::Shape("integers written to a tensor of numbers".into())),
             },
-            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values)),
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values))?,
         }
         Ok(())
     }

@@ -5,6 +5,8 @@ pub mod float;
 pub mod gpu;
 mod kernel;
 pub mod parallel;
+mod preprocess;
+pub mod shaders;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ pub use kernel::{Args, Grid, Kernel, Launch, Slot};
 pub struct Counters {
     /// Kernels run.
     pub dispatches: u64,
-    /// Command buffers handed to the GPU (0 on the CPU executor).
+    /// Recordings handed to the GPU (0 on the CPU executor).
     pub submits: u64,
     /// Times the host waited for results.
     pub readbacks: u64,
@@ -75,20 +77,29 @@ impl Device {
     pub fn open(choice: &str) -> Result<Self> {
         match choice {
             "cpu" => Ok(Self::cpu()),
-            "auto" => Ok(match gpu::Gpu::open(gpu::Choice::Hardware)? {
+            "auto" => Ok(match gpu::Gpu::open(gpu::Choice::Hardware, None)? {
                 Some(gpu) => Self::new(Executor::Gpu(gpu)),
                 None => Self::cpu(),
             }),
-            "gpu" => match gpu::Gpu::open(gpu::Choice::Any)? {
+            "gpu" => match gpu::Gpu::open(gpu::Choice::Any, None)? {
                 Some(gpu) => Ok(Self::new(Executor::Gpu(gpu))),
                 None => Err(Error::Device(format!("no GPU adapter was found. {}", gpu::INSTALL_HINT))),
             },
-            name => match gpu::Gpu::open(gpu::Choice::Named(name))? {
+            name => match gpu::Gpu::open(gpu::Choice::Named(name), None)? {
                 Some(gpu) => Ok(Self::new(Executor::Gpu(gpu))),
                 None => Err(Error::Device(format!(
                     "no adapter has '{name}' in its name; `finemem-engine info` lists what was found, and `cpu`, `gpu` and `auto` are valid too"
                 ))),
             },
+        }
+    }
+
+    /// Opens the adapter that has `name` in its name and runs shader variants for software adapters on it, or those for
+    /// hardware, whatever it is. Tests run both on the adapter they have.
+    pub fn open_family(name: &str, software: bool) -> Result<Self> {
+        match gpu::Gpu::open(gpu::Choice::Named(name), Some(software))? {
+            Some(gpu) => Ok(Self::new(Executor::Gpu(gpu))),
+            None => Err(Error::Device(format!("no adapter has '{name}' in its name"))),
         }
     }
 
@@ -220,6 +231,18 @@ impl Recorder<'_> {
             (Executor::Gpu(_), None) => {}
         }
         Ok(())
+    }
+
+    /// [`Recorder::submit`], then the numbers of `tensor`, in one submit.
+    pub fn submit_and_read(self, tensor: &Tensor) -> Result<Vec<f32>> {
+        self.submit()?;
+        tensor.read()
+    }
+
+    /// [`Recorder::submit_and_read`] for integers.
+    pub fn submit_and_read_u32(self, tensor: &Tensor) -> Result<Vec<u32>> {
+        self.submit()?;
+        tensor.read_u32()
     }
 
     /// Hands everything recorded to the device.

@@ -16,3 +16,10 @@ pub mod rope;
 pub mod sample;
 pub mod swiglu;
 pub mod zscore;
+
+use crate::device::Kernel;
+
+/// Every kernel of the engine.
+pub fn kernels() -> Vec<&'static Kernel> {
+    [elementwise::KERNELS, rmsnorm::KERNELS].concat()
+}

@@ -39,27 +39,20 @@ impl Sampling {
 /// Words of a stream: Philox key (2), counter words 1 to 3, and the token number, which is counter word 0.
 pub const STREAM: usize = 6;
 
-/// Token and its log-probability for each row
-pub const SAMPLE: Kernel = kernel!("sample", Sampling, [In, InU32, OutU32, Out], twin);
+/// Token and the bits of its log-probability for each row, so that one readback has both
+pub const SAMPLE: Kernel = kernel!("sample", Sampling, [In, InU32, OutU32], twin);
 
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&SAMPLE];
 
 /// Draws one token a row. The log-probability is that of the distribution at the temperature (1 for greedy), before top-k and top-p.
 ///
-/// logits: [M, V]   streams: [M, 6]   tokens, logprob: [M]
-pub fn forward(
-    rec: &mut Recorder<'_>,
-    sampling: Sampling,
-    logits: &Tensor,
-    streams: &Tensor,
-    tokens: &Tensor,
-    logprob: &Tensor,
-) -> Result<()> {
+/// logits: [M, V]   streams: [M, 6]   drawn: [M, 2], the token and its log-probability as f32 bits
+pub fn forward(rec: &mut Recorder<'_>, sampling: Sampling, logits: &Tensor, streams: &Tensor, drawn: &Tensor) -> Result<()> {
     let (rows, vocab) = logits.rows_cols();
     streams.expect("sample streams", &[rows, STREAM])?;
     let params = Sampling { rows: rows as u32, vocab: vocab as u32, ..sampling };
-    rec.run(SAMPLE.grid(Grid::Rows(rows)), &params, &[logits, streams, tokens, logprob])
+    rec.run(SAMPLE.grid(Grid::Rows(rows)), &params, &[logits, streams, drawn])
 }
 
 /// An unsigned integer that orders like the float.
@@ -81,7 +74,7 @@ fn bisect(enough: impl Fn(u32) -> bool) -> u32 {
 }
 
 fn twin<F: Float>(p: &Sampling, mut a: Args<'_, F>) {
-    let (logits, streams, tokens, logprob) = (a.read(0), a.read_u32(1), a.write_u32(2), a.write(3));
+    let (logits, streams, drawn) = (a.read(0), a.read_u32(1), a.write_u32(2));
     let vocab = p.vocab as usize;
     let greedy = p.temperature == 0.0;
     let inverse = F::from_f64(if greedy { 1.0 } else { 1.0 / f64::from(p.temperature) });
@@ -101,8 +94,9 @@ fn twin<F: Float>(p: &Sampling, mut a: Args<'_, F>) {
             }
             let total: F = crate::device::float::sum(&mass);
             let token = if greedy { best } else { draw(p, l, &mass, total, &streams[row * STREAM..][..STREAM]) };
-            tokens[row] = token as u32;
-            logprob[row] = (l[token] - top) * inverse - total.ln();
+            let logprob = (l[token] - top) * inverse - total.ln();
+            drawn[2 * row] = token as u32;
+            drawn[2 * row + 1] = (logprob.to_f64() as f32).to_bits();
         }
     });
 }

@@ -271,8 +271,7 @@ impl Learner {
                 elementwise::copy(&mut rec, from, &results.all.slice(*at..at + len)?)?;
             }
         }
-        rec.submit()?;
-        let all = results.all.slice(0..norms + (2 + TERMS) * rows)?.read()?;
+        let all = rec.submit_and_read(&results.all.slice(0..norms + (2 + TERMS) * rows)?)?;
         let mut report = Report { norms: (0..self.steps).map(|i| [all[i * ALIGN], all[i * ALIGN + 1]]).collect(), ..Report::default() };
         for range in &self.used {
             report.logprob.extend_from_slice(&all[norms + range.start..norms + range.end]);

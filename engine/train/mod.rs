@@ -1,4 +1,7 @@
 //! Training: samples through the model, optimiser, rollouts, policy optimisation, run folders.
 
 pub mod learner;
+pub mod log;
 pub mod optimizer;
+pub mod stop;
+pub mod tensorboard;

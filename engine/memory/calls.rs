@@ -1,0 +1,107 @@
+//! Reads tool calls out of a policy's text: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, any number of them.
+//!
+//! Nothing that was meant as a call is lost: what cannot be read is kept with the reason.
+
+use serde_json::Value;
+
+const OPEN: &str = "<tool_call>";
+const CLOSE: &str = "</tool_call>";
+
+/// One call as the policy wrote it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// The text it was read from, tags included.
+    pub raw: String,
+    /// The tool's name, as far as it could be read.
+    pub name: Option<String>,
+    /// The arguments: an object, or null where they could not be read.
+    pub arguments: Value,
+    /// Why the call cannot be carried out, if it cannot.
+    pub error: Option<String>,
+}
+
+/// All that a text holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parsed {
+    /// The calls, good and bad, in order.
+    pub calls: Vec<Call>,
+    /// How many stretches of other text stand before, between and after them.
+    pub stray: usize,
+}
+
+/// Reads every call in `text`.
+pub fn parse(text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    let mut rest = text;
+    while let Some(at) = rest.find(OPEN) {
+        parsed.outside(&rest[..at]);
+        rest = &rest[at..];
+        let (call, length) = read(rest);
+        parsed.calls.push(call);
+        rest = &rest[length..];
+    }
+    parsed.outside(rest);
+    parsed
+}
+
+impl Parsed {
+    /// Text between calls: chatter is counted, remains of a call are kept as one.
+    fn outside(&mut self, text: &str) {
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        if ["<tool_call", "</tool_call", "tool_call>", "{\"name\""].iter().any(|mark| squeezed.contains(mark)) {
+            self.calls.push(broken(text, "text outside a call that looks like a part of one"));
+        } else {
+            self.stray += 1;
+        }
+    }
+}
+
+fn broken(raw: &str, reason: impl ToString) -> Call {
+    Call { raw: raw.to_owned(), name: None, arguments: Value::Null, error: Some(reason.to_string()) }
+}
+
+/// Reads the call that `text` starts with; returns it and the number of bytes it takes.
+fn read(text: &str) -> (Call, usize) {
+    let body = &text[OPEN.len()..];
+    let mut values = serde_json::Deserializer::from_str(body).into_iter::<Value>();
+    let value = values.next();
+    // A closing tag inside a JSON string belongs to the string, so the search for the end starts behind the value.
+    let read = if matches!(value, Some(Ok(_))) { values.byte_offset() } else { 0 };
+    let next = body[read..].find(OPEN).map_or(body.len(), |at| read + at);
+    let close = body[read..next].find(CLOSE).map(|at| read + at);
+    let length = OPEN.len() + close.map_or(next, |at| at + CLOSE.len());
+    let raw = text[..length].trim_end();
+    let call = match (value, close) {
+        (Some(Ok(value)), Some(close)) if body[read..close].trim().is_empty() => understand(raw, value),
+        (Some(Ok(value)), close) => {
+            let reason = if close.is_some() { "text after the call's JSON" } else { "the call is not closed" };
+            Call { error: Some(reason.to_owned()), ..understand(raw, value) }
+        }
+        (None, _) => broken(raw, "the call is empty"),
+        (Some(Err(_)), None) => broken(raw, "the call is not closed"),
+        (Some(Err(error)), Some(_)) => broken(raw, format!("not JSON: {error}")),
+    };
+    (call, length)
+}
+
+/// The call that a JSON value describes.
+fn understand(raw: &str, value: Value) -> Call {
+    let Value::Object(mut fields) = value else {
+        return broken(raw, "the call is not a JSON object");
+    };
+    let name = match fields.remove("name") {
+        Some(Value::String(name)) if !name.is_empty() => Some(name),
+        _ => None,
+    };
+    let arguments = fields.remove("arguments").unwrap_or_else(|| Value::Object(Default::default()));
+    let error = match (&name, arguments.is_object()) {
+        (None, _) => Some("the call names no tool".to_owned()),
+        (_, false) => Some("\"arguments\" is not a JSON object".to_owned()),
+        _ => None,
+    };
+    Call { raw: raw.to_owned(), name, arguments, error }
+}

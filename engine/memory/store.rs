@@ -1,0 +1,271 @@
+//! The memory store: a flat list of items, changed one atomic operation at a time.
+//!
+//! Every change is journaled with the step at which it happened, so a store is the replay of its journal, and a saved store
+//! is that journal: one operation a line, `{"step":0,"operation":"insert","id":1,"content":"…"}`.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Bm25;
+use crate::{Error, Result};
+
+/// An earlier content of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The step that wrote it.
+    pub step: usize,
+    /// What the item said from then on.
+    pub content: String,
+}
+
+/// One remembered piece of text and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Given by the store, counting up, never used twice in one store.
+    pub id: u64,
+    /// What it says.
+    pub content: String,
+    /// The step of the last write.
+    pub step: usize,
+    /// The step of the insert.
+    pub created: usize,
+    /// What it said before, oldest first.
+    pub history: Vec<Version>,
+}
+
+impl Item {
+    /// The step of every write, oldest first; the last one is [`Item::step`].
+    pub fn writes(&self) -> Vec<usize> {
+        self.history.iter().map(|version| version.step).chain([self.step]).collect()
+    }
+}
+
+/// A change of the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "lowercase")]
+pub enum Operation {
+    /// A new item.
+    Insert {
+        /// The id it was given.
+        id: u64,
+        /// What it says.
+        content: String,
+    },
+    /// A new content for an item.
+    Update {
+        /// The item.
+        id: u64,
+        /// What it says from now on.
+        content: String,
+    },
+    /// The end of an item.
+    Delete {
+        /// The item.
+        id: u64,
+    },
+}
+
+/// A journal entry: an operation and the step at which it was carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The step.
+    pub step: usize,
+    /// What was done.
+    #[serde(flatten)]
+    pub operation: Operation,
+}
+
+/// The items of a memory, in order of creation, with the journal that led to them.
+#[derive(Debug, Clone)]
+pub struct Store {
+    items: Vec<Item>,
+    journal: Vec<Entry>,
+    next_id: u64,
+    step: usize,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Stores are equal when they hold the same items, came to them in the same way and would give the same id next.
+impl PartialEq for Store {
+    fn eq(&self, other: &Self) -> bool {
+        self.next_id == other.next_id && self.items == other.items && self.journal == other.journal
+    }
+}
+
+impl Store {
+    /// An empty store whose ids start at 1.
+    pub fn new() -> Self {
+        Self::with_first_id(1)
+    }
+
+    /// An empty store whose ids start at `first_id`.
+    pub fn with_first_id(first_id: u64) -> Self {
+        Self { items: Vec::new(), journal: Vec::new(), next_id: first_id, step: 0 }
+    }
+
+    /// Sets the step that the operations to come are recorded with.
+    pub fn set_step(&mut self, step: usize) {
+        self.step = step;
+    }
+
+    /// The items in order of creation, which is also the order of their ids.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// The item with this id.
+    pub fn get(&self, id: u64) -> Option<&Item> {
+        self.position(id).ok().map(|at| &self.items[at])
+    }
+
+    /// Every operation so far, oldest first.
+    pub fn journal(&self) -> &[Entry] {
+        &self.journal
+    }
+
+    /// The `k` items created last, in order of creation.
+    pub fn view_recent(&self, k: usize) -> &[Item] {
+        &self.items[self.items.len().saturating_sub(k)..]
+    }
+
+    /// An index over the contents of [`Store::items`], for as long as the store does not change.
+    pub fn index(&self) -> Bm25 {
+        Bm25::new(&self.items.iter().map(|item| item.content.as_str()).collect::<Vec<_>>())
+    }
+
+    /// The `k` items that BM25 ranks highest for `query`, best first, with their scores.
+    pub fn retrieve(&self, query: &str, k: usize) -> Vec<(&Item, f64)> {
+        self.index().top_k(query, k).into_iter().map(|(at, score)| (&self.items[at], score)).collect()
+    }
+
+    /// Adds an item and returns its id. A content that is empty, or that an item has already, is refused.
+    pub fn insert(&mut self, content: &str) -> Result<u64> {
+        let id = self.next_id;
+        let next_id = id.checked_add(1).ok_or_else(|| Error::argument("the memory has used up its ids"))?;
+        self.refuse(content)?;
+        self.items.push(Item { id, content: content.to_owned(), step: self.step, created: self.step, history: Vec::new() });
+        self.next_id = next_id;
+        self.record(Operation::Insert { id, content: content.to_owned() });
+        Ok(id)
+    }
+
+    /// Replaces an item's content. Beside an unknown id, a content that is empty, or that an item (this one too) has already,
+    /// is refused: a write that says nothing new earns no provenance.
+    pub fn update(&mut self, id: u64, content: &str) -> Result<()> {
+        let at = self.position(id)?;
+        self.refuse(content)?;
+        let item = &mut self.items[at];
+        let content_before = std::mem::replace(&mut item.content, content.to_owned());
+        let step_before = std::mem::replace(&mut item.step, self.step);
+        item.history.push(Version { step: step_before, content: content_before });
+        self.record(Operation::Update { id, content: content.to_owned() });
+        Ok(())
+    }
+
+    /// Removes an item.
+    pub fn delete(&mut self, id: u64) -> Result<()> {
+        let at = self.position(id)?;
+        self.items.remove(at);
+        self.record(Operation::Delete { id });
+        Ok(())
+    }
+
+    /// The store that these journal entries lead to.
+    pub fn replay(journal: &[Entry]) -> Result<Self> {
+        let first_id = journal.iter().find_map(|entry| match entry.operation {
+            Operation::Insert { id, .. } => Some(id),
+            _ => None,
+        });
+        let mut store = Self::with_first_id(first_id.unwrap_or(1));
+        for (at, entry) in journal.iter().enumerate() {
+            store.apply(entry).map_err(|error| Error::argument(format!("journal entry {}: {error}", at + 1)))?;
+        }
+        Ok(store)
+    }
+
+    /// Writes the journal to a file, one JSON object a line. The file appears whole or not at all.
+    pub fn export(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let written = || -> std::io::Result<()> {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            for entry in &self.journal {
+                serde_json::to_writer(&mut file, entry)?;
+                file.write_all(b"\n")?;
+            }
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            Ok(())
+        };
+        written().map_err(|error| Error::io(path, error))
+    }
+
+    /// Reads what [`Store::export`] wrote.
+    pub fn import(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+        let mut journal = Vec::new();
+        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            journal.push(serde_json::from_str(line).map_err(|error| Error::format(path, format!("line {}: {error}", at + 1)))?);
+        }
+        Self::replay(&journal).map_err(|error| Error::format(path, error))
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Result<()> {
+        self.step = entry.step;
+        match &entry.operation {
+            Operation::Insert { id, .. } if *id != self.next_id => {
+                Err(Error::argument(format!("inserts id {id} where {} is next", self.next_id)))
+            }
+            Operation::Insert { content, .. } => self.insert(content).map(drop),
+            Operation::Update { id, content } => self.update(*id, content),
+            Operation::Delete { id } => self.delete(*id),
+        }
+    }
+
+    fn record(&mut self, operation: Operation) {
+        self.journal.push(Entry { step: self.step, operation });
+    }
+
+    fn position(&self, id: u64) -> Result<usize> {
+        self.items.binary_search_by_key(&id, |item| item.id).map_err(|_| {
+            let known = match self.items.len() {
+                0 => "the memory is empty".to_owned(),
+                count => format!("the memory holds {count} items: {}", self.known_ids()),
+            };
+            Error::argument(format!("no item has id {id}; {known}"))
+        })
+    }
+
+    /// The ids as ranges, the newest few where there are many: `…, 4-7, 9`.
+    fn known_ids(&self) -> String {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for item in &self.items {
+            match ranges.last_mut() {
+                Some((_, end)) if *end + 1 == item.id => *end = item.id,
+                _ => ranges.push((item.id, item.id)),
+            }
+        }
+        let shown = ranges.len().saturating_sub(8);
+        let text = |(start, end): &(u64, u64)| if start == end { start.to_string() } else { format!("{start}-{end}") };
+        let list = ranges[shown..].iter().map(text).collect::<Vec<_>>().join(", ");
+        if shown > 0 { format!("…, {list}") } else { list }
+    }
+
+    fn refuse(&self, content: &str) -> Result<()> {
+        if content.trim().is_empty() {
+            return Err(Error::argument("the content is empty"));
+        }
+        match self.items.iter().find(|item| item.content == content) {
+            Some(item) => Err(Error::argument(format!("item {} says exactly that already", item.id))),
+            None => Ok(()),
+        }
+    }
+}

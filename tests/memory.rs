@@ -1,0 +1,275 @@
+//! The memory: store and journal, BM25 against the reference's numbers, tool calls and their schemas.
+
+use finemem_engine::memory::{Bm25, Entry, Operation, Store, Tool, bm25, parse, tools};
+use serde_json::json;
+
+fn filled() -> Store {
+    let mut store = Store::new();
+    store.insert("Mira Tolen lives in Oska.").unwrap();
+    store.set_step(2);
+    store.insert("Rufo is \"a dog\"\nof Mira Tolen.").unwrap();
+    store.update(1, "Mira Tolen lives in Bem – naïvely.").unwrap();
+    store.set_step(5);
+    store.insert("It rained.").unwrap();
+    store.delete(2).unwrap();
+    store.update(1, "Mira Tolen lives in Tal.").unwrap();
+    store
+}
+
+#[test]
+fn items_know_who_wrote_them_when() {
+    let store = filled();
+    assert_eq!(store.items().iter().map(|item| item.id).collect::<Vec<_>>(), [1, 3]);
+    let item = store.get(1).unwrap();
+    assert_eq!((item.content.as_str(), item.created, item.step), ("Mira Tolen lives in Tal.", 0, 5));
+    assert_eq!(item.writes(), [0, 2, 5]);
+    assert_eq!(item.history[1].content, "Mira Tolen lives in Bem – naïvely.");
+    assert_eq!(store.get(2), None);
+    assert_eq!(store.view_recent(1)[0].id, 3);
+    assert_eq!(store.view_recent(9).len(), 2);
+}
+
+#[test]
+fn ids_are_never_used_again() {
+    let mut store = Store::with_first_id(7);
+    assert_eq!(store.insert("a").unwrap(), 7);
+    store.delete(7).unwrap();
+    assert_eq!(store.insert("a").unwrap(), 8);
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let mut store = filled();
+    let before = store.clone();
+    for error in [
+        store.insert("It rained.").unwrap_err(),
+        store.insert(" \n").unwrap_err(),
+        store.update(1, "It rained.").unwrap_err(),
+        store.update(1, "Mira Tolen lives in Tal.").unwrap_err(),
+        store.update(3, "").unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("already") || error.to_string().contains("empty"), "{error}");
+    }
+    let error = store.delete(2).unwrap_err().to_string();
+    assert_eq!(error, "no item has id 2; the memory holds 2 items: 1, 3");
+    assert_eq!(Store::new().update(1, "x").unwrap_err().to_string(), "no item has id 1; the memory is empty");
+    assert_eq!(store, before);
+}
+
+#[test]
+fn unknown_ids_are_answered_briefly() {
+    let mut store = Store::new();
+    (0..60).for_each(|n| assert_eq!(store.insert(&n.to_string()).unwrap(), n + 1));
+    (1..=20).for_each(|n| store.delete(n * 2).unwrap());
+    let error = store.delete(4).unwrap_err().to_string();
+    assert_eq!(error, "no item has id 4; the memory holds 40 items: …, 27, 29, 31, 33, 35, 37, 39, 41-60");
+}
+
+#[test]
+fn a_store_is_the_replay_of_its_journal() {
+    let store = filled();
+    assert_eq!(Store::replay(store.journal()).unwrap(), store);
+    let mut late = Store::with_first_id(40);
+    late.insert("x").unwrap();
+    assert_eq!(Store::replay(late.journal()).unwrap(), late);
+    let insert = |id| Entry { step: 0, operation: Operation::Insert { id, content: format!("{id}") } };
+    for broken in [vec![insert(1), insert(3)], vec![insert(2), insert(2)], vec![Entry { step: 0, operation: Operation::Delete { id: 1 } }]]
+    {
+        assert!(Store::replay(&broken).unwrap_err().to_string().contains("journal entry"));
+    }
+}
+
+#[test]
+fn export_and_import_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.jsonl");
+    let store = filled();
+    store.export(&path).unwrap();
+    store.export(&path).unwrap();
+    let mut read = Store::import(&path).unwrap();
+    assert_eq!(read, store);
+    assert_eq!(read.insert("next").unwrap(), 4);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+    Store::new().export(&path).unwrap();
+    assert_eq!(Store::import(&path).unwrap(), Store::new());
+}
+
+#[test]
+fn a_broken_file_is_an_error_that_names_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.jsonl");
+    filled().export(&path).unwrap();
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let cut = &whole[..whole.len() - 9];
+    for (text, part) in [
+        (cut, "line 6"),
+        ("{}", "line 1"),
+        ("[1]\n", "line 1"),
+        ("{\"step\":-1,\"operation\":\"delete\",\"id\":1}", "line 1"),
+        ("{\"step\":1,\"operation\":\"delete\",\"id\":1}", "journal entry 1"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = Store::import(&path).unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains("memory.jsonl"), "{error}");
+    }
+    assert!(Store::import(folder.path().join("none")).is_err());
+    assert!(filled().export(folder.path().join("none/memory.jsonl")).is_err());
+}
+
+/// Documents, and for each query the scores that `rank_bm25.BM25Okapi` 0.2.2 gives with tokens `re.findall(r"\b\w+\b", text.lower())`.
+type Reference = (&'static [&'static str], &'static [(&'static str, &'static [f64])]);
+
+#[rustfmt::skip]
+const REFERENCES: &[Reference] = &[
+    (&["Mira Tolen lives in Oska."], &[
+        ("Where does Mira Tolen live?", &[-0.5493061443340548]),
+        ("nothing here", &[0.0]),
+    ]),
+    (&["Mira Tolen lives in Oska.", "Mira Voss works as a baker."], &[
+        ("Mira", &[-0.04195217307292679, -0.038654622351037345]),
+        ("Where does Mira Tolen live?", &[-0.04195217307292679, -0.038654622351037345]),
+        ("baker baker", &[0.0, 0.0]),
+    ]),
+    (&["the cat sat", "the dog sat", "the bird sang", "a fish swam the river"], &[
+        ("the", &[0.12239735931423612, 0.12239735931423612, 0.12239735931423612, 0.09601229982134689]),
+        ("the the cat", &[1.1503038824010563, 0.24479471862847224, 0.24479471862847224, 0.19202459964269378]),
+        ("sat sat bird", &[0.0, 0.0, 0.9055091637725841, 0.0]),
+        ("fish", &[0.0, 0.0, 0.0, 0.7103095835581348]),
+    ]),
+    (&["Tea, tea and TEA_1!", "tea for two", "", "İstanbul'da çay – ÇAY", "naïve café no. 5", "tea for two"], &[
+        ("tea", &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
+        ("ÇAY İstanbul", &[0.0, 0.0, 0.0, 3.6263978554512604, 0.0, 0.0]),
+        ("two tea two", &[0.0, 1.2040912812011062, 0.0, 0.0, 0.0, 1.2040912812011062]),
+        ("CAFÉ 5", &[0.0, 0.0, 0.0, 0.0, 2.3234236892682314, 0.0]),
+        ("for", &[0.0, 0.6020456406005531, 0.0, 0.0, 0.0, 0.6020456406005531]),
+    ]),
+    (&["x²  is ½", "नमस्ते दुनिया", "東京 タワー", "東京"], &[
+        ("x² ½", &[1.627995888953579, 0.0, 0.0, 0.0]),
+        ("नमस्ते", &[0.0, 1.2385749454165105, 0.0, 0.0]),
+        ("東京", &[0.0, 0.0, 0.0, 0.0]),
+    ]),
+    (&["Bem is the capital of Tal.", "Oska is the capital of Rin.", "The capital of Tal is Oska.", "Rufo is a dog.", "Rufo likes Bem.",
+       "Tal has two rivers.", "Rin is small."], &[
+        ("What is the capital of Tal?", &[1.0681025056942792, 0.8477720480233479, 1.0681025056942792, 0.225744855559113, 0.0,
+                                          0.26629343394003296, 0.252033073489287]),
+        ("Who likes Bem?", &[0.6912502885385382, 0.0, 0.0, 0.0, 2.6674093062124333, 0.0, 0.0]),
+        ("dog", &[0.0, 0.0, 0.0, 1.5537346424301215, 0.0, 0.0, 0.0]),
+        ("capital capital of Rin", &[0.6609913730127941, 1.3522416615513322, 0.6609913730127941, 0.0, 0.0, 0.0, 0.9327406850889703]),
+    ]),
+];
+
+#[test]
+fn bm25_equals_the_reference() {
+    for (documents, queries) in REFERENCES {
+        let index = Bm25::new(documents);
+        for (query, expected) in *queries {
+            let scores = index.scores(query);
+            assert_eq!(scores.len(), expected.len());
+            for (score, expected) in scores.iter().zip(*expected) {
+                assert!((score - expected).abs() <= 1e-14 * expected.abs().max(1.0), "{query}: {score} is not {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_scores_keep_the_order_of_the_documents() {
+    let index = Bm25::new(&["b", "a x", "c", "a y", "d", "e", "a z"]);
+    let order: Vec<usize> = index.top_k("a", 6).into_iter().map(|(document, _)| document).collect();
+    assert_eq!(order, [1, 3, 6, 0, 2, 4]);
+    assert_eq!(index.top_k("a", 99).len(), 7, "nothing is left out for scoring zero");
+    // Below three documents the floor is negative: the document that matches comes last.
+    assert_eq!(Bm25::new(&["the cat", "rain"]).top_k("cat", 2)[0], (0, 0.0));
+    assert_eq!(Bm25::new(&["cat", "cat, rain"]).top_k("cat rain", 1)[0].0, 1);
+}
+
+#[test]
+fn bm25_takes_anything() {
+    assert!(Bm25::new::<&str>(&[]).top_k("a", 3).is_empty());
+    assert_eq!(Bm25::new(&["", "?!"]).scores("a"), [0.0, 0.0]);
+    assert_eq!(bm25::words("It's D.C. – snake_case 3.5"), ["it", "s", "d", "c", "snake_case", "3", "5"]);
+    let mut store = filled();
+    store.insert("Bem is small.").unwrap();
+    assert_eq!(store.retrieve("Did it rain? It rained", 1)[0].0.id, 3);
+}
+
+#[test]
+fn calls_are_read_in_order() {
+    let text = "I store this.<tool_call>{\"name\": \"memory_insert\", \"arguments\": {\"content\": \"a </tool_call> b <tool_call>\"}}</tool_call>\n\
+                <tool_call>\n{\"name\": \"memory_skip\"}\n</tool_call> done";
+    let parsed = parse(text);
+    assert_eq!(parsed.stray, 2);
+    assert_eq!(parsed.calls.len(), 2);
+    assert_eq!(parsed.calls[0].name.as_deref(), Some("memory_insert"));
+    assert_eq!(parsed.calls[0].arguments, json!({"content": "a </tool_call> b <tool_call>"}));
+    assert_eq!(parsed.calls[0].error, None);
+    assert_eq!((parsed.calls[1].name.as_deref(), &parsed.calls[1].arguments), (Some("memory_skip"), &json!({})));
+    assert!(text.contains(&parsed.calls[1].raw) && parsed.calls[1].raw.ends_with("</tool_call>"));
+    assert_eq!(parse(" \n").calls.len() + parse("").stray, 0);
+}
+
+#[test]
+fn no_call_is_lost_silently() {
+    let good = "<tool_call>{\"name\":\"s\",\"arguments\":{}}</tool_call>";
+    for (text, reason) in [
+        ("<tool_call>{\"name\":\"s\",\"arguments\":{}}", "not closed"),
+        ("<tool_call>{\"name\":\"s\",\"argum", "not closed"),
+        ("<tool_call>", "empty"),
+        ("<tool_call> </tool_call>", "not JSON"),
+        ("<tool_call>{\"name\":\"s\",\"arguments\":{}} so</tool_call>", "after"),
+        ("<tool_call>{name: s}</tool_call>", "not JSON"),
+        ("<tool_call>[1]</tool_call>", "not a JSON object"),
+        ("<tool_call>{\"arguments\":{}}</tool_call>", "names no tool"),
+        ("<tool_call>{\"name\":3,\"arguments\":{}}</tool_call>", "names no tool"),
+        ("<tool_call>{\"name\":\"s\",\"arguments\":\"{}\"}</tool_call>", "arguments"),
+        ("{ \"name\": \"s\", \"arguments\": {}}", "outside"),
+        ("<tool_call {\"a\"", "outside"),
+        ("</tool_call>", "outside"),
+        ("<tool_call>{\"name\":\"s\",\"arguments\":{\"content\":\"\\ud800\"}}</tool_call>", "not JSON"),
+    ] {
+        let alone = parse(text);
+        assert!(alone.calls[0].error.as_ref().unwrap().contains(reason), "{text}: {alone:?}");
+        for text in [text.to_owned(), format!("{good}{text}{good}"), format!("{text}\n{good}")] {
+            let parsed = parse(&text);
+            let bad: Vec<_> = parsed.calls.iter().filter(|call| call.error.is_some()).collect();
+            assert_eq!(bad.len(), 1, "{text}: {parsed:?}");
+            assert_eq!(parsed.calls.len() - 1, text.matches(good).count(), "{text}: {parsed:?}");
+        }
+    }
+}
+
+#[test]
+fn calls_survive_any_text() {
+    let text = "x<tool_call>{\"name\":\"é\",\"arguments\":{\"a\":[1,\"</tool_call>\"]}}</tool_call><tool_call>ß{</tool_call>…";
+    for (end, _) in text.char_indices() {
+        for (start, _) in text[..end].char_indices() {
+            parse(&text[start..end]);
+        }
+    }
+    let deep = format!("<tool_call>{}</tool_call>", "[".repeat(100_000));
+    assert!(parse(&deep).calls[0].error.is_some());
+}
+
+#[test]
+fn arguments_are_checked_against_the_schema() {
+    let schema = json!({"type": "object", "properties": {"memory_id": {"type": "integer"}, "new_content": {"type": "string", "minLength": 1}},
+                        "required": ["memory_id", "new_content"], "additionalProperties": false});
+    let tool = Tool::new("memory_update", "Changes an item.", schema.clone()).unwrap();
+    assert!(tool.check(&json!({"memory_id": 3, "new_content": "x"})).is_ok());
+    for (arguments, part) in [
+        (json!({"memory_id": "3", "new_content": "x"}), "/memory_id"),
+        (json!({"memory_id": 3}), "new_content"),
+        (json!({"memory_id": 3, "new_content": ""}), "/new_content"),
+        (json!({"memory_id": 3, "new_content": "x", "step": 1}), "step"),
+        (json!(null), "object"),
+    ] {
+        let error = tool.check(&arguments).unwrap_err().to_string();
+        assert!(error.starts_with("memory_update: ") && error.contains(part), "{error}");
+    }
+    assert_eq!(tools::find(std::slice::from_ref(&tool), "memory_update").unwrap().parameters(), &schema);
+    let error = tools::find(&[tool], "memory_forget").unwrap_err().to_string();
+    assert_eq!(error, "no tool is called \"memory_forget\"; there are memory_update");
+    assert!(Tool::new("a b", "", schema).is_err());
+    assert!(Tool::new("a", "", json!([])).is_err());
+    assert!(Tool::new("a", "", json!({"type": "nonsense"})).is_err());
+}
