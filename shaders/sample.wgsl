@@ -1,9 +1,10 @@
 // One token a row: the likeliest (temperature 0), or drawn from softmax(l / temperature) over what top-k and top-p leave.
-// logprob[m] = l[token] / temperature − log Σ exp(l / temperature), before top-k and top-p (temperature 1 for greedy).
+// logprob = l[token] / temperature − log Σ exp(l / temperature), before top-k and top-p (temperature 1 for greedy).
 //
 // Top-k and top-p are thresholds on the logit, found bit by bit from the top over an integer that orders like the float: 32 counts
 // or sums of the row each, nothing is sorted. The random number is a pure function of the row's stream.
-// logits l: [M, V]   streams: [M, 6]: key (2), counter words 1 to 3, number of the token = counter word 0   tokens, logprob: [M]
+// logits l: [M, V]   streams: [M, 6]: key (2), counter words 1 to 3, number of the token = counter word 0
+// drawn: [M, 2], the token and the bits of its logprob
 // Grid: one workgroup per row. Sums stride over the vocabulary; the draw walks it in order, a segment per invocation.
 
 #import grid
@@ -24,8 +25,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;         // [M, V]
 @group(0) @binding(2) var<storage, read> streams: array<u32>;        // [M, 6]
-@group(0) @binding(3) var<storage, read_write> tokens: array<u32>;   // [M]
-@group(0) @binding(4) var<storage, read_write> logprob: array<f32>;  // [M]
+@group(0) @binding(3) var<storage, read_write> drawn: array<u32>;    // [M, 2]
 
 var<workgroup> segment_mass: array<f32, WG>;
 var<workgroup> segment_last: array<u32, WG>; // 1 + the last token kept in the segment, 0 if there is none
@@ -148,7 +148,7 @@ fn main(
                 }
             }
         }
-        tokens[row] = token;
-        logprob[row] = (logits[at + token] - top) * inverse - log(total);
+        drawn[2u * row] = token;
+        drawn[2u * row + 1u] = bitcast<u32>((logits[at + token] - top) * inverse - log(total));
     }
 }

@@ -151,11 +151,11 @@ fn choose(caps: Option<&Caps>, kernel: &'static Kernel, heads: Heads, rows: usiz
     // Every sequence may end in a part of a tile.
     let tiles = |heads| Grid::Groups(rows / SHADER_TILE + sequences, heads, 1);
     let (grid, vec4, small) = match kernel.stem {
-        "attention" => (tiles(heads.q), "attention_vec4", "attention_vec4_64"),
-        "attention_bwd_q" => (tiles(heads.q), "attention_bwd_q_vec4", "attention_bwd_q_vec4_64"),
-        "attention_bwd_kv" => (tiles(heads.kv), "attention_bwd_kv_vec4", "attention_bwd_kv_vec4_64"),
-        "attention_bwd_delta" => (Grid::Elements(rows * heads.q), "attention_bwd_delta_vec4", "attention_bwd_delta_vec4"),
-        _ => (Grid::Rows(rows * heads.q), "attention_decode_vec4", "attention_decode_vec4"),
+        "attention" => (tiles(heads.q), "attention.vec4", "attention.vec4_64"),
+        "attention_bwd_q" => (tiles(heads.q), "attention_bwd_q.vec4", "attention_bwd_q.vec4_64"),
+        "attention_bwd_kv" => (tiles(heads.kv), "attention_bwd_kv.vec4", "attention_bwd_kv.vec4_64"),
+        "attention_bwd_delta" => (Grid::Elements(rows * heads.q), "attention_bwd_delta.vec4", "attention_bwd_delta.vec4"),
+        _ => (Grid::Rows(rows * heads.q), "attention_decode.vec4", "attention_decode.vec4"),
     };
     Ok(match heads.dim {
         dim if !dim.is_multiple_of(4) => kernel.grid(grid),

@@ -89,10 +89,10 @@ fn product(
 fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: usize, k: usize) -> Launch {
     // Names: vectors of four, one subgroup of 8 or 4 lanes, registers.
     let (names, vectors) = match kernel.stem {
-        "matmul_nt" => (["matmul_nt_vec4", "matmul_nt_lanes8", "matmul_nt_lanes4", "matmul_nt_registers"], [k, k]),
-        "matmul_nn" => (["matmul_nn_vec4", "matmul_nn_lanes8", "matmul_nn_lanes4", "matmul_nn_registers"], [k, n]),
-        "matmul_tn" => (["matmul_tn_vec4", "matmul_tn_lanes8", "matmul_tn_lanes4", "matmul_tn_registers"], [m, n]),
-        _ => (["matmul_rows_vec4", "matmul_rows_lanes8", "matmul_rows_lanes4", "matmul_rows_registers"], [k, k]),
+        "matmul_nt" => (["matmul_nt.vec4", "matmul_nt.lanes8", "matmul_nt.lanes4", "matmul_nt.registers"], [k, k]),
+        "matmul_nn" => (["matmul_nn.vec4", "matmul_nn.lanes8", "matmul_nn.lanes4", "matmul_nn.registers"], [k, n]),
+        "matmul_tn" => (["matmul_tn.vec4", "matmul_tn.lanes8", "matmul_tn.lanes4", "matmul_tn.registers"], [m, n]),
+        _ => (["matmul_rows.vec4", "matmul_rows.lanes8", "matmul_rows.lanes4", "matmul_rows.registers"], [k, k]),
     };
     let tiles = |rows: usize, cols: usize| Grid::Groups(n.div_ceil(cols), m.div_ceil(rows), 1);
     let vec4 = vectors.iter().all(|size| size.is_multiple_of(4));
