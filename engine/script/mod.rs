@@ -8,6 +8,7 @@ pub mod check;
 mod convert;
 
 mod memory;
+mod model;
 mod require;
 mod run;
 mod tokens;
@@ -26,7 +27,7 @@ use crate::{Error, Result};
 use api::Area;
 
 /// The API, in the order in which the editor types list it.
-const AREAS: &[Area] = &[values::AREA, memory::AREA, run::AREA];
+const AREAS: &[Area] = &[values::AREA, model::AREA, memory::AREA, run::AREA];
 
 /// How a script is run.
 #[derive(Debug, Clone)]

@@ -3,5 +3,6 @@
 pub mod learner;
 pub mod log;
 pub mod optimizer;
+pub mod sft;
 pub mod stop;
 pub mod tensorboard;
