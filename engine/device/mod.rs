@@ -45,7 +45,7 @@ pub(crate) struct AtomicCounters {
 
 enum Executor {
     Cpu { double: bool },
-    Gpu(gpu::Gpu),
+    Gpu(Box<gpu::Gpu>),
 }
 
 struct Inner {
@@ -78,15 +78,15 @@ impl Device {
         match choice {
             "cpu" => Ok(Self::cpu()),
             "auto" => Ok(match gpu::Gpu::open(gpu::Choice::Hardware, None)? {
-                Some(gpu) => Self::new(Executor::Gpu(gpu)),
+                Some(gpu) => Self::new(Executor::Gpu(Box::new(gpu))),
                 None => Self::cpu(),
             }),
             "gpu" => match gpu::Gpu::open(gpu::Choice::Any, None)? {
-                Some(gpu) => Ok(Self::new(Executor::Gpu(gpu))),
+                Some(gpu) => Ok(Self::new(Executor::Gpu(Box::new(gpu)))),
                 None => Err(Error::Device(format!("no GPU adapter was found. {}", gpu::INSTALL_HINT))),
             },
             name => match gpu::Gpu::open(gpu::Choice::Named(name), None)? {
-                Some(gpu) => Ok(Self::new(Executor::Gpu(gpu))),
+                Some(gpu) => Ok(Self::new(Executor::Gpu(Box::new(gpu)))),
                 None => Err(Error::Device(format!(
                     "no adapter has '{name}' in its name; `finemem-engine info` lists what was found, and `cpu`, `gpu` and `auto` are valid too"
                 ))),
@@ -98,7 +98,7 @@ impl Device {
     /// hardware, whatever it is. Tests run both on the adapter they have.
     pub fn open_family(name: &str, software: bool) -> Result<Self> {
         match gpu::Gpu::open(gpu::Choice::Named(name), Some(software))? {
-            Some(gpu) => Ok(Self::new(Executor::Gpu(gpu))),
+            Some(gpu) => Ok(Self::new(Executor::Gpu(Box::new(gpu)))),
             None => Err(Error::Device(format!("no adapter has '{name}' in its name"))),
         }
     }
