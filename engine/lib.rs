@@ -2,6 +2,7 @@
 //!
 //! `engine/README.md` says what each module is for and in which direction they import one another.
 
+pub mod data;
 pub mod device;
 pub mod error;
 pub mod generate;
@@ -9,6 +10,7 @@ pub mod memory;
 pub mod model;
 pub mod ops;
 pub mod random;
+pub mod reason;
 pub mod script;
 pub mod tensor;
 pub mod train;

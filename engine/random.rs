@@ -53,6 +53,13 @@ impl Rng {
         u64::from(self.next_u32()) | u64::from(self.next_u32()) << 32
     }
 
+    /// Puts a list into random order.
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
+        for i in (1..list.len()).rev() {
+            list.swap(i, self.below(i as u64 + 1) as usize);
+        }
+    }
+
     /// A number in `[0, 1)` with 53 random bits.
     pub fn number(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64

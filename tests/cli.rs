@@ -68,3 +68,29 @@ fn types_and_versions() {
     assert!(finemem(&["info"]).status.success());
     assert!(finemem(&["--version"]).status.success());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_script_that_asks_ends_its_loop_itself() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let interrupted = |text: &str, times: usize| {
+        let script = folder.path().join("loop.lua");
+        std::fs::write(&script, text).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_finemem-engine"));
+        let mut child =
+            child.arg("run").arg(&script).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        for _ in 0..times {
+            assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        (child.wait().unwrap().code(), lines.map(|line| line.unwrap()).collect::<Vec<_>>())
+    };
+    let asks = "local fm = require 'finemem'\nfm.stopping {}\nprint('ready')\nwhile not fm.stopping {} do end\nprint('saved')";
+    assert_eq!(interrupted(asks, 1), (Some(0), vec!["saved".to_string()]));
+    let stuck = "local fm = require 'finemem'\nfm.stopping {}\nprint('ready')\nwhile true do end";
+    assert_eq!(interrupted(stuck, 2), (Some(130), vec![]));
+    assert_eq!(interrupted("print('ready')\nwhile true do end", 1), (Some(130), vec![]));
+}

@@ -148,3 +148,23 @@ fn an_optimiser_lowers_the_loss() {
     }
     assert!(means[29] > means[0] + 2.0, "{means:?}");
 }
+
+/// Mean log-probability of a random sequence, told a first and a second time.
+fn repeats(model: &Model) -> [f32; 2] {
+    let mut rng = Rng::new(&[17]);
+    let first: Vec<u32> = (0..60).map(|_| rng.next_u32() % 1000).collect();
+    let targets: Vec<u32> = (1..120).collect();
+    let sample = Sample { tokens: [&first[..], &first[..]].concat(), values: vec![[0.0; 4]; targets.len()], targets };
+    let logprob = Learner::new(model, Memory::default(), false).unwrap().score(model, &[sample], 1.0).unwrap().logprob;
+    [&logprob[..59], &logprob[60..]].map(|half| half.iter().sum::<f32>() / 59.0)
+}
+
+#[test]
+fn copying_models_copy_before_training() {
+    let config = Config { vocab_size: 1000, hidden_size: 128, num_hidden_layers: 4, head_dim: 64, intermediate_size: 384, ..config(true) };
+    let tokenizer = || Tokenizer::train(vec!["a b".into()], 258, &[], "<|im_end|>").unwrap();
+    let [new, old] = repeats(&Model::random(config.clone(), tokenizer(), &Device::cpu(), 3).unwrap());
+    assert!((new - old).abs() < 0.5, "random: {new} and {old}");
+    let [new, old] = repeats(&Model::copying(config, tokenizer(), &Device::cpu(), 3).unwrap());
+    assert!(old > new + 2.0, "copying: {new} and {old}");
+}

@@ -287,12 +287,52 @@ fn memories_are_kept_with_their_history() {
     for (text, said) in [
         ("memory:insert { content = 'Bo plays the cello' }", "test.lua:7: Memory:insert: "),
         ("memory:update { id = 9, content = 'x' }", "no item has id 9"),
-        ("memory:get { id = -1 }", "'id' is out of range"),
+        ("memory:get { id = -1 }", "'id' cannot be used: out of range"),
         ("memory:set_step { step = 0 }", "steps count from 1"),
         ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is no journal entry"),
         ("fm.memory.import { path = 'absent.jsonl' }", "absent.jsonl"),
     ] {
         let found = complaint(&(made.to_string() + text));
+        assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
+    }
+}
+
+#[test]
+fn questions_are_answered_and_scored() {
+    let seen = evaluate(
+        "local memory = fm.memory.new {}
+        for _, text in ipairs { 'Mira Tolen lives in Varda.', 'Oren Pask is a baker.', 'The sun was out.' } do memory:insert { content = text } end
+        local reasoner = fm.reasoner.extractive {}
+        local function ask(question) return reasoner:answer { question = question, items = memory:retrieve { query = question, k = 2 } } end
+        local answer, none = ask('Where does Mira Tolen live?'), ask('Where does Ula Brink live?')
+        local gold = { 'Lyon', 'The Varda' }
+        local interval = fm.metric.interval { scores = { 0, 1, 1, 0 }, seed = 3 }
+        return { answer.text, answer.known, answer.item.id, none.known, none.item == nil,
+            fm.metric.exact_match { answer = answer.text, gold = gold }, fm.metric.substring_exact_match { answer = 'in Lyon, then', gold = gold },
+            fm.metric.token_f1 { answer = 'old Varda', gold = gold }, interval.mean, interval.low < 0.5 and interval.high > 0.5 }",
+    );
+    assert_eq!(seen, json!(["Varda", true, 1, false, true, 1, 1, 2.0 / 3.0, 0.5, true]));
+    assert!(complaint("fm.reasoner.extractive {}:answer { question = 'x', items = { {} } }").contains("'items[1]' has no content"));
+}
+
+#[test]
+fn episodes_are_read_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("episodes.jsonl");
+    std::fs::write(&path, "{\"id\":\"a\",\"chunks\":[\"one\",\"two\"],\"questions\":[{\"question\":\"q?\",\"answers\":[\"x\"]}]}\n")
+        .unwrap();
+    let seen = evaluate(&format!("return fm.data.open {{ path = [[{}]] }}", path.display()));
+    assert_eq!(
+        (&seen[0]["chunks"], &seen[0]["questions"][0]["answers"], &seen[0]["chunk_questions"]),
+        (&json!(["one", "two"]), &json!(["x"]), &json!([[], []]))
+    );
+    for (text, said) in [
+        ("path = 'absent'", "absent"),
+        ("path = 'Cargo.toml'", "Cargo.toml"),
+        ("path = 'Cargo.toml', format = 'xml'", "one of memoryagentbench, episodes"),
+        ("path = 'Cargo.toml', facts_per_chunk = 0", "at least one fact"),
+    ] {
+        let found = complaint(&format!("fm.data.open {{ {text} }}"));
         assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
     }
 }

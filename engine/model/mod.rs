@@ -4,6 +4,7 @@ pub mod batch;
 pub mod blocks;
 pub mod config;
 pub mod head;
+pub mod init;
 pub mod tokenizer;
 pub mod weights;
 
@@ -42,6 +43,12 @@ impl Model {
     /// A model with random weights.
     pub fn random(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
         let weights = Weights::random(&config, device, seed)?;
+        Self::new(config, tokenizer, weights, device)
+    }
+
+    /// A model with random weights that can copy (see [`init`]).
+    pub fn copying(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
+        let weights = Weights::copying(&config, device, seed)?;
         Self::new(config, tokenizer, weights, device)
     }
 

@@ -214,7 +214,7 @@ fn widen(view: &TensorView<'_>) -> std::result::Result<Vec<f32>, String> {
 }
 
 /// A standard normal number (Box and Muller).
-fn normal(rng: &mut Rng) -> f64 {
+pub(super) fn normal(rng: &mut Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.number()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.number()).cos()
 }

@@ -23,8 +23,9 @@ impl Args {
             value = param.need.value(lua)?;
         }
         T::from_lua(value, lua).map_err(|error| match error {
-            mlua::Error::FromLuaConversionError { message: Some(message), .. } => mlua::Error::runtime(format!("'{key}': {message}")),
-            mlua::Error::FromLuaConversionError { .. } => mlua::Error::runtime(format!("'{key}' is out of range")),
+            mlua::Error::FromLuaConversionError { message, .. } => {
+                mlua::Error::runtime(format!("'{key}' cannot be used: {}", message.as_deref().unwrap_or("out of range")))
+            }
             other => other,
         })
     }

@@ -6,10 +6,13 @@ mod api;
 mod arguments;
 pub mod check;
 mod convert;
-
+mod data;
+mod grpo;
 mod memory;
 mod model;
+mod reason;
 mod require;
+mod rollout;
 mod run;
 mod tokens;
 pub mod types;
@@ -27,7 +30,7 @@ use crate::{Error, Result};
 use api::Area;
 
 /// The API, in the order in which the editor types list it.
-const AREAS: &[Area] = &[values::AREA, model::AREA, memory::AREA, run::AREA];
+const AREAS: &[Area] = &[values::AREA, model::AREA, memory::AREA, reason::AREA, data::AREA, grpo::AREA, run::AREA];
 
 /// How a script is run.
 #[derive(Debug, Clone)]

@@ -322,7 +322,7 @@ fn completion_table(lua: &Lua, model: &Model, completion: crate::generate::Compl
 }
 
 /// The text of a completion, without its end token.
-fn text_of(model: &Model, completion: &crate::generate::Completion) -> Result<String> {
+pub(super) fn text_of(model: &Model, completion: &crate::generate::Completion) -> Result<String> {
     let ended = completion.tokens.last().is_some_and(|last| model.config.eos_token_id.contains(last));
     model.tokenizer.decode(&completion.tokens[..completion.tokens.len() - usize::from(ended)])
 }

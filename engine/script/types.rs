@@ -243,3 +243,48 @@ fn luacats_kind(kind: &Kind) -> String {
         Kind::Nil => "nil".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every object and record that a kind names.
+    fn named(kind: &Kind, found: &mut Vec<&'static str>) {
+        match kind {
+            Kind::Object(name) => found.push(name),
+            Kind::Record(record) => found.push(record.name),
+            Kind::List(inner) | Kind::Map(inner) => named(inner, found),
+            Kind::Either(kinds) => kinds.iter().for_each(|kind| named(kind, found)),
+            Kind::Function(params, result) => {
+                params.iter().for_each(|(_, kind)| named(kind, found));
+                named(result, found);
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_type_is_listed_once() {
+        let objects = || AREAS.iter().flat_map(|area| area.objects);
+        let records = || AREAS.iter().flat_map(|area| area.records);
+        let functions = AREAS.iter().flat_map(|area| area.functions).chain(objects().flat_map(|object| object.methods));
+        let mut found = Vec::new();
+        for function in functions {
+            function.params.iter().for_each(|param| named(&param.kind, &mut found));
+            named(&function.returns, &mut found);
+        }
+        records().flat_map(|record| record.fields).for_each(|field| named(&field.kind, &mut found));
+        objects().flat_map(|object| object.fields).for_each(|field| named(&field.kind, &mut found));
+        let mut listed: Vec<_> = objects().map(|object| object.name).chain(records().map(|record| record.name)).collect();
+        assert!(found.iter().all(|name| listed.contains(name)), "{found:?} uses what is not in {listed:?}");
+        let count = listed.len();
+        listed.sort();
+        listed.dedup();
+        assert_eq!(listed.len(), count);
+        let mut paths: Vec<_> = AREAS.iter().flat_map(|area| area.functions).map(|function| function.path).collect();
+        let count = paths.len();
+        paths.sort();
+        paths.dedup();
+        assert_eq!(paths.len(), count);
+    }
+}

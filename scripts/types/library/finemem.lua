@@ -2,6 +2,28 @@
 -- The types of `require "finemem"` for lua-language-server, written by `finemem-engine types`. Editor setting:
 -- "Lua.workspace.library": ["scripts/types/library"]
 
+---What was sampled after a prompt.
+---@class (exact) fm.Completion
+---@field tokens integer[] token ids, with the end token if there was one
+---@field text string the text, without the end token
+---@field logprobs number[] log-probability of each token at the sampling temperature
+---@field finish "stop"|"length" why it ended
+
+---Tokens, and how much the prediction of each counts.
+---@class (exact) fm.Sequence
+---@field tokens integer[] token ids
+---@field weights number[] one less than the tokens: `weights[i]` belongs to `tokens[i + 1]`
+
+---The gradient of one parameter.
+---@class (exact) fm.Gradient
+---@field norm number its norm
+---@field first number[] its first four values
+
+---A loss and its gradient.
+---@class (exact) fm.Gradients
+---@field loss number `-Σ weights[i] · lp[i] / count(weights ≠ 0)`
+---@field grads table<string, fm.Gradient> by the published names of the parameters
+
 ---An item of a memory.
 ---@class (exact) fm.Item
 ---@field id integer its number; never used twice in one memory
@@ -15,6 +37,32 @@
 ---@class (exact) fm.Version
 ---@field step integer the step that wrote it
 ---@field content string what the item said from then on
+
+---What a reasoner makes of a question.
+---@class (exact) fm.Answer
+---@field text string the answer, or `not in memory`
+---@field known boolean whether the items hold an answer
+---@field item? fm.Item the item that it was taken from
+
+---A mean with its 95 % interval.
+---@class (exact) fm.Interval
+---@field mean number the mean of the scores
+---@field low number the lower end
+---@field high number the upper end
+
+---Text in chunks, and questions about it.
+---@class (exact) fm.Episode
+---@field id string its name
+---@field source string where it comes from
+---@field chunks string[] the text, in the order in which it is read
+---@field questions fm.Question[] what is asked at the end
+---@field chunk_questions fm.Question[][] what is asked after each chunk
+
+---A question with its accepted answers.
+---@class (exact) fm.Question
+---@field question string the question
+---@field answers string[] the accepted answers
+---@field kind? string what kind of question it is
 
 ---A stream of random numbers.
 ---@class fm.Rng
@@ -52,6 +100,86 @@ function Rng:pick(arguments) end
 ---@param arguments fm.Rng.shuffle.arguments
 ---@return any[] # the same list
 function Rng:shuffle(arguments) end
+
+---A language model.
+---@class fm.Model
+---@field parameters integer Number of parameters.
+local Model = {}
+
+---The arguments of `Model:encode`.
+---@class (exact) fm.Model.encode.arguments
+---@field text string the text
+
+---Cuts a text into tokens.
+---@param arguments fm.Model.encode.arguments
+---@return integer[] # token ids
+function Model:encode(arguments) end
+
+---The arguments of `Model:decode`.
+---@class (exact) fm.Model.decode.arguments
+---@field tokens integer[] token ids
+
+---Puts tokens together to a text.
+---@param arguments fm.Model.decode.arguments
+---@return string # the text
+function Model:decode(arguments) end
+
+---The arguments of `Model:logprobs`.
+---@class (exact) fm.Model.logprobs.arguments
+---@field tokens integer[] at least two token ids
+
+---Log-probability of every token after the first, given those before it.
+---@param arguments fm.Model.logprobs.arguments
+---@return number[] # a list, one shorter than the tokens
+function Model:logprobs(arguments) end
+
+---The arguments of `Model:gradients`.
+---@class (exact) fm.Model.gradients.arguments
+---@field sequences fm.Sequence[] the sequences
+
+---The gradient of a weighted log-likelihood. Nothing is changed.
+---@param arguments fm.Model.gradients.arguments
+---@return fm.Gradients # the loss, and for each parameter norm and first values of its gradient
+function Model:gradients(arguments) end
+
+---The arguments of `Model:generate`.
+---@class (exact) fm.Model.generate.arguments
+---@field prompts (integer[]|string)[] texts or lists of token ids
+---@field max_tokens integer longest completion in tokens
+---@field temperature? number 0 is greedy (default 1)
+---@field top_p? number keep the likely tokens with this probability (default 1)
+---@field top_k? integer keep so many likely tokens; 0 keeps all (default 0)
+---@field seed? integer the seed of the random numbers (default 0)
+---@field group? integer completions of each prompt (default 1)
+---@field stop? string[] texts that end a completion
+
+---Samples completions of prompts.
+---@param arguments fm.Model.generate.arguments
+---@return fm.Completion[][] # for each prompt a list of completions
+function Model:generate(arguments) end
+
+---The arguments of `Model:save`.
+---@class (exact) fm.Model.save.arguments
+---@field path string the folder
+---@field dtype? "f32"|"f16" how numbers are stored (default "f32")
+
+---Writes a model folder that `fm.model.load` reads.
+---@param arguments fm.Model.save.arguments
+function Model:save(arguments) end
+
+---A supervised trainer.
+---@class fm.SftTrainer
+local SftTrainer = {}
+
+---The arguments of `SftTrainer:step`.
+---@class (exact) fm.SftTrainer.step.arguments
+---@field sequences fm.Sequence[] what to learn
+---@field lr? number learning rate of this step
+
+---One AdamW step on the mean negative log-likelihood of the counted tokens.
+---@param arguments fm.SftTrainer.step.arguments
+---@return table<string, number> # loss, entropy, grad_norm and tokens
+function SftTrainer:step(arguments) end
 
 ---Items with their history. Every operation happens whole or not at all, and is journaled.
 ---@class fm.Memory
@@ -142,6 +270,20 @@ function Memory:copy(arguments) end
 ---@param arguments fm.Memory.export.arguments
 function Memory:export(arguments) end
 
+---Answers questions from items.
+---@class fm.Reasoner
+local Reasoner = {}
+
+---The arguments of `Reasoner:answer`.
+---@class (exact) fm.Reasoner.answer.arguments
+---@field question string the question
+---@field items fm.Item[] the items to answer from, the most fitting first
+
+---Answers a question.
+---@param arguments fm.Reasoner.answer.arguments
+---@return fm.Answer # the answer
+function Reasoner:answer(arguments) end
+
 ---A run's folder.
 ---@class fm.Run
 ---@field path string The folder.
@@ -201,7 +343,13 @@ function Run:progress(arguments) end
 local fm = {}
 fm.json = {}
 fm.rng = {}
+fm.model = {}
+fm.tokenizer = {}
+fm.sft = {}
 fm.memory = {}
+fm.reasoner = {}
+fm.metric = {}
+fm.data = {}
 fm.run = {}
 
 ---The arguments after `--` on the command line.
@@ -267,6 +415,56 @@ function fm.seconds(arguments) end
 ---@return fm.Rng # the stream
 function fm.rng.new(arguments) end
 
+---The arguments of `fm.model.load`.
+---@class (exact) fm.model.load.arguments
+---@field path string the folder
+---@field device? string auto, gpu, cpu, or a part of an adapter's name; by default the run's device
+
+---Loads a model folder: config.json, tokenizer.json, model.safetensors.
+---@param arguments fm.model.load.arguments
+---@return fm.Model # the model
+function fm.model.load(arguments) end
+
+---The arguments of `fm.model.new`.
+---@class (exact) fm.model.new.arguments
+---@field config table<string, any> what config.json of a published model holds
+---@field tokenizer string its tokenizer.json
+---@field seed integer the seed of the weights
+
+---Makes a model with random weights.
+---@param arguments fm.model.new.arguments
+---@return fm.Model # the model
+function fm.model.new(arguments) end
+
+---The arguments of `fm.tokenizer.train`.
+---@class (exact) fm.tokenizer.train.arguments
+---@field texts string[] what to learn from
+---@field vocab_size integer number of tokens, added ones and the end token included
+---@field path string the file to write
+---@field added? string[] texts that are to be one token each
+---@field end_token? string the special token that ends a text (default "<|im_end|>")
+
+---Trains a byte-level BPE and writes its tokenizer.json. A word keeps the blank in front of it; digits and signs stand alone.
+---@param arguments fm.tokenizer.train.arguments
+---@return integer # the id of the end token
+function fm.tokenizer.train(arguments) end
+
+---The arguments of `fm.sft.new`.
+---@class (exact) fm.sft.new.arguments
+---@field policy fm.Model the model to train
+---@field lr? number learning rate of steps that name none (default 0.001)
+---@field beta1? number decay of the first moment (default 0.9)
+---@field beta2? number decay of the second moment (default 0.95)
+---@field weight_decay? number decoupled weight decay of matrices (default 0)
+---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
+---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
+---@field recompute? boolean whether to save memory by computing blocks twice (default false)
+
+---A supervised trainer: AdamW on the weighted log-likelihood of given sequences.
+---@param arguments fm.sft.new.arguments
+---@return fm.SftTrainer # the trainer
+function fm.sft.new(arguments) end
+
 ---The arguments of `fm.memory.new`.
 ---@class (exact) fm.memory.new.arguments
 ---@field first_id? integer the id of the first item (default 1)
@@ -293,6 +491,62 @@ function fm.memory.import(arguments) end
 ---@param arguments fm.memory.replay.arguments
 ---@return fm.Memory # the memory
 function fm.memory.replay(arguments) end
+
+---The reasoner that copies its answers out of the items; it has no state and no randomness.
+---@param arguments? {}
+---@return fm.Reasoner # the reasoner
+function fm.reasoner.extractive(arguments) end
+
+---The arguments of `fm.metric.exact_match`.
+---@class (exact) fm.metric.exact_match.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if the normalised answer equals an accepted one, else 0.
+---@param arguments fm.metric.exact_match.arguments
+---@return number # the score
+function fm.metric.exact_match(arguments) end
+
+---The arguments of `fm.metric.substring_exact_match`.
+---@class (exact) fm.metric.substring_exact_match.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if the normalised answer contains an accepted one, else 0.
+---@param arguments fm.metric.substring_exact_match.arguments
+---@return number # the score
+function fm.metric.substring_exact_match(arguments) end
+
+---The arguments of `fm.metric.token_f1`.
+---@class (exact) fm.metric.token_f1.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall.
+---@param arguments fm.metric.token_f1.arguments
+---@return number # the best score over the accepted answers
+function fm.metric.token_f1(arguments) end
+
+---The arguments of `fm.metric.interval`.
+---@class (exact) fm.metric.interval.arguments
+---@field scores number[] the scores
+---@field seed? integer what the resampling depends on (default 0)
+
+---The mean of scores with its 95 % bootstrap interval.
+---@param arguments fm.metric.interval.arguments
+---@return fm.Interval # mean and interval
+function fm.metric.interval(arguments) end
+
+---The arguments of `fm.data.open`.
+---@class (exact) fm.data.open.arguments
+---@field path string the file
+---@field format? "memoryagentbench"|"episodes" what the file holds; by default its content tells
+---@field facts_per_chunk? integer how many facts of a list make a chunk (default 4)
+
+---Reads a file of episodes.
+---@param arguments fm.data.open.arguments
+---@return fm.Episode[] # the episodes
+function fm.data.open(arguments) end
 
 ---The arguments of `fm.run.open`.
 ---@class (exact) fm.run.open.arguments

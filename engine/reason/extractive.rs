@@ -1,0 +1,425 @@
+//! The extractive reasoner: finds the sentence that states what a question asks, and answers with the part that the question
+//! does not give. It reads the contents only, in the order in which they were retrieved, and never guesses.
+//!
+//! 1. A question names an *entity* (its proper names, or without any the word that stands where a name would) and a
+//!    *relation* (its other content words).
+//! 2. A sentence must hold every name as a whole, so that namesakes are not confused: "Mira" is not "Mira Tolen", "England" is not
+//!    "New England". It must not speak of something else that belongs to the entity, nor state the relation the other way round.
+//! 3. The more of the relation's words it holds, in any form, and the fewer others, the better it fits; too little is no fit.
+//! 4. What remains between the matched words is a candidate for the answer, unless its preposition or its kind of place
+//!    contradicts the question: "where" is not answered by "as a baker", nor "which city" by "in the country of Tal".
+//!
+//! Of sentences that fit equally well the first in retrieval order wins, and this is why stale copies do harm.
+
+use std::ops::Range;
+
+use super::words::{Token, agreement, is_abbreviation, sentences, tokens};
+
+/// What the reasoner says when the memory does not hold the answer.
+pub const UNKNOWN: &str = "not in memory";
+
+const PREPOSITIONS: &[&str] = &[
+    "in", "at", "on", "by", "to", "from", "for", "with", "as", "about", "into", "onto", "near", "since", "during", "around", "inside",
+    "outside", "under", "over",
+];
+const WHERE: &[&str] = &["in", "at", "on", "to", "from", "into", "near", "around", "inside", "outside", "under"];
+const WHEN: &[&str] = &["in", "on", "at", "since", "during", "from", "around"];
+const AUXILIARY: &[&str] = &["do", "does", "did", "has", "have", "had"];
+/// Joins the parts of one name: "Bank of England".
+const JOINS: &[&str] = &["of", "de", "du", "von", "van", "for"];
+
+/// The weight of a word that only names the kind of the answer.
+const KIND_WEIGHT: f64 = 0.3;
+/// Below this a sentence does not fit.
+const THRESHOLD: f64 = 0.45;
+
+/// What the reasoner makes of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The answer, or [`UNKNOWN`].
+    pub text: String,
+    /// Whether the contents hold an answer.
+    pub known: bool,
+    /// Which of the contents it was taken from.
+    pub used: Option<usize>,
+}
+
+/// The reasoner. It has no state: the same question and contents always give the same answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extractive;
+
+impl Extractive {
+    /// Answers `question` from `contents`, which are in retrieval order.
+    pub fn answer(&self, question: &str, contents: &[&str]) -> Answer {
+        let mut best: Option<(f64, String, usize)> = None;
+        if let Some(question) = Question::read(question) {
+            for (used, content) in contents.iter().enumerate() {
+                for sentence in sentences(content) {
+                    match question.fit(sentence) {
+                        Some((score, text)) if best.as_ref().is_none_or(|(top, ..)| score > *top + 1e-9) => {
+                            best = Some((score, text, used))
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        match best {
+            Some((_, text, used)) => Answer { text, known: true, used: Some(used) },
+            None => Answer { text: UNKNOWN.to_owned(), known: false, used: None },
+        }
+    }
+}
+
+/// What kind of answer a question wants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Person,
+    Place,
+    Time,
+    Anything,
+}
+
+struct Question {
+    tokens: Vec<Token>,
+    /// The names, each a run of tokens.
+    names: Vec<Range<usize>>,
+    /// The entity has no capitals, so every word counts.
+    plain: bool,
+    /// The words of the relation, and whether each only names a kind.
+    words: Vec<(usize, bool)>,
+    wants: Wants,
+    /// Prepositions that may stand before the answer; none means any.
+    prepositions: Vec<String>,
+    /// The noun that the entity has: "the *author* of E", "E's *author*".
+    noun: Option<usize>,
+    /// The entity does what the relation says: "What did E found?"
+    agent: bool,
+    /// The verb whose object the entity is: "Who *founded* E?"
+    verb: Option<usize>,
+}
+
+/// The state of matching one sentence.
+struct Match {
+    /// Tokens that belong to a name of the question.
+    entity: Vec<bool>,
+    /// Tokens that agree with a word of the relation.
+    taken: Vec<bool>,
+    /// How much of the relation was found, in weight, and whether all that is not a mere kind was.
+    share: f64,
+    complete: bool,
+}
+
+impl Question {
+    /// Takes a question apart. None if there is nothing in it to ask about.
+    fn read(text: &str) -> Option<Self> {
+        let tokens = tokens(text);
+        let asks = |t: &Token| t.is(&["who", "whom", "whose", "which", "what", "where", "when", "how"]);
+        let wh = tokens.iter().position(asks);
+        let head = wh.map(|at| at + 1).filter(|&at| tokens[at - 1].is(&["which", "what", "whose"]) && at < tokens.len());
+        let head = head.filter(|&at| !tokens[at].function && !tokens[at].name);
+        let mut names: Vec<Range<usize>> = Vec::new();
+        for at in (0..tokens.len()).filter(|&at| tokens[at].name) {
+            match names.last_mut() {
+                Some(run) if run.end == at => run.end = at + 1,
+                _ => names.push(at..at + 1),
+            }
+        }
+        let content: Vec<usize> = (0..tokens.len()).filter(|&at| !tokens[at].function && !tokens[at].name && Some(at) != head).collect();
+        let after_wh = head.or(wh).map_or(0, |at| at + 1);
+        let subject_asked = wh.is_some() && tokens.get(after_wh).is_some_and(|t| !t.function && !t.name);
+        let plain = names.is_empty();
+        if plain {
+            let of = tokens.iter().rposition(|t| t.is(&["of"]) || t.key == "'s");
+            let last = subject_asked || of.is_some_and(|of| tokens[of].is(&["of"]) && of + 1 < tokens.len());
+            let at = if last { *content.last()? } else { *content.first()? };
+            names.push(at..at + 1);
+        }
+        let main = names[0].clone();
+        let mut words: Vec<(usize, bool)> =
+            content.iter().filter(|&&at| !plain || at != main.start).map(|&at| (at, tokens[at].kind)).collect();
+        if words.iter().all(|word| word.1) {
+            // With nothing else to go by, the kinds are what is asked: "What colour is E?"
+            words.iter_mut().for_each(|word| word.1 = false);
+            words.extend(head.map(|at| (at, false)));
+        } else {
+            words.extend(head.map(|at| (at, true)));
+        }
+        words.sort_unstable();
+        let key = |at: Option<usize>| at.and_then(|at| tokens.get(at)).map_or("", |t| t.key.as_str());
+        let preposition = |word: &str| PREPOSITIONS.contains(&word).then(|| vec![word.to_owned()]);
+        let stranded = preposition(key(tokens.len().checked_sub(1)));
+        let fronted = wh.filter(|&at| at > 0).and_then(|at| preposition(key(Some(at - 1))));
+        let place_asked = head.is_some_and(|at| tokens[at].is_place());
+        let wants = match key(wh) {
+            "who" | "whom" => Wants::Person,
+            "where" => Wants::Place,
+            "when" => Wants::Time,
+            _ if place_asked => Wants::Place,
+            _ => Wants::Anything,
+        };
+        let own = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let prepositions = match (wants, fronted.or(stranded)) {
+            // "Which city was E born in?" is answered by "at Oska" too, but "Where is E from?" is not.
+            (Wants::Place, Some(p)) if WHERE.contains(&p[0].as_str()) && p[0] != "from" && p[0] != "to" => own(WHERE),
+            (_, Some(p)) => p,
+            (Wants::Person, None) => own(&["by", "to", "with"]),
+            (Wants::Place, None) if key(wh) == "where" => own(WHERE),
+            (Wants::Time, None) => own(WHEN),
+            _ => Vec::new(),
+        };
+        let before = main.start.checked_sub(1);
+        let noun = if key(before) == "of" {
+            before.and_then(|of| of.checked_sub(1)).filter(|&at| !tokens[at].function)
+        } else {
+            Some(main.end + 1).filter(|&at| key(Some(main.end)) == "'s" && at < tokens.len())
+        };
+        let agent = before.is_some_and(|at| tokens[at].is(AUXILIARY) || tokens[at].is(&["by"]));
+        let verb = Some(after_wh).filter(|&at| subject_asked && at < main.start);
+        Some(Self { names, plain, words, wants, prepositions, noun, agent, verb, tokens })
+    }
+
+    /// How well a sentence states what is asked, and the answer it gives. None if it does not.
+    fn fit(&self, sentence: &str) -> Option<(f64, String)> {
+        let tokens = tokens(sentence);
+        if tokens.iter().any(|t| t.is_negation() && !self.has(&t.key)) {
+            return None;
+        }
+        let found = self.align(&tokens)?;
+        let (start, end) = self.candidate(&tokens, &found)?;
+        let left_out = (0..tokens.len()).filter(|&at| !found.entity[at] && !found.taken[at] && !(start..end).contains(&at));
+        let left_out = left_out.filter(|&at| !tokens[at].function && !tokens[at].kind);
+        let excess: f64 = left_out.map(|at| if tokens[at].name { 0.2 } else { 0.1 }).sum();
+        if self.plain && (!found.complete || excess > 0.0) {
+            return None;
+        }
+        // A sentence that states the whole relation may say more; one that states a part of it may not.
+        let score = found.share - if found.complete { excess.min(0.5) } else { excess };
+        (score > THRESHOLD).then(|| (score, text_of(sentence, &tokens[start..end])))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.tokens.iter().any(|t| t.key == key)
+    }
+
+    /// Finds the names and the relation's words in a sentence.
+    fn align(&self, tokens: &[Token]) -> Option<Match> {
+        let mut entity = vec![false; tokens.len()];
+        let mut used = vec![false; self.tokens.len()];
+        let mut taken = vec![false; tokens.len()];
+        for (order, name) in self.names.iter().enumerate() {
+            let (run, at) = self.occurrence(tokens, name)?;
+            entity[at..at + name.len()].fill(true);
+            if order == 0 && self.contradicts(tokens, at) {
+                return None;
+            }
+            // What stands beside the name in both texts belongs together.
+            let first = name.start - (at - run.start);
+            for (word, at) in (first..).zip(run) {
+                if self.words.iter().any(|w| w.0 == word) && !used[word] {
+                    (used[word], taken[at]) = (true, true);
+                }
+            }
+        }
+        for level in [2, 1] {
+            for at in 0..tokens.len() {
+                if entity[at] || taken[at] || tokens[at].function || (tokens[at].name && at > 0) {
+                    continue;
+                }
+                let agrees = |w: &&(usize, bool)| !used[w.0] && agreement(&self.tokens[w.0].key, &tokens[at].key) == level;
+                if let Some(&(word, _)) = self.words.iter().find(agrees) {
+                    (used[word], taken[at]) = (true, true);
+                }
+            }
+        }
+        if self.of_another(tokens, &entity, &taken) {
+            return None;
+        }
+        let weight = |w: &(usize, bool)| if w.1 { KIND_WEIGHT } else { 1.0 };
+        let total: f64 = self.words.iter().map(weight).sum();
+        let hit: f64 = self.words.iter().filter(|w| used[w.0]).map(weight).sum();
+        let strong = |w: &&(usize, bool)| !w.1;
+        let complete = self.words.iter().filter(strong).all(|w| used[w.0]);
+        if total == 0.0 {
+            // "Who is E?" is answered by "E is …".
+            let end = entity.iter().rposition(|&e| e)? + 1;
+            return tokens.get(end).is_some_and(Token::is_copula).then_some(Match { entity, taken, share: 1.0, complete: true });
+        }
+        self.words.iter().filter(strong).any(|w| used[w.0]).then_some(Match { entity, taken, share: hit / total, complete })
+    }
+
+    /// The first place where the sentence has the name as a whole: the longest run of words around it that both texts share, and
+    /// where in it the name starts.
+    fn occurrence(&self, tokens: &[Token], name: &Range<usize>) -> Option<(Range<usize>, usize)> {
+        let same = |at: usize, word: usize| tokens[at].key == self.tokens[word].key;
+        (0..(tokens.len() + 1).saturating_sub(name.len())).find_map(|at| {
+            if !(0..name.len()).all(|i| same(at + i, name.start + i)) {
+                return None;
+            }
+            let before = (1..=at.min(name.start)).take_while(|i| same(at - i, name.start - i)).count();
+            let (end, word) = (at + name.len(), name.end);
+            let after = (0..(tokens.len() - end).min(self.tokens.len() - word)).take_while(|i| same(end + i, word + i)).count();
+            let run = at - before..end + after;
+            self.is_whole(tokens, &run).then_some((run, at))
+        })
+    }
+
+    /// Whether no name goes on beyond the run.
+    fn is_whole(&self, tokens: &[Token], run: &Range<usize>) -> bool {
+        let foreign = |at: usize| tokens.get(at).is_some_and(|t| t.name && !self.has(&t.key));
+        let joins = |at: usize| tokens.get(at).is_some_and(|t| t.is(JOINS));
+        let number = |at: usize| tokens[at].key.chars().all(|c| c.is_ascii_digit());
+        if run.start > 0 && !tokens[run.start - 1].comma {
+            let before = run.start - 1;
+            if (foreign(before) && !number(before)) || (joins(before) && before > 0 && foreign(before - 1)) {
+                return false;
+            }
+        }
+        let next = run.end;
+        if !tokens[next - 1].comma {
+            return !(foreign(next) || ((joins(next) || tokens.get(next).is_some_and(|t| t.key == "'s")) && foreign(next + 1)));
+        }
+        // "Berkeley" in "University of California, Berkeley is …" goes on; a list and "In Oska, Mira …" do not.
+        let introduces = run.start == 1 && tokens[0].is(PREPOSITIONS);
+        let end = (next..tokens.len()).find(|&at| !foreign(at) || tokens[at].comma).unwrap_or(tokens.len());
+        let list = tokens.get(end).is_some_and(|t| t.comma || t.is(&["and", "or"]));
+        !foreign(next) || introduces || list
+    }
+
+    /// Whether the sentence, which has the main name at `start`, states the relation the other way round.
+    fn contradicts(&self, tokens: &[Token], start: usize) -> bool {
+        let name = &self.names[0];
+        let key = |at: usize| tokens.get(at).map_or("", |t| t.key.as_str());
+        let end = start + name.len();
+        let before = start.checked_sub(1).map_or("", key);
+        // "Who was E created by?" – "Y was created by E".
+        let symmetric = self.words.iter().any(|w| self.tokens[w.0].has_family_of("married"));
+        let asked = name.start.checked_sub(1).map_or("", |at| self.tokens[at].key.as_str());
+        let marks = self.leading(tokens, start);
+        if !symmetric && before != asked && marks.iter().any(|mark| self.prepositions.iter().any(|p| p == mark)) {
+            return true;
+        }
+        let copula = tokens.get(end).is_some_and(Token::is_copula) && key(end) != "'s";
+        // "What did E found?" – "E was founded by Y".
+        if self.agent && copula && (end..tokens.len()).any(|at| key(at) == "by") && !self.has("by") {
+            return true;
+        }
+        if let Some(noun) = self.noun {
+            // "Who is E's brother?" – "The brother of Y is E", "E is the brother of Y", "E is Y's brother".
+            let named = matches!(before, "is" | "was" | "are" | "were" | "called" | "named") && end == tokens.len();
+            let noun = &self.tokens[noun].key;
+            let other = |at: usize| key(at) == noun && (key(at + 1) == "of" || key(at - 1) == "'s");
+            return named || (copula && (end + 1..tokens.len()).any(other));
+        }
+        // "Who founded E?" – "E founded Y".
+        self.verb.is_some_and(|verb| end < tokens.len() && key(end) == self.tokens[verb].key)
+    }
+
+    /// Whether the sentence is about something else that belongs to the entity: "E's brother …", "the brother of E …".
+    fn of_another(&self, tokens: &[Token], entity: &[bool], taken: &[bool]) -> bool {
+        let foreign = |at: usize| tokens.get(at).is_some_and(|t| !t.function && !t.kind && !taken[at] && !entity[at]);
+        (0..tokens.len()).any(|at| match tokens[at].key.as_str() {
+            "'s" if at > 0 && entity[at - 1] => {
+                // An adjective may come first: "E's old job".
+                let noun = (at + 1..tokens.len()).take_while(|&i| !tokens[i].function && !tokens[i].name && !tokens[i].comma);
+                foreign(at + 1) && !noun.clone().any(|i| taken[i])
+            }
+            "of" if at > 0 && entity.get(at + 1) == Some(&true) => foreign(at - 1) && !tokens[at - 1].name,
+            _ => false,
+        })
+    }
+
+    /// The prepositions that lead up to position `at`, back to a verb, a comma or a word of another kind.
+    fn leading<'t>(&self, tokens: &'t [Token], at: usize) -> Vec<&'t str> {
+        let mut found = Vec::new();
+        for t in tokens[..at].iter().rev() {
+            let relation = !t.name && self.words.iter().any(|w| agreement(&self.tokens[w.0].key, &t.key) > 0);
+            if t.comma || t.is_copula() || !(t.function || t.kind || relation) {
+                break;
+            }
+            if t.is(PREPOSITIONS) {
+                found.push(t.key.as_str());
+            }
+        }
+        found
+    }
+
+    /// The part of the sentence that answers, as a range of tokens.
+    fn candidate(&self, tokens: &[Token], found: &Match) -> Option<(usize, usize)> {
+        let fixed = |at: usize| found.entity[at] || found.taken[at];
+        let anchor = found.entity.iter().position(|&e| e)?;
+        let mut best: Option<((bool, bool, usize), (usize, usize))> = None;
+        let mut at = 0;
+        while at < tokens.len() {
+            let piece = at..(at..tokens.len()).find(|&i| fixed(i)).unwrap_or(tokens.len());
+            at = piece.end + 1;
+            let Some((start, end)) = trim(tokens, piece) else { continue };
+            if self.conflicts(tokens, start, end) {
+                continue;
+            }
+            let named = self.wants == Wants::Anything || tokens[start..end].iter().any(|t| t.name);
+            // Behind the entity the last piece is the answer, before it the first.
+            let after = start > anchor;
+            let rank = (named, after, if after { start } else { tokens.len() - start });
+            if best.as_ref().is_none_or(|(top, _)| rank > *top) {
+                best = Some((rank, (start, end)));
+            }
+        }
+        best.map(|(_, range)| range)
+    }
+
+    /// Whether a piece cannot be the answer for what leads up to it.
+    fn conflicts(&self, tokens: &[Token], start: usize, end: usize) -> bool {
+        let marks = self.leading(tokens, start);
+        if !marks.is_empty() && !self.prepositions.is_empty() && !marks.iter().any(|mark| self.prepositions.iter().any(|p| p == mark)) {
+            return true;
+        }
+        let digits = tokens[start..end].iter().any(|t| t.key.chars().any(char::is_numeric));
+        if self.wants == Wants::Time && !digits {
+            return true;
+        }
+        // "the city of …" says which kind of place it is.
+        let kind = tokens[..start].iter().rposition(|t| !t.function).filter(|&at| at + 1 < start && tokens[at + 1].is(&["of"]));
+        let Some(kind) = kind.map(|at| &tokens[at]).filter(|t| t.kind) else { return false };
+        let asked = |t: &&Token| t.kind || t.is_place();
+        match self.wants {
+            Wants::Person => kind.is_place(),
+            Wants::Time => false,
+            _ if self.has(&kind.key) => false,
+            Wants::Place => !kind.is_place() || (kind.is_special_place() && self.tokens.iter().any(|t| t.is_special_place())),
+            Wants::Anything => kind.is_place() && self.tokens.iter().filter(asked).any(|t| !t.is_place()),
+        }
+    }
+}
+
+/// A piece without the words at its ends that carry no content, and cut where another clause begins.
+fn trim(tokens: &[Token], piece: Range<usize>) -> Option<(usize, usize)> {
+    let (mut start, mut end) = (piece.start, piece.end);
+    while start < end && (tokens[start].function || (tokens[start].kind && start + 1 < end && tokens[start + 1].is(&["of"]))) {
+        start += 1;
+    }
+    let clause = |at: usize| {
+        let (last, next, after) = (&tokens[at - 1], &tokens[at], tokens.get(at + 1).filter(|_| at + 1 < end));
+        if next.name {
+            return false;
+        }
+        let verb = after.is_some_and(|t| !t.name && (last.name || tokens.get(at + 2).is_some_and(|t| t.function)));
+        let joins = next.is(&["and", "but"]) && verb;
+        let subordinate = next.is(&["who", "which", "where", "when", "because", "since", "while", "after", "before", "until", "although"]);
+        joins || (subordinate && after.is_none_or(|t| !t.name || last.comma)) || (last.comma && (last.name || next.function))
+    };
+    if start < end {
+        end = (start + 1..end).find(|&at| clause(at)).unwrap_or(end);
+    }
+    while start < end && tokens[end - 1].function {
+        end -= 1;
+    }
+    (start < end).then_some((start, end))
+}
+
+/// The text of some tokens, with the full stop of an abbreviation at its end.
+fn text_of(sentence: &str, tokens: &[Token]) -> String {
+    let (start, last) = (tokens[0].start, &tokens[tokens.len() - 1]);
+    let stop = sentence[last.end..].starts_with('.') && is_abbreviation(&sentence[last.start..last.end]);
+    sentence[start..last.end + usize::from(stop)].to_owned()
+}

@@ -1,0 +1,230 @@
+//! English as far as the extractive reasoner needs it: sentences, tokens, small word lists, and when two words are the same.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+/// Words that carry no content of their own.
+static FUNCTION: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    "a an the this that these those it its he she they we i you his her their our your my him them me us 's
+     is are was were be been being am do does did has have had having will would can could may might shall should
+     of in at on by to from for with as about into onto near since during around inside outside under over
+     and or but so nor than then there here very just only also too still now currently current again already
+     who whom whose which what where when why how called named known yesterday today recently lately later finally
+     meanwhile once please tell according"
+        .split_whitespace()
+        .collect()
+});
+
+/// Nouns that name the kind of an answer rather than a relation: "the *city* of …", "the *name* of …".
+static KIND: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    "name kind type sort field role position sport language religion genre company organization organisation institution person
+     title category profession occupation"
+        .split_whitespace()
+        .chain(PLACE.iter().copied())
+        .collect()
+});
+
+/// Kinds of places. The first four fit every other.
+const PLACE: &[&str] =
+    &["place", "location", "area", "region", "city", "town", "village", "country", "nation", "state", "continent", "island", "county"];
+
+const COPULA: &[&str] = &["is", "are", "was", "were", "be", "been", "'s"];
+
+/// What must not stand in a sentence that is to answer a question, unless the question has it too.
+const NEGATION: &[&str] = &["not", "never", "no", "longer", "formerly", "anymore", "stopped", "quit", "nobody", "nothing"];
+
+/// Words of one meaning that do not look alike.
+static FAMILY: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
+    let families = [
+        "spouse wife husband married marry marries marriage wed",
+        "job work works worked working profession occupation career",
+        "live lives lived living home reside resides resided residence",
+        "die dies died death dead",
+        "born birth birthplace",
+        "author wrote write writes written writer",
+        "speak speaks spoke spoken",
+        "sing sings sang sung singer song",
+        "teach teaches taught teacher",
+        "drive drives drove driven driver",
+        "own owns owned owner",
+        "study studies studied studying student",
+        "buy buys bought",
+        "wear wears wore worn",
+        "grow grows grew grown",
+        "child children",
+    ];
+    let words = families.iter().enumerate();
+    words.flat_map(|(family, words)| words.split(' ').map(move |word| (word, family))).collect()
+});
+
+/// What comes before a full stop that ends no sentence.
+const ABBREVIATIONS: &[&str] = &[
+    "mr", "mrs", "ms", "dr", "prof", "st", "mt", "no", "vs", "gen", "col", "capt", "sgt", "rev", "hon", "jr", "sr", "inc", "ltd", "co",
+    "corp", "bros", "etc",
+];
+
+/// One word of a sentence, without the punctuation around it. A possessive `'s` is a word of its own.
+pub(super) struct Token {
+    /// Lower-cased.
+    pub(super) key: String,
+    /// Where it stands in the sentence, in bytes.
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Has an upper-case letter or a digit, as names have.
+    pub(super) name: bool,
+    /// Is one of the words without content; one that looks like a part of a name is not, except at the start of a sentence.
+    pub(super) function: bool,
+    /// Names the kind of an answer.
+    pub(super) kind: bool,
+    /// Is followed by a comma or another sign that separates.
+    pub(super) comma: bool,
+}
+
+impl Token {
+    pub(super) fn is(&self, list: &[&str]) -> bool {
+        list.contains(&self.key.as_str())
+    }
+
+    pub(super) fn is_copula(&self) -> bool {
+        self.is(COPULA)
+    }
+
+    pub(super) fn is_negation(&self) -> bool {
+        self.is(NEGATION) || self.key.ends_with("n't")
+    }
+
+    pub(super) fn is_place(&self) -> bool {
+        self.is(PLACE)
+    }
+
+    /// A kind of place that excludes others: a city is no country.
+    pub(super) fn is_special_place(&self) -> bool {
+        self.is(&PLACE[4..])
+    }
+
+    pub(super) fn has_family_of(&self, word: &str) -> bool {
+        FAMILY.get(self.key.as_str()).is_some_and(|family| FAMILY.get(word) == Some(family))
+    }
+}
+
+/// The words of one sentence.
+pub(super) fn tokens(sentence: &str) -> Vec<Token> {
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut end_before = 0;
+    for raw in sentence.split_whitespace() {
+        let base = raw.as_ptr() as usize - sentence.as_ptr() as usize;
+        let core = raw.trim_matches(|c: char| !c.is_alphanumeric());
+        if core.is_empty() {
+            continue;
+        }
+        let start = base + (core.as_ptr() as usize - raw.as_ptr() as usize);
+        if let Some(last) = tokens.last_mut() {
+            last.comma = sentence[end_before..start].contains([',', ';', ':', '(', ')', '–', '—']);
+        }
+        end_before = start + core.len();
+        let owner = core.strip_suffix("'s").or_else(|| core.strip_suffix("’s")).filter(|owner| !owner.is_empty());
+        let mut push = |start: usize, end: usize| {
+            let text = &sentence[start..end];
+            let key = text.to_lowercase().replace('’', "'");
+            let name = text.chars().any(|c| c.is_uppercase() || c.is_numeric());
+            let function = FUNCTION.contains(key.as_str()) && (!name || tokens.is_empty());
+            let kind = KIND.contains(key.as_str()) && !name;
+            tokens.push(Token { key, start, end, name: name && !function, function, kind, comma: false });
+        };
+        match owner {
+            Some(owner) => {
+                push(start, start + owner.len());
+                push(start + owner.len(), end_before);
+            }
+            None => push(start, end_before),
+        }
+    }
+    tokens
+}
+
+/// How well two words agree: 2 the same, 1 of one stem, one family or one swapped pair of letters, 0 not at all.
+pub(super) fn agreement(a: &str, b: &str) -> usize {
+    if a == b {
+        return 2;
+    }
+    let family = FAMILY.get(a).is_some_and(|family| FAMILY.get(b) == Some(family));
+    usize::from(family || same_stem(a, b) || swapped(a, b))
+}
+
+/// Whether the words differ only in endings: founded, founder; citizen, citizenship; country, countries.
+fn same_stem(a: &str, b: &str) -> bool {
+    const PLAIN: &[&str] = &["", "s", "es", "ed", "ing"];
+    const ENDINGS: &[&str] = &["", "s", "es", "ed", "ing", "er", "ers", "or", "ors", "ion", "ions", "ship", "ment", "al", "ally", "ed"];
+    const AFTER_E: &[&str] = &["", "s", "d", "r", "rs"];
+    const AFTER_CONSONANT: &[&str] = &["y", "ies", "ied", "ier"];
+    let shared: usize = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).map(|(x, _)| x.len_utf8()).sum();
+    // The stem may be shorter than what the words share: "creates" and "created" share the e of their endings.
+    (shared.saturating_sub(2)..=shared).rev().filter(|&cut| cut >= 3 && a.is_char_boundary(cut)).any(|cut| {
+        let (stem, x, y) = (&a[..cut], &a[cut..], &b[cut..]);
+        let both = |list: &[&str]| list.contains(&x) && list.contains(&y);
+        let doubled = |ending: &str, other: &str| {
+            other.is_empty() && stem.chars().last().is_some_and(|last| matches!(ending.strip_prefix(last), Some("ed" | "ing" | "er")))
+        };
+        both(PLAIN)
+            || both(AFTER_CONSONANT)
+            || (stem.ends_with('e') && both(AFTER_E))
+            || (cut >= 4 && (both(ENDINGS) || (both(&["e", "es", "ed", "er", "or", "ing", "ion"]))))
+            || doubled(x, y)
+            || doubled(y, x)
+    })
+}
+
+/// Whether two long words differ by one exchange of neighbouring letters, the most usual slip of the pen.
+fn swapped(a: &str, b: &str) -> bool {
+    if a.len() != b.len() || a.len() < 6 {
+        return false;
+    }
+    let at: Vec<usize> = (0..a.len()).filter(|&i| a.as_bytes()[i] != b.as_bytes()[i]).collect();
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    matches!(at[..], [i, j] if j == i + 1 && a[i] == b[j] && a[j] == b[i])
+}
+
+/// Whether a full stop behind this word belongs to the word: initials, `U.S.A.`, `Inc.`
+pub(super) fn is_abbreviation(word: &str) -> bool {
+    let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
+    let initials = word.contains('.') && word.split('.').all(|part| part.chars().count() == 1 && part.chars().all(char::is_alphabetic));
+    initial || initials || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
+}
+
+/// The sentences of a text, without the numbers of numbered lines.
+pub(super) fn sentences(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let line = line.trim_start_matches(['-', '*', '•', ' ', '\t']);
+        let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let line = line[digits..].strip_prefix(". ").filter(|_| digits > 0).unwrap_or(line);
+        let mut start = 0;
+        for (at, sign) in line.char_indices().filter(|(_, c)| matches!(c, '.' | '!' | '?')) {
+            let rest = &line[at + 1..];
+            let next = rest.trim_start();
+            if at >= start && rest.len() > next.len() && ends_here(&line[start..at], sign, next) {
+                found.push(line[start..=at].trim());
+                start = at + 1;
+            }
+        }
+        found.push(line[start..].trim());
+    }
+    found.retain(|sentence| !sentence.is_empty());
+    found
+}
+
+/// Whether `sign` ends the sentence `before`, with `next` behind it.
+fn ends_here(before: &str, sign: char, next: &str) -> bool {
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or(before);
+    let capital = next.chars().next().is_some_and(|c| !c.is_lowercase());
+    if sign != '.' {
+        return capital;
+    }
+    if !is_abbreviation(word) {
+        return true;
+    }
+    // "… of Apple Inc. The …" ends, "Apple Inc. is …", "Mr. Tolen" and "J. R. Tolen" do not.
+    let first = next.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
+    capital && word.chars().count() > 1 && FUNCTION.contains(first.to_lowercase().as_str())
+}
