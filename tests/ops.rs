@@ -1,6 +1,7 @@
 //! Every op: the CPU twin in f32 and every GPU against the twin in f64, gradients against finite differences.
 
 mod cases;
+mod checks;
 mod common;
 
 macro_rules! ops {
@@ -15,6 +16,17 @@ macro_rules! ops {
 }
 
 ops! {
+    adamw
+    attention
+    attribution
     elementwise
+    embedding
+    logprob
+    matmul
+    policy_loss
     rmsnorm
+    rope
+    sample
+    swiglu
+    zscore
 }

@@ -21,5 +21,20 @@ use crate::device::Kernel;
 
 /// Every kernel of the engine.
 pub fn kernels() -> Vec<&'static Kernel> {
-    [elementwise::KERNELS, rmsnorm::KERNELS].concat()
+    [
+        adamw::KERNELS,
+        attention::KERNELS,
+        attribution::KERNELS,
+        elementwise::KERNELS,
+        embedding::KERNELS,
+        logprob::KERNELS,
+        matmul::KERNELS,
+        policy_loss::KERNELS,
+        rmsnorm::KERNELS,
+        rope::KERNELS,
+        sample::KERNELS,
+        swiglu::KERNELS,
+        zscore::KERNELS,
+    ]
+    .concat()
 }
