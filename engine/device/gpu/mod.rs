@@ -11,7 +11,9 @@ pub mod reflect;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 pub use caps::{Caps, adapters};
@@ -205,7 +207,7 @@ impl Gpu {
     /// up, because it may still be mapped.
     fn collect(&self, slot: &mut Option<wgpu::Buffer>, size: u64, index: wgpu::SubmissionIndex, bytes: &mut Vec<u8>) -> Result<()> {
         let Some(staging) = slot.take() else { return Ok(()) };
-        let (sender, receiver) = std::sync::mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         staging.map_async(wgpu::MapMode::Read, 0..size, move |result| {
             // The receiver is gone only when waiting failed.
             let _ = sender.send(result);
@@ -213,7 +215,15 @@ impl Gpu {
         self.wait(index)?;
         lock(&self.in_flight).clear();
         let fail = |error: &dyn std::fmt::Display| Error::Device(format!("results cannot be read from {}: {error}", self.caps.name));
-        receiver.try_recv().map_err(|error| fail(&error))?.map_err(|error| fail(&error))?;
+        // Another thread that waits at the same time may be the one that is about to make the call.
+        let mapped = loop {
+            match receiver.recv_timeout(Duration::from_secs(1)) {
+                Ok(mapped) => break mapped,
+                Err(RecvTimeoutError::Timeout) => self.poll(wgpu::PollType::wait_indefinitely())?,
+                Err(error @ RecvTimeoutError::Disconnected) => return Err(fail(&error)),
+            }
+        };
+        mapped.map_err(|error| fail(&error))?;
         bytes.extend_from_slice(&staging.get_mapped_range(0..size).map_err(|error| fail(&error))?);
         staging.unmap();
         *slot = Some(staging);
@@ -222,7 +232,11 @@ impl Gpu {
 
     /// Waits for a submission and for everything before it.
     fn wait(&self, index: wgpu::SubmissionIndex) -> Result<()> {
-        let polled = self.device.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: None });
+        self.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: None })
+    }
+
+    fn poll(&self, until: wgpu::PollType) -> Result<()> {
+        let polled = self.device.poll(until);
         self.check()?;
         polled.map(|_| ()).map_err(|error| Error::Device(format!("waiting for {} failed: {error}", self.caps.name)))
     }
