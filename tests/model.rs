@@ -166,5 +166,5 @@ fn copying_models_copy_before_training() {
     let [new, old] = repeats(&Model::random(config.clone(), tokenizer(), &Device::cpu(), 3).unwrap());
     assert!((new - old).abs() < 0.5, "random: {new} and {old}");
     let [new, old] = repeats(&Model::copying(config, tokenizer(), &Device::cpu(), 3).unwrap());
-    assert!(old > new + 2.0, "copying: {new} and {old}");
+    assert!(old > new + 4.0, "copying: {new} and {old}");
 }

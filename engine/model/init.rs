@@ -1,16 +1,16 @@
 //! Starting values of a model that can copy before it has learned anything.
 //!
-//! To copy a name that it has never seen, a decoder needs two circuits that work together: a head that looks one token back, and a
-//! head in a later block that looks for the place where the present token was the last one, and says what stands there (an *induction*
-//! pair). From plain random values a small model needs millions of tokens before they form; here they stand from the start, and
-//! training sharpens them. The rest of the model starts as in [`Weights::random`].
+//! To copy a name that it has never seen, a decoder needs two circuits that work together: heads that look a few tokens back, and a
+//! head in a later block that looks for the place where the last few tokens were the same, and says what stands there (*induction*).
+//! From plain random values a small model needs millions of tokens before they form; here they stand from the start, and training
+//! sharpens them. The rest of the model starts as in [`Weights::random`].
 //!
-//! - The first half of the residual stream holds what a token is, the second half what the token before it is. Element 0 of every
-//!   embedding is the same constant.
-//! - Block 0 turns that constant into queries and keys whose rotary phases agree one token back, and writes what it finds there into
-//!   the second half.
-//! - Blocks 1 and 2 compare the first half of the query with the second half of the key, through one random projection onto the
-//!   elements of a head that rotate slowly, and add what a match is to the first half, which the tied head reads.
+//! - The first half of the residual stream holds what a token is, the second half, in [`BACK`] equal parts, what the tokens one, two
+//!   and three before it are. Element 0 of every embedding is the same constant.
+//! - Block 0 turns that constant into queries and keys whose rotary phases agree so many tokens back, a number for each head, and
+//!   writes what it finds there into its part of the second half.
+//! - Blocks 1 and 2 compare the last tokens up to the query with those before the key, through one random projection onto the elements
+//!   of a head that rotate slowly, and add what a match is to the first half, which the tied head reads.
 
 use super::config::Config;
 use super::weights::{Weights, normal};
@@ -25,13 +25,15 @@ const CONTENT: f64 = 0.15;
 /// Deviation of the second half.
 const SCRATCH: f64 = 0.01;
 /// Deviation of attention around its circuits.
-const NOISE: f64 = 0.004;
+const NOISE: f64 = 0.003;
 /// QK norm of the circuits' blocks: their attention is sharp.
-const SHARPNESS: f32 = 2.0;
-/// How strongly block 0 writes what the token before is.
-const BEFORE: f32 = 0.15;
+const SHARPNESS: f32 = 1.5;
+/// How many tokens back block 0 looks.
+const BACK: usize = 3;
+/// How strongly block 0 writes what the tokens before are.
+const BEFORE: f64 = 0.2;
 /// How strongly blocks 1 and 2 write what follows a match.
-const COPY: f32 = 0.5;
+const COPY: f64 = 0.3;
 /// The fastest rotary pairs, which tell neighbours apart.
 const FAST: usize = 6;
 /// A pair is slow if it turns by less than a radian over so many tokens.
@@ -40,13 +42,13 @@ const SLOW: f64 = 60.0;
 const BLOCKS: usize = 3;
 
 impl Weights {
-    /// Random weights with the circuits that copy. The model needs two blocks or more, a width of eight or more, and QK heads of sixteen
-    /// or more elements.
+    /// Random weights with the circuits that copy. The model needs two blocks, three heads of sixteen elements and a width of twelve.
     pub fn copying(config: &Config, device: &Device, seed: u64) -> Result<Self> {
-        if config.num_hidden_layers < 2 || config.hidden_size < 8 || config.head_dim < 16 {
+        let has = [config.num_hidden_layers, config.num_attention_heads, config.head_dim, config.hidden_size];
+        if has.iter().zip([2, BACK, 16, 4 * BACK]).any(|(has, needed)| *has < needed) {
             return Err(Error::argument(format!(
-                "copying needs 2 blocks, a width of 8 and heads of 16 elements at least; this model has {}, {} and {}",
-                config.num_hidden_layers, config.hidden_size, config.head_dim
+                "copying needs at least 2 blocks, {BACK} heads of 16 elements and a width of {}; this model has {has:?}",
+                4 * BACK
             )));
         }
         let mut index = 0;
@@ -91,42 +93,42 @@ fn embedding(config: &Config, rng: &mut Rng) -> Vec<f32> {
 /// One of the four matrices of attention in a block that takes part.
 fn attention(config: &Config, name: &str, shape: &[usize], block: usize, seed: u64, rng: &mut Rng) -> Vec<f32> {
     let (half, d, columns) = (config.hidden_size / 2, config.head_dim, shape[1]);
-    let carried = half.min(d);
-    let heads = shape[0] / d;
+    let (heads, part) = (shape[0] / d, (half / BACK).min(d));
     let mut values = noise(shape, NOISE, rng);
     let mut put = |row: usize, column: usize, value: f64| values[row * columns + column] = value as f32;
     let frequency = |pair: usize| config.rope_theta.powf(-2.0 * pair as f64 / d as f64);
     if name.contains("v_proj") {
         // What a token is.
         for head in 0..heads {
-            (0..carried).for_each(|e| put(head * d + e, e, if e == 0 && block > 0 { 0.0 } else { 1.0 }));
+            (0..half.min(d)).for_each(|e| put(head * d + e, e, if e == 0 && block > 0 { 0.0 } else { 1.0 }));
+        }
+    } else if name.contains("o_proj") && block == 0 {
+        for head in 0..BACK {
+            (0..part).for_each(|e| put(half + head * part + e, head * d + e, BEFORE));
         }
     } else if name.contains("o_proj") {
-        let (to, strength) = if block == 0 { (half, BEFORE) } else { (0, COPY) };
-        (0..carried).for_each(|e| put(to + e, e, f64::from(strength)));
+        (0..half.min(d)).for_each(|e| put(e, e, COPY));
     } else if block == 0 {
-        for pair in 0..FAST {
-            for head in 0..heads {
-                // Even heads look one token back, odd heads two.
-                let back = if name.contains("q_proj") { (1 + head % 2) as f64 } else { 0.0 };
-                let (sin, cos) = (-back * frequency(pair)).sin_cos();
-                put(head * d + pair, 0, cos);
-                if back > 0.0 {
-                    put(head * d + pair + d / 2, 0, sin);
-                }
-            }
+        for (head, pair) in (0..heads).flat_map(|head| (0..FAST).map(move |pair| (head, pair))) {
+            let back = if name.contains("q_proj") { (1 + head) as f64 } else { 0.0 };
+            let (sin, cos) = (-back * frequency(pair)).sin_cos();
+            put(head * d + pair, 0, cos);
+            put(head * d + pair + d / 2, 0, sin);
         }
     } else {
-        // Queries of head 0 read the first half, keys the second, by the same projection.
-        let (from, heads) = if name.contains("q_proj") { (0, 1) } else { (half, heads) };
+        // Head 0 asks for the last tokens, itself and those before it; keys are the tokens before them.
+        let (asks, heads) = if name.contains("q_proj") { (true, 1) } else { (false, heads) };
         let mut rng = Rng::new(&[seed, block as u64, 0]);
         let deviation = 1.0 / (half as f64).sqrt();
         for pair in (0..d / 2).filter(|pair| frequency(*pair) * SLOW < 1.0) {
-            for row in [pair, pair + d / 2] {
-                for e in 0..half {
-                    let value = if e == 0 { 0.0 } else { normal(&mut rng) * deviation };
-                    (0..heads).for_each(|head| put(head * d + row, from + e, value));
-                }
+            for (row, e) in [pair, pair + d / 2].into_iter().flat_map(|row| (0..BACK * part).map(move |e| (row, e))) {
+                let value = if e % part == 0 { 0.0 } else { normal(&mut rng) * deviation };
+                let column = match (asks, e < part) {
+                    (true, true) => e,
+                    (true, false) => half + e - part,
+                    (false, _) => half + e,
+                };
+                (0..heads).for_each(|head| put(head * d + row, column, value));
             }
         }
     }

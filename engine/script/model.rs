@@ -127,13 +127,21 @@ const FUNCTIONS: &[Function] = &[
             required("config", Kind::Map(&Kind::Any), "what config.json of a published model holds"),
             required("tokenizer", Kind::Text, "its tokenizer.json"),
             required("seed", Kind::Integer, "the seed of the weights"),
+            default(
+                "init",
+                Kind::Choice(&["random", "copying"]),
+                Need::Text("random"),
+                "plain random weights, or random ones with attention that copies before any training",
+            ),
         ],
         returns: Kind::Object("Model"),
         result: "the model",
         call: |lua, args| {
             let json = convert::to_json(&args.get(lua, "config")?).map_err(mlua::Error::runtime)?;
             let tokenizer = Tokenizer::load(Path::new(&args.get::<String>(lua, "tokenizer")?))?;
-            let model = Model::random(Config::from_json(&json)?, tokenizer, session(lua).device()?, args.get::<i64>(lua, "seed")? as u64)?;
+            let (config, seed) = (Config::from_json(&json)?, args.get::<i64>(lua, "seed")? as u64);
+            let make = if args.get::<String>(lua, "init")? == "copying" { Model::copying } else { Model::random };
+            let model = make(config, tokenizer, session(lua).device()?, seed)?;
             object(lua, Policy::new(model))
         },
     },

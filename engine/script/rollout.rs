@@ -6,6 +6,7 @@ use mlua::{AnyUserData, Function, IntoLua, Lua, Table, Value};
 
 use super::api::{Handle, message, object};
 use super::convert::{self, list};
+use super::memory::{item, items};
 use super::model::{Policy, text_of};
 use crate::Error;
 use crate::generate::{Completion, Options, Request, Stream};
@@ -146,7 +147,7 @@ impl Rollouts {
             };
             shown.sort_by_key(|item| item.id);
             let input = lua.create_table()?;
-            input.raw_set("memory", list(lua, shown.iter().map(|item| item_table(lua, item)))?)?;
+            input.raw_set("memory", list(lua, shown.iter().map(|shown| item(lua, shown, None)))?)?;
             input.raw_set("total", store.items().len())?;
             input.raw_set("chunk", chunk)?;
             input.raw_set("tools", self.tool_tables.clone())?;
@@ -196,7 +197,7 @@ impl Rollouts {
             }
         }
         let handle = live.store.borrow::<Handle<Store>>()?;
-        let after = list(lua, handle.0.items().iter().map(|item| item_table(lua, item)))?;
+        let after = items(lua, handle.0.items())?;
         let step = lua.create_table()?;
         step.raw_set("prompt", prompt)?;
         step.raw_set("completion", text)?;
@@ -262,31 +263,21 @@ impl Rollouts {
         list(
             lua,
             questions.iter().map(|q| {
-                let found: Vec<&Item> = index.top_k(&q.question, self.top_k).into_iter().map(|(i, _)| &store.items()[i]).collect();
-                let contents: Vec<&str> = found.iter().map(|item| item.content.as_str()).collect();
+                let found: Vec<(&Item, f64)> =
+                    index.top_k(&q.question, self.top_k).into_iter().map(|(i, score)| (&store.items()[i], score)).collect();
+                let contents: Vec<&str> = found.iter().map(|(item, _)| item.content.as_str()).collect();
                 let answer = reasoner.0.answer(&q.question, &contents);
                 let table = lua.create_table()?;
                 table.raw_set("question", q.question.as_str())?;
                 table.raw_set("gold", list(lua, q.answers.iter().map(|a| Ok(a.as_str())))?)?;
                 table.raw_set("answer", answer.text.as_str())?;
                 table.raw_set("score", metrics::substring_exact_match(&answer.text, &q.answers))?;
-                table.raw_set("evidence", list(lua, found.iter().map(|item| item_table(lua, item)))?)?;
+                table.raw_set("evidence", list(lua, found.iter().map(|(found, score)| item(lua, found, Some(*score))))?)?;
                 table.raw_set("kind", q.kind.as_deref())?;
                 Ok(table)
             }),
         )
     }
-}
-
-/// What scripts see of an item in a batch. Steps count from 1.
-fn item_table(lua: &Lua, item: &Item) -> mlua::Result<Table> {
-    let table = lua.create_table_with_capacity(0, 5)?;
-    table.raw_set("id", item.id)?;
-    table.raw_set("content", item.content.as_str())?;
-    table.raw_set("step", item.step + 1)?;
-    table.raw_set("created", item.created + 1)?;
-    table.raw_set("writes", list(lua, item.writes().into_iter().map(|step| Ok(step + 1)))?)?;
-    Ok(table)
 }
 
 /// A call before it is carried out.

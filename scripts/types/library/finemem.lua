@@ -430,6 +430,7 @@ function fm.model.load(arguments) end
 ---@field config table<string, any> what config.json of a published model holds
 ---@field tokenizer string its tokenizer.json
 ---@field seed integer the seed of the weights
+---@field init? "random"|"copying" plain random weights, or random ones with attention that copies before any training (default "random")
 
 ---Makes a model with random weights.
 ---@param arguments fm.model.new.arguments
