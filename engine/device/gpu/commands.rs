@@ -87,9 +87,23 @@ impl Gpu {
         Ok(())
     }
 
-    /// Encodes everything recorded into one pass and hands it to the GPU.
+    /// Hands everything recorded to the GPU, and waits until no more than [`IN_FLIGHT`] recordings are in its queue.
     pub(crate) fn submit(&self, commands: Commands) -> Result<()> {
         self.check()?;
+        let index = self.encode(commands, |_| ());
+        let oldest = {
+            let mut in_flight = lock(&self.in_flight);
+            in_flight.push_back(index);
+            if in_flight.len() > IN_FLIGHT { in_flight.pop_front() } else { None }
+        };
+        match oldest {
+            Some(index) => self.wait(index),
+            None => self.check(),
+        }
+    }
+
+    /// Submits everything recorded as one pass in one command buffer, with what `finish` adds behind it.
+    pub(super) fn encode(&self, commands: Commands, finish: impl FnOnce(&mut wgpu::CommandEncoder)) -> wgpu::SubmissionIndex {
         // Held until the submit: the queue runs `write_buffer` after all earlier submissions and before the next, so the
         // parameters of another recording must not come between the two calls.
         let mut encoder = lock(&self.encoder);
@@ -119,19 +133,9 @@ impl Gpu {
         }
         drop(pass);
         self.forget_dropped(&mut encoder);
-        let index = self.queue.submit([command_encoder.finish()]);
-        drop(encoder);
+        finish(&mut command_encoder);
         self.pending_uploads.store(0, Ordering::Relaxed);
-
-        let oldest = {
-            let mut in_flight = lock(&self.in_flight);
-            in_flight.push_back(index);
-            if in_flight.len() > IN_FLIGHT { in_flight.pop_front() } else { None }
-        };
-        match oldest {
-            Some(index) => self.wait(index),
-            None => self.check(),
-        }
+        self.queue.submit([command_encoder.finish()])
     }
 
     /// Drops the bind groups of buffers that are gone: they would keep the memory. Called after encoding, because a tensor may be

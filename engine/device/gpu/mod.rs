@@ -11,7 +11,9 @@ pub mod reflect;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 pub use caps::{Caps, adapters};
@@ -161,46 +163,80 @@ impl Gpu {
         self.check()?;
         let (start, end) = (4 * range.start as u64, 4 * range.end as u64);
         let mut bytes = Vec::with_capacity((end - start) as usize);
-        let mut slot = lock(&self.staging);
+        let mut staging = lock(&self.staging);
         for from in (start..end).step_by(STAGING_BYTES as usize) {
             let size = (end - from).min(STAGING_BYTES);
-            let staging = match slot.take().filter(|staging| staging.size() >= size) {
-                Some(staging) => staging,
-                None => self.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("readback"),
-                    size: size.next_power_of_two(),
-                    usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                    mapped_at_creation: false,
-                }),
-            };
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("readback") });
-            encoder.copy_buffer_to_buffer(&buffer.buffer, from, &staging, 0, size);
+            encoder.copy_buffer_to_buffer(&buffer.buffer, from, self.staging(&mut staging, size), 0, size);
             let index = self.queue.submit([encoder.finish()]);
-            let (sender, receiver) = std::sync::mpsc::channel();
-            staging.map_async(wgpu::MapMode::Read, 0..size, move |result| {
-                let _ = sender.send(result);
-            });
-            self.wait(index)?;
-            let mapped = receiver.try_recv().map_or_else(|error| Err(error.to_string()), |result| result.map_err(|e| e.to_string()));
-            let view = mapped.and_then(|()| staging.get_mapped_range(0..size).map_err(|error| error.to_string()));
-            match view {
-                Ok(view) => bytes.extend_from_slice(&view),
-                Err(error) => {
-                    self.check()?;
-                    return Err(Error::Device(format!("results cannot be read from {}: {error}", self.caps.name)));
-                }
-            }
-            staging.unmap();
-            *slot = Some(staging);
+            self.collect(&mut staging, size, index, &mut bytes)?;
         }
-        self.pending_uploads.store(0, Ordering::Relaxed);
-        lock(&self.in_flight).clear();
         Ok(bytes)
+    }
+
+    /// [`Gpu::submit`] and [`Gpu::read`] in one submission.
+    pub(crate) fn submit_and_read(&self, commands: Commands, buffer: &GpuBuffer, range: Range<usize>) -> Result<Vec<u8>> {
+        let size = 4 * range.len() as u64;
+        if size == 0 || size > STAGING_BYTES {
+            self.submit(commands)?;
+            return self.read(buffer, range);
+        }
+        self.check()?;
+        let mut bytes = Vec::with_capacity(size as usize);
+        let mut staging = lock(&self.staging);
+        let target = self.staging(&mut staging, size);
+        let index = self.encode(commands, |encoder| encoder.copy_buffer_to_buffer(&buffer.buffer, 4 * range.start as u64, target, 0, size));
+        self.collect(&mut staging, size, index, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The staging buffer, with room for `size` bytes.
+    fn staging<'a>(&self, slot: &'a mut Option<wgpu::Buffer>, size: u64) -> &'a wgpu::Buffer {
+        slot.take_if(|staging| staging.size() < size);
+        slot.get_or_insert_with(|| {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("readback"),
+                size: size.next_power_of_two(),
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        })
+    }
+
+    /// Appends the first `size` bytes of the staging buffer once submission `index` has run. After an error the buffer is given
+    /// up, because it may still be mapped.
+    fn collect(&self, slot: &mut Option<wgpu::Buffer>, size: u64, index: wgpu::SubmissionIndex, bytes: &mut Vec<u8>) -> Result<()> {
+        let Some(staging) = slot.take() else { return Ok(()) };
+        let (sender, receiver) = mpsc::channel();
+        staging.map_async(wgpu::MapMode::Read, 0..size, move |result| {
+            // The receiver is gone only when waiting failed.
+            let _ = sender.send(result);
+        });
+        self.wait(index)?;
+        lock(&self.in_flight).clear();
+        let fail = |error: &dyn std::fmt::Display| Error::Device(format!("results cannot be read from {}: {error}", self.caps.name));
+        // Another thread that waits at the same time may be the one that is about to make the call.
+        let mapped = loop {
+            match receiver.recv_timeout(Duration::from_secs(1)) {
+                Ok(mapped) => break mapped,
+                Err(RecvTimeoutError::Timeout) => self.poll(wgpu::PollType::wait_indefinitely())?,
+                Err(error @ RecvTimeoutError::Disconnected) => return Err(fail(&error)),
+            }
+        };
+        mapped.map_err(|error| fail(&error))?;
+        bytes.extend_from_slice(&staging.get_mapped_range(0..size).map_err(|error| fail(&error))?);
+        staging.unmap();
+        *slot = Some(staging);
+        Ok(())
     }
 
     /// Waits for a submission and for everything before it.
     fn wait(&self, index: wgpu::SubmissionIndex) -> Result<()> {
-        let polled = self.device.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: None });
+        self.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: None })
+    }
+
+    fn poll(&self, until: wgpu::PollType) -> Result<()> {
+        let polled = self.device.poll(until);
         self.check()?;
         polled.map(|_| ()).map_err(|error| Error::Device(format!("waiting for {} failed: {error}", self.caps.name)))
     }
@@ -218,7 +254,7 @@ impl Gpu {
 
     fn pipeline(&self, launch: &crate::device::Launch) -> Result<Arc<Pipeline>> {
         let mut pipelines = lock(&self.pipelines);
-        if let Some(pipeline) = pipelines.get(launch.variant) {
+        if let Some(pipeline) = pipelines.get(launch.variant).filter(|pipeline| pipeline.kernel == launch.kernel.stem) {
             return Ok(pipeline.clone());
         }
         let pipeline = Arc::new(Pipeline::new(&self.device, self.caps.software, launch.kernel, launch.variant)?);

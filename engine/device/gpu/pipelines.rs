@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 
 /// A compiled shader variant.
 pub(super) struct Pipeline {
+    /// The stem of the kernel it runs.
+    pub(super) kernel: &'static str,
     pub(super) compute: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
     /// Bytes of the parameters.
@@ -65,7 +67,7 @@ impl Pipeline {
         let errors = [validation, internal, memory].map(|scope| pollster::block_on(scope.pop()));
         match errors.into_iter().flatten().next() {
             Some(error) => Err(Error::Device(format!("shader variant '{}' cannot be compiled: {error}", variant.name))),
-            None => Ok(Self { compute, layout, params: reflection.params, invocations: reflection.invocations() }),
+            None => Ok(Self { kernel: kernel.stem, compute, layout, params: reflection.params, invocations: reflection.invocations() }),
         }
     }
 }
