@@ -99,8 +99,14 @@ impl Tensor {
         if self.shape == shape { Ok(()) } else { Err(Error::Shape(format!("{what}: shape {:?}, expected {shape:?}", self.shape))) }
     }
 
+    /// An error unless the elements have type `dtype`.
+    pub fn expect_dtype(&self, dtype: DType) -> Result<()> {
+        if self.dtype == dtype { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have elements of type {dtype:?}"))) }
+    }
+
     /// Replaces the numbers. On a GPU this takes effect before anything recorded and not yet submitted.
     pub fn write(&self, values: &[f32]) -> Result<()> {
+        self.expect_dtype(DType::F32)?;
         self.check_len(values.len())?;
         let range = self.range();
         match &self.buffer.memory {
@@ -109,13 +115,14 @@ impl Tensor {
                 Values::F64(v) => v[range].iter_mut().zip(values).for_each(|(d, s)| *d = f64::from(*s)),
                 Values::U32(_) => return Err(Error::Shape("numbers written to a tensor of integers".into())),
             },
-            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values)),
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values))?,
         }
         Ok(())
     }
 
     /// [`Tensor::write`] for integers.
     pub fn write_u32(&self, values: &[u32]) -> Result<()> {
+        self.expect_dtype(DType::U32)?;
         self.check_len(values.len())?;
         let range = self.range();
         match &self.buffer.memory {
@@ -123,7 +130,7 @@ impl Tensor {
                 Values::U32(v) => v[range].copy_from_slice(values),
                 _ => return Err(Error::Shape("integers written to a tensor of numbers".into())),
             },
-            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values)),
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values))?,
         }
         Ok(())
     }
@@ -142,6 +149,7 @@ impl Tensor {
 
     /// The numbers, once everything submitted has run.
     pub fn read(&self) -> Result<Vec<f32>> {
+        self.expect_dtype(DType::F32)?;
         Ok(match &self.buffer.memory {
             Memory::Cpu(cpu) => match &*cpu.values() {
                 Values::F32(v) => v[self.range()].to_vec(),
@@ -164,6 +172,7 @@ impl Tensor {
 
     /// [`Tensor::read`] for integers.
     pub fn read_u32(&self) -> Result<Vec<u32>> {
+        self.expect_dtype(DType::U32)?;
         Ok(match &self.buffer.memory {
             Memory::Cpu(cpu) => match &*cpu.values() {
                 Values::U32(v) => v[self.range()].to_vec(),

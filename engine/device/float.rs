@@ -236,7 +236,7 @@ pub fn sum<F: Float>(a: &[F]) -> F {
 fn sum_lanes<F: Float>(mut acc: [F; 16]) -> F {
     for half in [8, 4, 2, 1] {
         for i in 0..half {
-            acc[i] = acc[i] + acc[i + half];
+            acc[i] += acc[i + half];
         }
     }
     acc[0]

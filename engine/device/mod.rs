@@ -5,6 +5,8 @@ pub mod float;
 pub mod gpu;
 mod kernel;
 pub mod parallel;
+mod preprocess;
+pub mod shaders;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ pub use kernel::{Args, Grid, Kernel, Launch, Slot};
 pub struct Counters {
     /// Kernels run.
     pub dispatches: u64,
-    /// Command buffers handed to the GPU (0 on the CPU executor).
+    /// Recordings handed to the GPU (0 on the CPU executor).
     pub submits: u64,
     /// Times the host waited for results.
     pub readbacks: u64,
@@ -43,7 +45,7 @@ pub(crate) struct AtomicCounters {
 
 enum Executor {
     Cpu { double: bool },
-    Gpu(gpu::Gpu),
+    Gpu(Box<gpu::Gpu>),
 }
 
 struct Inner {
@@ -75,20 +77,29 @@ impl Device {
     pub fn open(choice: &str) -> Result<Self> {
         match choice {
             "cpu" => Ok(Self::cpu()),
-            "auto" => Ok(match gpu::Gpu::open(gpu::Choice::Hardware)? {
-                Some(gpu) => Self::new(Executor::Gpu(gpu)),
+            "auto" => Ok(match gpu::Gpu::open(gpu::Choice::Hardware, None)? {
+                Some(gpu) => Self::new(Executor::Gpu(Box::new(gpu))),
                 None => Self::cpu(),
             }),
-            "gpu" => match gpu::Gpu::open(gpu::Choice::Any)? {
-                Some(gpu) => Ok(Self::new(Executor::Gpu(gpu))),
+            "gpu" => match gpu::Gpu::open(gpu::Choice::Any, None)? {
+                Some(gpu) => Ok(Self::new(Executor::Gpu(Box::new(gpu)))),
                 None => Err(Error::Device(format!("no GPU adapter was found. {}", gpu::INSTALL_HINT))),
             },
-            name => match gpu::Gpu::open(gpu::Choice::Named(name))? {
-                Some(gpu) => Ok(Self::new(Executor::Gpu(gpu))),
+            name => match gpu::Gpu::open(gpu::Choice::Named(name), None)? {
+                Some(gpu) => Ok(Self::new(Executor::Gpu(Box::new(gpu)))),
                 None => Err(Error::Device(format!(
                     "no adapter has '{name}' in its name; `finemem-engine info` lists what was found, and `cpu`, `gpu` and `auto` are valid too"
                 ))),
             },
+        }
+    }
+
+    /// Opens the adapter that has `name` in its name and runs shader variants for software adapters on it, or those for
+    /// hardware, whatever it is. Tests run both on the adapter they have.
+    pub fn open_family(name: &str, software: bool) -> Result<Self> {
+        match gpu::Gpu::open(gpu::Choice::Named(name), Some(software))? {
+            Some(gpu) => Ok(Self::new(Executor::Gpu(Box::new(gpu)))),
+            None => Err(Error::Device(format!("no adapter has '{name}' in its name"))),
         }
     }
 
@@ -194,7 +205,7 @@ impl Recorder<'_> {
     /// Records one kernel over `bindings` (in slot order).
     ///
     /// # Errors
-    /// A binding of the wrong element type or number, or a written buffer that is bound twice.
+    /// A binding of the wrong element type, number or device, or a written buffer that is bound twice.
     pub fn run<P: bytemuck::Pod>(&mut self, launch: Launch, params: &P, bindings: &[&Tensor]) -> Result<()> {
         let kernel = launch.kernel;
         let stem = kernel.stem;
@@ -202,6 +213,7 @@ impl Recorder<'_> {
             return Err(Error::Device(format!("{stem}: {} bindings are needed, {} given", kernel.slots.len(), bindings.len())));
         }
         for (i, (slot, tensor)) in kernel.slots.iter().zip(bindings).enumerate() {
+            self.expect_device(tensor)?;
             let integers = matches!(slot, Slot::InU32 | Slot::OutU32);
             if integers != (tensor.dtype() == DType::U32) {
                 return Err(Error::Shape(format!("{stem}: binding {i} has element type {:?}", tensor.dtype())));
@@ -224,14 +236,39 @@ impl Recorder<'_> {
 
     /// [`Recorder::submit`], then the numbers of `tensor`, in one submit.
     pub fn submit_and_read(self, tensor: &Tensor) -> Result<Vec<f32>> {
-        self.submit()?;
-        tensor.read()
+        match self.submit_with_copy(tensor, DType::F32)? {
+            Some(bytes) => Ok(bytemuck::pod_collect_to_vec(&bytes)),
+            None => tensor.read(),
+        }
     }
 
     /// [`Recorder::submit_and_read`] for integers.
     pub fn submit_and_read_u32(self, tensor: &Tensor) -> Result<Vec<u32>> {
-        self.submit()?;
-        tensor.read_u32()
+        match self.submit_with_copy(tensor, DType::U32)? {
+            Some(bytes) => Ok(bytemuck::pod_collect_to_vec(&bytes)),
+            None => tensor.read_u32(),
+        }
+    }
+
+    /// On a GPU, submits and gives the bytes of `tensor`; `None` when the tensor still has to be read.
+    fn submit_with_copy(self, tensor: &Tensor, dtype: DType) -> Result<Option<Vec<u8>>> {
+        tensor.expect_dtype(dtype)?;
+        self.expect_device(tensor)?;
+        match (self.device.gpu(), self.commands) {
+            (Some(gpu), Some(commands)) if self.recorded.get() > 0 => {
+                self.device.count().submits.fetch_add(1, Ordering::Relaxed);
+                self.device.count().readbacks.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(gpu.submit_and_read(commands, tensor.gpu_buffer(), tensor.range())?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn expect_device(&self, tensor: &Tensor) -> Result<()> {
+        if tensor.device().same(self.device) {
+            return Ok(());
+        }
+        Err(Error::Device(format!("{tensor:?} is on {}, but the recording on {}", tensor.device().describe(), self.device.describe())))
     }
 
     /// Hands everything recorded to the device.

@@ -22,7 +22,6 @@ pub struct Buffers {
     ids: Tensor,
     positions: Tensor,
     seqs: Tensor,
-    row_seq: Tensor,
     order: Tensor,
     distinct: Tensor,
     starts: Tensor,
@@ -38,8 +37,6 @@ pub struct Batch {
     pub positions: Tensor,
     /// `[q_start, q_len, kv_start, kv_len]`: [S, 4]
     pub seqs: Tensor,
-    /// Sequence of each token: [T]
-    pub row_seq: Tensor,
     /// For the embedding's gradient, see [`Groups`]: [T], [U], [U + 1]
     pub groups: (Tensor, Tensor, Tensor),
 }
@@ -53,7 +50,6 @@ impl Buffers {
             ids: integers(capacity)?,
             positions: integers(capacity)?,
             seqs: integers(4 * capacity)?,
-            row_seq: integers(capacity)?,
             order: integers(capacity)?,
             distinct: integers(capacity)?,
             starts: integers(capacity + 1)?,
@@ -72,14 +68,13 @@ impl Buffers {
     }
 
     fn upload(&self, spans: &[Span<'_>], packed_keys: bool) -> Result<Batch> {
-        let (mut ids, mut positions, mut seqs, mut row_seq) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (s, span) in spans.iter().enumerate() {
+        let (mut ids, mut positions, mut seqs) = (Vec::new(), Vec::new(), Vec::new());
+        for span in spans {
             let (start, len) = (ids.len() as u32, span.tokens.len() as u32);
             let keys = if packed_keys { start } else { span.keys as u32 };
             seqs.extend([start, len, keys, span.position as u32 + len]);
             ids.extend_from_slice(span.tokens);
             positions.extend((0..len).map(|i| span.position as u32 + i));
-            row_seq.extend((0..len).map(|_| s as u32));
         }
         let tokens = ids.len();
         if tokens > self.capacity {
@@ -95,7 +90,6 @@ impl Buffers {
             tokens,
             positions: put(&self.positions, &positions, &[tokens])?,
             seqs: put(&self.seqs, &seqs, &[spans.len(), 4])?,
-            row_seq: put(&self.row_seq, &row_seq, &[tokens])?,
             groups: (
                 put(&self.order, &groups.order, &[groups.order.len()])?,
                 put(&self.distinct, &groups.tokens, &[groups.tokens.len()])?,

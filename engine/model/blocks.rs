@@ -259,14 +259,14 @@ fn block_forward(
     rope::apply(rec, &table, &s.q, false)?;
     rope::apply(rec, &table, &s.k, false)?;
     match keys {
-        Keys::Packed => attention::forward(rec, heads, &s.q, &s.k, &s.v, &batch.seqs, &batch.row_seq, &s.o, &s.lse)?,
+        Keys::Packed => attention::forward(rec, heads, &s.q, &s.k, &s.v, &batch.seqs, &s.o, &s.lse)?,
         Keys::Cached { cache, from, to, spans } => {
             let (k, v) = (&cache.k[index], &cache.v[index]);
             elementwise::move_rows(rec, &s.k, from, to, k)?;
             elementwise::move_rows(rec, &s.v, from, to, v)?;
             match spans {
                 Some(spans) => attention::decode(rec, heads, &s.q, k, v, spans, &s.o)?,
-                None => attention::forward(rec, heads, &s.q, k, v, &batch.seqs, &batch.row_seq, &s.o, &s.lse)?,
+                None => attention::forward(rec, heads, &s.q, k, v, &batch.seqs, &s.o, &s.lse)?,
             }
         }
     }
@@ -291,7 +291,7 @@ pub struct Backward {
     k_raw: Tensor,
     v: Tensor,
     o: Tensor,
-    delta: Tensor,
+    stats: Tensor,
     gate: Tensor,
     up: Tensor,
     act: Tensor,
@@ -318,7 +318,7 @@ impl Backward {
             k_raw: t(kv)?,
             v: t(kv)?,
             o: t(q)?,
-            delta: t(heads.q)?,
+            stats: t(2 * heads.q)?,
             gate: t(f)?,
             up: t(f)?,
             act: t(f)?,
@@ -338,7 +338,7 @@ impl Backward {
             k_raw: t(&self.k_raw)?,
             v: t(&self.v)?,
             o: t(&self.o)?,
-            delta: t(&self.delta)?,
+            stats: t(&self.stats)?,
             gate: t(&self.gate)?,
             up: t(&self.up)?,
             act: t(&self.act)?,
@@ -402,8 +402,8 @@ fn block_backward(
     rmsnorm::backward(rec, &g.h, &s.mid, &w.post_norm, &s.mid_rstd, &g.stream, true)?;
     // Attention branch
     linear_backward(rec, &g.stream, &s.o, &w.o, &g.o, Write::Replace, &dw.o)?;
-    let saved = attention::Saved { q: &s.q, k: &s.k, v: &s.v, o: &s.o, lse: &s.lse, seqs: &batch.seqs, row_seq: &batch.row_seq };
-    attention::backward(rec, heads, &g.o, &saved, &g.delta, &g.q, &g.k, &g.v)?;
+    let saved = attention::Saved { q: &s.q, k: &s.k, v: &s.v, o: &s.o, lse: &s.lse, seqs: &batch.seqs };
+    attention::backward(rec, heads, &g.o, &saved, &g.stats, &g.q, &g.k, &g.v)?;
     let normed =
         [(&g.q, &s.q_raw, &s.q_rstd, &w.q_norm, &g.q_raw, &dw.q_norm), (&g.k, &s.k_raw, &s.k_rstd, &w.k_norm, &g.k_raw, &dw.k_norm)];
     for (dy, raw, rstd, norm, draw, dnorm) in normed {

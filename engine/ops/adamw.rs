@@ -52,6 +52,9 @@ pub const CLIP_SCALE: Kernel = kernel!("clip_scale", NormParams, [In, Out], clip
 /// `m, v, w` after one step; the gradient becomes 0
 pub const ADAMW: Kernel = kernel!("adamw", AdamW, [In, Out, Out, Out, Out], adamw_twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&SUM_SQUARES, &CLIP_SCALE, &ADAMW];
+
 /// `partial[slot] = Σ g²`.   g: any shape   partial: [slots]
 pub fn sum_squares(rec: &mut Recorder<'_>, g: &Tensor, slot: usize, partial: &Tensor) -> Result<()> {
     let params = NormParams { elements: g.len() as u32, slot: slot as u32, max_norm: 0.0, pad: 0 };
@@ -68,7 +71,7 @@ pub fn clip_scale(rec: &mut Recorder<'_>, partial: &Tensor, max_norm: f32, out: 
 /// One update of `w` by `scale[1] · g`; `g` is zero afterwards.   w, g, m, v: the same shape   scale: [2]
 pub fn step(rec: &mut Recorder<'_>, adamw: AdamW, scale: &Tensor, w: &Tensor, g: &Tensor, m: &Tensor, v: &Tensor) -> Result<()> {
     let params = AdamW { elements: w.len() as u32, ..adamw };
-    rec.run(ADAMW.grid(Grid::Elements(w.len())), &params, &[scale, w, g, m, v])
+    rec.run(ADAMW.grid(Grid::Elements(w.len().div_ceil(4))), &params, &[scale, w, g, m, v])
 }
 
 fn sum_squares_twin<F: Float>(p: &NormParams, mut a: Args<'_, F>) {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::device::float::{Float, Strides, axpy, dot, sum};
 use crate::device::parallel::simd;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, kernel, parallel};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -24,19 +24,23 @@ pub struct Params {
     dim: u32,
     /// `1 / √dim`
     scale: f32,
-    pad: [u32; 3],
+    sequences: u32,
+    pad: [u32; 2],
 }
 
 /// `o = softmax(q · kᵀ · scale) · v`, `lse = log Σ exp`
-pub const ATTENTION: Kernel = kernel!("attention", Params, [In, In, In, InU32, InU32, Out, Out], twin);
-/// `delta[t, h] = Σ_d do · o`
-pub const ATTENTION_BWD_DELTA: Kernel = kernel!("attention_bwd_delta", Params, [In, In, Out], delta_twin);
+pub const ATTENTION: Kernel = kernel!("attention", Params, [In, In, In, InU32, Out, Out], twin);
+/// `stats[t, h] = (lse, Σ_d do · o)`
+pub const ATTENTION_BWD_DELTA: Kernel = kernel!("attention_bwd_delta", Params, [In, In, In, Out], delta_twin);
 /// `dq = Σ_j ds[j] · k[j]`, `ds = p · (do · v − delta) · scale`
-pub const ATTENTION_BWD_Q: Kernel = kernel!("attention_bwd_q", Params, [In, In, In, In, In, In, InU32, InU32, Out], bwd_q_twin);
+pub const ATTENTION_BWD_Q: Kernel = kernel!("attention_bwd_q", Params, [In, In, In, In, In, InU32, Out], bwd_q_twin);
 /// `dk = Σ_i ds[i] · q[i]`, `dv = Σ_i p[i] · do[i]`
-pub const ATTENTION_BWD_KV: Kernel = kernel!("attention_bwd_kv", Params, [In, In, In, In, In, In, InU32, InU32, Out, Out], bwd_kv_twin);
+pub const ATTENTION_BWD_KV: Kernel = kernel!("attention_bwd_kv", Params, [In, In, In, In, In, InU32, Out, Out], bwd_kv_twin);
 /// One query a row against the cache
 pub const ATTENTION_DECODE: Kernel = kernel!("attention_decode", Params, [In, In, In, InU32, Out], decode_twin);
+
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&ATTENTION, &ATTENTION_BWD_DELTA, &ATTENTION_BWD_Q, &ATTENTION_BWD_KV, &ATTENTION_DECODE];
 
 /// Rows of queries that the CPU twin handles at a time. A prefix that is shared ends at a multiple of it, so that the tiles of a
 /// sequence, and with them the bits of its results, do not depend on what is shared.
@@ -54,15 +58,22 @@ pub struct Heads {
 }
 
 impl Heads {
-    fn params(self, rows: usize) -> Params {
-        let scale = 1.0 / (self.dim as f32).sqrt();
-        Params { rows: rows as u32, heads: self.q as u32, kv_heads: self.kv as u32, dim: self.dim as u32, scale, pad: [0; 3] }
+    fn params(self, rows: usize, sequences: usize) -> Params {
+        let [rows, heads, kv_heads, dim, sequences] = [rows, self.q, self.kv, self.dim, sequences].map(|v| v as u32);
+        Params { rows, heads, kv_heads, dim, scale: 1.0 / (self.dim as f32).sqrt(), sequences, pad: [0; 2] }
+    }
+
+    fn check(self, what: &str, q: &Tensor, rows: usize) -> Result<()> {
+        if self.kv == 0 || !self.q.is_multiple_of(self.kv) {
+            return Err(Error::Shape(format!("{what}: {} query heads do not share {} key heads evenly", self.q, self.kv)));
+        }
+        q.expect(what, &[rows, self.q * self.dim])
     }
 }
 
 /// Attention of the queries of `seqs`.
 ///
-/// q, o: [T, H · D]   k, v: [·, KV · D]   seqs: [S, 4]   row_seq: [T], the sequence of each query   lse: [T, H]
+/// q, o: [T, H · D]   k, v: [·, KV · D]   seqs: [S, 4]   lse: [T, H]
 pub fn forward(
     rec: &mut Recorder<'_>,
     heads: Heads,
@@ -70,17 +81,14 @@ pub fn forward(
     k: &Tensor,
     v: &Tensor,
     seqs: &Tensor,
-    row_seq: &Tensor,
     o: &Tensor,
     lse: &Tensor,
 ) -> Result<()> {
-    let rows = row_seq.len();
-    if heads.kv == 0 || heads.q % heads.kv != 0 {
-        return Err(Error::Shape(format!("attention: {} query heads do not share {} key heads evenly", heads.q, heads.kv)));
-    }
-    q.expect("attention q", &[rows, heads.q * heads.dim])?;
+    let (rows, sequences) = (q.rows_cols().0, seqs.len() / 4);
+    heads.check("attention q", q, rows)?;
     lse.expect("attention lse", &[rows, heads.q])?;
-    rec.run(ATTENTION.grid(Grid::Groups(rows, heads.q, 1)), &heads.params(rows), &[q, k, v, seqs, row_seq, o, lse])
+    let launch = choose(rec.device().caps(), &ATTENTION, heads, rows, sequences)?;
+    rec.run(launch, &heads.params(rows, sequences), &[q, k, v, seqs, o, lse])
 }
 
 /// What the forward pass read and saved.
@@ -97,37 +105,63 @@ pub struct Saved<'a> {
     pub lse: &'a Tensor,
     /// [S, 4], with keys packed like queries
     pub seqs: &'a Tensor,
-    /// [T]
-    pub row_seq: &'a Tensor,
 }
 
-/// Gradients of q, k and v.   dout, dq: [T, H · D]   delta: [T, H], scratch   dk, dv: [T, KV · D]
+/// Gradients of q, k and v.   dout, dq: [T, H · D]   stats: [T, 2 · H], scratch   dk, dv: [T, KV · D]
 pub fn backward(
     rec: &mut Recorder<'_>,
     heads: Heads,
     dout: &Tensor,
     s: &Saved<'_>,
-    delta: &Tensor,
+    stats: &Tensor,
     dq: &Tensor,
     dk: &Tensor,
     dv: &Tensor,
 ) -> Result<()> {
-    let rows = s.row_seq.len();
-    let p = heads.params(rows);
-    rec.run(ATTENTION_BWD_DELTA.grid(Grid::Elements(rows * heads.q)), &p, &[dout, s.o, delta])?;
-    let grid = Grid::Groups(rows, heads.q, 1);
-    rec.run(ATTENTION_BWD_Q.grid(grid), &p, &[dout, s.q, s.k, s.v, s.lse, delta, s.seqs, s.row_seq, dq])?;
-    let grid = Grid::Groups(rows, heads.kv, 1);
-    rec.run(ATTENTION_BWD_KV.grid(grid), &p, &[dout, s.q, s.k, s.v, s.lse, delta, s.seqs, s.row_seq, dk, dv])
+    let (rows, sequences) = (s.q.rows_cols().0, s.seqs.len() / 4);
+    heads.check("attention_bwd q", s.q, rows)?;
+    stats.expect("attention_bwd stats", &[rows, 2 * heads.q])?;
+    let p = heads.params(rows, sequences);
+    let choose = |rec: &Recorder<'_>, kernel| choose(rec.device().caps(), kernel, heads, rows, sequences);
+    rec.run(choose(rec, &ATTENTION_BWD_DELTA)?, &p, &[dout, s.o, s.lse, stats])?;
+    rec.run(choose(rec, &ATTENTION_BWD_Q)?, &p, &[dout, s.q, s.k, s.v, stats, s.seqs, dq])?;
+    rec.run(choose(rec, &ATTENTION_BWD_KV)?, &p, &[dout, s.q, s.k, s.v, stats, s.seqs, dk, dv])
 }
 
 /// One query a row over `spans[m] = [first row, rows]` of the cache.
 ///
 /// q, o: [M, H · D]   k, v: [·, KV · D]   spans: [M, 2]
 pub fn decode(rec: &mut Recorder<'_>, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, spans: &Tensor, o: &Tensor) -> Result<()> {
-    let rows = spans.shape()[0];
-    q.expect("attention_decode q", &[rows, heads.q * heads.dim])?;
-    rec.run(ATTENTION_DECODE.grid(Grid::Groups(rows, heads.q, 1)), &heads.params(rows), &[q, k, v, spans, o])
+    let rows = spans.rows_cols().0;
+    heads.check("attention_decode q", q, rows)?;
+    let launch = choose(rec.device().caps(), &ATTENTION_DECODE, heads, rows, 0)?;
+    rec.run(launch, &heads.params(rows, 0), &[q, k, v, spans, o])
+}
+
+/// Rows of a tile of the shaders.
+const SHADER_TILE: usize = 32;
+/// The largest head that the shaders have memory for.
+const SHADER_DIM: usize = 128;
+
+/// The shader variant and grid of a kernel: vectors of four where the head allows it, fewer registers for small heads.
+fn choose(caps: Option<&Caps>, kernel: &'static Kernel, heads: Heads, rows: usize, sequences: usize) -> Result<Launch> {
+    if caps.is_some() && heads.dim > SHADER_DIM {
+        return Err(Error::Shape(format!("{}: heads of {} elements, at most {SHADER_DIM} on a GPU", kernel.stem, heads.dim)));
+    }
+    // Every sequence may end in a part of a tile.
+    let tiles = |heads| Grid::Groups(rows / SHADER_TILE + sequences, heads, 1);
+    let (grid, vec4, small) = match kernel.stem {
+        "attention" => (tiles(heads.q), "attention.vec4", "attention.vec4_64"),
+        "attention_bwd_q" => (tiles(heads.q), "attention_bwd_q.vec4", "attention_bwd_q.vec4_64"),
+        "attention_bwd_kv" => (tiles(heads.kv), "attention_bwd_kv.vec4", "attention_bwd_kv.vec4_64"),
+        "attention_bwd_delta" => (Grid::Elements(rows * heads.q), "attention_bwd_delta.vec4", "attention_bwd_delta.vec4"),
+        _ => (Grid::Rows(rows * heads.q), "attention_decode.vec4", "attention_decode.vec4"),
+    };
+    Ok(match heads.dim {
+        dim if !dim.is_multiple_of(4) => kernel.grid(grid),
+        65.. => kernel.variant(vec4, grid),
+        _ => kernel.variant(small, grid),
+    })
 }
 
 /// A tile of rows of one sequence. `first` and `rows` are relative to the sequence.
@@ -199,7 +233,7 @@ fn tile_gemm<F: Float>(
 
 fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (q, k, v, seqs) = (a.read(0), a.read(1), a.read(2), a.read_u32(3));
-    let (o, lse) = (a.write(5), a.write(6));
+    let (o, lse) = (a.write(4), a.write(5));
     let d = Dims::of(p);
     let scale = F::from_f64(p.scale.into());
     let tiles = tiles(seqs, |s| s[1]);
@@ -253,12 +287,12 @@ fn softmax<F: Float>(row: &mut [F], seen: usize, scale: F) -> F {
 }
 
 fn delta_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
-    let (dout, o, delta) = (a.read(0), a.read(1), a.write(2));
+    let (dout, o, lse, stats) = (a.read(0), a.read(1), a.read(2), a.write(3));
     let dim = p.dim as usize;
-    parallel::rows(delta, 1, |at, delta| {
-        for (i, delta) in delta.iter_mut().enumerate() {
-            let at = (at + i) * dim;
-            *delta = dot(&dout[at..at + dim], &o[at..at + dim]);
+    parallel::rows(stats, 2, |row0, stats| {
+        for (i, stats) in stats.chunks_exact_mut(2).enumerate() {
+            let at = (row0 + i) * dim;
+            (stats[0], stats[1]) = (lse[row0 + i], dot(&dout[at..at + dim], &o[at..at + dim]));
         }
     });
 }
@@ -274,8 +308,8 @@ fn score_gradient<F: Float>(scores: &mut [F], dp: &mut [F], lse: F, delta: F, sc
 }
 
 fn bwd_q_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
-    let (dout, q, k, v, lse, delta) = (a.read(0), a.read(1), a.read(2), a.read(3), a.read(4), a.read(5));
-    let (seqs, dq) = (a.read_u32(6), a.write(8));
+    let (dout, q, k, v, stats) = (a.read(0), a.read(1), a.read(2), a.read(3), a.read(4));
+    let (seqs, dq) = (a.read_u32(5), a.write(6));
     let d = Dims::of(p);
     let scale = F::from_f64(p.scale.into());
     let tiles = tiles(seqs, |s| s[1]);
@@ -294,8 +328,8 @@ fn bwd_q_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
             simd(|| {
                 for (i, (s, dp)) in scores.chunks_exact_mut(keys).zip(dp.chunks_exact_mut(keys)).enumerate() {
                     let seen = keys - t.rows + i + 1;
-                    let at = (row0 + i) * d.heads + h;
-                    score_gradient(&mut s[..seen], &mut dp[..seen], lse[at], delta[at], scale);
+                    let at = 2 * ((row0 + i) * d.heads + h);
+                    score_gradient(&mut s[..seen], &mut dp[..seen], stats[at], stats[at + 1], scale);
                     dp[seen..].fill(F::ZERO);
                 }
             });
@@ -305,8 +339,8 @@ fn bwd_q_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
 }
 
 fn bwd_kv_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
-    let (dout, q, k, v, lse, delta) = (a.read(0), a.read(1), a.read(2), a.read(3), a.read(4), a.read(5));
-    let (seqs, dk, dv) = (a.read_u32(6), a.write(8), a.write(9));
+    let (dout, q, k, v, stats) = (a.read(0), a.read(1), a.read(2), a.read(3), a.read(4));
+    let (seqs, dk, dv) = (a.read_u32(5), a.write(6), a.write(7));
     let d = Dims::of(p);
     let scale = F::from_f64(p.scale.into());
     let tiles = tiles(seqs, |s| s[3]);
@@ -326,8 +360,8 @@ fn bwd_kv_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
             simd(|| {
                 for (i, (s, dp)) in scores.chunks_exact_mut(t.rows).zip(dp.chunks_exact_mut(t.rows)).enumerate() {
                     let seen = t.rows.min(i + 1);
-                    let at = (row0 + i) * d.heads + h;
-                    score_gradient(&mut s[..seen], &mut dp[..seen], lse[at], delta[at], scale);
+                    let at = 2 * ((row0 + i) * d.heads + h);
+                    score_gradient(&mut s[..seen], &mut dp[..seen], stats[at], stats[at + 1], scale);
                     s[seen..].fill(F::ZERO);
                     dp[seen..].fill(F::ZERO);
                 }

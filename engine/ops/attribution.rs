@@ -23,6 +23,9 @@ pub struct Params {
 /// Rewards of every rollout and step
 pub const ATTRIBUTION: Kernel = kernel!("attribution", Params, [In, InU32, InU32, InU32, In, InU32, Out], twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&ATTRIBUTION];
+
 /// What the kernel reads, in compressed rows: rollouts own questions, questions own evidence.
 pub struct Evidence<'a> {
     /// Score of each question: [Q]

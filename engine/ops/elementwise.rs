@@ -30,25 +30,28 @@ pub const ADD_ROWS: Kernel = kernel!("add_rows", Params, [In, Out], add_rows_twi
 /// `y[to[i]] = x[from[i]]`, rows
 pub const MOVE_ROWS: Kernel = kernel!("move_rows", Params, [In, InU32, InU32, Out], move_rows_twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&FILL, &COPY, &ADD, &ADD_ROWS, &MOVE_ROWS];
+
 fn elements(x: &Tensor, value: f32) -> Params {
     Params { rows: x.len() as u32, cols: 1, value, pad: 0 }
 }
 
 /// `y = value`.   y: any shape
 pub fn fill(rec: &mut Recorder<'_>, y: &Tensor, value: f32) -> Result<()> {
-    rec.run(FILL.grid(Grid::Elements(y.len())), &elements(y, value), &[y])
+    rec.run(FILL.grid(Grid::Elements(y.len().div_ceil(4))), &elements(y, value), &[y])
 }
 
 /// `y = x`.   x, y: as many elements
 pub fn copy(rec: &mut Recorder<'_>, x: &Tensor, y: &Tensor) -> Result<()> {
     y.view(x.shape())?.expect("copy y", x.shape())?;
-    rec.run(COPY.grid(Grid::Elements(x.len())), &elements(x, 0.0), &[x, y])
+    rec.run(COPY.grid(Grid::Elements(x.len().div_ceil(4))), &elements(x, 0.0), &[x, y])
 }
 
 /// `y += x`.   x, y: the same shape
 pub fn add(rec: &mut Recorder<'_>, x: &Tensor, y: &Tensor) -> Result<()> {
     y.expect("add y", x.shape())?;
-    rec.run(ADD.grid(Grid::Elements(x.len())), &elements(x, 0.0), &[x, y])
+    rec.run(ADD.grid(Grid::Elements(x.len().div_ceil(4))), &elements(x, 0.0), &[x, y])
 }
 
 /// `y[c] += Σ_r x[r, c]`.   x: [R, C]   y: [C]

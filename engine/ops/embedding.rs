@@ -21,6 +21,9 @@ pub const EMBEDDING: Kernel = kernel!("embedding", Params, [InU32, In, Out], twi
 /// `dtable[token[u]] += Σ_{start[u] ≤ i < start[u + 1]} dx[order[i]]`
 pub const EMBEDDING_BWD: Kernel = kernel!("embedding_bwd", Params, [In, InU32, InU32, InU32, Out], bwd_twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&EMBEDDING, &EMBEDDING_BWD];
+
 /// Which rows of `dx` belong to which token: what the backward pass needs, made by the host from the ids.
 pub struct Groups {
     /// Positions sorted by token, ties in order: [T].

@@ -24,6 +24,9 @@ pub const LOGPROB: Kernel = kernel!("logprob", Params, [In, InU32, Out, Out, Out
 /// `l ← coefficient · (onehot(target) − softmax(l / T)) / T`
 pub const LOGPROB_BWD: Kernel = kernel!("logprob_bwd", Params, [InU32, In, In, Out], bwd_twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&LOGPROB, &LOGPROB_BWD];
+
 fn params(logits: &Tensor, temperature: f32) -> Params {
     let (rows, vocab) = logits.rows_cols();
     Params { rows: rows as u32, vocab: vocab as u32, inverse_temperature: 1.0 / temperature, pad: 0 }

@@ -29,6 +29,9 @@ pub const TN: Kernel = kernel!("matmul_tn", Params, [In, In, Out], tn_twin);
 /// NT for a few rows of `a`: each row's sum has one order, whatever the other rows are.
 pub const ROWS: Kernel = kernel!("matmul_rows", Params, [In, In, Out], rows_twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&NT, &NN, &TN, &ROWS];
+
 /// What happens to the old content of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -77,13 +80,31 @@ fn product(
         return Err(Error::Shape(format!("{name}: a {:?}, b {:?}, y {:?}", a.shape(), b.shape(), y.shape())));
     }
     let params = Params { m: m as u32, n: n as u32, k: k as u32, accumulate: (write == Write::Add).into() };
-    let launch = choose(rec.device().caps(), kernel, m, n);
+    let launch = choose(rec.device().caps(), kernel, m, n, k);
     rec.run(launch, &params, &[a, b, y])
 }
 
-/// The shader variant and grid of a product.
-fn choose(_caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: usize) -> Launch {
-    kernel.grid(Grid::Groups(n.div_ceil(64), m.div_ceil(64), 1))
+/// The shader variant and grid of a product: tiles in workgroup memory on a GPU; on a software adapter one subgroup a workgroup if
+/// all subgroups have a size that the shader knows, else plain registers.
+fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: usize, k: usize) -> Launch {
+    // Names: vectors of four, one subgroup of 8 or 4 lanes, registers.
+    let (names, vectors) = match kernel.stem {
+        "matmul_nt" => (["matmul_nt.vec4", "matmul_nt.lanes8", "matmul_nt.lanes4", "matmul_nt.registers"], [k, k]),
+        "matmul_nn" => (["matmul_nn.vec4", "matmul_nn.lanes8", "matmul_nn.lanes4", "matmul_nn.registers"], [k, n]),
+        "matmul_tn" => (["matmul_tn.vec4", "matmul_tn.lanes8", "matmul_tn.lanes4", "matmul_tn.registers"], [m, n]),
+        _ => (["matmul_rows.vec4", "matmul_rows.lanes8", "matmul_rows.lanes4", "matmul_rows.registers"], [k, k]),
+    };
+    let tiles = |rows: usize, cols: usize| Grid::Groups(n.div_ceil(cols), m.div_ceil(rows), 1);
+    let vec4 = vectors.iter().all(|size| size.is_multiple_of(4));
+    let Some(caps) = caps.filter(|caps| caps.software) else {
+        let side = if kernel.stem == "matmul_rows" { 8 } else { 64 };
+        return if vec4 { kernel.variant(names[0], tiles(side, side)) } else { kernel.grid(tiles(side, side)) };
+    };
+    match caps.subgroup_size() {
+        Some(8) if vec4 => kernel.variant(names[1], tiles(16, 32)),
+        Some(4) if vec4 => kernel.variant(names[2], tiles(16, 16)),
+        _ => kernel.variant(names[3], tiles(8, 32)),
+    }
 }
 
 /// GEMM switches to other sums for tiny outputs; rows are padded past that, so that a row's bits never depend on the row count.

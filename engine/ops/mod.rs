@@ -16,3 +16,25 @@ pub mod rope;
 pub mod sample;
 pub mod swiglu;
 pub mod zscore;
+
+use crate::device::Kernel;
+
+/// Every kernel of the engine.
+pub fn kernels() -> Vec<&'static Kernel> {
+    [
+        adamw::KERNELS,
+        attention::KERNELS,
+        attribution::KERNELS,
+        elementwise::KERNELS,
+        embedding::KERNELS,
+        logprob::KERNELS,
+        matmul::KERNELS,
+        policy_loss::KERNELS,
+        rmsnorm::KERNELS,
+        rope::KERNELS,
+        sample::KERNELS,
+        swiglu::KERNELS,
+        zscore::KERNELS,
+    ]
+    .concat()
+}

@@ -42,6 +42,9 @@ pub const TERMS: usize = 4;
 /// Loss terms and `coefficient = ∂loss/∂logp`
 pub const POLICY_LOSS: Kernel = kernel!("policy_loss", Clip, [In, In, In, In, In, Out, Out], twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&POLICY_LOSS];
+
 /// Loss and its derivative by the log-probability.
 ///
 /// logprob, old, reference, advantage, weight, coefficient: [R]   terms: [R, 4]

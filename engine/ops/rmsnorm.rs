@@ -29,6 +29,9 @@ pub const RMSNORM_BWD: Kernel = kernel!("rmsnorm_bwd", Params, [In, In, In, In, 
 /// `partial[p] = Σ_{rows of p} dy · x · rstd`
 pub const RMSNORM_BWD_W: Kernel = kernel!("rmsnorm_bwd_w", Params, [In, In, In, Out], bwd_w_twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&RMSNORM, &RESIDUAL_RMSNORM, &RMSNORM_BWD, &RMSNORM_BWD_W];
+
 /// Rows that one partial sum of the weight gradient covers.
 pub const PARTIAL_ROWS: usize = 64;
 

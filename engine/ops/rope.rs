@@ -23,6 +23,9 @@ pub const ROPE_TABLE: Kernel = kernel!("rope_table", Params, [InU32, In, Out], t
 /// `(x[i], x[i + D/2]) ← rotated by the angle of (t, i)`, in place
 pub const ROPE: Kernel = kernel!("rope", Params, [In, Out], twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&ROPE_TABLE, &ROPE];
+
 /// Cosines and sines of a batch.   positions: [T]   frequencies: [D/2]   table: [T, D]
 pub fn table(rec: &mut Recorder<'_>, positions: &Tensor, frequencies: &Tensor, table: &Tensor) -> Result<()> {
     let (tokens, half) = (positions.len(), frequencies.len());

@@ -42,6 +42,9 @@ pub const STREAM: usize = 6;
 /// Token and the bits of its log-probability for each row, so that one readback has both
 pub const SAMPLE: Kernel = kernel!("sample", Sampling, [In, InU32, OutU32], twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&SAMPLE];
+
 /// Draws one token a row. The log-probability is that of the distribution at the temperature (1 for greedy), before top-k and top-p.
 ///
 /// logits: [M, V]   streams: [M, 6]   drawn: [M, 2], the token and its log-probability as f32 bits

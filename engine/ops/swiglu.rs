@@ -20,18 +20,21 @@ pub const SWIGLU: Kernel = kernel!("swiglu", Params, [In, In, Out], twin);
 /// `dgate = dy · up · silu'(gate)`, `dup = dy · silu(gate)`
 pub const SWIGLU_BWD: Kernel = kernel!("swiglu_bwd", Params, [In, In, In, Out, Out], bwd_twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&SWIGLU, &SWIGLU_BWD];
+
 /// `y = silu(gate) · up`.   all: the same shape
 pub fn forward(rec: &mut Recorder<'_>, gate: &Tensor, up: &Tensor, y: &Tensor) -> Result<()> {
     up.expect("swiglu up", gate.shape())?;
     y.expect("swiglu y", gate.shape())?;
-    rec.run(SWIGLU.grid(Grid::Elements(y.len())), &Params { elements: y.len() as u32, pad: [0; 3] }, &[gate, up, y])
+    rec.run(SWIGLU.grid(Grid::Elements(y.len().div_ceil(4))), &Params { elements: y.len() as u32, pad: [0; 3] }, &[gate, up, y])
 }
 
 /// Gradients of both inputs.   all: the same shape
 pub fn backward(rec: &mut Recorder<'_>, dy: &Tensor, gate: &Tensor, up: &Tensor, dgate: &Tensor, dup: &Tensor) -> Result<()> {
     dgate.expect("swiglu dgate", gate.shape())?;
     let params = Params { elements: dy.len() as u32, pad: [0; 3] };
-    rec.run(SWIGLU_BWD.grid(Grid::Elements(dy.len())), &params, &[dy, gate, up, dgate, dup])
+    rec.run(SWIGLU_BWD.grid(Grid::Elements(dy.len().div_ceil(4))), &params, &[dy, gate, up, dgate, dup])
 }
 
 fn sigmoid<F: Float>(x: F) -> F {

@@ -20,6 +20,9 @@ pub struct Params {
 /// Advantages of every group
 pub const ZSCORE: Kernel = kernel!("zscore", Params, [In, InU32, InU32, Out], twin);
 
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&ZSCORE];
+
 /// `y[i] = (x[i] − mean) / (deviation + eps)` in groups; 0 where a group does not vary or has one member (our choice, as verl does).
 ///
 /// x, y: [N]   members: [N], indices sorted by group   starts: [G + 1]
