@@ -3,9 +3,17 @@
 //! `engine/README.md` says what each module is for and in which direction they import one another.
 
 pub mod data;
+pub mod device;
 pub mod error;
+pub mod generate;
 pub mod memory;
+pub mod model;
+pub mod ops;
+pub mod random;
 pub mod reason;
 pub mod reward;
+pub mod script;
+pub mod tensor;
+pub mod train;
 
 pub use error::{Error, Result};

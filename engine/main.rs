@@ -1,1 +1,104 @@
-fn main() {}
+//! The command line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use finemem_engine::script::{self, Options, Runtime};
+use finemem_engine::train::{log::Run, stop};
+use finemem_engine::{Error, Result};
+
+/// Trains, evaluates and runs memory managers with reinforcement learning, on any GPU or on the CPU.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a script.
+    Run {
+        /// The script; a resumed run knows its own.
+        #[arg(required_unless_present = "resume")]
+        script: Option<PathBuf>,
+        /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
+        #[arg(long, default_value = "auto")]
+        device: String,
+        /// Go on with a run, from its newest valid checkpoint.
+        #[arg(long, value_name = "RUN")]
+        resume: Option<PathBuf>,
+        /// What the script sees as fm.args. A resumed run has its own, and these after them.
+        #[arg(last = true, value_name = "ARGUMENTS")]
+        arguments: Vec<String>,
+    },
+    /// Say what was found to compute on, and what is chosen.
+    Info {
+        /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
+        #[arg(long, default_value = "auto")]
+        device: String,
+    },
+    /// Look for mistakes in a script and in what it requires, without running them.
+    Check {
+        /// The script.
+        script: PathBuf,
+    },
+    /// Write the types of the API for editors.
+    Types {
+        /// The folder to write to.
+        #[arg(long, value_name = "DIR", default_value = "scripts/types")]
+        out: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run { script, device, resume, arguments } => run(script, device, resume, arguments),
+        Command::Info { device } => info(&device),
+        Command::Check { script } => check(&script),
+        Command::Types { out } => script::types::write(&out),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(script: Option<PathBuf>, device: String, resume: Option<PathBuf>, arguments: Vec<String>) -> Result<()> {
+    let mut options = Options { device, arguments, ..Options::default() };
+    let mut script = script;
+    if let Some(folder) = resume {
+        let known = Run::description_of(&folder)?;
+        if script.as_ref().is_some_and(|script| *script != known.script) {
+            return Err(Error::argument(format!("{} is a run of {}; name no other script", folder.display(), known.script.display())));
+        }
+        script = Some(known.script);
+        options.arguments.splice(..0, known.arguments);
+        options.resume = Some(folder);
+    }
+    stop::install()?;
+    Runtime::new(options)?.run(&script.expect("the parser asks for one"))
+}
+
+fn info(device: &str) -> Result<()> {
+    println!("finemem-engine {}, {} on {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS);
+    println!("device asked for: {device}");
+    Ok(())
+}
+
+fn check(path: &Path) -> Result<()> {
+    let found = script::check::check(path)?;
+    for problem in &found.problems {
+        eprintln!("{problem}");
+    }
+    match found.problems.len() {
+        0 => println!("no mistake found in {}", found.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")),
+        1 => return Err(Error::Script("1 mistake found".into())),
+        n => return Err(Error::Script(format!("{n} mistakes found"))),
+    }
+    Ok(())
+}

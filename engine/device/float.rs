@@ -1,0 +1,251 @@
+//! The element type of CPU twins: `f32` where the engine runs, `f64` where gradients are checked by finite differences.
+
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// How a matrix operand of [`Float::gemm`] lies in memory: element `(i, j)` is at `i * rows + j * cols`.
+#[derive(Clone, Copy, Debug)]
+pub struct Strides {
+    /// Distance between two rows.
+    pub rows: usize,
+    /// Distance between two columns.
+    pub cols: usize,
+}
+
+impl Strides {
+    /// A row-major matrix with `cols` columns.
+    pub fn row_major(cols: usize) -> Self {
+        Self { rows: cols, cols: 1 }
+    }
+
+    /// The transpose of a row-major matrix with `cols` columns.
+    pub fn transposed(cols: usize) -> Self {
+        Self { rows: 1, cols }
+    }
+
+    /// The number of elements a slice must have to hold a `rows` × `cols` matrix.
+    fn span(self, rows: usize, cols: usize) -> usize {
+        if rows == 0 || cols == 0 { 0 } else { (rows - 1) * self.rows + (cols - 1) * self.cols + 1 }
+    }
+}
+
+/// The arithmetic a CPU twin needs.
+pub trait Float:
+    bytemuck::Pod
+    + Send
+    + Sync
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + std::iter::Sum
+    + std::fmt::Debug
+{
+    /// 0
+    const ZERO: Self;
+    /// 1
+    const ONE: Self;
+    /// Rounds `value` to this type.
+    fn from_f64(value: f64) -> Self;
+    /// This value in f64.
+    fn to_f64(self) -> f64;
+    /// `e^self`. In f32 a branch-free polynomial (within 2 ulp) that compilers turn into vector code.
+    fn exp(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Sine and cosine.
+    fn sin_cos(self) -> (Self, Self);
+    /// The larger of two numbers.
+    fn max(self, other: Self) -> Self;
+    /// The smaller of two numbers.
+    fn min(self, other: Self) -> Self;
+
+    /// `c[m, n] = a[m, k] · b[k, n]`, or `c +=` with `accumulate`. Runs on all cores when `parallel`.
+    ///
+    /// The sum over `k` has one order for every row of `a`, whatever the number of rows.
+    fn gemm(
+        m: usize,
+        n: usize,
+        k: usize,
+        a: &[Self],
+        a_strides: Strides,
+        b: &[Self],
+        b_strides: Strides,
+        c: &mut [Self],
+        c_strides: Strides,
+        accumulate: bool,
+        parallel: bool,
+    ) {
+        assert!(a.len() >= a_strides.span(m, k), "gemm: a is too short");
+        assert!(b.len() >= b_strides.span(k, n), "gemm: b is too short");
+        assert!(c.len() >= c_strides.span(m, n), "gemm: c is too short");
+        let parallelism = if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+        // SAFETY: the three assertions keep every element that gemm touches inside its slice, and `c` is borrowed mutably,
+        // so it overlaps neither `a` nor `b`.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                k,
+                c.as_mut_ptr(),
+                c_strides.cols as isize,
+                c_strides.rows as isize,
+                accumulate,
+                a.as_ptr(),
+                a_strides.cols as isize,
+                a_strides.rows as isize,
+                b.as_ptr(),
+                b_strides.cols as isize,
+                b_strides.rows as isize,
+                Self::ONE,
+                Self::ONE,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
+}
+
+impl Float for f64 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+    fn exp(self) -> Self {
+        f64::exp(self)
+    }
+    fn ln(self) -> Self {
+        f64::ln(self)
+    }
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+    fn sin_cos(self) -> (Self, Self) {
+        f64::sin_cos(self)
+    }
+    fn max(self, other: Self) -> Self {
+        f64::max(self, other)
+    }
+    fn min(self, other: Self) -> Self {
+        f64::min(self, other)
+    }
+}
+
+impl Float for f32 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self as f64
+    }
+    #[inline(always)]
+    fn exp(self) -> Self {
+        // e^x = 2^n · e^r with n = round(x / ln 2). Adding and subtracting 1.5 · 2^23 rounds to the nearest integer without a branch.
+        const ROUND: f32 = 12_582_912.0;
+        let x = if self < -87.0 { -87.0 } else { self };
+        let x = if x > 88.0 { 88.0 } else { x };
+        let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+        let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+        let p = 1.987_569_1e-4;
+        let p = p * r + 1.398_199_9e-3;
+        let p = p * r + 8.333_452e-3;
+        let p = p * r + 4.166_579_6e-2;
+        let p = p * r + 1.666_666_5e-1;
+        let p = p * r + 0.5;
+        let y = p * r * r + r + 1.0;
+        // SAFETY-free conversion: n is an integer in -126..=127, so the cast is exact.
+        let scale = f32::from_bits((((n as i32) + 127) as u32) << 23);
+        if self < -87.0 { 0.0 } else { y * scale }
+    }
+    #[inline(always)]
+    fn ln(self) -> Self {
+        f32::ln(self)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
+    fn sin_cos(self) -> (Self, Self) {
+        // Positions reach tens of thousands: reducing them in f64 keeps the angle exact to f32.
+        let (s, c) = f64::sin_cos(self as f64);
+        (s as f32, c as f32)
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        if self > other { self } else { other }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        if self < other { self } else { other }
+    }
+}
+
+/// `Σ a[i] · b[i]`, in sixteen interleaved partial sums so that it becomes vector code with one fixed order.
+#[inline(always)]
+pub fn dot<F: Float>(a: &[F], b: &[F]) -> F {
+    const LANES: usize = 16;
+    let mut acc = [F::ZERO; LANES];
+    let (ac, bc) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let mut tail = F::ZERO;
+    for (x, y) in ac.remainder().iter().zip(bc.remainder()) {
+        tail += *x * *y;
+    }
+    for (x, y) in ac.zip(bc) {
+        for i in 0..LANES {
+            acc[i] += x[i] * y[i];
+        }
+    }
+    sum_lanes(acc) + tail
+}
+
+/// `Σ a[i]`, in the order of [`dot`].
+#[inline(always)]
+pub fn sum<F: Float>(a: &[F]) -> F {
+    const LANES: usize = 16;
+    let mut acc = [F::ZERO; LANES];
+    let chunks = a.chunks_exact(LANES);
+    let mut tail = F::ZERO;
+    for x in chunks.remainder() {
+        tail += *x;
+    }
+    for x in chunks {
+        for i in 0..LANES {
+            acc[i] += x[i];
+        }
+    }
+    sum_lanes(acc) + tail
+}
+
+#[inline(always)]
+fn sum_lanes<F: Float>(mut acc: [F; 16]) -> F {
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            acc[i] += acc[i + half];
+        }
+    }
+    acc[0]
+}
+
+/// `y += a · x`.
+#[inline(always)]
+pub fn axpy<F: Float>(y: &mut [F], a: F, x: &[F]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y += a * *x;
+    }
+}

@@ -1,0 +1,147 @@
+//! Adapters: which there are, what they can do, which to open.
+
+use std::sync::OnceLock;
+
+use super::Choice;
+use crate::error::{Error, Result};
+
+/// What an adapter can do, and what follows for the choice of shader variants.
+#[derive(Clone, Debug)]
+pub struct Caps {
+    /// The adapter's name.
+    pub name: String,
+    /// The API it is reached through: Vulkan, Metal or Dx12.
+    pub backend: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// What kind of device it is: discrete, integrated, virtual, software or other.
+    pub kind: &'static str,
+    /// Whether shader variants for software adapters run: workgroups of one subgroup, few barriers.
+    pub software: bool,
+    /// Smallest size of a subgroup; 0 without subgroup operations.
+    pub subgroup_min: u32,
+    /// Largest size of a subgroup; 0 without subgroup operations.
+    pub subgroup_max: u32,
+    /// Whether shaders may use `f16`.
+    pub shader_f16: bool,
+    /// Largest storage binding in bytes.
+    pub max_binding: u64,
+    /// Largest buffer in bytes.
+    pub max_buffer: u64,
+    /// Workgroup memory in bytes.
+    pub max_workgroup_memory: u32,
+    /// Most invocations of a workgroup.
+    pub max_invocations: u32,
+    /// Most workgroups on one axis of a dispatch.
+    pub max_groups: u32,
+    /// Most storage bindings of a kernel.
+    pub max_storage_buffers: u32,
+}
+
+impl Caps {
+    fn new(adapter: &wgpu::Adapter) -> Self {
+        let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+        let subgroups = features.contains(wgpu::Features::SUBGROUP);
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            wgpu::DeviceType::Cpu => "software",
+            wgpu::DeviceType::Other => "other",
+        };
+        Self {
+            name: info.name,
+            backend: format!("{:?}", info.backend),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            kind,
+            software: kind == "software",
+            subgroup_min: if subgroups { info.subgroup_min_size } else { 0 },
+            subgroup_max: if subgroups { info.subgroup_max_size } else { 0 },
+            shader_f16: features.contains(wgpu::Features::SHADER_F16),
+            max_binding: limits.max_storage_buffer_binding_size,
+            max_buffer: limits.max_buffer_size,
+            max_workgroup_memory: limits.max_compute_workgroup_storage_size,
+            max_invocations: limits.max_compute_invocations_per_workgroup,
+            max_groups: limits.max_compute_workgroups_per_dimension,
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        }
+    }
+
+    /// The size of every subgroup, when all have the same.
+    pub fn subgroup_size(&self) -> Option<u32> {
+        (self.subgroup_min > 0 && self.subgroup_min == self.subgroup_max).then_some(self.subgroup_min)
+    }
+
+    fn rank(&self) -> u8 {
+        match self.kind {
+            "discrete" => 0,
+            "integrated" => 1,
+            "virtual" => 2,
+            "other" => 3,
+            _ => 4,
+        }
+    }
+}
+
+impl std::fmt::Display for Caps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}, {}, {}): ", self.name, self.kind, self.backend, self.driver)?;
+        match self.subgroup_size() {
+            Some(size) => write!(f, "subgroups of {size}, ")?,
+            None if self.subgroup_max > 0 => write!(f, "subgroups of {} to {}, ", self.subgroup_min, self.subgroup_max)?,
+            None => write!(f, "no subgroups, ")?,
+        }
+        write!(
+            f,
+            "{}, bindings up to {} MiB, {} KiB of workgroup memory, {} shaders",
+            if self.shader_f16 { "f16" } else { "no f16" },
+            self.max_binding >> 20,
+            self.max_workgroup_memory >> 10,
+            if self.software { "software" } else { "hardware" },
+        )
+    }
+}
+
+/// Every adapter that can run the engine, hardware first.
+pub fn adapters() -> Vec<Caps> {
+    enumerate().into_iter().map(|(caps, _)| caps).collect()
+}
+
+/// One instance for the whole process: loading drivers twice at once crashes some of them.
+fn instance() -> &'static wgpu::Instance {
+    static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
+    INSTANCE.get_or_init(|| {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        // OpenGL would list the same cards a second time, with fewer features.
+        descriptor.backends = wgpu::Backends::PRIMARY;
+        wgpu::Instance::new(descriptor)
+    })
+}
+
+fn enumerate() -> Vec<(Caps, wgpu::Adapter)> {
+    let found = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::PRIMARY));
+    let usable = found.into_iter().filter(|a| a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS));
+    let mut adapters: Vec<_> = usable.map(|adapter| (Caps::new(&adapter), adapter)).collect();
+    adapters.sort_by_key(|(caps, _)| caps.rank());
+    adapters
+}
+
+/// Opens the adapter that `choice` names, with all its limits and the features that kernels may use.
+pub(super) fn open(choice: &Choice<'_>) -> Result<Option<(Caps, wgpu::Device, wgpu::Queue)>> {
+    let wanted = |caps: &Caps| match choice {
+        Choice::Hardware => !caps.software,
+        Choice::Any => true,
+        Choice::Named(part) => caps.name.to_lowercase().contains(&part.to_lowercase()),
+    };
+    let Some((caps, adapter)) = enumerate().into_iter().find(|(caps, _)| wanted(caps)) else { return Ok(None) };
+    let features = wgpu::Features::SUBGROUP | wgpu::Features::SUBGROUP_BARRIER | wgpu::Features::SHADER_F16;
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("finemem-engine"),
+        required_features: adapter.features() & features,
+        required_limits: adapter.limits(),
+        ..Default::default()
+    };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+        .map_err(|error| Error::Device(format!("{} cannot be opened: {error}", caps.name)))?;
+    Ok(Some((caps, device, queue)))
+}

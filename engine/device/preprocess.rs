@@ -1,0 +1,294 @@
+//! The shader preprocessor: `#import`, `#ifdef`, `#ifndef`, `#else`, `#endif`, `#for … #end` and named constants.
+//!
+//! * `#import NAME` puts `shaders/shared/NAME.wgsl` here, once per shader.
+//! * `#ifdef NAME`, `#ifndef NAME`, `#else`, `#endif` keep or drop lines, whether the variant defines `NAME` or not.
+//! * `#for i in A..B` … `#end` repeats the lines between. `A` and `B` are integer expressions. In the block `{i}`, or any integer
+//!   expression in braces such as `{4*i+1}`, becomes its value. Braces around anything else stay.
+//! * Every other whole word that the variant defines with a value becomes that value.
+//!
+//! An integer expression has whole numbers, constants of the variant, loop variables, `+ - * / %` and parentheses.
+
+use std::fmt::Write as _;
+
+use crate::error::{Error, Result};
+
+/// What a variant defines. A flag has an empty value.
+pub(super) type Defines<'a> = &'a [(&'a str, &'a str)];
+
+/// A shader after preprocessing, with the origin of each of its lines.
+#[derive(Debug, Default)]
+pub struct Source {
+    /// WGSL.
+    pub text: String,
+    lines: Vec<(String, usize)>,
+}
+
+impl Source {
+    /// File and line that line `line` (from 1) of the text came from.
+    pub fn origin(&self, line: usize) -> String {
+        match self.lines.get(line.wrapping_sub(1)) {
+            Some((file, line)) => format!("{file}:{line}"),
+            None => "end of the shader".to_string(),
+        }
+    }
+}
+
+/// Expands `file`. `shared` finds the text of an import.
+pub(super) fn expand<'a>(file: &str, text: &'a str, defines: Defines<'_>, shared: &dyn Fn(&str) -> Option<&'a str>) -> Result<Source> {
+    let mut expander = Expander { defines, shared, imported: Vec::new(), loops: Vec::new(), out: Source::default() };
+    let lines: Vec<(usize, &str)> = text.lines().enumerate().map(|(i, line)| (i + 1, line)).collect();
+    expander.block(file, &lines)?;
+    Ok(expander.out)
+}
+
+struct Expander<'d, 's, 'f> {
+    defines: Defines<'d>,
+    shared: &'f dyn Fn(&str) -> Option<&'s str>,
+    imported: Vec<String>,
+    loops: Vec<(String, i64)>,
+    out: Source,
+}
+
+impl Expander<'_, '_, '_> {
+    fn block(&mut self, file: &str, lines: &[(usize, &str)]) -> Result<()> {
+        // One entry for each open `#ifdef`: its line, whether its lines are kept, whether `#else` was seen.
+        let mut open: Vec<(usize, bool, bool)> = Vec::new();
+        let mut at = 0;
+        while at < lines.len() {
+            let (number, line) = lines[at];
+            at += 1;
+            let fail = |reason: &str| Err(Error::format(format!("{file}:{number}"), reason));
+            let kept = open.iter().all(|(_, kept, _)| *kept);
+            let Some(directive) = line.trim_start().strip_prefix('#') else {
+                if kept {
+                    let text = self.substitute(line);
+                    self.push(file, number, &text);
+                }
+                continue;
+            };
+            let (word, rest) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
+            let rest = rest.split("//").next().unwrap_or("").trim();
+            match word {
+                "ifdef" | "ifndef" if rest.is_empty() => return fail("a name is missing"),
+                "ifdef" => open.push((number, self.define(rest).is_some(), false)),
+                "ifndef" => open.push((number, self.define(rest).is_none(), false)),
+                "else" => match open.last_mut() {
+                    Some((_, kept, seen @ false)) => (*kept, *seen) = (!*kept, true),
+                    _ => return fail("#else without #ifdef"),
+                },
+                "endif" => {
+                    if open.pop().is_none() {
+                        return fail("#endif without #ifdef");
+                    }
+                }
+                "for" => {
+                    let Some(length) = loop_length(&lines[at..]) else { return fail("#for without #end") };
+                    if kept {
+                        self.repeat(file, number, rest, &lines[at..at + length])?;
+                    }
+                    at += length + 1;
+                }
+                "end" => return fail("#end without #for"),
+                "import" if kept => self.import(file, number, rest)?,
+                "import" => {}
+                _ => return fail(&format!("#{word} is not a directive (import, ifdef, ifndef, else, endif, for, end)")),
+            }
+        }
+        match open.last() {
+            Some((number, ..)) => Err(Error::format(format!("{file}:{number}"), "#ifdef without #endif")),
+            None => Ok(()),
+        }
+    }
+
+    fn import(&mut self, file: &str, number: usize, name: &str) -> Result<()> {
+        if self.imported.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let text = (self.shared)(name)
+            .ok_or_else(|| Error::format(format!("{file}:{number}"), format!("there is no shaders/shared/{name}.wgsl to import")))?;
+        self.imported.push(name.to_string());
+        let lines: Vec<(usize, &str)> = text.lines().enumerate().map(|(i, line)| (i + 1, line)).collect();
+        self.block(&format!("shaders/shared/{name}.wgsl"), &lines)
+    }
+
+    fn repeat(&mut self, file: &str, number: usize, rest: &str, body: &[(usize, &str)]) -> Result<()> {
+        let parsed = rest.split_once(" in ").and_then(|(name, range)| {
+            let (from, to) = range.split_once("..")?;
+            Some((name.trim(), self.integer(from)?, self.integer(to)?))
+        });
+        let Some((name, from, to)) = parsed else {
+            return Err(Error::format(format!("{file}:{number}"), format!("'{rest}' is not '<name> in <integer>..<integer>'")));
+        };
+        for value in from..to {
+            self.loops.push((name.to_string(), value));
+            let done = self.block(file, body);
+            self.loops.pop();
+            done?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, file: &str, number: usize, text: &str) {
+        self.out.text.push_str(text);
+        self.out.text.push('\n');
+        self.out.lines.push((file.to_string(), number));
+    }
+
+    fn define(&self, name: &str) -> Option<&str> {
+        self.defines.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// Replaces expressions in braces and constants in one line.
+    fn substitute(&self, line: &str) -> String {
+        let mut out = String::with_capacity(line.len());
+        let mut rest = line;
+        while let Some(c) = rest.chars().next() {
+            if c == '{'
+                && !self.loops.is_empty()
+                && let Some(end) = rest.find('}')
+                && let Some(value) = self.integer(&rest[1..end])
+            {
+                let _ = write!(out, "{value}");
+                rest = &rest[end + 1..];
+            } else if c.is_ascii_alphanumeric() || c == '_' {
+                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                let word = &rest[..end];
+                out.push_str(self.define(word).filter(|value| !value.is_empty()).unwrap_or(word));
+                rest = &rest[end..];
+            } else {
+                out.push(c);
+                rest = &rest[c.len_utf8()..];
+            }
+        }
+        out
+    }
+
+    /// The value of an integer expression, or `None` when the text is anything else.
+    fn integer(&self, text: &str) -> Option<i64> {
+        let mut tokens = Vec::new();
+        let mut rest = text.trim();
+        while let Some(c) = rest.chars().next() {
+            let end = match c {
+                '+' | '-' | '*' | '/' | '%' | '(' | ')' => 1,
+                _ if c.is_ascii_alphanumeric() || c == '_' => {
+                    rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len())
+                }
+                _ => return None,
+            };
+            tokens.push(&rest[..end]);
+            rest = rest[end..].trim_start();
+        }
+        let mut at = 0;
+        let value = self.sum(&tokens, &mut at)?;
+        (at == tokens.len()).then_some(value)
+    }
+
+    fn sum(&self, tokens: &[&str], at: &mut usize) -> Option<i64> {
+        let mut value = self.product(tokens, at)?;
+        while let Some(sign @ (&"+" | &"-")) = tokens.get(*at) {
+            *at += 1;
+            let right = self.product(tokens, at)?;
+            value = if *sign == "+" { value.checked_add(right)? } else { value.checked_sub(right)? };
+        }
+        Some(value)
+    }
+
+    fn product(&self, tokens: &[&str], at: &mut usize) -> Option<i64> {
+        let mut value = self.atom(tokens, at)?;
+        while let Some(sign @ (&"*" | &"/" | &"%")) = tokens.get(*at) {
+            *at += 1;
+            let right = self.atom(tokens, at)?;
+            value = match *sign {
+                "*" => value.checked_mul(right)?,
+                "/" => value.checked_div(right)?,
+                _ => value.checked_rem(right)?,
+            };
+        }
+        Some(value)
+    }
+
+    fn atom(&self, tokens: &[&str], at: &mut usize) -> Option<i64> {
+        let token = *tokens.get(*at)?;
+        *at += 1;
+        if token == "(" {
+            let value = self.sum(tokens, at)?;
+            *at += 1;
+            return (tokens.get(*at - 1) == Some(&")")).then_some(value);
+        }
+        let bound = self.loops.iter().rev().find(|(name, _)| name == token).map(|(_, value)| *value);
+        bound.or_else(|| self.define(token).unwrap_or(token).parse().ok())
+    }
+}
+
+/// Lines up to the `#end` that closes a `#for`.
+fn loop_length(lines: &[(usize, &str)]) -> Option<usize> {
+    let mut depth = 0;
+    for (i, (_, line)) in lines.iter().enumerate() {
+        match line.split_whitespace().next() {
+            Some("#for") => depth += 1,
+            Some("#end") if depth == 0 => return Some(i),
+            Some("#end") => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(text: &str, defines: Defines<'_>) -> Result<String> {
+        expand("shaders/t.wgsl", text, defines, &|name| (name == "common").then_some("fn common() {}\n")).map(|source| source.text)
+    }
+
+    #[test]
+    fn keeps_and_drops_lines() {
+        let text = "#ifdef F16\nhalf\n#else\nfull\n#endif\n#ifndef F16\nno\n#endif\n";
+        assert_eq!(run(text, &[("F16", "")]).unwrap(), "half\n");
+        assert_eq!(run(text, &[]).unwrap(), "full\nno\n");
+    }
+
+    #[test]
+    fn imports_once() {
+        assert_eq!(run("#import common\n#import common\nx\n", &[]).unwrap(), "fn common() {}\nx\n");
+    }
+
+    #[test]
+    fn replaces_whole_words() {
+        assert_eq!(run("WG WGX aWG 4*WG", &[("WG", "8")]).unwrap(), "8 WGX aWG 4*8\n");
+    }
+
+    #[test]
+    fn repeats_blocks() {
+        let text = "#for i in 0..TM/2\n  #for j in 1..2\nc{i}_{j} = a{4*i + (j-1)} + WG; if x { return; }\n  #end\n#end\n";
+        let expected = "c0_1 = a0 + 8; if x { return; }\nc1_1 = a4 + 8; if x { return; }\n";
+        assert_eq!(run(text, &[("TM", "4"), ("WG", "8")]).unwrap(), expected);
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        for (text, line, what) in [
+            ("a\n#ifdef X\n", 2, "#endif"),
+            ("#endif", 1, "#ifdef"),
+            ("#else", 1, "#ifdef"),
+            ("\n\n#for i in 0..2\n", 3, "#end"),
+            ("#end", 1, "#for"),
+            ("#for i in 0..N\n#end", 1, "integer"),
+            ("#import nothing", 1, "nothing"),
+            ("#define X", 1, "not a directive"),
+        ] {
+            let message = run(text, &[]).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("shaders/t.wgsl:{line}:")) && message.contains(what), "{message}");
+        }
+    }
+
+    #[test]
+    fn lines_keep_their_origin() {
+        let source = expand("shaders/t.wgsl", "a\n#import common\nb\n", &[], &|_| Some("c\nd\n")).unwrap();
+        let origins: Vec<String> = (1..=5).map(|line| source.origin(line)).collect();
+        let shared = "shaders/shared/common.wgsl";
+        let expected = ["shaders/t.wgsl:1", &format!("{shared}:1"), &format!("{shared}:2"), "shaders/t.wgsl:3", "end of the shader"];
+        assert_eq!(origins, expected);
+    }
+}

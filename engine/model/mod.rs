@@ -1,0 +1,100 @@
+//! The policy: a decoder-only transformer of the Qwen3 family, from and to a Hugging Face folder.
+
+pub mod batch;
+pub mod blocks;
+pub mod config;
+pub mod head;
+pub mod init;
+pub mod tokenizer;
+pub mod weights;
+
+use std::path::Path;
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+pub use config::Config;
+pub use tokenizer::Tokenizer;
+pub use weights::Weights;
+
+/// A model on a device.
+pub struct Model {
+    /// Sizes.
+    pub config: Config,
+    /// Text to tokens and back.
+    pub tokenizer: Tokenizer,
+    /// Parameters.
+    pub weights: Weights,
+    /// Where the parameters are.
+    pub device: Device,
+}
+
+impl Model {
+    /// Reads `config.json`, `tokenizer.json` and `model.safetensors` in `folder`.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+        if !folder.is_dir() {
+            return Err(Error::io(folder, "there is no such model folder"));
+        }
+        let config = Config::load(folder)?;
+        let tokenizer = Tokenizer::load(&folder.join("tokenizer.json"))?;
+        let weights = Weights::load(&config, device, &folder.join("model.safetensors"))?;
+        Self::new(config, tokenizer, weights, device)
+    }
+
+    /// A model with random weights.
+    pub fn random(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
+        let weights = Weights::random(&config, device, seed)?;
+        Self::new(config, tokenizer, weights, device)
+    }
+
+    /// A model with random weights that can copy (see [`init`]).
+    pub fn copying(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
+        let weights = Weights::copying(&config, device, seed)?;
+        Self::new(config, tokenizer, weights, device)
+    }
+
+    fn new(config: Config, tokenizer: Tokenizer, weights: Weights, device: &Device) -> Result<Self> {
+        if tokenizer.vocab_size() > config.vocab_size {
+            return Err(Error::argument(format!(
+                "the tokenizer has {} tokens but vocab_size is {}",
+                tokenizer.vocab_size(),
+                config.vocab_size
+            )));
+        }
+        Ok(Self { config, tokenizer, weights, device: device.clone() })
+    }
+
+    /// Writes the folder that [`Model::load`] reads. `dtype` is `f32` or `f16`.
+    pub fn save(&self, folder: &Path, dtype: &str) -> Result<()> {
+        let config = serde_json::to_string_pretty(&self.config.to_json()).map_err(|e| Error::format(folder, e))?;
+        self.weights.save(&folder.join("model.safetensors"), dtype)?;
+        self.tokenizer.save(&folder.join("tokenizer.json"))?;
+        weights::write_file(&folder.join("config.json"), config.as_bytes())
+    }
+
+    /// An error unless every id is a token of this model and the sequence is not longer than the model allows.
+    pub fn check(&self, tokens: &[u32]) -> Result<()> {
+        if let Some(id) = tokens.iter().find(|id| **id as usize >= self.config.vocab_size) {
+            return Err(Error::argument(format!("token {id} is outside the vocabulary of {}", self.config.vocab_size)));
+        }
+        let longest = self.config.max_position_embeddings;
+        if tokens.len() > longest {
+            return Err(Error::argument(format!("a sequence of {} tokens is longer than the model's {longest}", tokens.len())));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let c = &self.config;
+        let millions = self.weights.count() as f64 / 1e6;
+        write!(
+            f,
+            "Qwen3 model, {millions:.2} M parameters ({} layers of {}, vocabulary {}) on {}",
+            c.num_hidden_layers,
+            c.hidden_size,
+            c.vocab_size,
+            self.device.describe()
+        )
+    }
+}

@@ -1,0 +1,98 @@
+//! `tokenizer.json`: reading, and training a byte-level BPE.
+
+use std::path::Path;
+
+use tokenizers::models::TrainerWrapper;
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{AddedToken, DecoderWrapper, ModelWrapper, SplitDelimiterBehavior, TokenizerBuilder};
+
+use super::weights::write_file;
+use crate::error::{Error, Result};
+
+/// Turns text into token ids and back.
+#[derive(Clone)]
+pub struct Tokenizer(tokenizers::Tokenizer);
+
+impl Tokenizer {
+    /// Reads `tokenizer.json`.
+    pub fn load(path: &Path) -> Result<Self> {
+        if !path.is_file() {
+            return Err(Error::io(path, "there is no such file; a model folder needs its tokenizer.json"));
+        }
+        tokenizers::Tokenizer::from_file(path).map(Self).map_err(|e| Error::format(path, e))
+    }
+
+    /// Token ids of `text`, nothing added.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.0.encode_fast(text, false).map_err(|e| Error::argument(format!("the text cannot be tokenised: {e}")))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Text of `ids`. Special tokens are kept.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.0.decode(ids, false).map_err(|e| Error::argument(format!("the tokens cannot be decoded: {e}")))
+    }
+
+    /// Number of tokens.
+    pub fn vocab_size(&self) -> usize {
+        self.0.get_vocab_size(true)
+    }
+
+    /// The id of a token by its text.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.0.token_to_id(token)
+    }
+
+    /// Writes `tokenizer.json`.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let text = self.0.to_string(true).map_err(|e| Error::format(path, e))?;
+        write_file(path, text.as_bytes())
+    }
+
+    /// Trains a byte-level BPE on `texts`.
+    ///
+    /// Words keep a space in front, every digit and sign stands alone. `added` become one token each, found before anything else;
+    /// `end` is the special token that ends a text.
+    pub fn train(texts: Vec<String>, vocab_size: usize, added: &[String], end: &str) -> Result<Self> {
+        let failed = |e: tokenizers::Error| Error::argument(format!("the tokenizer cannot be trained: {e}"));
+        let pattern = SplitPattern::Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]|\s".into());
+        let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(failed)?;
+        let bytes = ByteLevel::new(false, true, false);
+        let mut tokenizer = TokenizerBuilder::<
+            ModelWrapper,
+            tokenizers::NormalizerWrapper,
+            PreTokenizerWrapper,
+            tokenizers::PostProcessorWrapper,
+            DecoderWrapper,
+        >::new()
+        .with_model(ModelWrapper::BPE(BPE::default()))
+        .with_normalizer(None)
+        .with_pre_tokenizer(Some(PreTokenizerWrapper::Sequence(Sequence::new(vec![split.into(), bytes.into()]))))
+        .with_post_processor(None)
+        .with_decoder(Some(DecoderWrapper::ByteLevel(bytes)))
+        .build()
+        .map_err(failed)?;
+        let reserved = added.len() + 1;
+        if vocab_size < 256 + reserved {
+            return Err(Error::argument(format!("vocab_size {vocab_size} is too small: 256 bytes and {reserved} added tokens are needed")));
+        }
+        let mut trainer: TrainerWrapper = BpeTrainer::builder()
+            .vocab_size(vocab_size - reserved)
+            .min_frequency(2)
+            .show_progress(false)
+            .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+            .build()
+            .into();
+        tokenizer.train(&mut trainer, texts.into_iter()).map_err(failed)?;
+        let mut tokens = vec![AddedToken::from(end.to_string(), true)];
+        tokens.extend(added.iter().map(|text| AddedToken::from(text.clone(), false).normalized(false)));
+        tokenizer.add_special_tokens(tokens[..1].to_vec()).map_err(failed)?;
+        tokenizer.add_tokens(tokens[1..].to_vec()).map_err(failed)?;
+        let json = tokenizer.to_string(false).map_err(failed)?;
+        json.parse::<tokenizers::Tokenizer>().map(Self).map_err(failed)
+    }
+}

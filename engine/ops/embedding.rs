@@ -1,0 +1,91 @@
+//! Token embedding: rows of a table, and the gradient of the table without atomics.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::device::float::Float;
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::error::Result;
+use crate::tensor::Tensor;
+
+/// Parameters: rows of the output and their width.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+pub struct Params {
+    rows: u32,
+    cols: u32,
+    pad: [u32; 2],
+}
+
+/// `x[t] = table[ids[t]]`
+pub const EMBEDDING: Kernel = kernel!("embedding", Params, [InU32, In, Out], twin);
+/// `dtable[token[u]] += Σ_{start[u] ≤ i < start[u + 1]} dx[order[i]]`
+pub const EMBEDDING_BWD: Kernel = kernel!("embedding_bwd", Params, [In, InU32, InU32, InU32, Out], bwd_twin);
+
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&EMBEDDING, &EMBEDDING_BWD];
+
+/// Which rows of `dx` belong to which token: what the backward pass needs, made by the host from the ids.
+pub struct Groups {
+    /// Positions sorted by token, ties in order: [T].
+    pub order: Vec<u32>,
+    /// The distinct tokens: [U].
+    pub tokens: Vec<u32>,
+    /// Where each token's positions start in `order`, and the end: [U + 1].
+    pub starts: Vec<u32>,
+}
+
+impl Groups {
+    /// Sorts the positions of `ids` by token.
+    pub fn new(ids: &[u32]) -> Self {
+        let mut order: Vec<u32> = (0..ids.len() as u32).collect();
+        order.sort_by_key(|i| ids[*i as usize]);
+        let (mut tokens, mut starts) = (Vec::new(), Vec::new());
+        for (at, i) in order.iter().enumerate() {
+            let token = ids[*i as usize];
+            if tokens.last() != Some(&token) {
+                tokens.push(token);
+                starts.push(at as u32);
+            }
+        }
+        starts.push(ids.len() as u32);
+        Self { order, tokens, starts }
+    }
+}
+
+/// `x[t] = table[ids[t]]`.   ids: [T]   table: [V, C]   x: [T, C]
+pub fn forward(rec: &mut Recorder<'_>, ids: &Tensor, table: &Tensor, x: &Tensor) -> Result<()> {
+    let cols = table.rows_cols().1;
+    x.expect("embedding x", &[ids.len(), cols])?;
+    let params = Params { rows: ids.len() as u32, cols: cols as u32, pad: [0; 2] };
+    rec.run(EMBEDDING.grid(Grid::Rows(ids.len())), &params, &[ids, table, x])
+}
+
+/// `dtable[tokens[u]] += Σ dx` over the positions of that token (see [`Groups`]).
+///
+/// dx: [T, C]   order: [T]   tokens: [U]   starts: [U + 1]   dtable: [V, C]
+pub fn backward(rec: &mut Recorder<'_>, dx: &Tensor, order: &Tensor, tokens: &Tensor, starts: &Tensor, dtable: &Tensor) -> Result<()> {
+    let cols = dtable.rows_cols().1;
+    let params = Params { rows: tokens.len() as u32, cols: cols as u32, pad: [0; 2] };
+    rec.run(EMBEDDING_BWD.grid(Grid::Rows(tokens.len())), &params, &[dx, order, tokens, starts, dtable])
+}
+
+fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
+    let (ids, table, x) = (a.read_u32(0), a.read(1), a.write(2));
+    let cols = p.cols as usize;
+    parallel::rows(x, cols, |row0, x| {
+        for (x, id) in x.chunks_exact_mut(cols).zip(&ids[row0..]) {
+            x.copy_from_slice(&table[*id as usize * cols..][..cols]);
+        }
+    });
+}
+
+fn bwd_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
+    let (dx, order, tokens, starts, dtable) = (a.read(0), a.read_u32(1), a.read_u32(2), a.read_u32(3), a.write(4));
+    let cols = p.cols as usize;
+    for (u, token) in tokens[..p.rows as usize].iter().enumerate() {
+        let row = &mut dtable[*token as usize * cols..][..cols];
+        for i in &order[starts[u] as usize..starts[u + 1] as usize] {
+            row.iter_mut().zip(&dx[*i as usize * cols..][..cols]).for_each(|(d, s)| *d += *s);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The Lua side: a sandboxed Luau runtime, and the API that scripts see as `require "finemem"`.
+//!
+//! [`AREAS`] is the whole API; each file of bindings contributes one [`api::Area`].
+
+mod api;
+mod arguments;
+pub mod check;
+mod convert;
+mod data;
+mod grpo;
+mod memory;
+mod model;
+mod reason;
+mod require;
+mod rollout;
+mod run;
+mod tokens;
+pub mod types;
+mod values;
+
+use std::cell::{OnceCell, RefCell};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use mlua::{Lua, LuaOptions, StdLib, Value, VmState};
+
+use crate::device::Device;
+use crate::{Error, Result};
+use api::Area;
+
+/// The API, in the order in which the editor types list it.
+const AREAS: &[Area] = &[values::AREA, model::AREA, memory::AREA, reason::AREA, data::AREA, grpo::AREA, run::AREA];
+
+/// How a script is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What the script sees as `fm.args`.
+    pub arguments: Vec<String>,
+    /// Where kernels run: `auto`, `gpu`, `cpu` or part of an adapter's name.
+    pub device: String,
+    /// The folder of a run to go on with.
+    pub resume: Option<PathBuf>,
+    /// How many bytes of Lua values the script may hold.
+    pub memory: usize,
+    /// How long the script may run; longer is an error. `None` sets no limit.
+    pub time: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { arguments: Vec::new(), device: "auto".into(), resume: None, memory: 2 << 30, time: None }
+    }
+}
+
+/// A script file that was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+/// What the bindings know about the running script; shared by all of them as app data.
+struct Session {
+    options: Options,
+    script: RefCell<PathBuf>,
+    loaded: RefCell<Vec<Loaded>>,
+    device: OnceCell<Device>,
+    run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
+    started: Instant,
+}
+
+impl Session {
+    /// The device that the command line asked for, opened and named when it is first needed.
+    fn device(&self) -> Result<&Device> {
+        if self.device.get().is_none() {
+            let device = Device::open(&self.options.device)?;
+            eprintln!("device: {}", device.describe());
+            let _ = self.device.set(device);
+        }
+        Ok(self.device.get().expect("just set"))
+    }
+}
+
+/// The session of the running script.
+fn session(lua: &Lua) -> Rc<Session> {
+    lua.app_data_ref::<Rc<Session>>().expect("set when the runtime is made").clone()
+}
+
+/// A Lua state that can do what the API allows, and nothing else.
+pub struct Runtime {
+    lua: Lua,
+    session: Rc<Session>,
+}
+
+impl Runtime {
+    /// A fresh state.
+    pub fn new(options: Options) -> Result<Self> {
+        let libraries = StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::BIT | StdLib::BUFFER;
+        let lua = Lua::new_with(libraries, LuaOptions::new()).map_err(|e| error(&e))?;
+        let session = Rc::new(Session {
+            options,
+            script: RefCell::default(),
+            loaded: RefCell::default(),
+            device: OnceCell::new(),
+            run: RefCell::default(),
+            started: Instant::now(),
+        });
+        lua.set_app_data(session.clone());
+        prepare(&lua, &session).map_err(|e| error(&e))?;
+        Ok(Self { lua, session })
+    }
+
+    /// Runs a script file to its end.
+    pub fn run(&self, script: &Path) -> Result<()> {
+        *self.session.script.borrow_mut() = script.to_path_buf();
+        let text = require::read(script)?;
+        self.session.loaded.borrow_mut().push(Loaded { path: script.to_path_buf(), sha256: require::sha256(&text) });
+        let chunk = require::load(&self.lua, script, &text).map_err(|e| error(&e))?;
+        chunk.call(()).map_err(|e| error(&e))
+    }
+
+    /// Runs a piece of text as if it were a script called `name`, and returns what it returns.
+    pub fn evaluate(&self, name: &str, text: &str) -> Result<serde_json::Value> {
+        *self.session.script.borrow_mut() = PathBuf::from(name);
+        let chunk = require::load(&self.lua, Path::new(name), text).map_err(|e| error(&e))?;
+        let value: Value = chunk.call(()).map_err(|e| error(&e))?;
+        convert::to_json(&value).map_err(Error::Script)
+    }
+
+    /// Every script file loaded until now, in order.
+    pub fn loaded(&self) -> Vec<Loaded> {
+        self.session.loaded.borrow().clone()
+    }
+}
+
+/// Gives the state its globals, then seals them.
+fn prepare(lua: &Lua, session: &Session) -> mlua::Result<()> {
+    lua.set_memory_limit(session.options.memory)?;
+    let globals = lua.globals();
+    for name in ["loadstring", "getfenv", "setfenv", "newproxy", "collectgarbage"] {
+        globals.raw_set(name, Value::Nil)?;
+    }
+    let math: mlua::Table = globals.get("math")?;
+    for name in ["random", "randomseed"] {
+        let refuse = api::raising(lua, 2, move |_, _| {
+            Err(mlua::Error::runtime(format!("math.{name} has no seed that a run could repeat; use fm.rng.new {{ seed = … }}")))
+        })?;
+        math.raw_set(name, refuse)?;
+    }
+    globals.raw_set("print", lua.create_function(values::print)?)?;
+    let module = api::register(lua, AREAS)?;
+    globals.raw_set("require", require::function(lua, module)?)?;
+    lua.sandbox(true)?;
+    if let Some(limit) = session.options.time {
+        let deadline = Instant::now() + limit;
+        lua.set_interrupt(move |_| {
+            if Instant::now() > deadline {
+                return Err(mlua::Error::runtime(format!("the script was stopped after {} seconds", limit.as_secs_f64())));
+            }
+            Ok(VmState::Continue)
+        });
+    }
+    Ok(())
+}
+
+impl From<Error> for mlua::Error {
+    fn from(error: Error) -> Self {
+        Self::external(error)
+    }
+}
+
+/// The engine's error for one of Lua's.
+fn error(error: &mlua::Error) -> Error {
+    match error.downcast_ref::<Error>() {
+        Some(Error::Stopped) => Error::Stopped,
+        _ => {
+            let text = api::message(error);
+            let noise =
+                |line: &str| ["[C]: in ?", "[C]: in function 'error'"].contains(&line.trim()) || line.trim().starts_with("finemem:");
+            Error::Script(text.lines().filter(|line| !noise(line)).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}

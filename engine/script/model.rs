@@ -1,0 +1,406 @@
+//! `fm.model`, `fm.tokenizer` and `fm.sft`: models, as scripts see them.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use mlua::{IntoLua, Lua, Table, Value};
+
+use super::api::{Area, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
+use super::{convert, session};
+use crate::Result;
+use crate::generate::{Finish, Generator, Options, Request, Stream};
+use crate::model::{Config, Model, Tokenizer};
+use crate::train::learner::{Learner, Loss, Memory};
+use crate::train::optimizer::{Optimizer, Settings};
+use crate::train::sft::{self, Supervised, Weighted};
+
+pub(super) const AREA: Area =
+    Area { constants: &[], functions: FUNCTIONS, objects: &[&MODEL, &SFT], records: &[&COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS] };
+
+/// A model that scripts and trainers share, with the memory for using it.
+pub(super) struct Policy {
+    pub(super) model: Model,
+    generator: RefCell<Option<Generator>>,
+    scorer: RefCell<Option<Learner>>,
+}
+
+/// What scripts hold.
+pub(super) struct Shared(pub(super) Rc<Policy>);
+
+impl Policy {
+    fn new(model: Model) -> Shared {
+        Shared(Rc::new(Self { model, generator: RefCell::default(), scorer: RefCell::default() }))
+    }
+
+    /// Completions of every request.
+    pub(super) fn generate(&self, requests: &[Request], options: &Options) -> Result<Vec<Vec<crate::generate::Completion>>> {
+        let mut generator = self.generator.borrow_mut();
+        if generator.is_none() {
+            *generator = Some(Generator::new(&self.model)?);
+        }
+        match generator.as_mut() {
+            Some(generator) => generator.generate(&self.model, requests, options),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn score(&self, sequence: Weighted) -> Result<Vec<f32>> {
+        let mut scorer = self.scorer.borrow_mut();
+        if scorer.is_none() {
+            *scorer = Some(Learner::new(&self.model, Memory::default(), false)?);
+        }
+        let samples = sft::samples(&[sequence])?;
+        match scorer.as_mut() {
+            Some(scorer) => Ok(scorer.score(&self.model, &samples, 1.0)?.logprob),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+const IDS: Kind = Kind::List(&Kind::Integer);
+const NUMBERS: Kind = Kind::List(&Kind::Number);
+
+static COMPLETION: Record = Record {
+    name: "Completion",
+    doc: "What was sampled after a prompt.",
+    fields: &[
+        required("tokens", IDS, "token ids, with the end token if there was one"),
+        required("text", Kind::Text, "the text, without the end token"),
+        required("logprobs", NUMBERS, "log-probability of each token at the sampling temperature"),
+        required("finish", Kind::Choice(&["stop", "length"]), "why it ended"),
+    ],
+    checked: false,
+};
+
+static SEQUENCE: Record = Record {
+    name: "Sequence",
+    doc: "Tokens, and how much the prediction of each counts.",
+    fields: &[
+        required("tokens", IDS, "token ids"),
+        required("weights", NUMBERS, "one less than the tokens: `weights[i]` belongs to `tokens[i + 1]`"),
+    ],
+    checked: true,
+};
+
+static GRADIENT: Record = Record {
+    name: "Gradient",
+    doc: "The gradient of one parameter.",
+    fields: &[required("norm", Kind::Number, "its norm"), required("first", NUMBERS, "its first four values")],
+    checked: false,
+};
+
+static GRADIENTS: Record = Record {
+    name: "Gradients",
+    doc: "A loss and its gradient.",
+    fields: &[
+        required("loss", Kind::Number, "`-Σ weights[i] · lp[i] / count(weights ≠ 0)`"),
+        required("grads", Kind::Map(&Kind::Record(&GRADIENT)), "by the published names of the parameters"),
+    ],
+    checked: false,
+};
+
+const FUNCTIONS: &[Function] = &[
+    Function {
+        path: "model.load",
+        doc: "Loads a model folder: config.json, tokenizer.json, model.safetensors.",
+        params: &[
+            required("path", Kind::Text, "the folder"),
+            optional("device", Kind::Text, "auto, gpu, cpu, or a part of an adapter's name; by default the run's device"),
+        ],
+        returns: Kind::Object("Model"),
+        result: "the model",
+        call: |lua, args| {
+            let path: String = args.get(lua, "path")?;
+            let session = session(lua);
+            let device = match args.get::<Option<String>>(lua, "device")? {
+                Some(name) => crate::device::Device::open(&name)?,
+                None => session.device()?.clone(),
+            };
+            object(lua, Policy::new(Model::load(Path::new(&path), &device)?))
+        },
+    },
+    Function {
+        path: "model.new",
+        doc: "Makes a model with random weights.",
+        params: &[
+            required("config", Kind::Map(&Kind::Any), "what config.json of a published model holds"),
+            required("tokenizer", Kind::Text, "its tokenizer.json"),
+            required("seed", Kind::Integer, "the seed of the weights"),
+            default(
+                "init",
+                Kind::Choice(&["random", "copying"]),
+                Need::Text("random"),
+                "plain random weights, or random ones with attention that copies before any training",
+            ),
+        ],
+        returns: Kind::Object("Model"),
+        result: "the model",
+        call: |lua, args| {
+            let json = convert::to_json(&args.get(lua, "config")?).map_err(mlua::Error::runtime)?;
+            let tokenizer = Tokenizer::load(Path::new(&args.get::<String>(lua, "tokenizer")?))?;
+            let (config, seed) = (Config::from_json(&json)?, args.get::<i64>(lua, "seed")? as u64);
+            let make = if args.get::<String>(lua, "init")? == "copying" { Model::copying } else { Model::random };
+            let model = make(config, tokenizer, session(lua).device()?, seed)?;
+            object(lua, Policy::new(model))
+        },
+    },
+    Function {
+        path: "tokenizer.train",
+        doc: "Trains a byte-level BPE and writes its tokenizer.json. A word keeps the blank in front of it; digits and signs stand alone.",
+        params: &[
+            required("texts", Kind::List(&Kind::Text), "what to learn from"),
+            required("vocab_size", Kind::Integer, "number of tokens, added ones and the end token included"),
+            required("path", Kind::Text, "the file to write"),
+            optional("added", Kind::List(&Kind::Text), "texts that are to be one token each"),
+            default("end_token", Kind::Text, Need::Text("<|im_end|>"), "the special token that ends a text"),
+        ],
+        returns: Kind::Integer,
+        result: "the id of the end token",
+        call: |lua, args| {
+            let added: Vec<String> = args.get::<Option<_>>(lua, "added")?.unwrap_or_default();
+            let end: String = args.get(lua, "end_token")?;
+            let tokenizer = Tokenizer::train(args.get(lua, "texts")?, args.get(lua, "vocab_size")?, &added, &end)?;
+            tokenizer.save(Path::new(&args.get::<String>(lua, "path")?))?;
+            tokenizer.id(&end).into_lua(lua)
+        },
+    },
+    Function {
+        path: "sft.new",
+        doc: "A supervised trainer: AdamW on the weighted log-likelihood of given sequences.",
+        params: &[
+            required("policy", Kind::Object("Model"), "the model to train"),
+            default("lr", Kind::Number, Need::Number(1e-3), "learning rate of steps that name none"),
+            default("beta1", Kind::Number, Need::Number(0.9), "decay of the first moment"),
+            default("beta2", Kind::Number, Need::Number(0.95), "decay of the second moment"),
+            default("weight_decay", Kind::Number, Need::Number(0.0), "decoupled weight decay of matrices"),
+            default("max_grad_norm", Kind::Number, Need::Number(1.0), "largest norm of the gradient; 0 for no clipping"),
+            default("micro_tokens", Kind::Integer, Need::Number(4096.0), "tokens that go through the model at a time"),
+            default("recompute", Kind::Boolean, Need::Boolean(false), "whether to save memory by computing blocks twice"),
+        ],
+        returns: Kind::Object("SftTrainer"),
+        result: "the trainer",
+        call: |lua, args| {
+            let policy = args.object::<Shared>(lua, "policy")?.0.0.clone();
+            let settings = Settings {
+                beta1: args.get(lua, "beta1")?,
+                beta2: args.get(lua, "beta2")?,
+                weight_decay: args.get(lua, "weight_decay")?,
+                max_grad_norm: args.get(lua, "max_grad_norm")?,
+                ..Settings::default()
+            };
+            let memory = Memory { micro_tokens: args.get(lua, "micro_tokens")?, recompute: args.get(lua, "recompute")? };
+            let trainer = Supervised::new(&policy.model, memory, settings)?;
+            object(lua, Sft { policy, trainer, lr: args.get(lua, "lr")? })
+        },
+    },
+];
+
+static MODEL: Object = Object {
+    name: "Model",
+    doc: "A language model.",
+    fields: &[Field {
+        name: "parameters",
+        kind: Kind::Integer,
+        doc: "Number of parameters.",
+        get: |lua, this| this.borrow::<Handle<Shared>>()?.0.0.model.weights.count().into_lua(lua),
+    }],
+    methods: &[
+        Function {
+            path: "encode",
+            doc: "Cuts a text into tokens.",
+            params: &[required("text", Kind::Text, "the text")],
+            returns: IDS,
+            result: "token ids",
+            call: |lua, args| args.this::<Shared>()?.0.0.model.tokenizer.encode(&args.get::<String>(lua, "text")?)?.into_lua(lua),
+        },
+        Function {
+            path: "decode",
+            doc: "Puts tokens together to a text.",
+            params: &[required("tokens", IDS, "token ids")],
+            returns: Kind::Text,
+            result: "the text",
+            call: |lua, args| {
+                let tokens: Vec<u32> = args.get(lua, "tokens")?;
+                args.this::<Shared>()?.0.0.model.tokenizer.decode(&tokens)?.into_lua(lua)
+            },
+        },
+        Function {
+            path: "logprobs",
+            doc: "Log-probability of every token after the first, given those before it.",
+            params: &[required("tokens", IDS, "at least two token ids")],
+            returns: NUMBERS,
+            result: "a list, one shorter than the tokens",
+            call: |lua, args| {
+                let tokens: Vec<u32> = args.get(lua, "tokens")?;
+                if tokens.len() < 2 {
+                    return Err(mlua::Error::runtime("'tokens' must have at least two elements"));
+                }
+                let weights = vec![1.0; tokens.len() - 1];
+                args.this::<Shared>()?.0.0.score(Weighted { tokens, weights })?.into_lua(lua)
+            },
+        },
+        Function {
+            path: "gradients",
+            doc: "The gradient of a weighted log-likelihood. Nothing is changed.",
+            params: &[required("sequences", Kind::List(&Kind::Record(&SEQUENCE)), "the sequences")],
+            returns: Kind::Record(&GRADIENTS),
+            result: "the loss, and for each parameter norm and first values of its gradient",
+            call: |lua, args| gradients(lua, &args.this::<Shared>()?.0.0.model, &sequences(&args.get::<Vec<Table>>(lua, "sequences")?)?),
+        },
+        Function {
+            path: "generate",
+            doc: "Samples completions of prompts.",
+            params: &[
+                required("prompts", Kind::List(&Kind::Either(&[IDS, Kind::Text])), "texts or lists of token ids"),
+                required("max_tokens", Kind::Integer, "longest completion in tokens"),
+                default("temperature", Kind::Number, Need::Number(1.0), "0 is greedy"),
+                default("top_p", Kind::Number, Need::Number(1.0), "keep the likely tokens with this probability"),
+                default("top_k", Kind::Integer, Need::Number(0.0), "keep so many likely tokens; 0 keeps all"),
+                default("seed", Kind::Integer, Need::Number(0.0), "the seed of the random numbers"),
+                default("group", Kind::Integer, Need::Number(1.0), "completions of each prompt"),
+                optional("stop", Kind::List(&Kind::Text), "texts that end a completion"),
+            ],
+            returns: Kind::List(&Kind::List(&Kind::Record(&COMPLETION))),
+            result: "for each prompt a list of completions",
+            call: |lua, args| {
+                let policy = args.this::<Shared>()?.0.0.clone();
+                let (seed, group): (i64, u32) = (args.get(lua, "seed")?, args.get(lua, "group")?);
+                let options = Options {
+                    temperature: args.get(lua, "temperature")?,
+                    top_k: args.get(lua, "top_k")?,
+                    top_p: args.get(lua, "top_p")?,
+                    max_tokens: args.get(lua, "max_tokens")?,
+                    stop: args.get::<Option<_>>(lua, "stop")?.unwrap_or_default(),
+                };
+                if !(options.temperature >= 0.0 && options.top_p > 0.0 && options.top_p <= 1.0) {
+                    return Err(mlua::Error::runtime("'temperature' must be at least 0, 'top_p' above 0 and at most 1"));
+                }
+                let prompts: Vec<Value> = args.get(lua, "prompts")?;
+                let request = |(i, prompt): (usize, Value)| {
+                    let prompt = match prompt {
+                        Value::String(text) => policy.model.tokenizer.encode(&text.to_string_lossy())?,
+                        ids => lua.unpack(ids)?,
+                    };
+                    let streams = (0..group).map(|g| Stream::new(seed as u64, 0, [i as u32, g, 0])).collect();
+                    Ok(Request { prompt, streams })
+                };
+                let requests = prompts.into_iter().enumerate().map(request).collect::<mlua::Result<Vec<_>>>()?;
+                let results = policy.generate(&requests, &options)?;
+                let lists = results.into_iter().map(|group| {
+                    let tables = group.into_iter().map(|completion| completion_table(lua, &policy.model, completion));
+                    lua.create_sequence_from(tables.collect::<mlua::Result<Vec<_>>>()?)
+                });
+                lua.create_sequence_from(lists.collect::<mlua::Result<Vec<_>>>()?)?.into_lua(lua)
+            },
+        },
+        Function {
+            path: "save",
+            doc: "Writes a model folder that `fm.model.load` reads.",
+            params: &[
+                required("path", Kind::Text, "the folder"),
+                default("dtype", Kind::Choice(&["f32", "f16"]), Need::Text("f32"), "how numbers are stored"),
+            ],
+            returns: Kind::Nil,
+            result: "",
+            call: |lua, args| {
+                let path: PathBuf = args.get::<String>(lua, "path")?.into();
+                args.this::<Shared>()?.0.0.model.save(&path, &args.get::<String>(lua, "dtype")?)?;
+                Ok(Value::Nil)
+            },
+        },
+    ],
+    checkpoint: None,
+};
+
+impl Scripted for Shared {
+    const OBJECT: &'static Object = &MODEL;
+    fn describe(&self) -> String {
+        self.0.model.to_string()
+    }
+}
+
+fn completion_table(lua: &Lua, model: &Model, completion: crate::generate::Completion) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.raw_set("text", text_of(model, &completion)?)?;
+    table.raw_set("finish", if completion.finish == Finish::Stop { "stop" } else { "length" })?;
+    table.raw_set("tokens", completion.tokens)?;
+    table.raw_set("logprobs", completion.logprobs)?;
+    Ok(table)
+}
+
+/// The text of a completion, without its end token.
+pub(super) fn text_of(model: &Model, completion: &crate::generate::Completion) -> Result<String> {
+    let ended = completion.tokens.last().is_some_and(|last| model.config.eos_token_id.contains(last));
+    model.tokenizer.decode(&completion.tokens[..completion.tokens.len() - usize::from(ended)])
+}
+
+fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
+    tables.iter().map(|t| Ok(Weighted { tokens: t.raw_get("tokens")?, weights: t.raw_get("weights")? })).collect()
+}
+
+fn gradients(lua: &Lua, model: &Model, sequences: &[Weighted]) -> mlua::Result<Value> {
+    let samples = sft::samples(sequences)?;
+    let mut learner = Learner::new(model, Memory::default(), true)?;
+    let optimizer = Optimizer::new(&model.config, &model.device, Settings::default())?;
+    learner.begin(model, &samples)?;
+    learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads))?;
+    let report = learner.finish(model)?;
+    let grads = lua.create_table()?;
+    for (name, gradient) in optimizer.grads.named() {
+        let values = gradient.read()?;
+        let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let entry = lua.create_table()?;
+        entry.raw_set("norm", norm)?;
+        entry.raw_set("first", values[..values.len().min(4)].to_vec())?;
+        grads.raw_set(name, entry)?;
+    }
+    let result = lua.create_table()?;
+    result.raw_set("loss", sft::loss(&samples, &report))?;
+    result.raw_set("grads", grads)?;
+    result.into_lua(lua)
+}
+
+/// A supervised trainer and the model it trains.
+struct Sft {
+    policy: Rc<Policy>,
+    trainer: Supervised,
+    lr: f32,
+}
+
+static SFT: Object = Object {
+    name: "SftTrainer",
+    doc: "A supervised trainer.",
+    fields: &[],
+    methods: &[Function {
+        path: "step",
+        doc: "One AdamW step on the mean negative log-likelihood of the counted tokens.",
+        params: &[
+            required("sequences", Kind::List(&Kind::Record(&SEQUENCE)), "what to learn"),
+            optional("lr", Kind::Number, "learning rate of this step"),
+        ],
+        returns: Kind::Map(&Kind::Number),
+        result: "loss, entropy, grad_norm and tokens",
+        call: |lua, args| {
+            let sequences = sequences(&args.get::<Vec<Table>>(lua, "sequences")?)?;
+            let mut this = args.this_mut::<Sft>()?;
+            let sft = &mut this.0;
+            let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(sft.lr);
+            let stats = sft.trainer.step(&sft.policy.model, &sequences, lr)?;
+            let table = lua.create_table()?;
+            table.raw_set("loss", stats.loss)?;
+            table.raw_set("entropy", stats.entropy)?;
+            table.raw_set("grad_norm", stats.grad_norm)?;
+            table.raw_set("tokens", stats.tokens)?;
+            table.into_lua(lua)
+        },
+    }],
+    checkpoint: None,
+};
+
+impl Scripted for Sft {
+    const OBJECT: &'static Object = &SFT;
+    fn describe(&self) -> String {
+        format!("a supervised trainer of a {}", self.policy.model)
+    }
+}

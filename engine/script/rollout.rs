@@ -1,0 +1,329 @@
+//! Rollouts: the policy reads episodes chunk by chunk, its calls change a memory, a reasoner answers from what retrieval finds.
+//!
+//! All rollouts take a step together, so that their prompts are one batch.
+
+use mlua::{AnyUserData, Function, IntoLua, Lua, Table, Value};
+
+use super::api::{Handle, message, object};
+use super::convert::{self, list};
+use super::memory::{item, items};
+use super::model::{Policy, text_of};
+use crate::Error;
+use crate::generate::{Completion, Options, Request, Stream};
+use crate::memory::bm25::Bm25;
+use crate::memory::calls::{self, Call};
+use crate::memory::tools::Tool;
+use crate::memory::{Item, Store};
+use crate::random::Rng;
+use crate::reason::{Extractive, metrics};
+use crate::train::grpo::Turn;
+
+/// Which items of the memory a prompt shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// The newest.
+    Recent,
+    /// Those that BM25 finds for the chunk.
+    Relevant,
+}
+
+/// How rollouts are made.
+pub(super) struct Rollouts {
+    pub(super) tools: Vec<(Tool, Function)>,
+    pub(super) tool_tables: Value,
+    pub(super) prompt: Function,
+    pub(super) reasoner: AnyUserData,
+    pub(super) temperature: f32,
+    pub(super) top_p: f32,
+    pub(super) max_tokens: usize,
+    pub(super) view: View,
+    pub(super) view_items: usize,
+    pub(super) top_k: usize,
+}
+
+/// What is to be rolled out.
+pub(super) struct Plan<'a> {
+    pub(super) episodes: &'a [Table],
+    pub(super) group: usize,
+    pub(super) temperature: f32,
+    /// The trainer's seed and its number of updates.
+    pub(super) seed: (u64, u64),
+    pub(super) salt: u32,
+    pub(super) question_share: f64,
+}
+
+/// A question with its accepted answers.
+struct Question {
+    question: String,
+    answers: Vec<String>,
+    kind: Option<String>,
+}
+
+/// An episode as far as a rollout needs it.
+struct Episode {
+    chunks: Vec<String>,
+    questions: Vec<Question>,
+    chunk_questions: Vec<Vec<Question>>,
+    input_tokens: usize,
+}
+
+/// One rollout on its way.
+struct Live {
+    episode: usize,
+    member: usize,
+    memory: Value,
+    store: AnyUserData,
+    /// The items as a table, as of the last step.
+    items: Value,
+    steps: Vec<Table>,
+}
+
+/// A prompt of the step at hand.
+struct Prompt {
+    text: String,
+    tokens: Vec<u32>,
+}
+
+impl Rollouts {
+    /// Runs all rollouts; returns the batch table and the tokens behind it, in order of rollout and step.
+    pub(super) fn run(&self, lua: &Lua, policy: &Policy, plan: &Plan<'_>) -> mlua::Result<(Table, Vec<Turn>)> {
+        let read = |(i, table): (usize, &Table)| {
+            episode(policy, table, plan, i).map_err(|e| mlua::Error::runtime(format!("'episodes[{}]': {}", i + 1, message(&e))))
+        };
+        let episodes = plan.episodes.iter().enumerate().map(read).collect::<mlua::Result<Vec<_>>>()?;
+        let mut lives = Vec::new();
+        for e in 0..episodes.len() {
+            for member in 0..plan.group {
+                let memory = object(lua, Store::new())?;
+                let store = memory.as_userdata().cloned().ok_or_else(|| mlua::Error::runtime("a memory is an object"))?;
+                lives.push(Live { episode: e, member, memory, store, items: lua.create_table()?.into_lua(lua)?, steps: Vec::new() });
+            }
+        }
+        let mut turns: Vec<Vec<Turn>> = lives.iter().map(|_| Vec::new()).collect();
+        for t in 0..episodes.iter().map(|e| e.chunks.len()).max().unwrap_or(0) {
+            let active: Vec<usize> = (0..lives.len()).filter(|i| t < episodes[lives[*i].episode].chunks.len()).collect();
+            let mut prompts = Vec::new();
+            for i in &active {
+                let live = &lives[*i];
+                prompts.push(self.prompt(lua, policy, &live.store, &episodes[live.episode].chunks[t])?);
+            }
+            let requests: Vec<Request> = active
+                .iter()
+                .zip(&prompts)
+                .map(|(i, prompt)| {
+                    let live = &lives[*i];
+                    let path = [live.episode as u32 ^ plan.salt.rotate_left(16), live.member as u32, t as u32];
+                    Request { prompt: prompt.tokens.clone(), streams: vec![Stream::new(plan.seed.0, plan.seed.1, path)] }
+                })
+                .collect();
+            let options =
+                Options { temperature: plan.temperature, top_k: 0, top_p: self.top_p, max_tokens: self.max_tokens, stop: Vec::new() };
+            let completions = policy.generate(&requests, &options)?;
+            for ((i, prompt), completion) in active.into_iter().zip(prompts).zip(completions.into_iter().flatten()) {
+                let live = &mut lives[i];
+                let questions = episodes[live.episode].chunk_questions.get(t).map_or(&[][..], Vec::as_slice);
+                let step = self.step(lua, policy, live, t, &prompt.text, &completion, questions)?;
+                live.steps.push(step);
+                let Completion { tokens, logprobs, .. } = completion;
+                turns[i].push(Turn { rollout: i, episode: live.episode, step: t, prompt: prompt.tokens, completion: tokens, logprobs });
+            }
+        }
+        let rollouts = list(lua, lives.iter().map(|live| self.finish(lua, policy, live, &episodes[live.episode])))?;
+        let table = lua.create_table()?;
+        table.raw_set("rollouts", rollouts)?;
+        Ok((table, turns.into_iter().flatten().collect()))
+    }
+
+    /// The prompt of a step, with as many items as fit.
+    fn prompt(&self, lua: &Lua, policy: &Policy, store: &AnyUserData, chunk: &str) -> mlua::Result<Prompt> {
+        let handle = store.borrow::<Handle<Store>>()?;
+        let store = &handle.0;
+        let room = policy.model.config.max_position_embeddings.saturating_sub(self.max_tokens);
+        let mut k = self.view_items;
+        loop {
+            let mut shown: Vec<&Item> = match self.view {
+                View::Recent => store.view_recent(k).iter().collect(),
+                View::Relevant => store.retrieve(chunk, k).into_iter().map(|(item, _)| item).collect(),
+            };
+            shown.sort_by_key(|item| item.id);
+            let input = lua.create_table()?;
+            input.raw_set("memory", list(lua, shown.iter().map(|shown| item(lua, shown, None)))?)?;
+            input.raw_set("total", store.items().len())?;
+            input.raw_set("chunk", chunk)?;
+            input.raw_set("tools", self.tool_tables.clone())?;
+            let text: String = self.prompt.call(input)?;
+            let tokens = policy.model.tokenizer.encode(&text)?;
+            if tokens.len() <= room {
+                return Ok(Prompt { text, tokens });
+            }
+            if k == 0 {
+                return Err(mlua::Error::runtime(format!(
+                    "a prompt without any memory item has {} tokens, and the model has room for {room} beside max_tokens: use shorter chunks",
+                    tokens.len()
+                )));
+            }
+            k /= 2;
+        }
+    }
+
+    /// Carries out the calls of a completion and asks the chunk's questions.
+    fn step(
+        &self,
+        lua: &Lua,
+        policy: &Policy,
+        live: &mut Live,
+        t: usize,
+        prompt: &str,
+        completion: &Completion,
+        questions: &[Question],
+    ) -> mlua::Result<Table> {
+        let text = text_of(&policy.model, completion)?;
+        let parsed = calls::parse(&text);
+        live.store.borrow_mut::<Handle<Store>>()?.0.set_step(t);
+        let tables = parsed.calls.iter().map(|call| call_table(lua, call)).collect::<mlua::Result<Vec<_>>>()?;
+        let turn = lua.create_table()?;
+        turn.raw_set("calls", list(lua, tables.iter().map(Ok))?)?;
+        let mut written = Vec::new();
+        for (call, table) in parsed.calls.iter().zip(&tables) {
+            match self.carry_out(live, call, table, &turn)? {
+                Ok(id) => {
+                    table.raw_set("valid", true)?;
+                    written.extend(id);
+                }
+                Err(reason) => {
+                    table.raw_set("valid", false)?;
+                    table.raw_set("reason", reason)?;
+                }
+            }
+        }
+        let handle = live.store.borrow::<Handle<Store>>()?;
+        let after = items(lua, handle.0.items())?;
+        let step = lua.create_table()?;
+        step.raw_set("prompt", prompt)?;
+        step.raw_set("completion", text)?;
+        step.raw_set("tokens", completion.tokens.len())?;
+        step.raw_set("calls", list(lua, tables.into_iter().map(Ok))?)?;
+        step.raw_set("stray", parsed.stray)?;
+        step.raw_set("written", list(lua, written.into_iter().map(Ok))?)?;
+        step.raw_set("memory_before", std::mem::replace(&mut live.items, after.clone()))?;
+        step.raw_set("memory_after", after)?;
+        step.raw_set("chunk_answers", self.answers(lua, &handle.0, questions)?)?;
+        Ok(step)
+    }
+
+    /// Carries out one call: the id it wrote, or why it is not valid. A call that fails leaves the memory as it was.
+    fn carry_out(&self, live: &Live, call: &Call, table: &Table, turn: &Table) -> mlua::Result<Result<Option<u64>, String>> {
+        if let Some(error) = &call.error {
+            return Ok(Err(error.clone()));
+        }
+        let name = call.name.as_deref().unwrap_or_default();
+        let Some((tool, run)) = self.tools.iter().find(|(tool, _)| tool.name() == name) else {
+            let known: Vec<&str> = self.tools.iter().map(|(tool, _)| tool.name()).collect();
+            return Ok(Err(format!("there is no tool '{name}'; there are {}", known.join(", "))));
+        };
+        if let Err(error) = tool.check(&call.arguments) {
+            return Ok(Err(error.to_string()));
+        }
+        let before = live.store.borrow::<Handle<Store>>()?.0.clone();
+        let arguments: Value = table.raw_get("arguments")?;
+        match run.call::<Option<u64>>((live.memory.clone(), arguments, turn.clone())) {
+            Ok(id) => Ok(Ok(id)),
+            Err(error @ mlua::Error::MemoryError(_)) => Err(error),
+            Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped)) => Err(error),
+            Err(error) => {
+                live.store.borrow_mut::<Handle<Store>>()?.0 = before;
+                let text = message(&error);
+                Ok(Err(text.lines().next().unwrap_or_default().to_string()))
+            }
+        }
+    }
+
+    /// The table of a finished rollout.
+    fn finish(&self, lua: &Lua, policy: &Policy, live: &Live, episode: &Episode) -> mlua::Result<Table> {
+        let handle = live.store.borrow::<Handle<Store>>()?;
+        let mut memory_tokens = 0;
+        for item in handle.0.items() {
+            memory_tokens += policy.model.tokenizer.encode(&item.content)?.len();
+        }
+        let table = lua.create_table()?;
+        table.raw_set("episode", live.episode + 1)?;
+        table.raw_set("member", live.member + 1)?;
+        table.raw_set("steps", list(lua, live.steps.iter().map(Ok))?)?;
+        table.raw_set("answers", self.answers(lua, &handle.0, &episode.questions)?)?;
+        table.raw_set("memory", live.items.clone())?;
+        table.raw_set("memory_tokens", memory_tokens)?;
+        table.raw_set("input_tokens", episode.input_tokens)?;
+        Ok(table)
+    }
+
+    /// Answers to questions from a memory, with their evidence.
+    fn answers(&self, lua: &Lua, store: &Store, questions: &[Question]) -> mlua::Result<Value> {
+        let reasoner = self.reasoner.borrow::<Handle<Extractive>>()?;
+        let index: Bm25 = store.index();
+        list(
+            lua,
+            questions.iter().map(|q| {
+                let found: Vec<(&Item, f64)> =
+                    index.top_k(&q.question, self.top_k).into_iter().map(|(i, score)| (&store.items()[i], score)).collect();
+                let contents: Vec<&str> = found.iter().map(|(item, _)| item.content.as_str()).collect();
+                let answer = reasoner.0.answer(&q.question, &contents);
+                let table = lua.create_table()?;
+                table.raw_set("question", q.question.as_str())?;
+                table.raw_set("gold", list(lua, q.answers.iter().map(|a| Ok(a.as_str())))?)?;
+                table.raw_set("answer", answer.text.as_str())?;
+                table.raw_set("score", metrics::substring_exact_match(&answer.text, &q.answers))?;
+                table.raw_set("evidence", list(lua, found.iter().map(|(found, score)| item(lua, found, Some(*score))))?)?;
+                table.raw_set("kind", q.kind.as_deref())?;
+                Ok(table)
+            }),
+        )
+    }
+}
+
+/// A call before it is carried out.
+fn call_table(lua: &Lua, call: &Call) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.raw_set("tool", call.name.as_deref())?;
+    table.raw_set("arguments", convert::from_json(lua, &call.arguments)?)?;
+    table.raw_set("raw", call.raw.as_str())?;
+    Ok(table)
+}
+
+/// Reads the parts of an episode that a rollout needs. The drawn questions are the same for all rollouts of the episode.
+fn episode(policy: &Policy, table: &Table, plan: &Plan<'_>, index: usize) -> mlua::Result<Episode> {
+    let chunks: Vec<String> = table.raw_get("chunks").map_err(|_| mlua::Error::runtime("'chunks' must be a list of texts"))?;
+    let mut questions = questions(&table.raw_get("questions").map_err(|_| mlua::Error::runtime("'questions' must be a list"))?)?;
+    if plan.question_share < 1.0 {
+        let mut order: Vec<usize> = (0..questions.len()).collect();
+        Rng::new(&[plan.seed.0, plan.seed.1, u64::from(plan.salt), index as u64]).shuffle(&mut order);
+        order.truncate(((questions.len() as f64 * plan.question_share).ceil() as usize).max(1));
+        order.sort_unstable();
+        let mut position = 0;
+        questions.retain(|_| {
+            position += 1;
+            order.binary_search(&(position - 1)).is_ok()
+        });
+    }
+    let asked: Option<Vec<Table>> = table.raw_get("chunk_questions")?;
+    let chunk_questions = asked.unwrap_or_default().iter().map(self::questions).collect::<mlua::Result<_>>()?;
+    let mut input_tokens = 0;
+    for chunk in &chunks {
+        input_tokens += policy.model.tokenizer.encode(chunk)?.len();
+    }
+    Ok(Episode { chunks, questions, chunk_questions, input_tokens })
+}
+
+fn questions(list: &Table) -> mlua::Result<Vec<Question>> {
+    list.sequence_values::<Table>()
+        .map(|q| {
+            let q = q?;
+            let need = |key: &str| mlua::Error::runtime(format!("a question needs '{key}'"));
+            Ok(Question {
+                question: q.raw_get("question").map_err(|_| need("question"))?,
+                answers: q.raw_get("answers").map_err(|_| need("answers"))?,
+                kind: q.raw_get("kind")?,
+            })
+        })
+        .collect::<mlua::Result<_>>()
+        .map_err(|e: mlua::Error| mlua::Error::runtime(message(&e)))
+}

@@ -1,0 +1,213 @@
+//! `fm.json`, `fm.read`, `fm.write`, `fm.rng`, and what a script knows about itself.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use mlua::{IntoLua, Lua, LuaSerdeExt, MultiValue, Table, Value};
+
+use super::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, required};
+use super::{convert, session};
+use crate::random::Rng;
+use crate::{Error, Result};
+
+pub(super) const AREA: Area = Area { constants: CONSTANTS, functions: FUNCTIONS, objects: &[&RNG], records: &[] };
+
+const CONSTANTS: &[Constant] = &[
+    Constant {
+        path: "args",
+        kind: Kind::List(&Kind::Text),
+        doc: "The arguments after `--` on the command line.",
+        get: |lua| lua.create_sequence_from(session(lua).options.arguments.iter().map(String::as_str))?.into_lua(lua),
+    },
+    Constant { path: "version", kind: Kind::Text, doc: "The version of the engine.", get: |lua| env!("CARGO_PKG_VERSION").into_lua(lua) },
+    Constant { path: "json.null", kind: Kind::Any, doc: "What JSON's `null` is in Lua.", get: |lua| Ok(lua.null()) },
+];
+
+const FUNCTIONS: &[Function] = &[
+    Function {
+        path: "json.encode",
+        doc: "Writes a value as JSON. An empty table becomes `{}`, unless `fm.json.decode` made it from `[]`.",
+        params: &[
+            required("value", Kind::Any, "what to write"),
+            default("pretty", Kind::Boolean, Need::Boolean(false), "whether to use several lines and two spaces of indent"),
+        ],
+        returns: Kind::Text,
+        result: "the JSON text",
+        call: |lua, args| {
+            let json =
+                convert::to_json(&args.get(lua, "value")?).map_err(|e| mlua::Error::runtime(format!("'value' cannot be written: {e}")))?;
+            let text = if args.get(lua, "pretty")? { serde_json::to_string_pretty(&json) } else { serde_json::to_string(&json) };
+            text.map_err(mlua::Error::external)?.into_lua(lua)
+        },
+    },
+    Function {
+        path: "json.decode",
+        doc: "Reads JSON.",
+        params: &[required("text", Kind::Text, "the JSON text")],
+        returns: Kind::Any,
+        result: "the value; `null` is `fm.json.null`",
+        call: |lua, args| {
+            let text: mlua::LuaString = args.get(lua, "text")?;
+            let value = serde_json::from_slice(&text.as_bytes()).map_err(|e| mlua::Error::runtime(format!("'text' is not JSON: {e}")))?;
+            convert::from_json(lua, &value)
+        },
+    },
+    Function {
+        path: "read",
+        doc: "Reads a file.",
+        params: &[required("path", Kind::Text, "the file")],
+        returns: Kind::Text,
+        result: "its content",
+        call: |lua, args| {
+            let path: PathBuf = args.get::<String>(lua, "path")?.into();
+            let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+            Ok(Value::String(lua.create_string(bytes)?))
+        },
+    },
+    Function {
+        path: "write",
+        doc: "Writes a file, and the folders above it. The old content is replaced at once or not at all.",
+        params: &[required("path", Kind::Text, "the file"), required("text", Kind::Text, "its new content")],
+        returns: Kind::Nil,
+        result: "",
+        call: |lua, args| {
+            let path: PathBuf = args.get::<String>(lua, "path")?.into();
+            let text: mlua::LuaString = args.get(lua, "text")?;
+            write(&path, &text.as_bytes())?;
+            Ok(Value::Nil)
+        },
+    },
+    Function {
+        path: "seconds",
+        doc: "A clock, for measuring how long something takes.",
+        params: &[],
+        returns: Kind::Number,
+        result: "seconds since the script began",
+        call: |lua, _| Ok(Value::Number(session(lua).started.elapsed().as_secs_f64())),
+    },
+    Function {
+        path: "rng.new",
+        doc: "A stream of random numbers that depends on nothing but its seed, on every machine.",
+        params: &[required(
+            "seed",
+            Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]),
+            "a whole number, or a list such as { seed, step, episode }",
+        )],
+        returns: Kind::Object("Rng"),
+        result: "the stream",
+        call: |lua, args| {
+            let seeds: Vec<i64> = match args.get::<Value>(lua, "seed")? {
+                Value::Table(list) => list.sequence_values().collect::<mlua::Result<_>>()?,
+                seed => vec![lua.unpack(seed)?],
+            };
+            let seeds: Vec<u64> = seeds.into_iter().map(|seed| seed as u64).collect();
+            object(lua, Rng::new(&seeds))
+        },
+    },
+];
+
+static RNG: Object = Object {
+    name: "Rng",
+    doc: "A stream of random numbers.",
+    fields: &[],
+    methods: &[
+        Function {
+            path: "number",
+            doc: "The next number.",
+            params: &[],
+            returns: Kind::Number,
+            result: "a number of at least 0 and below 1",
+            call: |_, args| Ok(Value::Number(args.this_mut::<Rng>()?.number())),
+        },
+        Function {
+            path: "integer",
+            doc: "The next whole number, each equally likely.",
+            params: &[
+                default("low", Kind::Integer, Need::Number(1.0), "the smallest that can come"),
+                required("high", Kind::Integer, "the largest that can come"),
+            ],
+            returns: Kind::Integer,
+            result: "a whole number from `low` to `high`",
+            call: |lua, args| {
+                let (low, high): (i64, i64) = (args.get(lua, "low")?, args.get(lua, "high")?);
+                if low > high {
+                    return Err(mlua::Error::runtime(format!("'low' is {low}, above 'high', which is {high}")));
+                }
+                let offset = args.this_mut::<Rng>()?.below((high - low) as u64 + 1);
+                Ok(Value::Number((low + offset as i64) as f64))
+            },
+        },
+        Function {
+            path: "pick",
+            doc: "One item of a list, each equally likely.",
+            params: &[required("list", LIST, "a list that is not empty")],
+            returns: Kind::Any,
+            result: "the item",
+            call: |lua, args| {
+                let list = items(lua, args)?;
+                let length = list.raw_len();
+                if length == 0 {
+                    return Err(mlua::Error::runtime("'list' is empty"));
+                }
+                list.raw_get(args.this_mut::<Rng>()?.below(length as u64) + 1)
+            },
+        },
+        Function {
+            path: "shuffle",
+            doc: "Puts the items of a list in random order, in place.",
+            params: &[required("list", LIST, "the list")],
+            returns: LIST,
+            result: "the same list",
+            call: |lua, args| {
+                let list = items(lua, args)?;
+                let mut rng = args.this_mut::<Rng>()?;
+                for i in (2..=list.raw_len()).rev() {
+                    let j = rng.below(i as u64) as usize + 1;
+                    let (a, b): (Value, Value) = (list.raw_get(i)?, list.raw_get(j)?);
+                    list.raw_set(i, b)?;
+                    list.raw_set(j, a)?;
+                }
+                Ok(Value::Table(list))
+            },
+        },
+    ],
+    checkpoint: None,
+};
+
+const LIST: Kind = Kind::List(&Kind::Any);
+
+fn items(lua: &Lua, args: &Args) -> mlua::Result<Table> {
+    args.get(lua, "list")
+}
+
+impl Scripted for Rng {
+    const OBJECT: &'static Object = &RNG;
+    fn describe(&self) -> String {
+        "a stream of random numbers".into()
+    }
+}
+
+/// The global `print`: its arguments, separated by tabs. A reader that went away is no error.
+pub(super) fn print(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
+    let tostring: mlua::Function = lua.globals().get("tostring")?;
+    let words = values.into_iter().map(|value| tostring.call::<mlua::LuaString>(value));
+    let words: Vec<String> = words.map(|word| word.map(|word| word.to_string_lossy())).collect::<mlua::Result<_>>()?;
+    let print = || {
+        writeln!(std::io::stdout(), "{}", words.join("\t")).ok();
+    };
+    match session(lua).run.borrow().as_ref() {
+        Some(run) => run.borrow().around_bar(print),
+        None => print(),
+    }
+    Ok(())
+}
+
+/// Writes a file through a temporary one beside it.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(path, e))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|e| Error::io(path, e))?;
+    file.persist(path).map_err(|e| Error::io(path, e.error))?;
+    Ok(())
+}

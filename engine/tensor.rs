@@ -1,0 +1,226 @@
+//! Tensors: a shape over a range of a device buffer.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::device::Device;
+use crate::device::cpu::{CpuBuffer, Values};
+use crate::device::gpu::GpuBuffer;
+use crate::error::{Error, Result};
+
+/// Element types. On the f64 CPU executor `F32` tensors hold f64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DType {
+    /// 32-bit float.
+    F32,
+    /// 32-bit unsigned integer.
+    U32,
+}
+
+pub(crate) enum Memory {
+    Cpu(CpuBuffer),
+    Gpu(GpuBuffer),
+}
+
+pub(crate) struct Buffer {
+    pub(crate) device: Device,
+    pub(crate) memory: Memory,
+}
+
+/// A row-major tensor. Cloning shares the memory.
+#[derive(Clone)]
+pub struct Tensor {
+    buffer: Arc<Buffer>,
+    dtype: DType,
+    offset: usize,
+    shape: Vec<usize>,
+}
+
+impl Tensor {
+    pub(crate) fn new(buffer: Arc<Buffer>, dtype: DType, shape: &[usize]) -> Self {
+        Self { buffer, dtype, offset: 0, shape: shape.to_vec() }
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The device that holds the numbers.
+    pub fn device(&self) -> &Device {
+        &self.buffer.device
+    }
+
+    /// Rows and columns: the last axis, and the product of the others.
+    pub fn rows_cols(&self) -> (usize, usize) {
+        let cols = self.shape.last().copied().unwrap_or(1);
+        (self.len().checked_div(cols).unwrap_or(0), cols)
+    }
+
+    /// The same numbers under another shape with as many elements, or with fewer (the first ones).
+    pub fn view(&self, shape: &[usize]) -> Result<Self> {
+        let wanted: usize = shape.iter().product();
+        if wanted > self.len() {
+            return Err(Error::Shape(format!("a tensor of shape {:?} cannot be seen as {shape:?}", self.shape)));
+        }
+        Ok(Self { shape: shape.to_vec(), ..self.clone() })
+    }
+
+    /// Rows `rows` of the first axis. On a GPU the range must start at a multiple of 256 bytes.
+    pub fn slice(&self, rows: Range<usize>) -> Result<Self> {
+        let first = self.shape.first().copied().unwrap_or(0);
+        if rows.start > rows.end || rows.end > first {
+            return Err(Error::Shape(format!("rows {rows:?} of a tensor of shape {:?}", self.shape)));
+        }
+        let width = self.len() / first.max(1);
+        let mut shape = self.shape.clone();
+        shape[0] = rows.len();
+        Ok(Self { shape, offset: self.offset + rows.start * width, ..self.clone() })
+    }
+
+    /// An error that names `what` unless the shape is `shape`.
+    pub fn expect(&self, what: &str, shape: &[usize]) -> Result<()> {
+        if self.shape == shape { Ok(()) } else { Err(Error::Shape(format!("{what}: shape {:?}, expected {shape:?}", self.shape))) }
+    }
+
+    /// An error unless the elements have type `dtype`.
+    pub fn expect_dtype(&self, dtype: DType) -> Result<()> {
+        if self.dtype == dtype { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have elements of type {dtype:?}"))) }
+    }
+
+    /// Replaces the numbers. On a GPU this takes effect before anything recorded and not yet submitted.
+    pub fn write(&self, values: &[f32]) -> Result<()> {
+        self.expect_dtype(DType::F32)?;
+        self.check_len(values.len())?;
+        let range = self.range();
+        match &self.buffer.memory {
+            Memory::Cpu(cpu) => match &mut *cpu.values_mut() {
+                Values::F32(v) => v[range].copy_from_slice(values),
+                Values::F64(v) => v[range].iter_mut().zip(values).for_each(|(d, s)| *d = f64::from(*s)),
+                Values::U32(_) => return Err(Error::Shape("numbers written to a tensor of integers".into())),
+            },
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values))?,
+        }
+        Ok(())
+    }
+
+    /// [`Tensor::write`] for integers.
+    pub fn write_u32(&self, values: &[u32]) -> Result<()> {
+        self.expect_dtype(DType::U32)?;
+        self.check_len(values.len())?;
+        let range = self.range();
+        match &self.buffer.memory {
+            Memory::Cpu(cpu) => match &mut *cpu.values_mut() {
+                Values::U32(v) => v[range].copy_from_slice(values),
+                _ => return Err(Error::Shape("integers written to a tensor of numbers".into())),
+            },
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values))?,
+        }
+        Ok(())
+    }
+
+    /// [`Tensor::write`] in f64; exact on the f64 executor.
+    pub fn write_f64(&self, values: &[f64]) -> Result<()> {
+        if let Memory::Cpu(cpu) = &self.buffer.memory
+            && let Values::F64(v) = &mut *cpu.values_mut()
+        {
+            self.check_len(values.len())?;
+            v[self.range()].copy_from_slice(values);
+            return Ok(());
+        }
+        self.write(&values.iter().map(|v| *v as f32).collect::<Vec<_>>())
+    }
+
+    /// The numbers, once everything submitted has run.
+    pub fn read(&self) -> Result<Vec<f32>> {
+        self.expect_dtype(DType::F32)?;
+        Ok(match &self.buffer.memory {
+            Memory::Cpu(cpu) => match &*cpu.values() {
+                Values::F32(v) => v[self.range()].to_vec(),
+                Values::F64(v) => v[self.range()].iter().map(|v| *v as f32).collect(),
+                Values::U32(_) => return Err(Error::Shape("numbers read from a tensor of integers".into())),
+            },
+            Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
+        })
+    }
+
+    /// [`Tensor::read`] in f64; exact on the f64 executor.
+    pub fn read_f64(&self) -> Result<Vec<f64>> {
+        if let Memory::Cpu(cpu) = &self.buffer.memory
+            && let Values::F64(v) = &*cpu.values()
+        {
+            return Ok(v[self.range()].to_vec());
+        }
+        Ok(self.read()?.into_iter().map(f64::from).collect())
+    }
+
+    /// [`Tensor::read`] for integers.
+    pub fn read_u32(&self) -> Result<Vec<u32>> {
+        self.expect_dtype(DType::U32)?;
+        Ok(match &self.buffer.memory {
+            Memory::Cpu(cpu) => match &*cpu.values() {
+                Values::U32(v) => v[self.range()].to_vec(),
+                _ => return Err(Error::Shape("integers read from a tensor of numbers".into())),
+            },
+            Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
+        })
+    }
+
+    /// Whether both see the same buffer.
+    pub(crate) fn same_buffer(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.buffer, &other.buffer)
+    }
+
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+
+    pub(crate) fn cpu_buffer(&self) -> &CpuBuffer {
+        match &self.buffer.memory {
+            Memory::Cpu(cpu) => cpu,
+            Memory::Gpu(_) => panic!("a GPU tensor was given to the CPU executor"),
+        }
+    }
+
+    pub(crate) fn gpu_buffer(&self) -> &GpuBuffer {
+        match &self.buffer.memory {
+            Memory::Gpu(gpu) => gpu,
+            Memory::Cpu(_) => panic!("a CPU tensor was given to the GPU executor"),
+        }
+    }
+
+    fn on_gpu(&self) -> Result<&crate::device::gpu::Gpu> {
+        self.buffer.device.gpu().ok_or_else(|| Error::Device("a GPU tensor outlived its device".into()))
+    }
+
+    fn read_gpu(&self, buffer: &GpuBuffer) -> Result<Vec<u8>> {
+        self.buffer.device.count().readbacks.fetch_add(1, Ordering::Relaxed);
+        self.on_gpu()?.read(buffer, self.range())
+    }
+
+    fn check_len(&self, values: usize) -> Result<()> {
+        if values == self.len() { Ok(()) } else { Err(Error::Shape(format!("{values} values for a tensor of shape {:?}", self.shape))) }
+    }
+}
+
+impl std::fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tensor({:?} {:?})", self.dtype, self.shape)
+    }
+}

@@ -1,0 +1,277 @@
+//! Group-relative policy optimisation (GRPO, arXiv 2402.03300) of a memory manager: every memory step of every rollout is one sample.
+//!
+//! Group statistics are taken per step of an episode, as in Fine-Mem, or over all steps of an episode, as in Mem-α.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::learner::{Learner, Loss, Memory, Report, Sample};
+use super::log::Checkpoint;
+use super::optimizer::{Optimizer, Settings as AdamSettings};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::model::{Model, Weights};
+use crate::ops::policy_loss::Clip;
+use crate::ops::zscore;
+use crate::random::Rng;
+
+/// Which samples are compared with one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// The same step of all rollouts of an episode.
+    Step,
+    /// All steps of all rollouts of an episode.
+    Instance,
+}
+
+/// The settings of an update.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Learning rate.
+    pub lr: f32,
+    /// Which samples are compared.
+    pub grouping: Grouping,
+    /// Whether advantages are divided by the group's deviation.
+    pub divide_by_deviation: bool,
+    /// How far the ratio may fall below 1.
+    pub clip_low: f32,
+    /// How far the ratio may rise above 1.
+    pub clip_high: f32,
+    /// Bound of the loss for negative advantages; 0 for none.
+    pub dual_clip: f32,
+    /// Weight of the k3 estimate of KL to the policy that training began with; 0 for none.
+    pub kl_coef: f32,
+    /// Optimiser steps of one update, each on its part of the samples.
+    pub minibatches: usize,
+    /// Seed of the order of samples.
+    pub seed: u64,
+    /// The optimiser.
+    pub adam: AdamSettings,
+    /// How much memory is used.
+    pub memory: Memory,
+}
+
+/// One memory step of one rollout.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Index of the rollout in its batch.
+    pub rollout: usize,
+    /// Index of the episode in its batch.
+    pub episode: usize,
+    /// The step, from 0.
+    pub step: usize,
+    /// Prompt tokens.
+    pub prompt: Vec<u32>,
+    /// Sampled tokens.
+    pub completion: Vec<u32>,
+    /// Their log-probabilities when sampled.
+    pub logprobs: Vec<f32>,
+}
+
+/// Advantages of all turns.
+///
+/// `rewards[i]` belongs to `turns[i]`. Computed on the device, see [`crate::ops::zscore`].
+pub fn advantages(device: &Device, turns: &[Turn], rewards: &[f32], grouping: Grouping, divide: bool) -> Result<Vec<f32>> {
+    if turns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut groups: BTreeMap<(usize, usize), Vec<u32>> = BTreeMap::new();
+    for (i, turn) in turns.iter().enumerate() {
+        let step = if grouping == Grouping::Step { turn.step } else { 0 };
+        groups.entry((turn.episode, step)).or_default().push(i as u32);
+    }
+    let members: Vec<u32> = groups.values().flatten().copied().collect();
+    let mut starts = vec![0u32];
+    for group in groups.values() {
+        starts.push(starts[starts.len() - 1] + group.len() as u32);
+    }
+    let n = turns.len();
+    let (x, y) = (device.tensor(rewards, &[n])?, device.tensor(&vec![0.0; n], &[n])?);
+    let (members, starts) = (device.tensor_u32(&members, &[n])?, device.tensor_u32(&starts, &[groups.len() + 1])?);
+    let mut rec = device.record();
+    zscore::forward(&mut rec, &x, &members, &starts, EPSILON, divide, &y)?;
+    rec.submit_and_read(&y)
+}
+
+/// Added to the deviation of a group, as verl does.
+const EPSILON: f32 = 1e-6;
+
+/// What an update did, under the names of TRL where it has the same figure.
+pub type Stats = BTreeMap<String, f64>;
+
+/// A GRPO trainer.
+pub struct Grpo {
+    /// Its settings.
+    pub settings: Settings,
+    learner: Learner,
+    optimizer: Optimizer,
+    reference: Option<Model>,
+    updates: u64,
+}
+
+impl Grpo {
+    /// A trainer for `policy`, whose present weights are the reference if there is a KL term.
+    pub fn new(policy: &Model, settings: Settings) -> Result<Self> {
+        let reference = if settings.kl_coef > 0.0 { Some(frozen(policy)?) } else { None };
+        Ok(Self {
+            learner: Learner::new(policy, settings.memory, true)?,
+            optimizer: Optimizer::new(&policy.config, &policy.device, settings.adam)?,
+            reference,
+            settings,
+            updates: 0,
+        })
+    }
+
+    /// Number of updates done.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Updates the policy. `rewards[i]` belongs to `turns[i]`; `temperature` is that of the rollouts.
+    ///
+    /// The loss is the mean over all tokens of a minibatch. Turns whose advantage is 0 add nothing to the gradient and are left out
+    /// unless there is a KL term.
+    ///
+    /// # Errors
+    /// A reward that is not finite, or a gradient that is not (then the weights are as they were).
+    pub fn update(&mut self, policy: &Model, turns: &[Turn], rewards: &[f32], temperature: f32, lr: f32) -> Result<Stats> {
+        if let Some(i) = rewards.iter().position(|r| !r.is_finite()) {
+            let (rollout, step) = (turns[i].rollout + 1, turns[i].step + 1);
+            return Err(Error::argument(format!("the reward of rollout {rollout}, step {step} is {}", rewards[i])));
+        }
+        let s = self.settings;
+        let advantages = advantages(&policy.device, turns, rewards, s.grouping, s.divide_by_deviation)?;
+        let mut order: Vec<usize> = (0..turns.len()).filter(|i| s.kl_coef > 0.0 || advantages[*i] != 0.0).collect();
+        Rng::new(&[s.seed, self.updates, 0x0DE5]).shuffle(&mut order);
+        self.updates += 1;
+        let mut samples: Vec<Sample> = order.iter().map(|i| sample(&turns[*i], advantages[*i])).collect();
+        if let Some(reference) = &self.reference {
+            let logprob = self.learner.score(reference, &samples, temperature)?.logprob;
+            samples.iter_mut().flat_map(|s| &mut s.values).zip(logprob).for_each(|(value, lp)| value[1] = lp);
+        }
+        let mut stats = batch_stats(turns, rewards, &advantages);
+        stats.insert("lr".into(), lr.into());
+        if samples.is_empty() {
+            return Ok(stats);
+        }
+        let size = samples.len().div_ceil(s.minibatches.max(1));
+        let all_tokens: usize = turns.iter().map(|t| t.completion.len()).sum();
+        let share = order.len() as f64 / turns.len() as f64;
+        self.learner.begin(policy, &samples)?;
+        for minibatch in samples.chunks_mut(size) {
+            // The mean is over the tokens of all turns of the minibatch, also those left out.
+            let tokens: usize = minibatch.iter().map(|s| s.targets.len()).sum();
+            let left_out = all_tokens as f64 * (1.0 - share) * minibatch.len() as f64 / order.len() as f64;
+            let weight = (1.0 / (tokens as f64 + left_out).max(1.0)) as f32;
+            minibatch.iter_mut().flat_map(|s| &mut s.values).for_each(|value| value[3] = weight);
+            let loss = Loss::Policy(Clip::new(s.clip_low, s.clip_high, s.dual_clip, s.kl_coef));
+            self.learner.run(policy, minibatch, loss, temperature, Some(&self.optimizer.grads))?;
+            self.learner.step(policy, &mut self.optimizer, lr)?;
+        }
+        let report = self.learner.finish(policy)?;
+        if report.norms.iter().any(|n| !n[0].is_finite()) {
+            return Err(Error::argument("the gradient is not finite; the weights are as they were. Lower the learning rate"));
+        }
+        loss_stats(&samples, &report, size, s.kl_coef > 0.0, &mut stats);
+        Ok(stats)
+    }
+}
+
+fn sample(turn: &Turn, advantage: f32) -> Sample {
+    let start = turn.prompt.len() as u32;
+    let tokens = turn.prompt.iter().chain(&turn.completion).copied().collect();
+    Sample {
+        tokens,
+        targets: (start..start + turn.completion.len() as u32).collect(),
+        values: turn.logprobs.iter().map(|lp| [*lp, *lp, advantage, 0.0]).collect(),
+    }
+}
+
+/// The same model with weights of its own.
+fn frozen(model: &Model) -> Result<Model> {
+    let named = model.weights.named();
+    let mut values = named.iter().map(|(_, tensor)| tensor.read());
+    let weights = Weights::build(&model.config, |_, shape| match values.next() {
+        Some(values) => model.device.tensor(&values?, shape),
+        None => Err(Error::argument("the model has fewer parameters than its configuration says")),
+    })?;
+    Ok(Model { config: model.config.clone(), tokenizer: model.tokenizer.clone(), weights, device: model.device.clone() })
+}
+
+fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    values.clone().sum::<f64>() / values.count().max(1) as f64
+}
+
+fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let m = mean(values.clone());
+    mean(values.map(|v| (v - m) * (v - m))).sqrt()
+}
+
+fn batch_stats(turns: &[Turn], rewards: &[f32], advantages: &[f32]) -> Stats {
+    let rewards = rewards.iter().map(|r| f64::from(*r));
+    let lengths = turns.iter().map(|t| t.completion.len() as f64);
+    let zero = advantages.iter().filter(|a| **a == 0.0).count();
+    Stats::from([
+        ("reward".into(), mean(rewards.clone())),
+        ("reward_std".into(), deviation(rewards)),
+        ("frac_reward_zero_std".into(), zero as f64 / advantages.len().max(1) as f64),
+        ("completions/mean_length".into(), mean(lengths.clone())),
+        ("completions/max_length".into(), lengths.clone().fold(0.0, f64::max)),
+        ("completions/min_length".into(), lengths.fold(f64::INFINITY, f64::min).min(1e9)),
+        ("num_tokens".into(), turns.iter().map(|t| (t.prompt.len() + t.completion.len()) as f64).sum()),
+    ])
+}
+
+fn loss_stats(samples: &[Sample], report: &Report, minibatch: usize, kl: bool, stats: &mut Stats) {
+    let terms = |i: usize| report.terms.iter().map(move |t| f64::from(t[i]));
+    let clipped = |sign: f64| terms(3).filter(|c| *c == sign).count() as f64 / report.terms.len().max(1) as f64;
+    stats.insert("loss".into(), terms(0).sum::<f64>() / report.norms.len().max(1) as f64);
+    stats.insert("entropy".into(), mean(report.entropy.iter().map(|e| f64::from(*e))));
+    stats.insert("grad_norm".into(), mean(report.norms.iter().map(|n| f64::from(n[0]))));
+    stats.insert("clip_ratio/low_mean".into(), clipped(-1.0));
+    stats.insert("clip_ratio/high_mean".into(), clipped(1.0));
+    stats.insert("clip_ratio/region_mean".into(), clipped(-1.0) + clipped(1.0));
+    stats.insert("sampling/importance_sampling_ratio/mean".into(), mean(terms(1)));
+    stats.insert("sampling/importance_sampling_ratio/min".into(), terms(1).fold(f64::INFINITY, f64::min));
+    stats.insert("sampling/importance_sampling_ratio/max".into(), terms(1).fold(0.0, f64::max));
+    if kl {
+        stats.insert("kl".into(), mean(terms(2)));
+    }
+    // Only before the first optimiser step are both log-probabilities of the same weights.
+    let first: usize = samples.iter().take(minibatch).map(|s| s.targets.len()).sum();
+    let old = samples.iter().flat_map(|s| &s.values).map(|v| v[0]);
+    let gaps = old.zip(&report.logprob).take(first).map(|(old, new)| f64::from((new - old).abs()));
+    stats.insert("sampling/sampling_logp_difference/mean".into(), mean(gaps.clone()));
+    stats.insert("sampling/sampling_logp_difference/max".into(), gaps.fold(0.0, f64::max));
+}
+
+/// A trainer with the policy it trains, as a run checkpoints it.
+pub struct Trained<'a> {
+    /// The trainer.
+    pub trainer: &'a mut Grpo,
+    /// The policy.
+    pub policy: &'a Model,
+}
+
+impl Checkpoint for Trained<'_> {
+    fn save(&self, folder: &Path) -> Result<()> {
+        self.policy.save(&folder.join("policy"), "f32")?;
+        self.trainer.optimizer.save(&folder.join("optimizer.safetensors"))?;
+        let state = serde_json::json!({ "updates": self.trainer.updates });
+        crate::model::weights::write_file(&folder.join("trainer.json"), state.to_string().as_bytes())
+    }
+
+    fn load(&mut self, folder: &Path) -> Result<()> {
+        let path = folder.join("trainer.json");
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+        let state: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::format(&path, e))?;
+        let updates = state["updates"].as_u64().ok_or_else(|| Error::format(&path, "'updates' is missing"))?;
+        let saved = Weights::load(&self.policy.config, &Device::cpu(), &folder.join("policy/model.safetensors"))?;
+        for ((_, to), (_, from)) in self.policy.weights.named().into_iter().zip(saved.named()) {
+            to.write(&from.read()?)?;
+        }
+        self.trainer.optimizer.load(&folder.join("optimizer.safetensors"))?;
+        self.trainer.updates = updates;
+        Ok(())
+    }
+}

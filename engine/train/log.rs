@@ -1,0 +1,338 @@
+//! A run's folder: `run.json`, `metrics.jsonl`, `rollouts.jsonl`, a TensorBoard event file and `checkpoints/step-000050/`.
+//!
+//! A checkpoint is written to a folder beside its place, synced, described by a manifest of hashes that is written last, and then renamed. So
+//! a folder under its final name with a manifest that agrees is whole, whenever the process was stopped.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::tensorboard::EventFile;
+use crate::{Error, Result};
+
+/// Something that a checkpoint holds: a trainer with its policy and optimiser.
+pub trait Checkpoint {
+    /// Writes everything that is needed to go on into an empty folder.
+    fn save(&self, folder: &Path) -> Result<()>;
+    /// Becomes what was saved.
+    fn load(&mut self, folder: &Path) -> Result<()>;
+}
+
+/// What `run.json` says about a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The script that was run.
+    pub script: PathBuf,
+    /// Its arguments on the command line.
+    pub arguments: Vec<String>,
+    /// The settings that the script chose to record.
+    pub settings: Value,
+    /// The seed of the run, if it has one.
+    pub seed: Option<u64>,
+    /// The device in words.
+    pub device: String,
+    /// What was built, by name: the engine's version, the target.
+    pub versions: Map<String, Value>,
+    /// The SHA-256 of every script loaded when the run was opened.
+    pub scripts: Map<String, Value>,
+    /// After which steps the run was resumed.
+    #[serde(default)]
+    pub resumed: Vec<u64>,
+}
+
+/// An open run. One process at a time can have it open.
+#[derive(Debug)]
+pub struct Run {
+    folder: PathBuf,
+    description: Description,
+    metrics: File,
+    rollouts: File,
+    events: EventFile,
+    newest: Option<(u64, PathBuf)>,
+    _lock: File,
+}
+
+/// How many checkpoints a run keeps; older ones are removed.
+const KEEP: usize = 2;
+
+impl Run {
+    /// Starts a run in a folder that does not exist yet, or is empty.
+    pub fn create(folder: &Path, description: Description) -> Result<Self> {
+        if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) || folder.is_file() {
+            let go_on = if folder.join(DESCRIPTION).is_file() {
+                format!(", go on with it by --resume {}", folder.display())
+            } else {
+                String::new()
+            };
+            return Err(Error::io(folder, format!("is there already and is not overwritten; choose another folder{go_on}, or remove it")));
+        }
+        fs::create_dir_all(folder.join(CHECKPOINTS)).map_err(|e| Error::io(folder, e))?;
+        Self::open(folder, description, None)
+    }
+
+    /// Goes on with a run after its newest valid checkpoint, or from its start if it has none. What the run logged after that is cut off.
+    pub fn resume(folder: &Path) -> Result<Self> {
+        let mut description = Self::description_of(folder)?;
+        let newest = checkpoints(folder)?.into_iter().rev().find(|(step, path)| valid(*step, path));
+        description.resumed.push(newest.as_ref().map_or(0, |(step, _)| *step));
+        Self::open(folder, description, newest)
+    }
+
+    /// What the `run.json` of a folder says.
+    pub fn description_of(folder: &Path) -> Result<Description> {
+        let path = folder.join(DESCRIPTION);
+        let text = fs::read(&path).map_err(|e| Error::io(&path, format!("cannot read it, so this is no run to resume: {e}")))?;
+        serde_json::from_slice(&text).map_err(|e| Error::format(&path, format!("does not describe a run: {e}")))
+    }
+
+    fn open(folder: &Path, description: Description, newest: Option<(u64, PathBuf)>) -> Result<Self> {
+        let lock_path = folder.join(".lock");
+        let lock = File::create(&lock_path).map_err(|e| Error::io(&lock_path, e))?;
+        if lock.try_lock().is_err() {
+            return Err(Error::io(folder, "is in use by another process"));
+        }
+        let step = newest.as_ref().map_or(0, |(step, _)| *step);
+        let metrics = open_lines(&folder.join("metrics.jsonl"), step)?;
+        let rollouts = open_lines(&folder.join("rollouts.jsonl"), step)?;
+        let events = EventFile::create(folder, step + 1)?;
+        let run = Self { folder: folder.to_path_buf(), description, metrics, rollouts, events, newest, _lock: lock };
+        run.write_description()?;
+        Ok(run)
+    }
+
+    fn write_description(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.description).expect("plain data");
+        replace(&self.folder.join(DESCRIPTION), format!("{text}\n").as_bytes())
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What `run.json` says.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Appends a line to `metrics.jsonl` and its numbers to the event file.
+    pub fn log(&mut self, step: u64, values: &Map<String, Value>) -> Result<()> {
+        self.append(step, values, |run| (&run.metrics, "metrics.jsonl"))?;
+        self.events.log(step, values.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_f64()?))))
+    }
+
+    /// Appends a line to `rollouts.jsonl`.
+    pub fn rollout(&mut self, step: u64, values: &Map<String, Value>) -> Result<()> {
+        self.append(step, values, |run| (&run.rollouts, "rollouts.jsonl"))
+    }
+
+    fn append(&self, step: u64, values: &Map<String, Value>, file: impl Fn(&Self) -> (&File, &str)) -> Result<()> {
+        let mut line = Map::from_iter([("step".to_string(), Value::from(step))]);
+        line.extend(values.iter().filter(|(name, _)| *name != "step").map(|(name, value)| (name.clone(), value.clone())));
+        let text = serde_json::to_string(&line).expect("plain data") + "\n";
+        let (mut file, name) = file(self);
+        file.write_all(text.as_bytes()).map_err(|e| Error::io(self.folder.join(name), e))
+    }
+
+    /// Writes a checkpoint. `save` gets an empty folder to fill.
+    pub fn checkpoint(&mut self, step: u64, save: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let all = self.folder.join(CHECKPOINTS);
+        let path = all.join(format!("step-{step:06}"));
+        let (new, old) = (all.join(".new"), all.join(".old"));
+        for left in [&new, &old].into_iter().filter(|left| left.exists()) {
+            fs::remove_dir_all(left).map_err(|e| Error::io(left, e))?;
+        }
+        fs::create_dir(&new).map_err(|e| Error::io(&new, e))?;
+        save(&new)?;
+        let files = hashes(&new)?;
+        for name in files.keys() {
+            sync(&new.join(name))?;
+        }
+        let manifest = serde_json::to_string_pretty(&Manifest { step, files }).expect("plain data");
+        replace(&new.join(MANIFEST), manifest.as_bytes())?;
+        sync(&new)?;
+        self.metrics.sync_all().map_err(|e| Error::io(self.folder.join("metrics.jsonl"), e))?;
+        if path.exists() {
+            fs::rename(&path, &old).map_err(|e| Error::io(&path, e))?;
+        }
+        fs::rename(&new, &path).map_err(|e| Error::io(&path, e))?;
+        sync(&all)?;
+        if old.exists() {
+            fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e))?;
+        }
+        let earlier: Vec<_> = checkpoints(&self.folder)?.into_iter().filter(|(other, _)| *other < step).collect();
+        for (_, path) in &earlier[..earlier.len().saturating_sub(KEEP - 1)] {
+            fs::remove_dir_all(path).map_err(|e| Error::io(path, e))?;
+        }
+        self.newest = Some((step, path.clone()));
+        Ok(path)
+    }
+
+    /// The newest valid checkpoint: its step and its folder.
+    pub fn newest_checkpoint(&self) -> Option<(u64, &Path)> {
+        self.newest.as_ref().map(|(step, path)| (*step, path.as_path()))
+    }
+}
+
+const DESCRIPTION: &str = "run.json";
+const CHECKPOINTS: &str = "checkpoints";
+const MANIFEST: &str = "manifest.json";
+
+/// What a checkpoint should contain: each file's SHA-256.
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    step: u64,
+    files: Map<String, Value>,
+}
+
+/// The checkpoints of a run, oldest first, whether valid or not.
+fn checkpoints(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let all = folder.join(CHECKPOINTS);
+    let entries = fs::read_dir(&all).map_err(|e| Error::io(&all, e))?;
+    let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok();
+    let mut found: Vec<_> = entries.flatten().filter_map(|entry| Some((step(&entry.path())?, entry.path()))).collect();
+    found.sort();
+    Ok(found)
+}
+
+fn valid(step: u64, path: &Path) -> bool {
+    let manifest = fs::read(path.join(MANIFEST)).ok().and_then(|text| serde_json::from_slice::<Manifest>(&text).ok());
+    manifest.is_some_and(|manifest| manifest.step == step && hashes(path).is_ok_and(|files| files == manifest.files))
+}
+
+/// The SHA-256 of every file below a folder but the manifest, by its relative path.
+fn hashes(folder: &Path) -> Result<Map<String, Value>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).map_err(|e| Error::io(&next, e))?.flatten() {
+            let path = entry.path();
+            let name = path.strip_prefix(folder).expect("found below it").to_string_lossy().replace('\\', "/");
+            if path.is_dir() {
+                folders.push(path);
+            } else if name != MANIFEST {
+                found.push((name, Value::from(sha256_of(&path)?)));
+            }
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(found.into_iter().collect())
+}
+
+fn sha256_of(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer).map_err(|e| Error::io(path, e))? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Opens a file of lines for appending, after cutting off the lines of steps after `step` and a last line that was not finished.
+fn open_lines(path: &Path, step: u64) -> Result<File> {
+    if let Ok(file) = File::open(path) {
+        #[derive(Deserialize)]
+        struct Line {
+            step: u64,
+        }
+        let mut kept = Vec::new();
+        let mut reader = BufReader::new(file);
+        loop {
+            let mut line = Vec::new();
+            reader.read_until(b'\n', &mut line).map_err(|e| Error::io(path, e))?;
+            let whole = line.ends_with(b"\n") && serde_json::from_slice::<Line>(&line).is_ok_and(|line| line.step <= step);
+            if !whole {
+                break;
+            }
+            kept.extend(line);
+        }
+        replace(path, &kept)?;
+    }
+    OpenOptions::new().create(true).append(true).open(path).map_err(|e| Error::io(path, e))
+}
+
+/// Replaces a file's content at once or not at all.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().expect("a file in a folder");
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(path, e))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|e| Error::io(path, e))?;
+    file.persist(path).map_err(|e| Error::io(path, e.error))?;
+    sync(folder)
+}
+
+/// Makes a file's content, or a folder's entries, survive a power cut. Folders can only be synced where they can be opened.
+fn sync(path: &Path) -> Result<()> {
+    match File::open(path).and_then(|file| file.sync_all()) {
+        Err(e) if path.is_file() => Err(Error::io(path, e)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(reward: f64) -> Map<String, Value> {
+        Map::from_iter([("reward".to_string(), Value::from(reward))])
+    }
+
+    fn lines(folder: &Path) -> Vec<String> {
+        fs::read_to_string(folder.join("metrics.jsonl")).unwrap().lines().map(String::from).collect()
+    }
+
+    #[test]
+    fn resumes_after_the_newest_valid_checkpoint() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("a/run");
+        let mut run = Run::create(&folder, Description { seed: Some(7), ..Default::default() }).unwrap();
+        for step in 1..=9 {
+            run.log(step, &values(step as f64)).unwrap();
+            if step % 2 == 0 {
+                run.checkpoint(step, |at| fs::write(at.join("weights"), step.to_string()).map_err(|e| Error::io(at, e))).unwrap();
+            }
+        }
+        assert_eq!(run.newest_checkpoint().unwrap().0, 8);
+        assert!(!folder.join("checkpoints/step-000004").exists(), "old ones go");
+        assert!(Run::resume(&folder).unwrap_err().to_string().contains("another process"));
+        drop(run);
+
+        fs::write(folder.join("checkpoints/step-000008/weights"), "9").unwrap();
+        OpenOptions::new().append(true).open(folder.join("metrics.jsonl")).unwrap().write_all(b"{\"step\":10,\"rew").unwrap();
+        let mut run = Run::resume(&folder).unwrap();
+        assert_eq!(run.newest_checkpoint().unwrap().0, 6);
+        assert_eq!(run.description().resumed, [6]);
+        assert_eq!(lines(&folder).len(), 6);
+        run.log(7, &values(0.25)).unwrap();
+        assert_eq!(lines(&folder)[6], r#"{"step":7,"reward":0.25}"#);
+        run.checkpoint(8, |at| fs::write(at.join("weights"), "8").map_err(|e| Error::io(at, e))).unwrap();
+        drop(run);
+        assert_eq!(Run::resume(&folder).unwrap().newest_checkpoint().unwrap().0, 8);
+    }
+
+    #[test]
+    fn a_failed_checkpoint_leaves_the_last_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::create(folder.path(), Description::default()).unwrap();
+        run.checkpoint(1, |at| fs::write(at.join("weights"), "1").map_err(|e| Error::io(at, e))).unwrap();
+        assert!(run.checkpoint(2, |_| Err(Error::Stopped)).is_err());
+        drop(run);
+        assert_eq!(Run::resume(folder.path()).unwrap().newest_checkpoint().unwrap().0, 1);
+    }
+
+    #[test]
+    fn nothing_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Run::create(folder.path(), Description::default()).unwrap());
+        assert!(Run::create(folder.path(), Description::default()).unwrap_err().to_string().contains("--resume"));
+        let other = tempfile::tempdir().unwrap();
+        fs::write(other.path().join("x"), "").unwrap();
+        assert!(Run::create(other.path(), Description::default()).is_err());
+        assert!(Run::resume(other.path()).unwrap_err().to_string().contains("no run to resume"));
+    }
+}

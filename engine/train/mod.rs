@@ -1,0 +1,9 @@
+//! Training: samples through the model, optimiser, rollouts, policy optimisation, run folders.
+
+pub mod grpo;
+pub mod learner;
+pub mod log;
+pub mod optimizer;
+pub mod sft;
+pub mod stop;
+pub mod tensorboard;

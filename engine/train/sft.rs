@@ -1,0 +1,89 @@
+//! Supervised training: weighted log-likelihood of given sequences.
+
+use super::learner::{Learner, Loss, Memory, Report, Sample};
+use super::optimizer::{Optimizer, Settings};
+use crate::error::{Error, Result};
+use crate::model::Model;
+
+/// A sequence and the weight of each of its predictions: `weights[i]` belongs to `tokens[i + 1]`.
+#[derive(Clone, Debug)]
+pub struct Weighted {
+    /// Token ids.
+    pub tokens: Vec<u32>,
+    /// One less than the tokens.
+    pub weights: Vec<f32>,
+}
+
+/// The samples of `loss = −Σ weight · logprob / count(weight ≠ 0)`.
+pub fn samples(sequences: &[Weighted]) -> Result<Vec<Sample>> {
+    let count = sequences.iter().flat_map(|s| &s.weights).filter(|w| **w != 0.0).count().max(1) as f32;
+    let sample = |(i, s): (usize, &Weighted)| {
+        if s.weights.len() + 1 != s.tokens.len() {
+            let (weights, tokens) = (s.weights.len(), s.tokens.len());
+            return Err(Error::argument(format!("sequence {} has {tokens} tokens and {weights} weights; one less is needed", i + 1)));
+        }
+        let counted = || s.weights.iter().enumerate().filter(|(_, w)| **w != 0.0);
+        Ok(Sample {
+            tokens: s.tokens.clone(),
+            targets: counted().map(|(i, _)| i as u32 + 1).collect(),
+            values: counted().map(|(_, w)| [-w / count, 0.0, 0.0, 0.0]).collect(),
+        })
+    };
+    sequences.iter().enumerate().map(sample).collect()
+}
+
+/// The loss behind a report on [`samples`].
+pub fn loss(samples: &[Sample], report: &Report) -> f64 {
+    samples.iter().flat_map(|s| &s.values).zip(&report.logprob).map(|(v, lp)| f64::from(v[0]) * f64::from(*lp)).sum()
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug)]
+pub struct Stats {
+    /// Weighted mean of the negative log-likelihood, before the step.
+    pub loss: f64,
+    /// Mean entropy of the predictions.
+    pub entropy: f64,
+    /// Norm of the gradient before clipping.
+    pub grad_norm: f64,
+    /// Number of tokens that went through the model.
+    pub tokens: usize,
+}
+
+/// A supervised trainer.
+pub struct Supervised {
+    learner: Learner,
+    optimizer: Optimizer,
+}
+
+impl Supervised {
+    /// A trainer for `model`.
+    pub fn new(model: &Model, memory: Memory, settings: Settings) -> Result<Self> {
+        Ok(Self { learner: Learner::new(model, memory, true)?, optimizer: Optimizer::new(&model.config, &model.device, settings)? })
+    }
+
+    /// One optimiser step on `sequences`.
+    ///
+    /// # Errors
+    /// Sequences that do not fit the model, or a loss that is not finite (then the weights are as they were).
+    pub fn step(&mut self, model: &Model, sequences: &[Weighted], lr: f32) -> Result<Stats> {
+        let samples = samples(sequences)?;
+        self.learner.begin(model, &samples)?;
+        self.learner.run(model, &samples, Loss::Weighted, 1.0, Some(&self.optimizer.grads))?;
+        self.learner.step(model, &mut self.optimizer, lr)?;
+        let report = self.learner.finish(model)?;
+        let stats = Stats {
+            loss: loss(&samples, &report),
+            entropy: report.entropy.iter().map(|e| f64::from(*e)).sum::<f64>() / report.entropy.len().max(1) as f64,
+            grad_norm: report.norms[0][0].into(),
+            tokens: samples.iter().map(|s| s.tokens.len()).sum(),
+        };
+        if !stats.grad_norm.is_finite() {
+            return Err(Error::argument(format!(
+                "the gradient of step {} is not finite (loss {}): lower the learning rate",
+                self.optimizer.steps, stats.loss
+            )));
+        }
+        Ok(stats)
+    }
+}

@@ -1,0 +1,26 @@
+//! Stopping on request: the first Ctrl-C asks, the second ends the process.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{Error, Result};
+
+static ASKED: AtomicBool = AtomicBool::new(false);
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// Installs the handler for Ctrl-C and for the signal that asks a process to end.
+pub fn install() -> Result<()> {
+    ctrlc::set_handler(|| {
+        let again = ASKED.swap(true, Ordering::SeqCst);
+        if again || !WATCHED.load(Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step; once more to stop at once");
+    })
+    .map_err(|e| Error::Device(format!("cannot listen for Ctrl-C: {e}")))
+}
+
+/// Whether somebody asked to stop. Who asks this promises to act on it: from then on the first signal no longer ends the process.
+pub fn asked() -> bool {
+    WATCHED.store(true, Ordering::SeqCst);
+    ASKED.load(Ordering::SeqCst)
+}

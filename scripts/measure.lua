@@ -1,0 +1,59 @@
+-- Figures of a batch of rollouts: how well the questions are answered, how long the memory is, and what the policy did.
+
+local fm = require "finemem"
+
+local measure = {}
+
+local operations = { memory_insert = "insert", memory_update = "update", memory_delete = "delete", memory_skip = "skip" }
+
+-- Mean answer accuracy with its 95 % interval over rollouts, memory and input tokens, calls per step by kind, share of invalid calls.
+function measure.batch(batch)
+  local scores, memory, input, steps, calls, invalid, stray = {}, 0, 0, 0, 0, 0, 0
+  local kinds = { insert = 0, update = 0, delete = 0, skip = 0 }
+  for i, rollout in ipairs(batch.rollouts) do
+    local sum = 0
+    for _, answer in ipairs(rollout.answers) do
+      sum = sum + answer.score
+    end
+    scores[i] = sum / math.max(1, #rollout.answers)
+    memory = memory + rollout.memory_tokens
+    input = input + rollout.input_tokens
+    for _, step in ipairs(rollout.steps) do
+      steps = steps + 1
+      stray = stray + step.stray
+      for _, call in ipairs(step.calls) do
+        calls = calls + 1
+        if not call.valid then
+          invalid = invalid + 1
+        elseif operations[call.tool] then
+          local kind = operations[call.tool]
+          kinds[kind] = kinds[kind] + 1
+        end
+      end
+    end
+  end
+  local interval = fm.metric.interval { scores = scores, seed = 1 }
+  local rollouts = #batch.rollouts
+  local figures = {
+    accuracy = interval.mean, low = interval.low, high = interval.high,
+    memory_tokens = memory / rollouts, input_tokens = input / rollouts,
+    invalid = invalid / math.max(1, calls), calls = calls / steps, stray = stray / steps,
+  }
+  for kind, count in pairs(kinds) do
+    figures[kind] = count / steps
+  end
+  return figures
+end
+
+-- The mean of `values[rollout][step]`.
+function measure.mean(values)
+  local sum, count = 0, 0
+  for _, steps in ipairs(values) do
+    for _, value in ipairs(steps) do
+      sum, count = sum + value, count + 1
+    end
+  end
+  return sum / math.max(1, count)
+end
+
+return measure

@@ -1,0 +1,43 @@
+-- The reward of Fine-Mem (arXiv 2601.08435), a number for every step of every rollout:
+--
+--   r(t) = r_evidence(t) + r_format(t) + w1 * r_chunk(t) + w2 * r_compression
+--
+-- r_evidence shares the score of the final questions among the steps that wrote the items they were answered from (with beta; the rest is
+-- shared equally), r_chunk asks the chunk's own questions right after the step. w1 = 0.5, w2 = 0.05 and beta = 0.5 are the paper's.
+-- Without the evidence every step gets the whole score of the final questions: our reading of the paper's "outcome reward only".
+
+local fm = require "finemem"
+
+local finemem = {}
+
+-- { total, terms }: `total[rollout][step]` goes to `trainer:update`, `terms` holds each part by name, already weighted.
+function finemem.steps(batch, option)
+  option = option or {}
+  local without = option.without or {}
+  local parts = { format = { 1, fm.reward.format { batch = batch } }, compression = { option.w2 or 0.05, fm.reward.compression { batch = batch } } }
+  if without.evidence then
+    parts.outcome = { 1, fm.reward.outcome { batch = batch } }
+  else
+    parts.evidence = { 1, fm.reward.evidence { batch = batch, beta = option.beta or 0.5 } }
+  end
+  if not without.chunk then
+    parts.chunk = { option.w1 or 0.5, fm.reward.chunk_step { batch = batch } }
+  end
+
+  local total, terms = {}, {}
+  for name, part in pairs(parts) do
+    local weight, values = part[1], part[2]
+    terms[name] = {}
+    for i, steps in ipairs(values) do
+      total[i] = total[i] or {}
+      terms[name][i] = {}
+      for t, value in ipairs(steps) do
+        terms[name][i][t] = weight * value
+        total[i][t] = (total[i][t] or 0) + weight * value
+      end
+    end
+  end
+  return { total = total, terms = terms }
+end
+
+return finemem

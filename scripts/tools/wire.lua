@@ -1,0 +1,50 @@
+-- The wire format of the flat tools, written as a strict JSON encoder writes it: keys in this order, ", " and ": " between; and the
+-- heads of the flat prompt.
+--
+-- Everything in them that never varies is one of `pieces`. The tiny model's tokenizer holds each piece as one token, so a call costs
+-- two or three tokens besides what it says. A content starts with a blank: then the tokenizer, which keeps a blank with the word
+-- behind it, cuts a name into the same tokens in a call, in the memory and in a chunk. The tools drop that blank.
+
+local fm = require "finemem"
+
+local wire = {}
+
+local insert = '<tool_call>{"name": "memory_insert", "arguments": {"content": "'
+local update = '<tool_call>{"name": "memory_update", "arguments": {"memory_id": '
+local new_content = ', "new_content": "'
+local delete = '<tool_call>{"name": "memory_delete", "arguments": {"memory_id": '
+local skip = '<tool_call>{"name": "memory_skip", "arguments": {}}</tool_call>'
+local close_text = '"}}</tool_call>'
+local close_id = '}}</tool_call>'
+
+-- What opens the items in view, the text, and the calls.
+wire.heads = { memory = "Memory:\n", text = "Text:\n", calls = "Calls:\n" }
+
+-- Fixed parts of calls and prompts, each to be one token.
+wire.pieces = {
+  insert, update, new_content, delete, skip, close_text, close_id,
+  wire.heads.memory, wire.heads.text, wire.heads.calls,
+}
+
+-- What stands between the quotation marks of a JSON string that says `text`, a blank first.
+local function quoted(text)
+  return (fm.json.encode { value = " " .. text }:gsub('^"(.*)"$', "%1"))
+end
+
+function wire.insert(content)
+  return insert .. quoted(content) .. close_text
+end
+
+function wire.update(id, content)
+  return update .. string.format("%d", id) .. new_content .. quoted(content) .. close_text
+end
+
+function wire.delete(id)
+  return delete .. string.format("%d", id) .. close_id
+end
+
+function wire.skip()
+  return skip
+end
+
+return wire

@@ -1,0 +1,140 @@
+-- Trains a small memory manager with Fine-Mem on the household world, and shows what it learned.
+--
+--   finemem-engine run scripts/train.lua -- [--steps 30] [--seed 7] [--rewards finemem] [--without chunk|evidence|chunk,evidence] [--out DIR]
+
+local fm = require "finemem"
+local arguments = require "arguments"
+local measure = require "measure"
+local world = require "worlds.household"
+
+local option = arguments.read {
+  steps = 30, seed = 7, rewards = "finemem", without = "", out = false,
+  policy = "models/tiny", episodes = 6, group = 8, lr = 3e-4, held_out = 48,
+}
+local reward = require("rewards." .. option.rewards)
+local without = {}
+for part in option.without:gmatch("[^,]+") do
+  if part ~= "chunk" and part ~= "evidence" then
+    error("--without takes chunk, evidence or chunk,evidence, not '" .. part .. "'", 0)
+  end
+  without[part] = true
+end
+
+local policy = fm.model.load { path = option.policy }
+print(policy)
+
+local trainer = fm.grpo.new {
+  policy = policy,
+  tools = require "tools.flat",
+  prompt = require "prompts.flat",
+  reasoner = fm.reasoner.extractive {},
+  group = option.group,
+  seed = option.seed,
+  lr = option.lr,
+  view = "relevant",
+  view_items = 10,
+  max_tokens = 160,
+}
+
+local run = fm.run.open { path = option.out or nil, seed = option.seed, arguments = option }
+local state = run.path .. "/before.json"
+local done = run:restore { trainer = trainer }
+
+-- Episodes that training never sees: their seeds are far from those of the steps.
+local held_out = world.sample { count = option.held_out, seed = 1000000 + option.seed }
+
+local function measured()
+  local batch = trainer:rollout { episodes = held_out, group = 1, temperature = 0 }
+  local figures = measure.batch(batch)
+  figures.shown = {}
+  for i = 1, 3 do
+    local lines = {}
+    for j, item in ipairs(batch.rollouts[i].memory) do
+      lines[j] = string.format("[%d] %s", item.id, item.content)
+    end
+    figures.shown[i] = lines
+  end
+  return figures
+end
+
+local before
+if done == 0 then
+  print(string.format("measuring %d held-out episodes", option.held_out))
+  before = measured()
+  fm.write { path = state, text = fm.json.encode { value = before } }
+else
+  print(string.format("going on after step %d", done))
+  before = fm.json.decode { text = fm.read { path = state } }
+end
+print(string.format("accuracy before: %.3f", before.accuracy))
+
+for step = done + 1, option.steps do
+  local began = fm.seconds {}
+  local batch = trainer:rollout { episodes = world.sample { count = option.episodes, seed = option.seed * 1000 + step } }
+  local rolled = fm.seconds {}
+  local rewards = reward.steps(batch, { without = without })
+  local stats = trainer:update { batch = batch, rewards = rewards.total }
+  local figures = measure.batch(batch)
+  for name, values in pairs(rewards.terms) do
+    stats["rewards/" .. name .. "/mean"] = measure.mean(values)
+  end
+  for _, name in ipairs { "accuracy", "memory_tokens", "input_tokens", "insert", "update", "delete", "skip" } do
+    stats["memory/" .. name] = figures[name]
+  end
+  stats["tools/call_frequency"] = figures.calls
+  stats["tools/failure_frequency"] = figures.invalid
+  stats["tools/stray_text"] = figures.stray
+  run:log { step = step, stats = stats }
+  run:rollouts { step = step, batch = batch, count = 1 }
+  -- Times go to the progress line only: logged figures are the same for the same seed.
+  local finished = fm.seconds {}
+  run:progress {
+    step = step,
+    total = option.steps,
+    text = string.format("reward %.3f  accuracy %.3f  memory %d tokens  %.1f s (%.0f %% rollout)",
+      stats.reward, figures.accuracy, figures.memory_tokens, finished - began, 100 * (rolled - began) / (finished - began)),
+  }
+  local stop = fm.stopping {}
+  if stop or step % 10 == 0 or step == option.steps then
+    run:checkpoint { step = step, trainer = trainer }
+  end
+  if stop then
+    print("stopped; go on with: finemem-engine run --resume " .. run.path)
+    return
+  end
+end
+
+local after = measured()
+policy:save { path = run.path .. "/policy" }
+
+local function row(name, format, value)
+  return string.format("%-34s %16s %16s", name, string.format(format, value(before)), string.format(format, value(after)))
+end
+print(string.format("\n%-34s %16s %16s", string.format("%d held-out episodes", option.held_out), "before", "after"))
+print(row("answer accuracy", "%.3f", function(f) return f.accuracy end))
+print(string.format("%-34s %16s %16s", "  95 % interval",
+  string.format("%.3f-%.3f", before.low, before.high), string.format("%.3f-%.3f", after.low, after.high)))
+print(row("memory, tokens", "%.0f", function(f) return f.memory_tokens end))
+for _, kind in ipairs { "insert", "update", "delete", "skip" } do
+  print(row(kind .. "s per chunk", "%.2f", function(f) return f[kind] end))
+end
+print(row("invalid calls", "%.1f %%", function(f) return 100 * f.invalid end))
+for i = 1, 3 do
+  print(string.format("\nmemory of held-out episode %d before training:", i))
+  print("  " .. table.concat(before.shown[i], "\n  "))
+  print("after:")
+  print("  " .. table.concat(after.shown[i], "\n  "))
+end
+
+fm.write {
+  path = run.path .. "/summary.json",
+  text = fm.json.encode {
+    pretty = true,
+    value = {
+      accuracy_before = before.accuracy, accuracy_after = after.accuracy,
+      memory_tokens_before = before.memory_tokens, memory_tokens_after = after.memory_tokens,
+      seconds = fm.seconds {},
+    },
+  },
+}
+print("\nwritten: " .. run.path .. " (metrics.jsonl, summary.json, policy/)")

@@ -1,0 +1,577 @@
+---@meta finemem
+-- The types of `require "finemem"` for lua-language-server, written by `finemem-engine types`. Editor setting:
+-- "Lua.workspace.library": ["scripts/types/library"]
+
+---What was sampled after a prompt.
+---@class (exact) fm.Completion
+---@field tokens integer[] token ids, with the end token if there was one
+---@field text string the text, without the end token
+---@field logprobs number[] log-probability of each token at the sampling temperature
+---@field finish "stop"|"length" why it ended
+
+---Tokens, and how much the prediction of each counts.
+---@class (exact) fm.Sequence
+---@field tokens integer[] token ids
+---@field weights number[] one less than the tokens: `weights[i]` belongs to `tokens[i + 1]`
+
+---The gradient of one parameter.
+---@class (exact) fm.Gradient
+---@field norm number its norm
+---@field first number[] its first four values
+
+---A loss and its gradient.
+---@class (exact) fm.Gradients
+---@field loss number `-Σ weights[i] · lp[i] / count(weights ≠ 0)`
+---@field grads table<string, fm.Gradient> by the published names of the parameters
+
+---An item of a memory.
+---@class (exact) fm.Item
+---@field id integer its number; never used twice in one memory
+---@field content string what it says
+---@field step integer the step that wrote it last
+---@field created integer the step that inserted it
+---@field history fm.Version[] what it said before, oldest first
+---@field score? number how well it fits the query, where there was one
+
+---An earlier content of an item.
+---@class (exact) fm.Version
+---@field step integer the step that wrote it
+---@field content string what the item said from then on
+
+---What a reasoner makes of a question.
+---@class (exact) fm.Answer
+---@field text string the answer, or `not in memory`
+---@field known boolean whether the items hold an answer
+---@field item? fm.Item the item that it was taken from
+
+---A mean with its 95 % interval.
+---@class (exact) fm.Interval
+---@field mean number the mean of the scores
+---@field low number the lower end
+---@field high number the upper end
+
+---Text in chunks, and questions about it.
+---@class (exact) fm.Episode
+---@field id string its name
+---@field source string where it comes from
+---@field chunks string[] the text, in the order in which it is read
+---@field questions fm.Question[] what is asked at the end
+---@field chunk_questions fm.Question[][] what is asked after each chunk
+
+---A question with its accepted answers.
+---@class (exact) fm.Question
+---@field question string the question
+---@field answers string[] the accepted answers
+---@field kind? string what kind of question it is
+
+---A stream of random numbers.
+---@class fm.Rng
+local Rng = {}
+
+---The next number.
+---@param arguments? {}
+---@return number # a number of at least 0 and below 1
+function Rng:number(arguments) end
+
+---The arguments of `Rng:integer`.
+---@class (exact) fm.Rng.integer.arguments
+---@field low? integer the smallest that can come (default 1)
+---@field high integer the largest that can come
+
+---The next whole number, each equally likely.
+---@param arguments fm.Rng.integer.arguments
+---@return integer # a whole number from `low` to `high`
+function Rng:integer(arguments) end
+
+---The arguments of `Rng:pick`.
+---@class (exact) fm.Rng.pick.arguments
+---@field list any[] a list that is not empty
+
+---One item of a list, each equally likely.
+---@param arguments fm.Rng.pick.arguments
+---@return any # the item
+function Rng:pick(arguments) end
+
+---The arguments of `Rng:shuffle`.
+---@class (exact) fm.Rng.shuffle.arguments
+---@field list any[] the list
+
+---Puts the items of a list in random order, in place.
+---@param arguments fm.Rng.shuffle.arguments
+---@return any[] # the same list
+function Rng:shuffle(arguments) end
+
+---A language model.
+---@class fm.Model
+---@field parameters integer Number of parameters.
+local Model = {}
+
+---The arguments of `Model:encode`.
+---@class (exact) fm.Model.encode.arguments
+---@field text string the text
+
+---Cuts a text into tokens.
+---@param arguments fm.Model.encode.arguments
+---@return integer[] # token ids
+function Model:encode(arguments) end
+
+---The arguments of `Model:decode`.
+---@class (exact) fm.Model.decode.arguments
+---@field tokens integer[] token ids
+
+---Puts tokens together to a text.
+---@param arguments fm.Model.decode.arguments
+---@return string # the text
+function Model:decode(arguments) end
+
+---The arguments of `Model:logprobs`.
+---@class (exact) fm.Model.logprobs.arguments
+---@field tokens integer[] at least two token ids
+
+---Log-probability of every token after the first, given those before it.
+---@param arguments fm.Model.logprobs.arguments
+---@return number[] # a list, one shorter than the tokens
+function Model:logprobs(arguments) end
+
+---The arguments of `Model:gradients`.
+---@class (exact) fm.Model.gradients.arguments
+---@field sequences fm.Sequence[] the sequences
+
+---The gradient of a weighted log-likelihood. Nothing is changed.
+---@param arguments fm.Model.gradients.arguments
+---@return fm.Gradients # the loss, and for each parameter norm and first values of its gradient
+function Model:gradients(arguments) end
+
+---The arguments of `Model:generate`.
+---@class (exact) fm.Model.generate.arguments
+---@field prompts (integer[]|string)[] texts or lists of token ids
+---@field max_tokens integer longest completion in tokens
+---@field temperature? number 0 is greedy (default 1)
+---@field top_p? number keep the likely tokens with this probability (default 1)
+---@field top_k? integer keep so many likely tokens; 0 keeps all (default 0)
+---@field seed? integer the seed of the random numbers (default 0)
+---@field group? integer completions of each prompt (default 1)
+---@field stop? string[] texts that end a completion
+
+---Samples completions of prompts.
+---@param arguments fm.Model.generate.arguments
+---@return fm.Completion[][] # for each prompt a list of completions
+function Model:generate(arguments) end
+
+---The arguments of `Model:save`.
+---@class (exact) fm.Model.save.arguments
+---@field path string the folder
+---@field dtype? "f32"|"f16" how numbers are stored (default "f32")
+
+---Writes a model folder that `fm.model.load` reads.
+---@param arguments fm.Model.save.arguments
+function Model:save(arguments) end
+
+---A supervised trainer.
+---@class fm.SftTrainer
+local SftTrainer = {}
+
+---The arguments of `SftTrainer:step`.
+---@class (exact) fm.SftTrainer.step.arguments
+---@field sequences fm.Sequence[] what to learn
+---@field lr? number learning rate of this step
+
+---One AdamW step on the mean negative log-likelihood of the counted tokens.
+---@param arguments fm.SftTrainer.step.arguments
+---@return table<string, number> # loss, entropy, grad_norm and tokens
+function SftTrainer:step(arguments) end
+
+---Items with their history. Every operation happens whole or not at all, and is journaled.
+---@class fm.Memory
+local Memory = {}
+
+---The arguments of `Memory:set_step`.
+---@class (exact) fm.Memory.set_step.arguments
+---@field step integer the step, from 1
+
+---Sets the step that the operations to come belong to.
+---@param arguments fm.Memory.set_step.arguments
+function Memory:set_step(arguments) end
+
+---The arguments of `Memory:insert`.
+---@class (exact) fm.Memory.insert.arguments
+---@field content string what it says
+
+---Adds an item. It is an error if an item says exactly the same.
+---@param arguments fm.Memory.insert.arguments
+---@return integer # its id
+function Memory:insert(arguments) end
+
+---The arguments of `Memory:update`.
+---@class (exact) fm.Memory.update.arguments
+---@field id integer the item
+---@field content string what it says from now on
+
+---Replaces what an item says.
+---@param arguments fm.Memory.update.arguments
+function Memory:update(arguments) end
+
+---The arguments of `Memory:delete`.
+---@class (exact) fm.Memory.delete.arguments
+---@field id integer the item
+
+---Removes an item.
+---@param arguments fm.Memory.delete.arguments
+function Memory:delete(arguments) end
+
+---Every item, in order of creation.
+---@param arguments? {}
+---@return fm.Item[] # the items
+function Memory:items(arguments) end
+
+---The arguments of `Memory:get`.
+---@class (exact) fm.Memory.get.arguments
+---@field id integer the item
+
+---One item.
+---@param arguments fm.Memory.get.arguments
+---@return fm.Item|nil # the item, or nil if there is none
+function Memory:get(arguments) end
+
+---The arguments of `Memory:retrieve`.
+---@class (exact) fm.Memory.retrieve.arguments
+---@field query string words to look for
+---@field k integer how many items
+
+---The items that BM25 finds nearest to a query, best first.
+---@param arguments fm.Memory.retrieve.arguments
+---@return fm.Item[] # the items, each with its `score`
+function Memory:retrieve(arguments) end
+
+---The arguments of `Memory:recent`.
+---@class (exact) fm.Memory.recent.arguments
+---@field k integer how many items
+
+---The items created last.
+---@param arguments fm.Memory.recent.arguments
+---@return fm.Item[] # the items, in order of creation
+function Memory:recent(arguments) end
+
+---Every operation so far.
+---@param arguments? {}
+---@return table[] # a list of `{ step, operation = "insert", "update" or "delete", id, content }`
+function Memory:journal(arguments) end
+
+---A second memory in the same state; the two then go their own ways.
+---@param arguments? {}
+---@return fm.Memory # the copy
+function Memory:copy(arguments) end
+
+---The arguments of `Memory:export`.
+---@class (exact) fm.Memory.export.arguments
+---@field path string the file, JSONL
+
+---Writes the journal to a file, from which `fm.memory.import` makes the same memory.
+---@param arguments fm.Memory.export.arguments
+function Memory:export(arguments) end
+
+---Answers questions from items.
+---@class fm.Reasoner
+local Reasoner = {}
+
+---The arguments of `Reasoner:answer`.
+---@class (exact) fm.Reasoner.answer.arguments
+---@field question string the question
+---@field items fm.Item[] the items to answer from, the most fitting first
+
+---Answers a question.
+---@param arguments fm.Reasoner.answer.arguments
+---@return fm.Answer # the answer
+function Reasoner:answer(arguments) end
+
+---A run's folder.
+---@class fm.Run
+---@field path string The folder.
+---@field step integer The step of the newest checkpoint, 0 before the first.
+local Run = {}
+
+---The arguments of `Run:log`.
+---@class (exact) fm.Run.log.arguments
+---@field step integer the step, from 1
+---@field stats table<string, any> figures by name; a figure that is not finite is logged as null
+
+---Logs a step's figures to metrics.jsonl and for TensorBoard.
+---@param arguments fm.Run.log.arguments
+function Run:log(arguments) end
+
+---The arguments of `Run:rollouts`.
+---@class (exact) fm.Run.rollouts.arguments
+---@field step integer the step, from 1
+---@field batch table the batch
+---@field count? integer how many of them; all by default
+
+---Appends the rollouts of a batch to rollouts.jsonl, one a line.
+---@param arguments fm.Run.rollouts.arguments
+function Run:rollouts(arguments) end
+
+---The arguments of `Run:checkpoint`.
+---@class (exact) fm.Run.checkpoint.arguments
+---@field step integer the last step that was done
+---@field trainer any the trainer to save
+
+---Writes a checkpoint that `--resume` can go on from. The run keeps the newest two.
+---@param arguments fm.Run.checkpoint.arguments
+---@return string # the checkpoint's folder
+function Run:checkpoint(arguments) end
+
+---The arguments of `Run:restore`.
+---@class (exact) fm.Run.restore.arguments
+---@field trainer any the trainer to load
+
+---Brings the trainer to the newest checkpoint of a resumed run; does nothing in a fresh one.
+---@param arguments fm.Run.restore.arguments
+---@return integer # the last step that is done, 0 in a fresh run
+function Run:restore(arguments) end
+
+---The arguments of `Run:progress`.
+---@class (exact) fm.Run.progress.arguments
+---@field step integer the steps done
+---@field total integer the steps to do
+---@field text? string what to show beside it
+
+---Shows how far the run is: a bar on a terminal, now and then a line elsewhere.
+---@param arguments fm.Run.progress.arguments
+function Run:progress(arguments) end
+
+---The engine, as scripts see it.
+---@class fm
+local fm = {}
+fm.json = {}
+fm.rng = {}
+fm.model = {}
+fm.tokenizer = {}
+fm.sft = {}
+fm.memory = {}
+fm.reasoner = {}
+fm.metric = {}
+fm.data = {}
+fm.run = {}
+
+---The arguments after `--` on the command line.
+---@type string[]
+fm.args = nil
+
+---The version of the engine.
+---@type string
+fm.version = nil
+
+---What JSON's `null` is in Lua.
+---@type any
+fm.json.null = nil
+
+---The arguments of `fm.json.encode`.
+---@class (exact) fm.json.encode.arguments
+---@field value any what to write
+---@field pretty? boolean whether to use several lines and two spaces of indent (default false)
+
+---Writes a value as JSON. An empty table becomes `{}`, unless `fm.json.decode` made it from `[]`.
+---@param arguments fm.json.encode.arguments
+---@return string # the JSON text
+function fm.json.encode(arguments) end
+
+---The arguments of `fm.json.decode`.
+---@class (exact) fm.json.decode.arguments
+---@field text string the JSON text
+
+---Reads JSON.
+---@param arguments fm.json.decode.arguments
+---@return any # the value; `null` is `fm.json.null`
+function fm.json.decode(arguments) end
+
+---The arguments of `fm.read`.
+---@class (exact) fm.read.arguments
+---@field path string the file
+
+---Reads a file.
+---@param arguments fm.read.arguments
+---@return string # its content
+function fm.read(arguments) end
+
+---The arguments of `fm.write`.
+---@class (exact) fm.write.arguments
+---@field path string the file
+---@field text string its new content
+
+---Writes a file, and the folders above it. The old content is replaced at once or not at all.
+---@param arguments fm.write.arguments
+function fm.write(arguments) end
+
+---A clock, for measuring how long something takes.
+---@param arguments? {}
+---@return number # seconds since the script began
+function fm.seconds(arguments) end
+
+---The arguments of `fm.rng.new`.
+---@class (exact) fm.rng.new.arguments
+---@field seed integer|integer[] a whole number, or a list such as { seed, step, episode }
+
+---A stream of random numbers that depends on nothing but its seed, on every machine.
+---@param arguments fm.rng.new.arguments
+---@return fm.Rng # the stream
+function fm.rng.new(arguments) end
+
+---The arguments of `fm.model.load`.
+---@class (exact) fm.model.load.arguments
+---@field path string the folder
+---@field device? string auto, gpu, cpu, or a part of an adapter's name; by default the run's device
+
+---Loads a model folder: config.json, tokenizer.json, model.safetensors.
+---@param arguments fm.model.load.arguments
+---@return fm.Model # the model
+function fm.model.load(arguments) end
+
+---The arguments of `fm.model.new`.
+---@class (exact) fm.model.new.arguments
+---@field config table<string, any> what config.json of a published model holds
+---@field tokenizer string its tokenizer.json
+---@field seed integer the seed of the weights
+---@field init? "random"|"copying" plain random weights, or random ones with attention that copies before any training (default "random")
+
+---Makes a model with random weights.
+---@param arguments fm.model.new.arguments
+---@return fm.Model # the model
+function fm.model.new(arguments) end
+
+---The arguments of `fm.tokenizer.train`.
+---@class (exact) fm.tokenizer.train.arguments
+---@field texts string[] what to learn from
+---@field vocab_size integer number of tokens, added ones and the end token included
+---@field path string the file to write
+---@field added? string[] texts that are to be one token each
+---@field end_token? string the special token that ends a text (default "<|im_end|>")
+
+---Trains a byte-level BPE and writes its tokenizer.json. A word keeps the blank in front of it; digits and signs stand alone.
+---@param arguments fm.tokenizer.train.arguments
+---@return integer # the id of the end token
+function fm.tokenizer.train(arguments) end
+
+---The arguments of `fm.sft.new`.
+---@class (exact) fm.sft.new.arguments
+---@field policy fm.Model the model to train
+---@field lr? number learning rate of steps that name none (default 0.001)
+---@field beta1? number decay of the first moment (default 0.9)
+---@field beta2? number decay of the second moment (default 0.95)
+---@field weight_decay? number decoupled weight decay of matrices (default 0)
+---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
+---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
+---@field recompute? boolean whether to save memory by computing blocks twice (default false)
+
+---A supervised trainer: AdamW on the weighted log-likelihood of given sequences.
+---@param arguments fm.sft.new.arguments
+---@return fm.SftTrainer # the trainer
+function fm.sft.new(arguments) end
+
+---The arguments of `fm.memory.new`.
+---@class (exact) fm.memory.new.arguments
+---@field first_id? integer the id of the first item (default 1)
+
+---An empty memory.
+---@param arguments? fm.memory.new.arguments
+---@return fm.Memory # the memory
+function fm.memory.new(arguments) end
+
+---The arguments of `fm.memory.import`.
+---@class (exact) fm.memory.import.arguments
+---@field path string the file
+
+---Reads a memory that `memory:export` wrote.
+---@param arguments fm.memory.import.arguments
+---@return fm.Memory # the memory
+function fm.memory.import(arguments) end
+
+---The arguments of `fm.memory.replay`.
+---@class (exact) fm.memory.replay.arguments
+---@field journal table[] what `memory:journal` returned, or the first part of it
+
+---Carries out a journal on an empty memory.
+---@param arguments fm.memory.replay.arguments
+---@return fm.Memory # the memory
+function fm.memory.replay(arguments) end
+
+---The reasoner that copies its answers out of the items; it has no state and no randomness.
+---@param arguments? {}
+---@return fm.Reasoner # the reasoner
+function fm.reasoner.extractive(arguments) end
+
+---The arguments of `fm.metric.exact_match`.
+---@class (exact) fm.metric.exact_match.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if the normalised answer equals an accepted one, else 0.
+---@param arguments fm.metric.exact_match.arguments
+---@return number # the score
+function fm.metric.exact_match(arguments) end
+
+---The arguments of `fm.metric.substring_exact_match`.
+---@class (exact) fm.metric.substring_exact_match.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if the normalised answer contains an accepted one, else 0.
+---@param arguments fm.metric.substring_exact_match.arguments
+---@return number # the score
+function fm.metric.substring_exact_match(arguments) end
+
+---The arguments of `fm.metric.token_f1`.
+---@class (exact) fm.metric.token_f1.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall.
+---@param arguments fm.metric.token_f1.arguments
+---@return number # the best score over the accepted answers
+function fm.metric.token_f1(arguments) end
+
+---The arguments of `fm.metric.interval`.
+---@class (exact) fm.metric.interval.arguments
+---@field scores number[] the scores
+---@field seed? integer what the resampling depends on (default 0)
+
+---The mean of scores with its 95 % bootstrap interval.
+---@param arguments fm.metric.interval.arguments
+---@return fm.Interval # mean and interval
+function fm.metric.interval(arguments) end
+
+---The arguments of `fm.data.open`.
+---@class (exact) fm.data.open.arguments
+---@field path string the file
+---@field format? "memoryagentbench"|"episodes" what the file holds; by default its content tells
+---@field facts_per_chunk? integer how many facts of a list make a chunk (default 4)
+
+---Reads a file of episodes.
+---@param arguments fm.data.open.arguments
+---@return fm.Episode[] # the episodes
+function fm.data.open(arguments) end
+
+---The arguments of `fm.run.open`.
+---@class (exact) fm.run.open.arguments
+---@field path? string the folder; by default the next free runs/<script>-<number>
+---@field seed? integer the run's seed, for run.json
+---@field arguments? table<string, any> settings to record in run.json
+
+---Opens the run's folder: a new one, or with `--resume` the one to go on with.
+---@param arguments? fm.run.open.arguments
+---@return fm.Run # the run
+function fm.run.open(arguments) end
+
+---The arguments of `fm.log`.
+---@class (exact) fm.log.arguments
+---@field step integer the step, from 1
+---@field stats table<string, any> figures by name; a figure that is not finite is logged as null
+
+---Logs a step's figures to the open run; opens one when there is none.
+---@param arguments fm.log.arguments
+function fm.log(arguments) end
+
+---Whether somebody pressed Ctrl-C. A script that asks ends its loop itself; one that never asks is ended at once.
+---@param arguments? {}
+---@return boolean # true when the script should save what it has and end
+function fm.stopping(arguments) end
+
+return fm

@@ -1,0 +1,36 @@
+-- Small talk, which holds nothing to remember, and what people put before a piece of news.
+
+local chatter = {}
+
+local sentences = {
+  "The weather was lovely this morning.", "It rained a little after lunch.", "We had tea and talked for a while.", "Thanks for asking!",
+  "I hope you are well.", "What a week it has been.", "Nothing much happened today.", "I will write again soon.", "The train was late, as always.",
+  "Sorry for the short note.", "It is getting dark early these days.", "I could not sleep last night.", "The soup was too hot.",
+  "Everybody laughed a lot.", "I must water the plants.", "The dog next door would not stop barking.", "Let us talk about it tomorrow.",
+  "That was quite a surprise.", "I am a bit tired today.", "How time flies!", "We should meet more often.", "The queue at the bakery was endless.",
+  "Do not worry about me.", "I lost my umbrella again.", "It was good to hear your voice.", "Have a nice evening.", "I need to tidy my desk.",
+  "The radio played old songs all day.", "Somebody left the window open.", "I had to run for the bus.", "The coffee tastes better here.",
+  "Remind me to call you back.", "It smells of fresh paint.", "We were all very hungry by then.", "I think it will snow.", "Anyway, that is all for now.",
+}
+
+local with_name = {
+  "It was nice to see {s} again.", "{s} says hello.", "I ran into {s} the other day.", "{s} was in a good mood.", "We laughed about {s} for hours.",
+  "I have not heard from {s} in a while.", "{s} told a long story at dinner.", "Everybody was talking about {s}.",
+}
+
+local openings = { "By the way: ", "News: ", "I heard this today: ", "Just so you know: ", "A small note: ", "They told me: " }
+
+-- A sentence of small talk, sometimes about one of `subjects`.
+function chatter.sentence(rng, subjects)
+  if #subjects > 0 and rng:number() < 0.35 then
+    local name = rng:pick { list = subjects }
+    return (rng:pick { list = with_name }:gsub("{s}", function() return name end))
+  end
+  return rng:pick { list = sentences }
+end
+
+function chatter.opening(rng)
+  return rng:pick { list = openings }
+end
+
+return chatter

@@ -1,0 +1,260 @@
+-- An endless, seeded source of episodes in plain English, with known answers.
+--
+-- An episode is a row of short texts. Each tells new facts, changes of old facts, retractions, facts told before and facts about
+-- namesakes, between small talk. Names are made up afresh, and so is a part of the relations, so that a policy has to copy and cannot
+-- memorise. The world keeps the truth: `chunk_questions[t]` ask for what text t tells, `questions` for what holds at the end. What was
+-- taken back is asked too; its answer is the reasoner's refusal.
+--
+-- `events[t]` says what text t is made of, sentence by sentence, for a teacher: { kind, fact, content, text }, `text` as it stands in
+-- the chunk and `content` without what was put around it.
+
+local fm = require "finemem"
+local names = require "worlds.names"
+local relations = require "worlds.relations"
+local chatter = require "worlds.chatter"
+
+local household = { refusal = "not in memory" }
+
+-- Parameters of `sample` besides count and seed, and what they are when not given.
+local defaults = {
+  chunks = 6, -- texts in an episode
+  facts = 3, -- sentences about facts in a text
+  noise = 0.25, -- chance of small talk beside each of them
+  change = 0.4, -- chance that such a sentence changes a fact,
+  retract = 0.14, -- takes one back,
+  repeated = 0.1, -- tells one again,
+  namesake = 0.12, -- or tells the same of a namesake; otherwise it is new
+  reword = 0.35, -- chance that a fact told again has another wording
+  opening = 0.15, -- chance of an opening ("By the way: ") or of a "now" in a change
+  made_up = 0.3, -- share of relations that are made up
+  variety = 1, -- share of names that take any shape (the others are one short word)
+}
+
+local function fill(form, subject, object)
+  return (form:gsub("{(%a)}", { s = subject, o = object }))
+end
+
+local Episode = {}
+Episode.__index = Episode
+
+function Episode:chance(p)
+  return self.rng:number() < p
+end
+
+function Episode:name(kind)
+  local name
+  repeat
+    name = names.make(self.rng, kind, self.option.variety)
+  until not self.taken[name]
+  self.taken[name] = true
+  return name
+end
+
+function Episode:relation()
+  if self:chance(self.option.made_up) then
+    if #self.invented < 4 then
+      self.invented[#self.invented + 1] = relations.invent(self.rng)
+    end
+    return self.rng:pick { list = self.invented }
+  end
+  return self.rng:pick { list = relations.known }
+end
+
+-- A value for the fact: a new name, or now and then one that the episode knows already.
+function Episode:object(fact)
+  local known = self.cast[fact.relation.object]
+  if known and self:chance(0.2) then
+    local name = self.rng:pick { list = known }
+    if name ~= fact.subject and name ~= fact.object then
+      return name
+    end
+  end
+  return self:name(fact.relation.object)
+end
+
+function Episode:add(relation, subject, kind)
+  local key = subject .. "\0" .. relation.ask
+  if self.told[key] then
+    return nil
+  end
+  local fact = { subject = subject, relation = relation, form = self.rng:integer { low = 1, high = #relation.forms }, kind = kind, alive = true }
+  fact.object = self:object(fact)
+  self.told[key] = true
+  self.facts[#self.facts + 1] = fact
+  fact.index = #self.facts
+  local cast = self.cast[relation.subject] or {}
+  cast[#cast + 1] = subject
+  self.cast[relation.subject] = cast
+  return fact
+end
+
+function Episode:new_fact()
+  local fact
+  repeat
+    local relation = self:relation()
+    local known = self.cast[relation.subject]
+    local subject = known and self:chance(0.5) and self.rng:pick { list = known } or self:name(relation.subject)
+    fact = self:add(relation, subject, "new")
+  until fact
+  return fact
+end
+
+-- A living fact that this text has not touched.
+function Episode:old_fact(retractable)
+  local list = {}
+  for _, fact in ipairs(self.facts) do
+    if fact.alive and fact.touched ~= self.time and (fact.relation.gone or not retractable) then
+      list[#list + 1] = fact
+    end
+  end
+  return #list > 0 and self.rng:pick { list = list } or nil
+end
+
+function Episode:content(fact)
+  return fill(fact.relation.forms[fact.form], fact.subject, fact.object)
+end
+
+-- What can happen to a fact. Each returns the event, or nil if it cannot happen now.
+local happenings = {}
+
+function happenings.new(self)
+  local fact = self:new_fact()
+  return { kind = "new", fact = fact.index, content = self:content(fact) }
+end
+
+function happenings.namesake(self)
+  local old = self:old_fact()
+  local name = old and names.akin(self.rng, old.subject)
+  local fact = name and self:add(old.relation, name, "namesake")
+  return fact and { kind = "namesake", fact = fact.index, content = self:content(fact) }
+end
+
+function happenings.change(self)
+  local fact = self:old_fact()
+  if not fact then
+    return nil
+  end
+  fact.object = self:object(fact)
+  self:reword(fact)
+  if fact.kind == "new" then
+    fact.kind = "changed"
+  end
+  local event = { kind = "change", fact = fact.index, content = self:content(fact) }
+  if self:chance(self.option.opening) then
+    local form = fact.relation.forms[fact.form]:gsub(" is ([^{]*{o})", " is now %1", 1)
+    event.text = fill(form, fact.subject, fact.object)
+  end
+  return event
+end
+
+function happenings.retract(self)
+  local fact = self:old_fact(true)
+  if not fact then
+    return nil
+  end
+  fact.alive, fact.kind = false, "retracted"
+  return { kind = "retract", fact = fact.index, text = fill(fact.relation.gone, fact.subject, fact.object) }
+end
+
+function happenings.repeated(self)
+  local fact = self:old_fact()
+  if not fact then
+    return nil
+  end
+  self:reword(fact)
+  return { kind = "repeated", fact = fact.index, content = self:content(fact) }
+end
+
+function Episode:reword(fact)
+  if self:chance(self.option.reword) then
+    fact.form = self.rng:integer { low = 1, high = #fact.relation.forms }
+  end
+end
+
+function Episode:happen()
+  local roll, event = self.rng:number(), nil
+  for _, kind in ipairs { "change", "retract", "repeated", "namesake" } do
+    roll = roll - self.option[kind]
+    if roll < 0 then
+      event = happenings[kind](self)
+      break
+    end
+  end
+  event = event or happenings.new(self)
+  event.text = event.text or event.content
+  if self:chance(self.option.opening) then
+    event.text = chatter.opening(self.rng) .. event.text
+  end
+  self.facts[event.fact].touched = self.time
+  return event
+end
+
+-- The sentences of one text.
+function Episode:tell()
+  local events = {}
+  for _ = 1, self.option.facts do
+    if self:chance(self.option.noise) then
+      events[#events + 1] = { kind = "talk", text = chatter.sentence(self.rng, self.cast.person or {}) }
+    end
+    events[#events + 1] = self:happen()
+  end
+  return events
+end
+
+function Episode:question(fact)
+  return {
+    question = fill(fact.relation.ask, fact.subject, ""),
+    answers = { fact.alive and fact.object or household.refusal },
+    kind = fact.kind,
+  }
+end
+
+-- A text out of sentences: a paragraph, lines, or lines with numbers, the same way in a whole episode.
+function Episode:text(events)
+  local lines = {}
+  for i, event in ipairs(events) do
+    self.line = self.line + 1
+    lines[i] = (self.layout == "numbered" and self.line .. ". " or "") .. event.text
+  end
+  return table.concat(lines, self.layout == "paragraph" and " " or "\n")
+end
+
+local function episode(option, rng, id)
+  local self = setmetatable({ option = option, rng = rng, facts = {}, cast = {}, taken = {}, told = {}, invented = {} }, Episode)
+  self.layout, self.line = rng:pick { list = { "paragraph", "paragraph", "lines", "numbered" } }, rng:integer { low = 0, high = 400 }
+  local out = { id = id, source = "household", chunks = {}, questions = {}, chunk_questions = {}, events = {} }
+  for t = 1, option.chunks do
+    self.time = t
+    local events = self:tell()
+    out.events[t], out.chunks[t], out.chunk_questions[t] = events, self:text(events), {}
+    for _, event in ipairs(events) do
+      if event.fact then
+        table.insert(out.chunk_questions[t], self:question(self.facts[event.fact]))
+      end
+    end
+  end
+  for i, fact in ipairs(self.facts) do
+    out.questions[i] = self:question(fact)
+  end
+  return out
+end
+
+-- `count` episodes. The same seed gives the same episodes, and episode i does not depend on how many follow.
+function household.sample(parameters)
+  local option = {}
+  for key, default in pairs(defaults) do
+    option[key] = parameters[key] == nil and default or parameters[key]
+  end
+  for key in pairs(parameters) do
+    if defaults[key] == nil and key ~= "count" and key ~= "seed" then
+      error("household.sample: unknown parameter '" .. key .. "'", 2)
+    end
+  end
+  local episodes = {}
+  for i = 1, parameters.count do
+    episodes[i] = episode(option, fm.rng.new { seed = { parameters.seed, i } }, string.format("household-%d-%d", parameters.seed, i))
+  end
+  return episodes
+end
+
+return household

@@ -1,0 +1,131 @@
+-- A teacher for the household world: knows what each sentence means and writes the calls that follow from it.
+--
+-- It sees of the memory what the policy's prompt shows, the `k` items that retrieval finds for the text. With care = 1 its calls are the
+-- right ones. With less care it makes the mistakes that training is to cure: it inserts what it should update, so that the stale item
+-- stays; it keeps small talk; it overlooks that something is no longer true; and it inserts again, in other words, what it has already.
+
+local wire = require "tools.wire"
+local prompt = require "prompts.flat"
+
+local teacher = {}
+
+-- Chance of each mistake with care = 0.
+local mistakes = { change = 1, talk = 0.8, retract = 1.2, repeated = 0.8, stale = 1.2 }
+
+local function by_id(a, b)
+  return a.id < b.id
+end
+
+-- The items of the memory that the prompt shows for this text, in order of id.
+function teacher.view(memory, chunk, k)
+  local items = memory:retrieve { query = chunk, k = k }
+  table.sort(items, by_id)
+  return items
+end
+
+-- Plays an episode on `memory` (an fm.memory) and returns one { prompt, completion, calls, view } per text.
+-- `holds[id]` is the fact that an item tells, and so is `fact` of an item in view; calls are { tool, id, content, kind }, `kind` being
+-- that of the event.
+function teacher.play(parameters)
+  local episode, memory, rng = parameters.episode, parameters.memory, parameters.rng
+  local care, k = parameters.care or 1, parameters.k or 10
+  local holds, steps = {}, {}
+
+  local function slips(kind)
+    return rng:number() < mistakes[kind] * (1 - care)
+  end
+
+  for t, chunk in ipairs(episode.chunks) do
+    local view, calls = teacher.view(memory, chunk, k), {}
+    memory:set_step { step = t }
+    for _, item in ipairs(view) do
+      item.fact = holds[item.id]
+    end
+
+    local function call(kind, tool, id, content)
+      if tool == "memory_insert" then
+        id = memory:insert { content = content }
+      elseif tool == "memory_update" then
+        memory:update { id = id, content = content }
+      elseif tool == "memory_delete" then
+        memory:delete { id = id }
+      end
+      calls[#calls + 1] = { tool = tool, id = id, content = content, kind = kind }
+      return id
+    end
+
+    local function known(content)
+      for _, item in ipairs(memory:items {}) do
+        if item.content == content then
+          return true
+        end
+      end
+      return false
+    end
+
+    -- The items in view that tell this fact, the newest first.
+    local function holders(fact)
+      local ids = {}
+      for _, item in ipairs(view) do
+        if holds[item.id] == fact then
+          table.insert(ids, 1, item.id)
+        end
+      end
+      return ids
+    end
+
+    for _, event in ipairs(episode.events[t]) do
+      local kind, fact, content = event.kind, event.fact, event.content
+      local held = fact and holders(fact) or {}
+      if kind == "talk" then
+        if slips "talk" and not known(event.text) then
+          call(kind, "memory_insert", nil, event.text)
+        end
+      elseif kind == "retract" then
+        if #held > 0 and not slips "retract" then
+          for _, id in ipairs(held) do
+            call(kind, "memory_delete", id)
+            holds[id] = nil
+          end
+        end
+      elseif not known(content) then
+        if kind == "change" and #held > 0 and not slips "change" then
+          call(kind, "memory_update", held[1], content)
+          for i = 2, #held do
+            if not slips "stale" then
+              call("stale", "memory_delete", held[i])
+              holds[held[i]] = nil
+            end
+          end
+        elseif kind ~= "repeated" or #held == 0 or slips "repeated" then
+          holds[call(kind, "memory_insert", nil, content)] = fact
+        end
+      end
+    end
+
+    if #calls == 0 then
+      call("skip", "memory_skip")
+    end
+    steps[t] = { prompt = prompt { memory = view, chunk = chunk }, completion = teacher.text(calls), calls = calls, view = view }
+  end
+  return steps
+end
+
+-- The calls as the policy is to write them.
+function teacher.text(calls)
+  local parts = {}
+  for i, call in ipairs(calls) do
+    if call.tool == "memory_insert" then
+      parts[i] = wire.insert(call.content)
+    elseif call.tool == "memory_update" then
+      parts[i] = wire.update(call.id, call.content)
+    elseif call.tool == "memory_delete" then
+      parts[i] = wire.delete(call.id)
+    else
+      parts[i] = wire.skip()
+    end
+  end
+  return table.concat(parts)
+end
+
+return teacher

@@ -1,0 +1,84 @@
+//! A row of a product has the same bits whatever other rows stand beside it: rollouts and training see equal numbers.
+
+use finemem_engine::device::Device;
+use finemem_engine::ops::attention::{self, Heads};
+use finemem_engine::ops::matmul::{self, Write};
+use finemem_engine::tensor::DType;
+
+use crate::common::random::Random;
+use crate::common::{devices, gpus};
+
+fn numbers(name: &str, n: usize) -> Vec<f32> {
+    let mut random = Random::new(name, n as u64);
+    (0..n).map(|_| random.between(-1.0, 1.0) as f32).collect()
+}
+
+/// `a · bᵀ` for the first `m` rows of `a`.
+fn product(device: &Device, decoding: bool, (m, n, k): (usize, usize, usize), a: &[f32], b: &[f32]) -> Vec<f32> {
+    let a = device.tensor(&a[..m * k], &[m, k]).unwrap();
+    let b = device.tensor(b, &[n, k]).unwrap();
+    let y = device.zeros(DType::F32, &[m, n]).unwrap();
+    let mut rec = device.record();
+    if decoding {
+        matmul::rows(&mut rec, &a, &b, &y).unwrap();
+    } else {
+        matmul::nt(&mut rec, &a, &b, &y, Write::Replace).unwrap();
+    }
+    rec.submit().unwrap();
+    y.read().unwrap()
+}
+
+fn same_bits(device: &Device, decoding: bool, rows: &[usize], n: usize, k: usize) {
+    let most = *rows.iter().max().unwrap();
+    let (a, b) = (numbers("a", most * k), numbers("b", n * k));
+    let all = product(device, decoding, (most, n, k), &a, &b);
+    for m in rows {
+        let part = product(device, decoding, (*m, n, k), &a, &b);
+        let differs = part.iter().zip(&all).position(|(part, all)| part.to_bits() != all.to_bits());
+        assert_eq!(differs, None, "{}: {m} of {most} rows, n = {n}, k = {k}, decoding {decoding}", device.describe());
+    }
+}
+
+#[test]
+fn products_on_the_cpu() {
+    for n in [1, 8, 33, 96, 257, 1024] {
+        for k in [1, 7, 64, 160, 257, 1024] {
+            same_bits(&Device::cpu(), false, &[1, 2, 3, 5, 8, 17, 64, 97, 300], n, k);
+            same_bits(&Device::cpu(), true, &[1, 2, 3, 7, 8, 64], n, k);
+        }
+    }
+}
+
+#[test]
+fn products_on_gpus() {
+    for device in gpus() {
+        for (n, k) in [(1, 1), (33, 40), (96, 63)] {
+            same_bits(device, false, &[1, 3, 16, 65], n, k);
+            same_bits(device, true, &[1, 3, 8, 17], n, k);
+        }
+    }
+}
+
+#[test]
+fn decoding_attention() {
+    let heads = Heads { q: 4, kv: 2, dim: 32 };
+    let spans = [[0, 5], [5, 70], [3, 100], [75, 1]];
+    for device in devices() {
+        let [k, v] = ["k", "v"].map(|name| device.tensor(&numbers(name, 120 * 64), &[120, 64]).unwrap());
+        let q = numbers("q", 4 * 128);
+        let run = |rows: std::ops::Range<usize>| {
+            let m = rows.len();
+            let queries = device.tensor(&q[rows.start * 128..rows.end * 128], &[m, 128]).unwrap();
+            let spans = device.tensor_u32(spans[rows].as_flattened(), &[m, 2]).unwrap();
+            let o = device.zeros(DType::F32, &[m, 128]).unwrap();
+            let mut rec = device.record();
+            attention::decode(&mut rec, heads, &queries, &k, &v, &spans, &o).unwrap();
+            rec.submit().unwrap();
+            o.read().unwrap()
+        };
+        let all = run(0..4);
+        for row in 0..4 {
+            assert_eq!(run(row..row + 1), all[row * 128..][..128], "{}: row {row}", device.describe());
+        }
+    }
+}

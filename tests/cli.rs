@@ -1,0 +1,96 @@
+//! The command line: one clear message and an exit code for everything that goes wrong.
+
+use std::process::{Command, Output};
+
+fn finemem(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_finemem-engine")).args(arguments).output().unwrap()
+}
+
+fn fails(arguments: &[&str], code: i32, said: &str) {
+    let output = finemem(arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+    assert!(text.contains(said) && !text.contains("panicked"), "{arguments:?}\nsaid {text}\nnot {said}");
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let broken = write("broken.lua", b"local x = = 3");
+    let failing = write("failing.lua", b"local function f() error('boom') end\nf()");
+    let binary = write("binary.lua", &[0xFF, 0xFE, 0]);
+    let misspelt = write("misspelt.lua", b"require 'finemem'.args = 3\nlocal fm = require 'finemem'\nfm.rng.new { sed = 1 }");
+    let runless = folder.path().to_str().unwrap().to_string();
+    fails(&["run", &broken], 1, "broken.lua:1: ");
+    fails(&["run", &failing], 1, "failing.lua:1: boom\nstack traceback:");
+    fails(&["run", &binary], 1, "UTF-8");
+    fails(&["run", "absent.lua"], 1, "absent.lua: cannot read the script");
+    fails(&["run", &runless], 1, "cannot read the script");
+    fails(&["run", "--resume", &runless], 1, "no run to resume");
+    fails(&["run"], 2, "SCRIPT");
+    fails(&["run", &broken, "--dvice", "cpu"], 2, "--device");
+    fails(&["sing"], 2, "unrecognized subcommand");
+    fails(&[], 2, "Usage");
+    fails(&["check", &broken], 1, "broken.lua:1: ");
+    fails(&["check", &misspelt], 1, "did you mean 'seed'?");
+    fails(&["check", "absent.lua"], 1, "absent.lua");
+    fails(&["types", "--out", &broken], 1, "broken.lua");
+}
+
+#[test]
+fn scripts_get_their_arguments_and_resumed_ones_their_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("echo.lua");
+    let run = folder.path().join("run");
+    let text = format!(
+        "local fm = require 'finemem'\nfm.run.open {{ path = [[{}]] }}\nfm.stopping {{}}\nprint(table.concat(fm.args, ' '))",
+        run.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    let output = finemem(&["run", script.to_str().unwrap(), "--", "--steps", "3"]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "--steps 3\n");
+    let output = finemem(&["run", "--resume", run.to_str().unwrap(), "--", "--steps", "5"]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "--steps 3 --steps 5\n");
+    fails(&["run", script.to_str().unwrap()], 1, "is there already and is not overwritten");
+    fails(&["run", "other.lua", "--resume", run.to_str().unwrap()], 1, "name no other script");
+}
+
+#[test]
+fn types_and_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(finemem(&["types", "--out", folder.path().to_str().unwrap()]).status.success());
+    assert!(folder.path().join("finemem.d.luau").is_file() && folder.path().join("library/finemem.lua").is_file());
+    assert!(finemem(&["info"]).status.success());
+    assert!(finemem(&["--version"]).status.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_script_that_asks_ends_its_loop_itself() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let interrupted = |text: &str, times: usize| {
+        let script = folder.path().join("loop.lua");
+        std::fs::write(&script, text).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_finemem-engine"));
+        let mut child =
+            child.arg("run").arg(&script).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        for _ in 0..times {
+            assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        (child.wait().unwrap().code(), lines.map(|line| line.unwrap()).collect::<Vec<_>>())
+    };
+    let asks = "local fm = require 'finemem'\nfm.stopping {}\nprint('ready')\nwhile not fm.stopping {} do end\nprint('saved')";
+    assert_eq!(interrupted(asks, 1), (Some(0), vec!["saved".to_string()]));
+    let stuck = "local fm = require 'finemem'\nfm.stopping {}\nprint('ready')\nwhile true do end";
+    assert_eq!(interrupted(stuck, 2), (Some(130), vec![]));
+    assert_eq!(interrupted("print('ready')\nwhile true do end", 1), (Some(130), vec![]));
+}

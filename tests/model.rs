@@ -1,0 +1,170 @@
+//! The whole model: gradients by finite differences, recomputation, micro-batches, the optimiser's effect.
+
+use finemem_engine::device::Device;
+use finemem_engine::model::{Config, Model, Tokenizer};
+use finemem_engine::ops::policy_loss::Clip;
+use finemem_engine::random::Rng;
+use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
+use finemem_engine::train::optimizer::{Optimizer, Settings};
+
+fn config(tied: bool) -> Config {
+    Config {
+        vocab_size: 300,
+        hidden_size: 24,
+        intermediate_size: 40,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 10,
+        max_position_embeddings: 512,
+        rope_theta: 10_000.0,
+        rms_norm_eps: 1e-6,
+        tie_word_embeddings: tied,
+        eos_token_id: vec![256],
+    }
+}
+
+fn model(device: &Device, tied: bool) -> Model {
+    let tokenizer = Tokenizer::train(vec!["a b".into()], 258, &[], "<|im_end|>").unwrap();
+    let model = Model::random(config(tied), tokenizer, device, 3).unwrap();
+    // Weights of published size, so that every part of the model matters to the loss.
+    let mut rng = Rng::new(&[5]);
+    for (_, w) in model.weights.named() {
+        let values: Vec<f64> = w.read_f64().unwrap().iter().map(|v| v * 4.0 + 0.1 * (rng.number() - 0.5)).collect();
+        w.write_f64(&values).unwrap();
+    }
+    model
+}
+
+fn samples(policy: bool) -> Vec<Sample> {
+    let mut rng = Rng::new(&[11]);
+    [7usize, 1, 70, 13]
+        .iter()
+        .map(|len| {
+            let tokens: Vec<u32> = (0..*len).map(|_| rng.next_u32() % 300).collect();
+            let targets: Vec<u32> = (1..*len as u32).filter(|i| i % 3 != 0).collect();
+            let values = targets
+                .iter()
+                .map(|_| {
+                    let number = &mut || rng.number() as f32;
+                    if policy { [-5.7 + number() * 0.1, -5.6, number() - 0.5, number()] } else { [number() - 0.5, 0.0, 0.0, 0.0] }
+                })
+                .collect();
+            Sample { tokens, targets, values }
+        })
+        .collect()
+}
+
+/// The loss that the gradients belong to.
+fn loss_of(model: &Model, samples: &[Sample], loss: Loss) -> f64 {
+    let mut learner = Learner::new(model, Memory::default(), true).unwrap();
+    let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
+    learner.begin(model, samples).unwrap();
+    learner.run(model, samples, loss, 1.3, Some(&optimizer.grads)).unwrap();
+    // The report is f32: compare sums of the f64 numbers behind it through the coefficients instead.
+    learner.loss_f64(loss, samples).unwrap()
+}
+
+fn gradients(model: &Model, samples: &[Sample], loss: Loss, memory: Memory) -> Vec<(String, Vec<f64>)> {
+    let mut learner = Learner::new(model, memory, true).unwrap();
+    let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
+    learner.begin(model, samples).unwrap();
+    learner.run(model, samples, loss, 1.3, Some(&optimizer.grads)).unwrap();
+    optimizer.grads.named().into_iter().map(|(name, g)| (name, g.read_f64().unwrap())).collect()
+}
+
+fn check_by_differences(tied: bool, loss: Loss) {
+    let device = Device::cpu_f64();
+    let model = model(&device, tied);
+    let mut samples = samples(matches!(loss, Loss::Policy(_)));
+    if matches!(loss, Loss::Policy(_)) {
+        // Ratios around 1, some of them beyond the bounds.
+        let now = Learner::new(&model, Memory::default(), false).unwrap().score(&model, &samples, 1.3).unwrap().logprob;
+        for (value, now) in samples.iter_mut().flat_map(|s| &mut s.values).zip(now) {
+            (value[0], value[1]) = (now + 8.0 * (value[0] + 5.65), now + 0.3);
+        }
+    }
+    let grads = gradients(&model, &samples, loss, Memory::default());
+    for ((name, w), (_, g)) in model.weights.named().into_iter().zip(&grads) {
+        let values = w.read_f64().unwrap();
+        // The element with the largest gradient and two others.
+        let largest = (0..g.len()).max_by(|a, b| g[*a].abs().total_cmp(&g[*b].abs())).unwrap();
+        for i in [largest, g.len() / 2, g.len() - 1] {
+            let h = 1e-6;
+            let at = |delta: f64| {
+                let mut moved = values.clone();
+                moved[i] += delta;
+                w.write_f64(&moved).unwrap();
+                let loss = loss_of(&model, &samples, loss);
+                w.write_f64(&values).unwrap();
+                loss
+            };
+            let slope = (at(h) - at(-h)) / (2.0 * h);
+            assert!((slope - g[i]).abs() <= 1e-6 * slope.abs().max(1e-2), "{name}[{i}]: {} by differences, {} by backward", slope, g[i]);
+        }
+    }
+}
+
+#[test]
+fn gradients_of_a_weighted_loss_match_finite_differences() {
+    check_by_differences(true, Loss::Weighted);
+    check_by_differences(false, Loss::Weighted);
+}
+
+#[test]
+fn gradients_of_the_policy_loss_match_finite_differences() {
+    check_by_differences(true, Loss::Policy(Clip::new(0.2, 0.3, 3.0, 0.05)));
+}
+
+#[test]
+fn recomputation_and_micro_batches_change_no_gradient() {
+    let device = Device::cpu_f64();
+    let model = model(&device, true);
+    let samples = samples(false);
+    let whole = gradients(&model, &samples, Loss::Weighted, Memory { micro_tokens: 4096, recompute: false });
+    for memory in [Memory { micro_tokens: 4096, recompute: true }, Memory { micro_tokens: 64, recompute: false }] {
+        for ((name, a), (_, b)) in whole.iter().zip(gradients(&model, &samples, Loss::Weighted, memory)) {
+            let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(worst < 1e-12, "{name} with {memory:?}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn an_optimiser_lowers_the_loss() {
+    let device = Device::cpu();
+    let model = model(&device, true);
+    let mut samples = samples(false);
+    samples.iter_mut().flat_map(|s| &mut s.values).for_each(|v| v[0] = -0.01);
+    let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
+    let mut optimizer = Optimizer::new(&model.config, &device, Settings::default()).unwrap();
+    let mut means = Vec::new();
+    for _ in 0..30 {
+        learner.begin(&model, &samples).unwrap();
+        learner.run(&model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
+        learner.step(&model, &mut optimizer, 3e-3).unwrap();
+        let report = learner.finish(&model).unwrap();
+        means.push(report.logprob.iter().sum::<f32>() / report.logprob.len() as f32);
+    }
+    assert!(means[29] > means[0] + 2.0, "{means:?}");
+}
+
+/// Mean log-probability of a random sequence, told a first and a second time.
+fn repeats(model: &Model) -> [f32; 2] {
+    let mut rng = Rng::new(&[17]);
+    let first: Vec<u32> = (0..60).map(|_| rng.next_u32() % 1000).collect();
+    let targets: Vec<u32> = (1..120).collect();
+    let sample = Sample { tokens: [&first[..], &first[..]].concat(), values: vec![[0.0; 4]; targets.len()], targets };
+    let logprob = Learner::new(model, Memory::default(), false).unwrap().score(model, &[sample], 1.0).unwrap().logprob;
+    [&logprob[..59], &logprob[60..]].map(|half| half.iter().sum::<f32>() / 59.0)
+}
+
+#[test]
+fn copying_models_copy_before_training() {
+    let config = Config { vocab_size: 1000, hidden_size: 128, num_hidden_layers: 4, head_dim: 64, intermediate_size: 384, ..config(true) };
+    let tokenizer = || Tokenizer::train(vec!["a b".into()], 258, &[], "<|im_end|>").unwrap();
+    let [new, old] = repeats(&Model::random(config.clone(), tokenizer(), &Device::cpu(), 3).unwrap());
+    assert!((new - old).abs() < 0.5, "random: {new} and {old}");
+    let [new, old] = repeats(&Model::copying(config, tokenizer(), &Device::cpu(), 3).unwrap());
+    assert!(old > new + 4.0, "copying: {new} and {old}");
+}

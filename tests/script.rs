@@ -1,0 +1,338 @@
+//! What scripts can do, what they cannot, and what they are told.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use finemem_engine::Error;
+use finemem_engine::script::{Options, Runtime, check, types};
+use serde_json::{Value, json};
+
+fn evaluate_with(options: Options, text: &str) -> finemem_engine::Result<Value> {
+    Runtime::new(options)?.evaluate("test.lua", &format!("local fm = require \"finemem\" {text}"))
+}
+
+fn evaluate(text: &str) -> Value {
+    evaluate_with(Options::default(), text).unwrap()
+}
+
+fn complaint(text: &str) -> String {
+    match evaluate_with(Options::default(), text) {
+        Err(Error::Script(text)) => text,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+#[test]
+fn arguments_are_checked() {
+    for (text, said) in [
+        ("fm.rng.new { sede = 1 }", "test.lua:1: fm.rng.new: unknown key 'sede'; did you mean 'seed'? Its valid keys: seed"),
+        ("fm.rng.new {}", "'seed' is missing"),
+        ("fm.rng.new()", "'seed' is missing"),
+        ("fm.rng.new { seed = 'x' }", "'seed' must be a whole number or a list, not the string \"x\""),
+        ("fm.rng.new { seed = { 1, 2.5 } }", "'seed[2]' must be a whole number, not 2.5"),
+        ("fm.rng.new { seed = 2^60 }", "'seed' must be a whole number"),
+        ("fm.rng.new { seed = { 1, nil, 3 } }", "a list"),
+        ("fm.rng.new(7)", "takes one table of named arguments, not 7"),
+        ("fm.rng.new({ seed = 1 }, 2)", "takes one table"),
+        ("fm.rng.new { 7 }", "unknown key 1: arguments have names"),
+        ("fm.rgn.new {}", "fm has no 'rgn'; did you mean 'rng'?"),
+        ("fm.rng.knew {}", "fm.rng has no 'knew'; did you mean 'new'?"),
+        ("local rng = fm.rng.new { seed = 1 }\nrng:nubmer {}", "test.lua:2: Rng has no 'nubmer'; did you mean 'number'?"),
+        ("fm.rng.new { seed = 1 }.number {}", "call it with a colon"),
+        ("fm.json.encode { value = 1, pretty = 1 }", "'pretty' must be true or false, not 1"),
+        ("local function deep() fm.write { path = 'x' } end\ndeep()", "in function 'deep'"),
+    ] {
+        let found = complaint(text);
+        assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
+        assert!(found.contains("stack traceback:\n\ttest.lua:"), "{found}");
+    }
+    assert_eq!(evaluate("local ok, why = pcall(fm.rng.new, {}) return { ok, type(why) }"), json!([false, "string"]));
+}
+
+#[test]
+fn the_sandbox_holds() {
+    for (text, said) in [
+        ("io.open('x')", "nil"),
+        ("os.exit()", "nil"),
+        ("debug.getregistry()", "nil"),
+        ("loadstring('return 1')()", "nil"),
+        ("getfenv()", "nil"),
+        ("string.rep = nil", "readonly"),
+        ("table.insert = print", "readonly"),
+        ("fm.rng = nil", "readonly"),
+        ("fm.rng.new = nil", "readonly"),
+        ("getmetatable('').__index = {}", ""),
+        ("answer = 42", "write local answer"),
+        ("math.random()", "fm.rng.new"),
+        ("require '../../etc/passwd'", "not a module's name"),
+        ("local function f() return f() + 1 end f()", "stack overflow"),
+    ] {
+        let found = complaint(text);
+        assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
+    }
+    let bytecode = Runtime::new(Options::default()).unwrap().evaluate("x", "\u{6}\u{3}\u{1}");
+    assert!(matches!(bytecode, Err(Error::Script(_))));
+}
+
+#[test]
+fn endless_scripts_are_stopped() {
+    for text in [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "coroutine.wrap(function() while true do end end)()",
+        "string.find(string.rep('a', 1e6), string.rep('.-', 50) .. 'b')",
+    ] {
+        let started = Instant::now();
+        let result = evaluate_with(Options { time: Some(Duration::from_millis(200)), ..Options::default() }, text);
+        assert!(matches!(&result, Err(Error::Script(text)) if text.contains("stopped after 0.2 seconds")), "{result:?}");
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn memory_is_limited() {
+    for text in [
+        "return #string.rep('x', 1e9)",
+        "local t = {} for i = 1, 1e9 do t[i] = i end",
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} while true do t[#t + 1] = fm.json.decode { text = '[1,2,3]' } end",
+    ] {
+        let result = evaluate_with(Options { memory: 32 << 20, ..Options::default() }, text);
+        assert!(matches!(&result, Err(Error::Script(text)) if text.contains("memory")), "{text}: {result:?}");
+    }
+}
+
+#[test]
+fn json_goes_both_ways() {
+    let text = r#"{"a":[1,2.5,-3],"b":{"c":null,"d":[]},"e":"\u00e9\n","f":true,"g":{},"h":9007199254740991}"#;
+    let again = evaluate(&format!("return fm.json.encode {{ value = fm.json.decode {{ text = [[{text}]] }} }}"));
+    let value: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(again.as_str().unwrap()).unwrap(), value);
+    assert_eq!(evaluate("return fm.json.encode { value = { b = 1, a = 2, c = { 1 } } }"), "{\"a\":2,\"b\":1,\"c\":[1]}");
+    assert_eq!(evaluate("return fm.json.decode { text = '[null]' }[1] == fm.json.null"), true);
+    for (text, said) in [
+        ("fm.json.encode { value = { a = { 1, x = 2 } } }", "at a: "),
+        ("fm.json.encode { value = { a = { print } } }", "at a[1]: JSON has no function"),
+        ("fm.json.encode { value = { 0 / 0 } }", "JSON has no number NaN"),
+        ("local t = {} t.t = t fm.json.encode { value = t }", "inside itself"),
+        ("fm.json.encode { value = { [1] = 1, [3] = 3 } }", "without holes"),
+        ("fm.json.decode { text = '{' }", "'text' is not JSON"),
+        ("fm.json.decode { text = string.rep('[', 1e5) }", "recursion limit"),
+    ] {
+        let found = complaint(text);
+        assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
+    }
+}
+
+#[test]
+fn random_numbers_depend_on_the_seed_alone() {
+    let draw = |seed: &str| {
+        evaluate(&format!(
+            "local rng = fm.rng.new {{ seed = {seed} }}
+            local list = rng:shuffle {{ list = {{ 1, 2, 3, 4, 5, 6, 7, 8 }} }}
+            return {{ rng:number {{}}, rng:integer {{ low = -5, high = 5 }}, rng:pick {{ list = list }}, list }}"
+        ))
+    };
+    assert_eq!(draw("7"), draw("{ 7 }"));
+    assert_ne!(draw("7"), draw("8"));
+    assert_ne!(draw("{ 7, 1 }"), draw("{ 7 }"));
+    let counts = evaluate(
+        "local rng, n = fm.rng.new { seed = 1 }, { 0, 0, 0 } for i = 1, 3000 do local k = rng:integer { high = 3 } n[k] = n[k] + 1 end return n",
+    );
+    assert!(counts.as_array().unwrap().iter().all(|n| n.as_u64().unwrap() > 900), "{counts}");
+    assert!(complaint("fm.rng.new { seed = 1 }:integer { low = 2, high = 1 }").contains("above 'high'"));
+    assert!(complaint("fm.rng.new { seed = 1 }:pick { list = {} }").contains("empty"));
+}
+
+#[test]
+fn modules_are_found_and_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("scripts/tools/flat.lua", "return { name = 'flat' }");
+    write("scripts/twice.lua", "return { require 'tools.flat' == require 'tools.flat' }");
+    write("scripts/nothing.lua", "local x = 1");
+    write("scripts/loop.lua", "return require 'loop'");
+    write("scripts/broken.lua", "local = 1");
+    write("scripts/failing.lua", "local function f() error('boom') end\nf()");
+    write("deep/er/main.lua", "local twice = require 'twice'\nassert(twice[1] and require 'tools.flat'.name == 'flat')");
+    let runtime = Runtime::new(Options::default()).unwrap();
+    runtime.run(&folder.path().join("deep/er/main.lua")).unwrap();
+    let loaded = runtime.loaded();
+    let names: Vec<_> = loaded.iter().map(|file| file.path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["main.lua", "twice.lua", "flat.lua"]);
+    assert_eq!(loaded[2].sha256, "29b00f657da8a74f72d9b6fc160d4fe9c6e87b081109f1cd13899a4048339c6c");
+    for (module, said) in [
+        ("nothing", "returns nothing"),
+        ("loop", "requires itself"),
+        ("broken", "broken.lua:1: "),
+        ("failing", "failing.lua:1: boom"),
+        ("absent", "no file absent.lua in"),
+    ] {
+        write("deep/er/main.lua", &format!("local x = require '{module}'"));
+        let found = Runtime::new(Options::default()).unwrap().run(&folder.path().join("deep/er/main.lua")).unwrap_err().to_string();
+        assert!(found.contains(said), "{module}\nsaid {found}\nnot {said}");
+    }
+}
+
+#[test]
+fn a_run_is_logged_and_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let open = format!("local run = fm.run.open {{ path = [[{}]], seed = 3, arguments = {{ steps = 2 }} }} ", path.display());
+    let text = "fm.log { step = 1, stats = { reward = 0.5, kl = 0 / 0 } }
+        run:rollouts { step = 1, batch = { rollouts = { { steps = {} }, { steps = {} } } }, count = 1 }
+        return { run.path, run.step, tostring(run) }";
+    let seen = evaluate(&(open.clone() + text));
+    assert_eq!((&seen[0], &seen[1]), (&json!(path), &json!(0)));
+    let read = |name: &str| std::fs::read_to_string(path.join(name)).unwrap();
+    assert_eq!(read("metrics.jsonl"), "{\"step\":1,\"kl\":null,\"reward\":0.5}\n");
+    assert_eq!(read("rollouts.jsonl"), "{\"step\":1,\"rollout\":1,\"steps\":{}}\n");
+    let description: Value = serde_json::from_str(&read("run.json")).unwrap();
+    assert_eq!((&description["seed"], &description["settings"]["steps"]), (&json!(3), &json!(2)));
+    assert!(complaint(&open).contains("--resume"));
+    assert!(complaint(&(open.clone() + &open)).contains("is there already"));
+
+    let resume = Options { resume: Some(path.clone()), ..Options::default() };
+    evaluate_with(resume, &(open.clone() + "run:log { step = 1, stats = { reward = 1 } } run:progress { step = 1, total = 1 }")).unwrap();
+    assert_eq!(read("metrics.jsonl"), "{\"step\":1,\"reward\":1}\n");
+    let trainer =
+        evaluate_with(Options { resume: Some(path.clone()), ..Options::default() }, &(open + "run:checkpoint { step = 1, trainer = run }"));
+    assert!(trainer.unwrap_err().to_string().contains("a Run is none"));
+}
+
+#[test]
+fn files_are_written_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/result.txt");
+    let text = format!("fm.write {{ path = [[{0}]], text = 'a\\0b' }} return #fm.read {{ path = [[{0}]] }}", path.display());
+    assert_eq!(evaluate(&text), 3);
+    assert!(complaint("fm.read { path = '/no/such/file' }").contains("/no/such/file"));
+}
+
+#[test]
+fn check_finds_mistakes_without_running() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let main = folder.path().join("main.lua");
+    write("helper.lua", "return { fm = require('finemem').args }");
+    let sound = "local fm = require \"finemem\"
+        local helper = require 'helper'
+        local rng = fm.rng.new { seed = { 7, (function() if x then return { seed = 1 } end end)() } }
+        local key = 'path'
+        fm.write { [key] = 'x', text = 'y' }
+        for _, name in ipairs(fm.args) do print(#name, fm.version:upper(), rng:integer { high = 3 }, fm.json.null) end
+        local other = { rng = 3, fm = { nonsense = 1 } }
+        print(other.rng, other.fm.nonsense, error('never run')) -- fm.nothing {}";
+    write("main.lua", sound);
+    let found = check::check(&main).unwrap();
+    assert_eq!((found.problems, found.files.len()), (Vec::<String>::new(), 2));
+    for (text, said) in [
+        ("fm.rng.knew { seed = 1 }", ":2: there is no fm.rng.knew; did you mean 'rng.new'?"),
+        ("fm.rng.new { sead = 1 }", "unknown key 'sead'"),
+        ("fm.rng.new({ sead = 1 })", "unknown key 'sead'"),
+        ("fm.write { path = fm.read { pth = 'x' }, text = 'y' }", "fm.read: unknown key 'pth'"),
+        ("fm.rng.new {}", "'seed' is missing"),
+        ("local rng = fm.rng.new { seed = 1 }\nrng:nubmer()", ":3: Rng has no 'nubmer'"),
+        ("local rng = fm.rng.new { seed = 1 }\nrng:integer { hihg = 1 }", ":3: Rng:integer: unknown key 'hihg'"),
+        ("require 'absent'", "no file absent.lua"),
+        ("local = 3", ":2: "),
+    ] {
+        write("main.lua", &format!("local fm = require 'finemem'\n{text}"));
+        let problems = check::check(&main).unwrap().problems;
+        assert!(problems.iter().any(|problem| problem.contains(said)), "{text}\nsaid {problems:?}\nnot {said}");
+    }
+    assert!(check::check(Path::new("absent.lua")).is_err());
+}
+
+#[test]
+fn editor_types_are_fresh() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/types");
+    for (path, text) in types::files() {
+        let found = std::fs::read_to_string(folder.join(path)).unwrap_or_default();
+        assert!(found == text, "scripts/types/{path} is not what the API table says; run `finemem-engine types`");
+        assert!(!path.ends_with(".luau") || Runtime::new(Options::default()).unwrap().evaluate(path, &text).is_ok(), "{path} is not Luau");
+    }
+}
+
+#[test]
+fn memories_are_kept_with_their_history() {
+    let made = "local memory = fm.memory.new { first_id = 5 }
+        memory:set_step { step = 2 }
+        local id = memory:insert { content = 'Ada lives in Turin' }
+        memory:insert { content = 'Bo plays the cello' }
+        memory:insert { content = 'Cy paints houses' }
+        memory:set_step { step = 3 }
+        memory:update { id = id, content = 'Ada lives in Lyon' } ";
+    let seen = evaluate(&format!(
+        "{made} return {{ memory:items {{}}, memory:retrieve {{ query = 'cello', k = 1 }}, memory:recent {{ k = 1 }}, tostring(memory), #memory:journal {{}}, memory:get {{ id = 8 }} == nil }}"
+    ));
+    let first = json!({"id": 5, "content": "Ada lives in Lyon", "step": 3, "created": 2, "history": [{"step": 2, "content": "Ada lives in Turin"}]});
+    assert_eq!((&seen[0][0], &seen[0][1]["history"], &seen[1][0]["id"], &seen[2][0]["id"]), (&first, &json!([]), &json!(6), &json!(7)));
+    assert_eq!((&seen[3], &seen[4], &seen[5]), (&json!("a memory of 3 items after 4 operations"), &json!(4), &json!(true)));
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.jsonl");
+    let rest = format!(
+        "local copy = memory:copy {{}} copy:delete {{ id = 5 }}
+        memory:export {{ path = [[{0}]] }}
+        local function same(a, b) return fm.json.encode {{ value = a:items {{}} }} == fm.json.encode {{ value = b:items {{}} }} end
+        return {{ same(memory, copy), same(memory, fm.memory.import {{ path = [[{0}]] }}), same(memory, fm.memory.replay {{ journal = memory:journal {{}} }}) }}",
+        path.display()
+    );
+    assert_eq!(evaluate(&(made.to_string() + &rest)), json!([false, true, true]));
+    for (text, said) in [
+        ("memory:insert { content = 'Bo plays the cello' }", "test.lua:7: Memory:insert: "),
+        ("memory:update { id = 9, content = 'x' }", "no item has id 9"),
+        ("memory:get { id = -1 }", "'id' cannot be used: out of range"),
+        ("memory:set_step { step = 0 }", "steps count from 1"),
+        ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is no journal entry"),
+        ("fm.memory.import { path = 'absent.jsonl' }", "absent.jsonl"),
+    ] {
+        let found = complaint(&(made.to_string() + text));
+        assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
+    }
+}
+
+#[test]
+fn questions_are_answered_and_scored() {
+    let seen = evaluate(
+        "local memory = fm.memory.new {}
+        for _, text in ipairs { 'Mira Tolen lives in Varda.', 'Oren Pask is a baker.', 'The sun was out.' } do memory:insert { content = text } end
+        local reasoner = fm.reasoner.extractive {}
+        local function ask(question) return reasoner:answer { question = question, items = memory:retrieve { query = question, k = 2 } } end
+        local answer, none = ask('Where does Mira Tolen live?'), ask('Where does Ula Brink live?')
+        local gold = { 'Lyon', 'The Varda' }
+        local interval = fm.metric.interval { scores = { 0, 1, 1, 0 }, seed = 3 }
+        return { answer.text, answer.known, answer.item.id, none.known, none.item == nil,
+            fm.metric.exact_match { answer = answer.text, gold = gold }, fm.metric.substring_exact_match { answer = 'in Lyon, then', gold = gold },
+            fm.metric.token_f1 { answer = 'old Varda', gold = gold }, interval.mean, interval.low < 0.5 and interval.high > 0.5 }",
+    );
+    assert_eq!(seen, json!(["Varda", true, 1, false, true, 1, 1, 2.0 / 3.0, 0.5, true]));
+    assert!(complaint("fm.reasoner.extractive {}:answer { question = 'x', items = { {} } }").contains("'items[1]' has no content"));
+}
+
+#[test]
+fn episodes_are_read_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("episodes.jsonl");
+    std::fs::write(&path, "{\"id\":\"a\",\"chunks\":[\"one\",\"two\"],\"questions\":[{\"question\":\"q?\",\"answers\":[\"x\"]}]}\n")
+        .unwrap();
+    let seen = evaluate(&format!("return fm.data.open {{ path = [[{}]] }}", path.display()));
+    assert_eq!(
+        (&seen[0]["chunks"], &seen[0]["questions"][0]["answers"], &seen[0]["chunk_questions"]),
+        (&json!(["one", "two"]), &json!(["x"]), &json!([[], []]))
+    );
+    for (text, said) in [
+        ("path = 'absent'", "absent"),
+        ("path = 'Cargo.toml'", "Cargo.toml"),
+        ("path = 'Cargo.toml', format = 'xml'", "one of memoryagentbench, episodes"),
+        ("path = 'Cargo.toml', facts_per_chunk = 0", "at least one fact"),
+    ] {
+        let found = complaint(&format!("fm.data.open {{ {text} }}"));
+        assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
+    }
+}
