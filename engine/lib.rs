@@ -11,6 +11,7 @@ pub mod model;
 pub mod ops;
 pub mod random;
 pub mod reason;
+pub mod reward;
 pub mod script;
 pub mod tensor;
 pub mod train;

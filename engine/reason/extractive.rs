@@ -30,6 +30,8 @@ const JOINS: &[&str] = &["of", "de", "du", "von", "van", "for"];
 
 /// The weight of a word that only names the kind of the answer.
 const KIND_WEIGHT: f64 = 0.3;
+/// The weight of the noun that the question asks for.
+const HEAD_WEIGHT: f64 = 1.5;
 /// Below this a sentence does not fit.
 const THRESHOLD: f64 = 0.45;
 
@@ -88,9 +90,13 @@ struct Question {
     plain: bool,
     /// The words of the relation, and whether each only names a kind.
     words: Vec<(usize, bool)>,
+    /// The noun that "which" or "what" asks for, unless it is vague.
+    head: Option<usize>,
     wants: Wants,
     /// Prepositions that may stand before the answer; none means any.
     prepositions: Vec<String>,
+    /// They belong to the question's verb: "born *in*".
+    bound: bool,
     /// The noun that the entity has: "the *author* of E", "E's *author*".
     noun: Option<usize>,
     /// The entity does what the relation says: "What did E found?"
@@ -125,7 +131,22 @@ impl Question {
                 _ => names.push(at..at + 1),
             }
         }
-        let content: Vec<usize> = (0..tokens.len()).filter(|&at| !tokens[at].function && !tokens[at].name && Some(at) != head).collect();
+        for run in names.iter_mut().filter(|run| run.start > 1) {
+            // A small word that opens a name: "Where is van Oska living?"
+            let (before, word) = (&tokens[run.start - 2], &tokens[run.start - 1]);
+            let opens = before.is_copula() || before.is(AUXILIARY) || before.is(&["of"]);
+            run.start -= usize::from(opens && !word.function && !word.name);
+        }
+        if let (Some(run), Some(wh)) = (names.last_mut(), wh) {
+            // Small words that close one: "What is the anthem of Oska rowing club?"
+            let noun = run.start > 1 && tokens[run.start - 1].is(&["of"]) && !tokens[run.start - 2].name;
+            let noun = noun && tokens.get(wh + 1).is_some_and(Token::is_copula);
+            if noun && !tokens[wh].is(&["where", "when"]) && tokens[run.end..].iter().all(|t| !t.function) {
+                run.end = tokens.len();
+            }
+        }
+        let named = |at: usize| names.iter().any(|run| run.contains(&at));
+        let content: Vec<usize> = (0..tokens.len()).filter(|&at| !tokens[at].function && !named(at) && Some(at) != head).collect();
         let after_wh = head.or(wh).map_or(0, |at| at + 1);
         let subject_asked = wh.is_some() && tokens.get(after_wh).is_some_and(|t| !t.function && !t.name);
         let plain = names.is_empty();
@@ -159,7 +180,9 @@ impl Question {
             _ => Wants::Anything,
         };
         let own = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let prepositions = match (wants, fronted.or(stranded)) {
+        let explicit = fronted.or(stranded);
+        let bound = explicit.is_some();
+        let prepositions = match (wants, explicit) {
             // "Which city was E born in?" is answered by "at Oska" too, but "Where is E from?" is not.
             (Wants::Place, Some(p)) if WHERE.contains(&p[0].as_str()) && p[0] != "from" && p[0] != "to" => own(WHERE),
             (_, Some(p)) => p,
@@ -176,7 +199,8 @@ impl Question {
         };
         let agent = before.is_some_and(|at| tokens[at].is(AUXILIARY) || tokens[at].is(&["by"]));
         let verb = Some(after_wh).filter(|&at| subject_asked && at < main.start);
-        Some(Self { names, plain, words, wants, prepositions, noun, agent, verb, tokens })
+        let head = head.filter(|&at| !tokens[at].is_vague());
+        Some(Self { names, plain, words, head, wants, prepositions, bound, noun, agent, verb, tokens })
     }
 
     /// How well a sentence states what is asked, and the answer it gives. None if it does not.
@@ -190,8 +214,14 @@ impl Question {
         let left_out = (0..tokens.len()).filter(|&at| !found.entity[at] && !found.taken[at] && !(start..end).contains(&at));
         let left_out = left_out.filter(|&at| !tokens[at].function && !tokens[at].kind);
         let excess: f64 = left_out.map(|at| if tokens[at].name { 0.2 } else { 0.1 }).sum();
-        if self.plain && (!found.complete || excess > 0.0) {
-            return None;
+        if self.plain {
+            // Without capitals only the neighbours tell "receiver" from "wide receiver".
+            let open = |at: usize| found.taken[at] || tokens[at].function || (start..end).contains(&at);
+            let first = found.entity.iter().position(|&e| e)?;
+            let whole = (first == 0 || open(first - 1) || tokens[first - 1].comma) && (first + 1 == tokens.len() || open(first + 1));
+            if !found.complete || !whole || excess > 0.15 {
+                return None;
+            }
         }
         // A sentence that states the whole relation may say more; one that states a part of it may not.
         let score = found.share - if found.complete { excess.min(0.5) } else { excess };
@@ -207,10 +237,11 @@ impl Question {
         let mut entity = vec![false; tokens.len()];
         let mut used = vec![false; self.tokens.len()];
         let mut taken = vec![false; tokens.len()];
+        let mut tail = Vec::new();
         for (order, name) in self.names.iter().enumerate() {
             let (run, at) = self.occurrence(tokens, name)?;
             entity[at..at + name.len()].fill(true);
-            if order == 0 && self.contradicts(tokens, at) {
+            if order == 0 && self.contradicts(tokens, at, &run) {
                 return None;
             }
             // What stands beside the name in both texts belongs together.
@@ -218,6 +249,7 @@ impl Question {
             for (word, at) in (first..).zip(run) {
                 if self.words.iter().any(|w| w.0 == word) && !used[word] {
                     (used[word], taken[at]) = (true, true);
+                    tail.extend((word >= name.end).then_some(word));
                 }
             }
         }
@@ -235,17 +267,27 @@ impl Question {
         if self.of_another(tokens, &entity, &taken) {
             return None;
         }
-        let weight = |w: &(usize, bool)| if w.1 { KIND_WEIGHT } else { 1.0 };
-        let total: f64 = self.words.iter().map(weight).sum();
-        let hit: f64 = self.words.iter().filter(|w| used[w.0]).map(weight).sum();
+        // What follows the name in both texts belongs to the name ("E *rowing club*"), if something else is left to be the relation.
         let strong = |w: &&(usize, bool)| !w.1;
-        let complete = self.words.iter().filter(strong).all(|w| used[w.0]);
+        if self.words.iter().filter(strong).all(|w| tail.contains(&w.0)) {
+            tail.clear();
+        }
+        let words: Vec<(usize, bool)> = self.words.iter().filter(|w| !tail.contains(&w.0)).copied().collect();
+        // The noun that is asked for is not always there; where it is, it says much.
+        let named = self.head.is_some_and(|at| used[at]);
+        let extra = if named { HEAD_WEIGHT - KIND_WEIGHT } else { 0.0 };
+        let weight = |w: &(usize, bool)| if w.1 { KIND_WEIGHT } else { 1.0 };
+        let total: f64 = words.iter().map(weight).sum::<f64>() + extra;
+        let share = (words.iter().filter(|w| used[w.0]).map(weight).sum::<f64>() + extra) / total;
+        let hits = words.iter().filter(strong).filter(|w| used[w.0]).count();
+        let misses = words.iter().filter(strong).count() - hits;
         if total == 0.0 {
             // "Who is E?" is answered by "E is …".
             let end = entity.iter().rposition(|&e| e)? + 1;
             return tokens.get(end).is_some_and(Token::is_copula).then_some(Match { entity, taken, share: 1.0, complete: true });
         }
-        self.words.iter().filter(strong).any(|w| used[w.0]).then_some(Match { entity, taken, share: hit / total, complete })
+        let enough = hits > 0 && hits >= misses || named && misses <= 1;
+        enough.then_some(Match { entity, taken, share, complete: misses == 0 })
     }
 
     /// The first place where the sentence has the name as a whole: the longest run of words around it that both texts share, and
@@ -287,29 +329,46 @@ impl Question {
     }
 
     /// Whether the sentence, which has the main name at `start`, states the relation the other way round.
-    fn contradicts(&self, tokens: &[Token], start: usize) -> bool {
+    fn contradicts(&self, tokens: &[Token], start: usize, run: &Range<usize>) -> bool {
         let name = &self.names[0];
         let key = |at: usize| tokens.get(at).map_or("", |t| t.key.as_str());
-        let end = start + name.len();
+        // A name goes on over small words: "College of Oska".
+        let end = (start + name.len()..=run.end).rev().find(|&end| tokens[end - 1].name).unwrap_or(start + name.len());
         let before = start.checked_sub(1).map_or("", key);
         // "Who was E created by?" – "Y was created by E".
         let symmetric = self.words.iter().any(|w| self.tokens[w.0].has_family_of("married"));
         let asked = name.start.checked_sub(1).map_or("", |at| self.tokens[at].key.as_str());
         let marks = self.leading(tokens, start);
-        if !symmetric && before != asked && marks.iter().any(|mark| self.prepositions.iter().any(|p| p == mark)) {
+        let copula = tokens.get(end).is_some_and(Token::is_copula) && key(end) != "'s";
+        if !symmetric && !copula && !marks.is_empty() {
+            let same = match self.noun {
+                // "What is the port of E?" – "Y lies in the region of E".
+                Some(noun) if asked == "of" && before == "of" => {
+                    start < 2 || agreement(&self.tokens[noun].key, key(start - 2)) > 0 || tokens[start - 2].name
+                }
+                _ => before == asked,
+            };
+            let answers = marks.iter().any(|mark| self.prepositions.iter().any(|p| p == mark));
+            let own = asked == "of" || PREPOSITIONS.contains(&asked);
+            if !same && (answers || !own || before == "of") {
+                return true;
+            }
+        }
+        // "Which club is E linked to?" – "The club linked to Y is E".
+        let named = matches!(before, "is" | "was" | "are" | "were" | "called" | "named") && end == tokens.len();
+        if named && !self.agent && !symmetric && !self.words.is_empty() {
             return true;
         }
-        let copula = tokens.get(end).is_some_and(Token::is_copula) && key(end) != "'s";
         // "What did E found?" – "E was founded by Y".
         if self.agent && copula && (end..tokens.len()).any(|at| key(at) == "by") && !self.has("by") {
             return true;
         }
         if let Some(noun) = self.noun {
-            // "Who is E's brother?" – "The brother of Y is E", "E is the brother of Y", "E is Y's brother".
-            let named = matches!(before, "is" | "was" | "are" | "were" | "called" | "named") && end == tokens.len();
+            // "Who is E's brother?" – "E is the brother of Y", "E is Y's brother", "Y has a brother in E", "the brother E".
             let noun = &self.tokens[noun].key;
-            let other = |at: usize| key(at) == noun && (key(at + 1) == "of" || key(at - 1) == "'s");
-            return named || (copula && (end + 1..tokens.len()).any(other));
+            let has = (0..start).any(|at| key(at) == noun && tokens[..at].iter().any(|t| t.is(&["has", "have", "had"])));
+            let other = |at: usize| key(at) == noun && !tokens[at].name && (key(at + 1) == "of" || key(at - 1) == "'s");
+            return before == noun || has || (copula && (end + 1..tokens.len()).any(other));
         }
         // "Who founded E?" – "E founded Y".
         self.verb.is_some_and(|verb| end < tokens.len() && key(end) == self.tokens[verb].key)
@@ -348,13 +407,19 @@ impl Question {
     fn candidate(&self, tokens: &[Token], found: &Match) -> Option<(usize, usize)> {
         let fixed = |at: usize| found.entity[at] || found.taken[at];
         let anchor = found.entity.iter().position(|&e| e)?;
+        let relative = tokens.len() > 3 && tokens[0].is(&["the"]) && tokens[2].is(&["that", "who", "which", "where"]);
         let mut best: Option<((bool, bool, usize), (usize, usize))> = None;
         let mut at = 0;
         while at < tokens.len() {
-            let piece = at..(at..tokens.len()).find(|&i| fixed(i)).unwrap_or(tokens.len());
+            let mut piece = at..(at..tokens.len()).find(|&i| fixed(i)).unwrap_or(tokens.len());
             at = piece.end + 1;
+            if relative && piece.start > anchor {
+                // "The club that E cheers for is …"
+                let copula = piece.clone().find(|&i| tokens[i].is_copula());
+                piece.start = copula.unwrap_or(piece.start);
+            }
             let Some((start, end)) = trim(tokens, piece) else { continue };
-            if self.conflicts(tokens, start, end) {
+            if self.conflicts(tokens, start, end, found.complete) {
                 continue;
             }
             let named = self.wants == Wants::Anything || tokens[start..end].iter().any(|t| t.name);
@@ -369,9 +434,15 @@ impl Question {
     }
 
     /// Whether a piece cannot be the answer for what leads up to it.
-    fn conflicts(&self, tokens: &[Token], start: usize, end: usize) -> bool {
+    fn conflicts(&self, tokens: &[Token], start: usize, end: usize, complete: bool) -> bool {
         let marks = self.leading(tokens, start);
-        if !marks.is_empty() && !self.prepositions.is_empty() && !marks.iter().any(|mark| self.prepositions.iter().any(|p| p == mark)) {
+        // A preposition that belongs to a verb says nothing about a sentence without it.
+        let binding = complete || !self.bound;
+        if binding
+            && !marks.is_empty()
+            && !self.prepositions.is_empty()
+            && !marks.iter().any(|mark| self.prepositions.iter().any(|p| p == mark))
+        {
             return true;
         }
         let digits = tokens[start..end].iter().any(|t| t.key.chars().any(char::is_numeric));
@@ -395,7 +466,9 @@ impl Question {
 /// A piece without the words at its ends that carry no content, and cut where another clause begins.
 fn trim(tokens: &[Token], piece: Range<usize>) -> Option<(usize, usize)> {
     let (mut start, mut end) = (piece.start, piece.end);
-    while start < end && (tokens[start].function || (tokens[start].kind && start + 1 < end && tokens[start + 1].is(&["of"]))) {
+    while start < end
+        && (tokens[start].function || (tokens[start].kind && start + 1 < end && (tokens[start + 1].is(&["of"]) || tokens[start + 1].name)))
+    {
         start += 1;
     }
     let clause = |at: usize| {
@@ -403,7 +476,10 @@ fn trim(tokens: &[Token], piece: Range<usize>) -> Option<(usize, usize)> {
         if next.name {
             return false;
         }
-        let verb = after.is_some_and(|t| !t.name && (last.name || tokens.get(at + 2).is_some_and(|t| t.function)));
+        let verb = after.is_some_and(|t| match t.function {
+            true => t.is_copula() || t.is(AUXILIARY) || t.is(&["he", "she", "it", "they"]),
+            false => !t.name && (last.name || tokens.get(at + 2).is_some_and(|t| t.function)),
+        });
         let joins = next.is(&["and", "but"]) && verb;
         let subordinate = next.is(&["who", "which", "where", "when", "because", "since", "while", "after", "before", "until", "although"]);
         joins || (subordinate && after.is_none_or(|t| !t.name || last.comma)) || (last.comma && (last.name || next.function))

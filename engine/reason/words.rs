@@ -10,7 +10,8 @@ static FUNCTION: LazyLock<HashSet<&str>> = LazyLock::new(|| {
      of in at on by to from for with as about into onto near since during around inside outside under over
      and or but so nor than then there here very just only also too still now currently current again already
      who whom whose which what where when why how called named known yesterday today recently lately later finally
-     meanwhile once please tell according"
+     meanwhile once please tell according
+     al el am bin ibn da de del della den der di du la le las los van von y zu"
         .split_whitespace()
         .collect()
 });
@@ -26,7 +27,7 @@ static KIND: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 
 /// Kinds of places. The first four fit every other.
 const PLACE: &[&str] =
-    &["place", "location", "area", "region", "city", "town", "village", "country", "nation", "state", "continent", "island", "county"];
+    &["place", "location", "area", "land", "city", "town", "village", "country", "nation", "state", "continent", "island", "county"];
 
 const COPULA: &[&str] = &["is", "are", "was", "were", "be", "been", "'s"];
 
@@ -76,6 +77,8 @@ pub(super) struct Token {
     pub(super) function: bool,
     /// Names the kind of an answer.
     pub(super) kind: bool,
+    /// Is the number of a numbered line.
+    pub(super) line: bool,
     /// Is followed by a comma or another sign that separates.
     pub(super) comma: bool,
 }
@@ -91,6 +94,11 @@ impl Token {
 
     pub(super) fn is_negation(&self) -> bool {
         self.is(NEGATION) || self.key.ends_with("n't")
+    }
+
+    /// A noun that says nearly nothing about what is asked: "which *city*", "what *kind*".
+    pub(super) fn is_vague(&self) -> bool {
+        self.is_place() || self.is(&["name", "kind", "type", "sort", "person", "thing", "one"])
     }
 
     pub(super) fn is_place(&self) -> bool {
@@ -122,22 +130,30 @@ pub(super) fn tokens(sentence: &str) -> Vec<Token> {
             last.comma = sentence[end_before..start].contains([',', ';', ':', '(', ')', '–', '—']);
         }
         end_before = start + core.len();
-        let owner = core.strip_suffix("'s").or_else(|| core.strip_suffix("’s")).filter(|owner| !owner.is_empty());
+        let owner = core.strip_suffix("'s").or_else(|| core.strip_suffix("’s"));
+        let owner = owner.map(|owner| owner.trim_end_matches(|c: char| !c.is_alphanumeric())).filter(|owner| !owner.is_empty());
         let mut push = |start: usize, end: usize| {
             let text = &sentence[start..end];
             let key = text.to_lowercase().replace('’', "'");
             let name = text.chars().any(|c| c.is_uppercase() || c.is_numeric());
-            let function = FUNCTION.contains(key.as_str()) && (!name || tokens.is_empty());
+            // The number of a numbered line is not a part of the sentence.
+            let line = tokens.is_empty() && sentence[end..].starts_with(". ") && text.bytes().all(|b| b.is_ascii_digit());
+            let first = tokens.iter().all(|t: &Token| t.line);
+            let function = line || (FUNCTION.contains(key.as_str()) && (!name || first));
             let kind = KIND.contains(key.as_str()) && !name;
-            tokens.push(Token { key, start, end, name: name && !function, function, kind, comma: false });
+            tokens.push(Token { key, start, end, name: name && !function, function, kind, comma: false, line });
         };
         match owner {
             Some(owner) => {
                 push(start, start + owner.len());
-                push(start + owner.len(), end_before);
+                push(end_before - core[owner.len()..].trim_start_matches('.').len(), end_before);
             }
             None => push(start, end_before),
         }
+    }
+    // "The firm that made E is …": the noun is only the kind of what follows.
+    if let [the, noun, that, ..] = &mut tokens[..] {
+        noun.kind |= the.key == "the" && !noun.name && that.is(&["that", "who", "which", "where"]);
     }
     tokens
 }
@@ -192,26 +208,33 @@ pub(super) fn is_abbreviation(word: &str) -> bool {
     initial || initials || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
 }
 
-/// The sentences of a text, without the numbers of numbered lines.
+/// The sentences of a text.
 pub(super) fn sentences(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for line in text.lines() {
         let line = line.trim_start_matches(['-', '*', '•', ' ', '\t']);
-        let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let line = line[digits..].strip_prefix(". ").filter(|_| digits > 0).unwrap_or(line);
         let mut start = 0;
         for (at, sign) in line.char_indices().filter(|(_, c)| matches!(c, '.' | '!' | '?')) {
             let rest = &line[at + 1..];
             let next = rest.trim_start();
             if at >= start && rest.len() > next.len() && ends_here(&line[start..at], sign, next) {
-                found.push(line[start..=at].trim());
+                found.push(&line[start..=at]);
                 start = at + 1;
             }
         }
-        found.push(line[start..].trim());
+        found.push(&line[start..]);
     }
-    found.retain(|sentence| !sentence.is_empty());
-    found
+    found.into_iter().map(without_opening).filter(|sentence| !sentence.is_empty()).collect()
+}
+
+/// The sentence without a few words and a colon before it that name nothing: "By the way: …".
+fn without_opening(sentence: &str) -> &str {
+    let plain = |opening: &str| {
+        let words = opening.split_whitespace();
+        words.clone().count() <= 5 && words.skip(1).all(|word| !word.contains(|c: char| c.is_uppercase() || c.is_numeric()))
+    };
+    let split = sentence.split_once(": ").filter(|(opening, _)| plain(opening));
+    split.map_or(sentence, |(_, rest)| rest).trim()
 }
 
 /// Whether `sign` ends the sentence `before`, with `next` behind it.
@@ -221,10 +244,24 @@ fn ends_here(before: &str, sign: char, next: &str) -> bool {
     if sign != '.' {
         return capital;
     }
+    if word.bytes().all(|b| b.is_ascii_digit()) {
+        // The number of a line, or an ordinal in a name: "1. FC …", "the coach of 1. …", "… is 1. Oska."
+        let before = before[..before.len() - word.len()].trim_end();
+        let rest = next.split(['.', '!', '?']).next().unwrap_or("");
+        let ordinal = [" of", " at", " by", " for", " in", " where", " that"].iter().any(|end| before.ends_with(end));
+        let short = rest.split_whitespace().all(|word| !word.starts_with(char::is_lowercase));
+        return !(before.is_empty() || before.ends_with(':') || (word.len() <= 2 && (ordinal || short || starts_with_acronym(next))));
+    }
     if !is_abbreviation(word) {
         return true;
     }
     // "… of Apple Inc. The …" ends, "Apple Inc. is …", "Mr. Tolen" and "J. R. Tolen" do not.
     let first = next.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
     capital && word.chars().count() > 1 && FUNCTION.contains(first.to_lowercase().as_str())
+}
+
+/// Whether a number before this text may be an ordinal that belongs to a name: "1. FC …".
+fn starts_with_acronym(text: &str) -> bool {
+    let word = text.split_whitespace().next().unwrap_or("");
+    word.chars().count() > 1 && word.chars().all(char::is_uppercase)
 }

@@ -8,7 +8,7 @@ local reasoner = fm.reasoner.extractive {}
 
 local function ask(memory, question)
   local answer = reasoner:answer { question = question.question, items = memory:retrieve { query = question.question, k = 10 } }
-  return fm.metric.substring_exact_match { answer = answer.text, gold = question.answers }
+  return fm.metric.substring_exact_match { answer = answer.text, gold = question.answers }, answer.text
 end
 
 -- Share of right answers at the end, by kind of question, and how many items the memories hold.
@@ -18,9 +18,9 @@ local function play(care, seed)
     local memory = fm.memory.new { first_id = i * 10 }
     teacher.play { episode = episode, memory = memory, rng = fm.rng.new { seed = { seed, i } }, care = care, k = 40 }
     for _, question in ipairs(episode.questions) do
-      local score = ask(memory, question)
+      local score, answer = ask(memory, question)
       if care == 1 and score < 1 then
-        print("  missed: " .. question.question .. " -> " .. question.answers[1])
+        print("  missed: " .. question.question .. " -> " .. question.answers[1] .. " not: " .. answer)
       end
       for _, kind in ipairs { "all", question.kind } do
         right[kind], asked[kind] = (right[kind] or 0) + score, (asked[kind] or 0) + 1

@@ -82,11 +82,11 @@ add("person", "firm", "Where is {s} working?", { "{s} is working at {o}.", "The 
 add("person", "school", "Where is {s} studying?", { "{s} is studying at {o}.", "The place where {s} is studying is {o}." }, "{s} is no longer studying at {o}.")
 add("person", "term", "What is {s} learning?", { "{s} is learning {o}.", "The skill that {s} is learning is {o}." }, "{s} is no longer learning {o}.")
 add("person", "work", "What is {s} reading?", { "{s} is reading {o}.", "The book that {s} is reading is {o}." }, "{s} is no longer reading {o}.")
-add("person", "club", "Which club does {s} support?", { "{s} is a fan of the club {o}.", "The club that {s} cheers for is {o}." }, "{s} is no longer a fan of the club {o}.")
-add("person", "person", "Who is {s} engaged to?", { "{s} is engaged to {o}.", "The person engaged to {s} is {o}." }, "{s} is no longer engaged to {o}.")
+add("person", "club", "Which club is {s} a fan of?", { "{s} is a fan of the club {o}.", "The club that {s} is a fan of is {o}." }, "{s} is no longer a fan of the club {o}.")
+add("person", "person", "Who is {s} engaged to?", { "{s} is engaged to {o}.", "The one that {s} is engaged to is {o}." }, "{s} is no longer engaged to {o}.")
 add("person", "place", "Where was {s} raised?", { "{s} was raised in {o}.", "The village where {s} was raised is {o}." })
 add("person", "place", "Where is {s} buried?", { "{s} is buried in {o}.", "The town where {s} is buried is {o}." })
-add("place", "place", "Which region does {s} belong to?", { "{s} lies in the region of {o}.", "The region around {s} is {o}." })
+add("place", "place", "In which region does {s} lie?", { "{s} lies in the region of {o}.", "The region where {s} lies is {o}." })
 add("work", "person", "Who painted {s}?", { "{s} was painted by {o}.", "The artist who painted {s} is {o}." })
 add("work", "place", "Where is {s} kept?", { "{s} is kept in {o}.", "The town where {s} is kept is {o}." }, "{s} is no longer kept in {o}.")
 add("work", "firm", "Who published {s}?", { "{s} was published by {o}.", "The house that published {s} is {o}." })
@@ -94,7 +94,7 @@ add("firm", "person", "Who owns {s}?", { "The person who owns {s} is {o}.", "The
 add("firm", "place", "Where is {s} registered?", { "{s} is registered in {o}.", "The town where {s} is registered is {o}." }, "{s} is no longer registered in {o}.")
 add("product", "firm", "Who sells {s}?", { "The shop that sells {s} is {o}.", "The firm that sells {s} is {o}." }, "The shop that sells {s} is no longer {o}.")
 add("product", "place", "Where is {s} assembled?", { "{s} is assembled in {o}.", "The town where {s} is assembled is {o}." }, "{s} is no longer assembled in {o}.")
-add("term", "place", "Where was {s} first practised?", { "{s} was first practised in {o}.", "The land where {s} was first practised is {o}." })
+add("term", "place", "Where was {s} first practised?", { "{s} was first practised in {o}.", "The place where {s} was first practised is {o}." })
 add("club", "place", "Where is {s} based?", { "{s} is based in {o}.", "The town where {s} is based is {o}." }, "{s} is no longer based in {o}.")
 
 local kinds = { "person", "place", "work", "firm", "club", "school", "product", "term" }
@@ -102,16 +102,16 @@ local kinds = { "person", "place", "work", "firm", "club", "school", "product", 
 -- A relation that nobody knows: its key is a made-up word.
 local function invent(rng)
   local key = names.stem(rng, 1, 3)
-  local nouns, verbs = { "person", "place", "firm", "thing", "one", "name", "town", "kind" }, { "by", "in", "at", "for", "with", "from", "to" }
+  local nouns, verbs = { "person", "place", "firm", "thing", "name", "town", "group" }, { "by", "in", "at", "for", "with", "from", "to" }
   local thing, link = rng:pick { list = nouns }, rng:pick { list = verbs }
   local shapes = {
     { "What is the K of {s}?", { "The K of {s} is {o}.", "{s}'s K is {o}." }, "The K of {s} is no longer {o}." },
     { "What is the K of {s}?", { "The name of the current K of {s} is {o}.", "The K of {s} is {o}." }, "The K of {s} is no longer {o}." },
-    { "Where is {s} Ked?", { "{s} is Ked L {o}.", "The N where {s} is Ked is {o}." }, "{s} is no longer Ked L {o}." },
+    { "Where is {s} Ked?", { "{s} is Ked in {o}.", "The N where {s} is Ked is {o}." }, "{s} is no longer Ked in {o}." },
     { "What was {s} Ked L?", { "{s} was Ked L {o}.", "The N that {s} was Ked L is {o}." } },
     { "What is the K of {s}?", { "{s} has the K of {o}.", "The K of {s} is {o}." }, "{s} no longer has the K of {o}." },
     { "Which N is the K of {s}?", { "The K of {s} is Led L the N of {o}.", "The N of the K of {s} is {o}." } },
-    { "Which K is {s} linked to?", { "{s} is linked to the K of {o}.", "The K linked to {s} is {o}." }, "{s} is no longer linked to the K of {o}." },
+    { "Which K is {s} linked to?", { "{s} is linked to the K of {o}.", "The K that {s} is linked to is {o}." }, "{s} is no longer linked to the K of {o}." },
     { "Who Ked {s}?", { "The N that Ked {s} is {o}.", "The one who Ked {s} is {o}." } },
   }
   local shape = rng:pick { list = shapes }

@@ -24,7 +24,8 @@ function teacher.view(memory, chunk, k)
 end
 
 -- Plays an episode on `memory` (an fm.memory) and returns one { prompt, completion, calls, view } per text.
--- `holds[id]` is the fact that an item tells; calls are { tool, id, content, kind }, `kind` being that of the event.
+-- `holds[id]` is the fact that an item tells, and so is `fact` of an item in view; calls are { tool, id, content, kind }, `kind` being
+-- that of the event.
 function teacher.play(parameters)
   local episode, memory, rng = parameters.episode, parameters.memory, parameters.rng
   local care, k = parameters.care or 1, parameters.k or 10
@@ -37,6 +38,9 @@ function teacher.play(parameters)
   for t, chunk in ipairs(episode.chunks) do
     local view, calls = teacher.view(memory, chunk, k), {}
     memory:set_step { step = t }
+    for _, item in ipairs(view) do
+      item.fact = holds[item.id]
+    end
 
     local function call(kind, tool, id, content)
       if tool == "memory_insert" then

@@ -1,0 +1,218 @@
+-- Makes models/tiny: a byte-level BPE tokenizer and a small policy, supervised by a careless teacher in the household world.
+--
+--     finemem-engine run scripts/pretrain.lua -- --minutes 40 --out models/tiny
+--
+-- The policy must copy names that it has never seen, almost without fault; its choices should be careless, so that reinforcement has
+-- something to teach. It starts with attention that copies (init = "copying"), so that a few million tokens are enough, and goes from
+-- short names in short texts to all the world has. Arguments: --out, --minutes, --steps (whichever ends first), --seed, --care (of the
+-- teacher, 0 to 1), --policy (go on from a folder).
+
+local fm = require "finemem"
+local world = require "worlds.household"
+local teacher = require "worlds.teacher"
+local wire = require "tools.wire"
+
+local option = { out = "models/tiny", minutes = 40, steps = 1e9, seed = 1, care = 0.5, policy = "" }
+for i = 1, #fm.args, 2 do
+  local name, value = fm.args[i]:match "^%-%-(.+)$", fm.args[i + 1]
+  if option[name] == nil or value == nil then
+    error("unknown argument '" .. fm.args[i] .. "', or it has no value; known: --out, --minutes, --steps, --seed, --care, --policy", 0)
+  end
+  option[name] = type(option[name]) == "number" and (tonumber(value) or error("--" .. name .. " takes a number", 0)) or value
+end
+
+local vocabulary, batch_tokens, top_rate, warm_up = 1024, 3072, 1.5e-3, 40
+local prompt_weight = 0.1 -- what the prediction of a prompt token counts, at first
+
+-- How hard the world is, by the share of the run that is over. Lengths and rates vary from episode to episode.
+local function lesson(progress, rng)
+  local stage = progress < 0.1 and { 0.2, 2 } or progress < 0.3 and { 0.5, 3 } or { 0.9, 4 }
+  return {
+    variety = stage[1],
+    facts = rng:integer { low = 1, high = stage[2] },
+    chunks = rng:integer { low = 3, high = 8 },
+    noise = 0.4 * rng:number(),
+    change = 0.2 + 0.25 * rng:number(),
+    made_up = 0.2 + 0.3 * rng:number(),
+  }
+end
+
+local function play(parameters, seed, rng)
+  parameters.count, parameters.seed = 1, seed
+  local first_id = rng:integer { low = 1, high = rng:number() < 0.5 and 30 or 500 }
+  return teacher.play {
+    episode = world.sample(parameters)[1],
+    memory = fm.memory.new { first_id = first_id },
+    rng = rng,
+    care = option.care,
+    k = rng:integer { low = 4, high = 10 },
+  }
+end
+
+local function make()
+  local texts = {}
+  for _, variety in ipairs { 0.4, 1 } do
+    for _, episode in ipairs(world.sample { count = 400, seed = option.seed, variety = variety }) do
+      for _, chunk in ipairs(episode.chunks) do
+        texts[#texts + 1] = " " .. chunk:gsub("\n", "\n ")
+      end
+    end
+  end
+  local tokenizer = option.out .. "/tokenizer.json"
+  local last = fm.tokenizer.train { texts = texts, vocab_size = vocabulary, added = wire.pieces, path = tokenizer }
+  return fm.model.new {
+    tokenizer = tokenizer,
+    seed = option.seed,
+    init = "copying",
+    config = {
+      model_type = "qwen3",
+      vocab_size = vocabulary,
+      hidden_size = 128,
+      intermediate_size = 384,
+      num_hidden_layers = 4,
+      num_attention_heads = 4,
+      num_key_value_heads = 2,
+      head_dim = 64,
+      max_position_embeddings = 4096,
+      rope_theta = 10000,
+      rms_norm_eps = 1e-6,
+      tie_word_embeddings = true,
+      eos_token_id = last,
+    },
+  }, last
+end
+
+-- What was made of the texts' events when the policy writes the calls itself, in shares: valid wire format, contents that are a
+-- sentence of the text, ids that belong to the sentence; and how often it is careful.
+local function examine(policy, temperature)
+  local count = {}
+  local function note(name, yes)
+    count[name] = count[name] or { 0, 0 }
+    count[name][1], count[name][2] = count[name][1] + (yes and 1 or 0), count[name][2] + 1
+  end
+  local steps, prompts, events = {}, {}, {}
+  for i, episode in ipairs(world.sample { count = 24, seed = 999983 }) do
+    local memory = fm.memory.new { first_id = i }
+    for t, step in ipairs(teacher.play { episode = episode, memory = memory, rng = fm.rng.new { seed = { 7, i } }, care = option.care }) do
+      steps[#steps + 1], prompts[#prompts + 1], events[#events + 1] = step, step.prompt, episode.events[t]
+    end
+  end
+  for i, answers in ipairs(policy:generate { prompts = prompts, max_tokens = 300, temperature = temperature, seed = 1 }) do
+    local told, touched, items = {}, {}, {}
+    for _, event in ipairs(events[i]) do
+      told[event.content or event.text], told[event.text] = event, event
+    end
+    for _, item in ipairs(steps[i].view) do
+      items[item.id] = item
+    end
+    for raw in answers[1].text:gmatch "(.-</tool_call>)" do
+      local ok, call = pcall(function()
+        return fm.json.decode { text = raw:match "^%s*<tool_call>(.*)</tool_call>$" }
+      end)
+      local arguments = ok and type(call) == "table" and call.arguments
+      note("valid", arguments)
+      if arguments and call.name ~= "memory_skip" then
+        local content, item = arguments.content or arguments.new_content, items[arguments.memory_id or 0]
+        local event = content and told[content:match "^%s*(.-)%s*$"]
+        if content then
+          note("content", event)
+        end
+        if call.name ~= "memory_insert" and (event or not content) then
+          note("id", item and (not event or event.fact == item.fact))
+        end
+        if event then
+          touched[event] = call.name
+        elseif item and item.fact then
+          touched[item.fact] = call.name
+        end
+      end
+    end
+    for _, event in ipairs(events[i]) do
+      local held = false
+      for _, item in ipairs(steps[i].view) do
+        held = held or (event.fact and item.fact == event.fact)
+      end
+      if event.kind == "talk" then
+        note("talk kept", touched[event])
+      elseif event.kind == "retract" and held then
+        note("retraction deleted", touched[event.fact] == "memory_delete")
+      elseif event.kind == "change" and held then
+        note("change updated", touched[event] == "memory_update")
+      elseif event.kind ~= "repeated" and event.kind ~= "retract" and not held then
+        note("new inserted", touched[event] == "memory_insert")
+      end
+    end
+  end
+  local line = {}
+  for _, name in ipairs { "valid", "content", "id", "new inserted", "change updated", "retraction deleted", "talk kept" } do
+    local got = count[name] or { 0, 0 }
+    line[#line + 1] = string.format("%s %.1f%%", name, 100 * got[1] / math.max(1, got[2]))
+  end
+  return string.format("temperature %.1f: ", temperature) .. table.concat(line, ", ")
+end
+
+local policy, last
+if option.policy == "" then
+  policy, last = make()
+else
+  policy = fm.model.load { path = option.policy }
+  last = policy:encode { text = "<|im_end|>" }[1]
+end
+print(tostring(policy))
+local trainer = fm.sft.new { policy = policy, beta2 = 0.98, weight_decay = 0.01 }
+
+local began, step, tokens, loss, episode, waiting = fm.seconds {}, 0, 0, nil, 0, {}
+
+-- The next sequences, about batch_tokens of them, of several episodes.
+local function batch(progress)
+  local sequences, size = {}, 0
+  while size < batch_tokens do
+    if #waiting == 0 then
+      for _ = 1, 16 do
+        episode = episode + 1
+        local rng = fm.rng.new { seed = { option.seed, 1, episode } }
+        for _, example in ipairs(play(lesson(progress, rng), option.seed * 1000003 + episode, rng)) do
+          waiting[#waiting + 1] = example
+        end
+      end
+      fm.rng.new({ seed = { option.seed, 2, episode } }):shuffle { list = waiting }
+    end
+    local example = table.remove(waiting)
+    local prompt, completion = policy:encode { text = example.prompt }, policy:encode { text = example.completion }
+    local all, weights = prompt, {}
+    for i = 1, #prompt - 1 do
+      weights[i] = progress < 0.3 and prompt_weight or 0
+    end
+    completion[#completion + 1] = last
+    for _, token in ipairs(completion) do
+      all[#all + 1], weights[#weights + 1] = token, 1
+    end
+    sequences[#sequences + 1], size = { tokens = all, weights = weights }, size + #all
+  end
+  return sequences, size
+end
+
+while true do
+  local progress = math.max(step / option.steps, (fm.seconds {} - began) / 60 / option.minutes)
+  if progress >= 1 then
+    break
+  end
+  step = step + 1
+  local sequences, size = batch(progress)
+  local rate = top_rate * math.min(1, step / warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+  local stats = trainer:step { sequences = sequences, lr = rate }
+  tokens, loss = tokens + size, loss and 0.95 * loss + 0.05 * stats.loss or stats.loss
+  if step % 50 == 0 then
+    local seconds = fm.seconds {} - began
+    print(string.format("step %d  %.2fM tokens  %.0f s  %.1fk tokens/s  loss %.3f", step, tokens / 1e6, seconds, tokens / seconds / 1e3, loss))
+  end
+  if step % 400 == 0 then
+    policy:save { path = option.out, dtype = "f16" }
+    print(examine(policy, 0))
+  end
+end
+
+policy:save { path = option.out, dtype = "f16" }
+print(string.format("%d steps, %.1f million tokens, %.0f minutes", step, tokens / 1e6, (fm.seconds {} - began) / 60))
+print(examine(policy, 0))
+print(examine(policy, 1))
