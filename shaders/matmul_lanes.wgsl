@@ -105,13 +105,19 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(subgroup_invocation_id) l
         #for j in 0..4
         if col + {j}u * u32(SG) < p.n {
             let at = (row0 + {i}u) * p.n + col + {j}u * u32(SG);
-            y[at] = select(sum{i}[{j}], sum{i}[{j}] + y[at], p.accumulate == 1u);
+            if p.accumulate == 1u {
+                sum{i}[{j}] += y[at];
+            }
+            y[at] = sum{i}[{j}];
         }
         #end
 #else
         if col4 < n4 {
             let at = (row0 + {i}u) * n4 + col4;
-            y[at] = select(sum{i}, sum{i} + y[at], p.accumulate == 1u);
+            if p.accumulate == 1u {
+                sum{i} += y[at];
+            }
+            y[at] = sum{i};
         }
 #endif
     }

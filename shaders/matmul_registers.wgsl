@@ -58,7 +58,10 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) t
     #for j in 0..4
     if row0 + {i}u < p.m && col0 + {j}u * WG < p.n {
         let at = (row0 + {i}u) * p.n + col0 + {j}u * WG;
-        y[at] = select(sum{i}[{j}], sum{i}[{j}] + y[at], p.accumulate == 1u);
+        if p.accumulate == 1u {
+            sum{i}[{j}] += y[at];
+        }
+        y[at] = sum{i}[{j}];
     }
     #end
     #end

@@ -336,3 +336,43 @@ fn episodes_are_read_from_files() {
         assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
     }
 }
+
+#[test]
+fn rewards_are_made_of_parts() {
+    // Two steps; two final questions, of which the first is right and was answered from items of both steps.
+    let batch = "local function item(step, created, history) return { id = 1, step = step, created = created, content = '', history = history or {} } end
+        local batch = { rollouts = { {
+            steps = {
+                { calls = { { valid = true }, { valid = false } }, chunk_answers = { { score = 1 }, { score = 0.5 } } },
+                { calls = {}, chunk_answers = {} },
+            },
+            answers = {
+                { score = 1, evidence = { item(1, 1), item(2, 1, { { step = 1, content = '' } }) } },
+                { score = 0, evidence = { item(2, 2) } },
+            },
+            memory_tokens = 25, input_tokens = 100,
+        } } } ";
+    let reward = |call: &str| evaluate(&format!("{batch} return fm.reward.{call}[1]"));
+    assert_eq!(reward("format { batch = batch }"), json!([0.5, 0]));
+    assert_eq!(reward("chunk_step { batch = batch }"), json!([0.75, 0]));
+    assert_eq!(reward("compression { batch = batch }"), json!([0.75, 0.75]));
+    assert_eq!(reward("outcome { batch = batch }"), json!([0.5, 0.5]));
+    assert_eq!(reward("evidence { batch = batch, beta = 0 }"), json!([0.25, 0.25]));
+    assert_eq!(reward("evidence { batch = batch, beta = 1 }"), json!([0.25, 0.25]));
+    assert_eq!(reward("evidence { batch = batch, beta = 1, update = 'origin' }"), json!([0.5, 0]));
+    assert_eq!(reward("evidence { batch = batch, beta = 1, update = 'split' }"), json!([0.375, 0.125]));
+    for (text, said) in [
+        ("batch.rollouts[1].steps[2].calls[1] = {}", "'batch.rollouts[1].steps[2].calls[1].valid' is missing"),
+        ("batch.rollouts[1].answers[2].score = 'x'", "'batch.rollouts[1].answers[2].score' is not what a batch has there"),
+        (
+            "batch.rollouts[1].answers[2].evidence[1].step = 3",
+            "'batch.rollouts[1].answers[2].evidence[1]' was written at step 3 of a rollout with 2 steps",
+        ),
+        ("batch.rollouts = nil", "'batch.rollouts' is missing"),
+    ] {
+        let found = complaint(&format!("{batch} {text} fm.reward.evidence {{ batch = batch }}"));
+        assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
+    }
+    assert!(complaint(&format!("{batch} fm.reward.evidence {{ batch = batch, beta = 2 }}")).contains("between 0 and 1"));
+    assert!(complaint(&format!("{batch} fm.reward.evidence {{ batch = batch, update = 'first' }}")).contains("one of last, origin, split"));
+}

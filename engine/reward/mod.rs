@@ -142,5 +142,5 @@ pub fn outcome(trajectory: &Trajectory) -> Vec<f64> {
 }
 
 fn mean_score(questions: &[Answered]) -> f64 {
-    questions.iter().map(|question| question.score).sum::<f64>() / questions.len().max(1) as f64
+    questions.iter().fold(0.0, |sum, question| sum + question.score) / questions.len().max(1) as f64
 }

@@ -12,6 +12,7 @@ mod memory;
 mod model;
 mod reason;
 mod require;
+mod reward;
 mod rollout;
 mod run;
 mod tokens;
@@ -30,7 +31,7 @@ use crate::{Error, Result};
 use api::Area;
 
 /// The API, in the order in which the editor types list it.
-const AREAS: &[Area] = &[values::AREA, model::AREA, memory::AREA, reason::AREA, data::AREA, grpo::AREA, run::AREA];
+const AREAS: &[Area] = &[values::AREA, model::AREA, memory::AREA, reason::AREA, reward::AREA, data::AREA, grpo::AREA, run::AREA];
 
 /// How a script is run.
 #[derive(Debug, Clone)]

@@ -81,7 +81,7 @@ const FUNCTIONS: &[Function] = &[
             let scores: Vec<f64> = args.get(lua, "scores")?;
             let (low, high) = metrics::bootstrap_interval(&scores, args.get::<i64>(lua, "seed")? as u64);
             let table = lua.create_table()?;
-            table.raw_set("mean", scores.iter().sum::<f64>() / scores.len().max(1) as f64)?;
+            table.raw_set("mean", scores.iter().fold(0.0, |sum, score| sum + score) / scores.len().max(1) as f64)?;
             table.raw_set("low", low)?;
             table.raw_set("high", high)?;
             Ok(Value::Table(table))

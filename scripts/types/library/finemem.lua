@@ -64,6 +64,13 @@
 ---@field answers string[] the accepted answers
 ---@field kind? string what kind of question it is
 
+---A memory tool.
+---@class (exact) fm.Tool
+---@field name string the name that calls use
+---@field description string what it does
+---@field parameters table JSON schema of the arguments
+---@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; returns the id it wrote; an error means that the call is not valid
+
 ---A stream of random numbers.
 ---@class fm.Rng
 local Rng = {}
@@ -284,6 +291,35 @@ local Reasoner = {}
 ---@return fm.Answer # the answer
 function Reasoner:answer(arguments) end
 
+---A policy in training.
+---@class fm.GrpoTrainer
+---@field updates integer Number of updates done.
+local GrpoTrainer = {}
+
+---The arguments of `GrpoTrainer:rollout`.
+---@class (exact) fm.GrpoTrainer.rollout.arguments
+---@field episodes table[] what a world samples or fm.data.open returns
+---@field group? integer rollouts of each episode; by default the trainer's
+---@field temperature? number 0 is greedy; by default the trainer's
+---@field seed? integer another seed gives other samples at the same update (default 0)
+---@field question_share? number part of the questions at the end that is drawn, alike for a group (default 1)
+
+---Lets the policy read episodes chunk by chunk and manage a memory for each, then answers their questions.
+---@param arguments fm.GrpoTrainer.rollout.arguments
+---@return table # the batch: `rollouts[i]` with steps, answers and memory
+function GrpoTrainer:rollout(arguments) end
+
+---The arguments of `GrpoTrainer:update`.
+---@class (exact) fm.GrpoTrainer.update.arguments
+---@field batch table what `rollout` returned last
+---@field rewards number[][] `rewards[i][t]`: the reward of step t of rollout i
+---@field lr? number learning rate of this update
+
+---Improves the policy by the rewards of the newest batch.
+---@param arguments fm.GrpoTrainer.update.arguments
+---@return table<string, number> # figures of the update
+function GrpoTrainer:update(arguments) end
+
 ---A run's folder.
 ---@class fm.Run
 ---@field path string The folder.
@@ -349,7 +385,9 @@ fm.sft = {}
 fm.memory = {}
 fm.reasoner = {}
 fm.metric = {}
+fm.reward = {}
 fm.data = {}
+fm.grpo = {}
 fm.run = {}
 
 ---The arguments after `--` on the command line.
@@ -538,6 +576,53 @@ function fm.metric.token_f1(arguments) end
 ---@return fm.Interval # mean and interval
 function fm.metric.interval(arguments) end
 
+---The arguments of `fm.reward.format`.
+---@class (exact) fm.reward.format.arguments
+---@field batch table what `trainer:rollout` returned
+
+---The share of a step's calls that were valid and carried out.
+---@param arguments fm.reward.format.arguments
+---@return number[][] # rewards[rollout][step]
+function fm.reward.format(arguments) end
+
+---The arguments of `fm.reward.chunk_step`.
+---@class (exact) fm.reward.chunk_step.arguments
+---@field batch table what `trainer:rollout` returned
+
+---The mean score of the questions about a step's chunk, asked right after the step.
+---@param arguments fm.reward.chunk_step.arguments
+---@return number[][] # rewards[rollout][step]
+function fm.reward.chunk_step(arguments) end
+
+---The arguments of `fm.reward.evidence`.
+---@class (exact) fm.reward.evidence.arguments
+---@field batch table what `trainer:rollout` returned
+---@field beta? number how much is shared by evidence; the rest is shared equally (default 0.5)
+---@field update? "last"|"origin"|"split" who wrote an updated item: its last write, its insert, or all writes in equal parts (default "last")
+
+---The score of the final questions, shared among the steps that wrote the items they were answered from.
+---@param arguments fm.reward.evidence.arguments
+---@return number[][] # rewards[rollout][step]
+function fm.reward.evidence(arguments) end
+
+---The arguments of `fm.reward.compression`.
+---@class (exact) fm.reward.compression.arguments
+---@field batch table what `trainer:rollout` returned
+
+---How much shorter the final memory is than all that was read; the same for every step.
+---@param arguments fm.reward.compression.arguments
+---@return number[][] # rewards[rollout][step]
+function fm.reward.compression(arguments) end
+
+---The arguments of `fm.reward.outcome`.
+---@class (exact) fm.reward.outcome.arguments
+---@field batch table what `trainer:rollout` returned
+
+---The mean score of the final questions; the same for every step.
+---@param arguments fm.reward.outcome.arguments
+---@return number[][] # rewards[rollout][step]
+function fm.reward.outcome(arguments) end
+
 ---The arguments of `fm.data.open`.
 ---@class (exact) fm.data.open.arguments
 ---@field path string the file
@@ -548,6 +633,38 @@ function fm.metric.interval(arguments) end
 ---@param arguments fm.data.open.arguments
 ---@return fm.Episode[] # the episodes
 function fm.data.open(arguments) end
+
+---The arguments of `fm.grpo.new`.
+---@class (exact) fm.grpo.new.arguments
+---@field policy fm.Model the model to train
+---@field tools fm.Tool[] the memory tools
+---@field prompt fun(input: table): string makes the prompt of a step from { memory, total, chunk, tools }
+---@field reasoner fm.Reasoner answers the questions
+---@field group? integer rollouts of each episode (default 8)
+---@field seed? integer seed of sampling and of the order of samples (default 0)
+---@field lr? number learning rate of updates that name none (default 0.000001)
+---@field temperature? number sampling temperature of rollouts that name none (default 1)
+---@field top_p? number keep the likely tokens with this probability (default 1)
+---@field max_tokens? integer longest completion of a step (default 256)
+---@field view? "recent"|"relevant" which items a prompt shows: the newest, or those BM25 finds for the chunk (default "recent")
+---@field view_items? integer how many; halved until the prompt fits the model (default 20)
+---@field top_k? integer items that BM25 retrieves for a question (default 10)
+---@field grouping? "step"|"instance" what is compared: the same step of all rollouts, or all steps (default "step")
+---@field scale_rewards? boolean whether advantages are divided by the group's deviation (default true)
+---@field clip_low? number how far the ratio may fall below 1 (default 0.2)
+---@field clip_high? number how far the ratio may rise above 1 (default 0.2)
+---@field dual_clip? number bound of the loss for negative advantages; 0 for none (default 3)
+---@field kl_coef? number weight of KL to the policy at the start; 0 for none (default 0)
+---@field minibatches? integer optimiser steps of one update (default 1)
+---@field weight_decay? number decoupled weight decay of matrices (default 0)
+---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
+---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
+---@field recompute? boolean whether to save memory by computing blocks twice (default false)
+
+---A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation.
+---@param arguments fm.grpo.new.arguments
+---@return fm.GrpoTrainer # the trainer
+function fm.grpo.new(arguments) end
 
 ---The arguments of `fm.run.open`.
 ---@class (exact) fm.run.open.arguments
