@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use finemem_engine::device::{Device, gpu};
 use finemem_engine::script::{self, Options, Runtime};
 use finemem_engine::train::{log::Run, stop};
 use finemem_engine::{Error, Result};
@@ -53,6 +54,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Mesa's device-select layer orders adapters for a desktop session and writes errors where there is none. The engine orders
+    // adapters itself.
+    // SAFETY: no other thread has started, so none reads the environment meanwhile.
+    unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     let done = match Arguments::parse().command {
         Command::Run { script, device, resume, arguments } => run(script, device, resume, arguments),
         Command::Info { device } => info(&device),
@@ -86,7 +91,16 @@ fn run(script: Option<PathBuf>, device: String, resume: Option<PathBuf>, argumen
 
 fn info(device: &str) -> Result<()> {
     println!("finemem-engine {}, {} on {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS);
-    println!("device asked for: {device}");
+    println!("devices:");
+    println!("  {}", Device::cpu().describe());
+    let adapters = gpu::adapters();
+    for caps in &adapters {
+        println!("  {caps}");
+    }
+    if adapters.is_empty() {
+        println!("  no GPU adapter. {}", gpu::INSTALL_HINT);
+    }
+    println!("--device {device}: {}", Device::open(device)?.describe());
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 pub mod case;
 pub mod random;
+pub mod small;
 
 use std::sync::OnceLock;
 

@@ -22,7 +22,7 @@ use commands::Encoder;
 use pipelines::Pipeline;
 
 /// What to do when no adapter is found.
-pub(crate) const INSTALL_HINT: &str =
+pub const INSTALL_HINT: &str =
     "Install a Vulkan driver for the card (on Debian or Ubuntu `mesa-vulkan-drivers`, which also has a software adapter).";
 
 /// Bindings start at a multiple of this on every device, so that what runs on one runs on all.

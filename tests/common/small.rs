@@ -1,0 +1,67 @@
+//! A small model with data, for tests of the whole.
+
+use finemem_engine::device::Device;
+use finemem_engine::model::{Config, Model, Tokenizer};
+use finemem_engine::random::Rng;
+use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
+use finemem_engine::train::optimizer::{Optimizer, Settings};
+
+/// Odd sizes, grouped heads.
+pub fn config(tied: bool) -> Config {
+    Config {
+        vocab_size: 300,
+        hidden_size: 24,
+        intermediate_size: 40,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 10,
+        max_position_embeddings: 512,
+        rope_theta: 10_000.0,
+        rms_norm_eps: 1e-6,
+        tie_word_embeddings: tied,
+        eos_token_id: vec![256],
+    }
+}
+
+/// A model with random weights, the same on every device.
+pub fn model(device: &Device, tied: bool) -> Model {
+    let tokenizer = Tokenizer::train(vec!["a b".into()], 258, &[], "<|im_end|>").unwrap();
+    let model = Model::random(config(tied), tokenizer, device, 3).unwrap();
+    // Weights of published size, so that every part of the model matters to the loss.
+    let mut rng = Rng::new(&[5]);
+    for (_, w) in model.weights.named() {
+        let values: Vec<f64> = w.read_f64().unwrap().iter().map(|v| v * 4.0 + 0.1 * (rng.number() - 0.5)).collect();
+        w.write_f64(&values).unwrap();
+    }
+    model
+}
+
+/// Sequences of different lengths, with values for the weighted or the policy loss.
+pub fn samples(policy: bool) -> Vec<Sample> {
+    let mut rng = Rng::new(&[11]);
+    [7usize, 1, 70, 13]
+        .iter()
+        .map(|len| {
+            let tokens: Vec<u32> = (0..*len).map(|_| rng.next_u32() % 300).collect();
+            let targets: Vec<u32> = (1..*len as u32).filter(|i| i % 3 != 0).collect();
+            let values = targets
+                .iter()
+                .map(|_| {
+                    let number = &mut || rng.number() as f32;
+                    if policy { [-5.7 + number() * 0.1, -5.6, number() - 0.5, number()] } else { [number() - 0.5, 0.0, 0.0, 0.0] }
+                })
+                .collect();
+            Sample { tokens, targets, values }
+        })
+        .collect()
+}
+
+/// The gradient of every parameter.
+pub fn gradients(model: &Model, samples: &[Sample], loss: Loss, memory: Memory) -> Vec<(String, Vec<f64>)> {
+    let mut learner = Learner::new(model, memory, true).unwrap();
+    let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
+    learner.begin(model, samples).unwrap();
+    learner.run(model, samples, loss, 1.3, Some(&optimizer.grads)).unwrap();
+    optimizer.grads.named().into_iter().map(|(name, g)| (name, g.read_f64().unwrap())).collect()
+}

@@ -1,0 +1,133 @@
+//! The whole model on every GPU: gradients, training, sampling, and what they cost.
+
+mod common;
+
+use common::case::distance;
+use common::small::{gradients, model, samples};
+use common::{devices, gpus};
+use finemem_engine::device::{Counters, Device};
+use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
+use finemem_engine::ops::policy_loss::Clip;
+use finemem_engine::train::learner::{Learner, Loss, Memory};
+use finemem_engine::train::optimizer::{Optimizer, Settings};
+
+/// How far f32 gradients of the whole model may be from f64, relative to the size of a tensor's elements. The CPU executor
+/// in f32 is off by up to 1e-4 itself.
+const GRADIENT_TOLERANCE: f64 = 5e-4;
+
+#[test]
+fn gradients_match_f64() {
+    for (tied, loss) in [(true, Loss::Weighted), (false, Loss::Policy(Clip::new(0.2, 0.3, 3.0, 0.05)))] {
+        let samples = samples(matches!(loss, Loss::Policy(_)));
+        let expected = gradients(&model(&Device::cpu_f64(), tied), &samples, loss, Memory::default());
+        for device in &devices() {
+            // Small micro-batches with recomputation go through every kernel of training.
+            let mut worst = 0.0f64;
+            for memory in [Memory::default(), Memory { micro_tokens: 64, recompute: true }] {
+                let found = gradients(&model(device, tied), &samples, loss, memory);
+                for ((name, expected), (_, found)) in expected.iter().zip(&found) {
+                    let error = distance(found, expected);
+                    worst = worst.max(error);
+                    assert!(error <= GRADIENT_TOLERANCE, "{}: {name} with {memory:?} is off by {error:.1e}", device.describe());
+                }
+            }
+            eprintln!("{}: gradients are off by at most {worst:.1e}", device.describe());
+        }
+    }
+}
+
+/// Log-probabilities, weights and counters after some steps.
+fn train(device: &Device, steps: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>, Vec<Counters>) {
+    let model = model(device, true);
+    let mut samples = samples(false);
+    samples.iter_mut().flat_map(|s| &mut s.values).for_each(|v| v[0] = -0.01);
+    let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
+    let mut optimizer = Optimizer::new(&model.config, device, Settings::default()).unwrap();
+    let (mut logprobs, mut counters) = (Vec::new(), vec![device.counters()]);
+    for _ in 0..steps {
+        learner.begin(&model, &samples).unwrap();
+        learner.run(&model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
+        learner.step(&model, &mut optimizer, 3e-3).unwrap();
+        logprobs.push(learner.finish(&model).unwrap().logprob);
+        counters.push(device.counters());
+    }
+    (logprobs, model.weights.named().iter().map(|(_, w)| w.read().unwrap()).collect(), counters)
+}
+
+#[test]
+fn training_follows_the_cpu_and_repeats_itself() {
+    let (expected, ..) = train(&Device::cpu(), 4);
+    for device in gpus() {
+        let (found, weights, _) = train(device, 4);
+        for (step, (expected, found)) in expected.iter().zip(&found).enumerate() {
+            let worst = expected.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-2, "{}: log-probabilities of step {step} differ by {worst}", device.describe());
+        }
+        let (again, weights_again, _) = train(device, 4);
+        assert!(found == again && weights == weights_again, "{}: two runs differ", device.describe());
+    }
+}
+
+#[test]
+fn a_training_step_creates_no_buffers() {
+    for device in gpus() {
+        // Other tests use the shared device at the same time.
+        let caps = device.caps().expect("a GPU");
+        let device = Device::open_family(&caps.name, caps.software).unwrap();
+        let (_, _, counters) = train(&device, 4);
+        let steps: Vec<[u64; 4]> = counters
+            .windows(2)
+            .map(|w| {
+                let (a, b) = (w[0], w[1]);
+                [b.buffers - a.buffers, b.dispatches - a.dispatches, b.submits - a.submits, b.readbacks - a.readbacks]
+            })
+            .collect();
+        eprintln!("{}: buffers, dispatches, submits, readbacks of a step: {:?}", device.describe(), steps[1]);
+        for step in &steps[1..] {
+            assert_eq!((step[0], step), (0, &steps[1]), "{}", device.describe());
+        }
+        assert_eq!(steps[1][3], 1, "results are read once a step");
+    }
+}
+
+fn generate(device: &Device, temperature: f32) -> (Vec<Vec<Completion>>, Counters, Counters) {
+    let model = model(device, true);
+    let mut generator = Generator::new(&model).unwrap();
+    let requests: Vec<Request> = [vec![1, 2, 3], vec![1, 2, 3, 4, 5, 6, 7], vec![9; 40]]
+        .into_iter()
+        .enumerate()
+        .map(|(i, prompt)| Request { prompt, streams: (0..3).map(|rollout| Stream::new(7, 1, [i as u32, rollout, 0])).collect() })
+        .collect();
+    let options = Options { temperature, top_k: 0, top_p: 1.0, max_tokens: 12, stop: Vec::new() };
+    let before = device.counters();
+    (generator.generate(&model, &requests, &options).unwrap(), before, device.counters())
+}
+
+#[test]
+fn sampling_draws_the_tokens_of_the_cpu() {
+    for temperature in [0.0, 1.0] {
+        let (expected, ..) = generate(&Device::cpu(), temperature);
+        for device in gpus() {
+            let (found, ..) = generate(device, temperature);
+            for (expected, found) in expected.iter().flatten().zip(found.iter().flatten()) {
+                assert_eq!(expected.tokens, found.tokens, "{} at temperature {temperature}", device.describe());
+                let worst = expected.logprobs.iter().zip(&found.logprobs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(worst < 1e-3, "{}: log-probabilities differ by {worst}", device.describe());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_costs_one_submit() {
+    for device in gpus() {
+        let caps = device.caps().expect("a GPU");
+        let device = Device::open_family(&caps.name, caps.software).unwrap();
+        let (found, before, after) = generate(&device, 1.0);
+        let tokens = found.iter().flatten().map(|c| c.tokens.len() as u64).max().unwrap_or(0);
+        eprintln!("{tokens} tokens: {} submits, {} dispatches", after.submits - before.submits, after.dispatches - before.dispatches);
+        assert_eq!(after.readbacks - before.readbacks, tokens, "{}", device.describe());
+        // One more or two for the prompts.
+        assert!(after.submits - before.submits <= tokens + 2, "{}", device.describe());
+    }
+}
