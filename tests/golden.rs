@@ -1,0 +1,165 @@
+//! The engine against PyTorch: what `tests/golden/make.py` wrote, on the CPU executor and every GPU.
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::devices;
+use finemem_engine::device::Device;
+use finemem_engine::generate::{Generator, Options, Request, Stream};
+use finemem_engine::model::Model;
+use finemem_engine::train::learner::{Learner, Loss, Memory};
+use finemem_engine::train::optimizer::{Optimizer, Settings};
+use finemem_engine::train::sft::{self, Supervised, Weighted};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+const LOGPROB_TOLERANCE: f32 = 1e-4;
+/// Of the difference's norm, relative to the norm of the gradient.
+const GRADIENT_TOLERANCE: f64 = 1e-3;
+const LOSS_TOLERANCE: f64 = 1e-3;
+
+#[derive(Deserialize)]
+struct Golden {
+    sequences: Vec<Vec<u32>>,
+    weights: Vec<Vec<f32>>,
+    loss: f64,
+    logprobs: Vec<Vec<f32>>,
+    prompt: Vec<u32>,
+    greedy: Vec<u32>,
+    adamw: AdamW,
+}
+
+#[derive(Deserialize)]
+struct AdamW {
+    lr: f32,
+    beta1: f32,
+    beta2: f32,
+    eps: f32,
+    weight_decay: f32,
+    max_grad_norm: f32,
+    counted: Vec<Vec<f32>>,
+    losses: Vec<f64>,
+    norms: Vec<f64>,
+}
+
+impl Golden {
+    fn weighted(&self, weights: &[Vec<f32>]) -> Vec<Weighted> {
+        self.sequences.iter().zip(weights).map(|(tokens, weights)| Weighted { tokens: tokens.clone(), weights: weights.clone() }).collect()
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+/// Runs `check` on every device with each of the models.
+fn each(check: impl Fn(&str, &Model, &Golden)) {
+    for device in devices() {
+        for name in ["tied", "untied"] {
+            let golden = std::fs::read_to_string(folder(name).join("golden.json")).unwrap();
+            check(name, &load(name, &device), &serde_json::from_str(&golden).unwrap());
+        }
+    }
+}
+
+fn load(name: &str, device: &Device) -> Model {
+    Model::load(&folder(name), device).unwrap()
+}
+
+#[test]
+fn logprobs_are_those_of_pytorch() {
+    each(|name, model, golden| {
+        let every: Vec<Vec<f32>> = golden.sequences.iter().map(|s| vec![1.0; s.len() - 1]).collect();
+        let samples = sft::samples(&golden.weighted(&every)).unwrap();
+        let found = Learner::new(model, Memory::default(), false).unwrap().score(model, &samples, 1.0).unwrap().logprob;
+        let expected = golden.logprobs.concat();
+        assert_eq!(found.len(), expected.len());
+        let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        eprintln!("{name} on {}: log-probabilities are off by {worst:.1e}", model.device.describe());
+        assert!(worst <= LOGPROB_TOLERANCE, "{name} on {}: log-probabilities are off by {worst:.1e}", model.device.describe());
+    });
+}
+
+#[test]
+fn gradients_are_those_of_pytorch() {
+    each(|name, model, golden| {
+        let samples = sft::samples(&golden.weighted(&golden.weights)).unwrap();
+        let mut learner = Learner::new(model, Memory::default(), true).unwrap();
+        let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
+        learner.begin(model, &samples).unwrap();
+        learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
+        let loss = sft::loss(&samples, &learner.finish(model).unwrap());
+        assert!((loss - golden.loss).abs() < LOSS_TOLERANCE, "{name}: loss {loss} instead of {}", golden.loss);
+        let bytes = std::fs::read(folder(name).join("gradients.safetensors")).unwrap();
+        let expected = SafeTensors::deserialize(&bytes).unwrap();
+        let grads = optimizer.grads.named();
+        assert_eq!(grads.len(), expected.len());
+        let mut worst = 0.0f64;
+        for (parameter, gradient) in grads {
+            let view = expected.tensor(&parameter).unwrap();
+            assert_eq!(view.shape(), gradient.shape(), "{parameter}");
+            let expected: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+            let found = gradient.read().unwrap();
+            let error = norm(&mut found.iter().zip(&expected).map(|(a, b)| a - b)) / norm(&mut expected.iter().copied());
+            worst = worst.max(error);
+            assert!(error <= GRADIENT_TOLERANCE, "{name} on {}: {parameter} is off by {error:.1e}", model.device.describe());
+        }
+        eprintln!("{name} on {}: gradients are off by at most {worst:.1e}", model.device.describe());
+    });
+}
+
+#[test]
+fn greedy_tokens_are_those_of_transformers() {
+    each(|name, model, golden| {
+        let request = Request { prompt: golden.prompt.clone(), streams: vec![Stream::new(0, 0, [0; 3])] };
+        let options = Options { temperature: 0.0, top_k: 0, top_p: 1.0, max_tokens: golden.greedy.len(), stop: Vec::new() };
+        let found = Generator::new(model).unwrap().generate(model, &[request], &options).unwrap();
+        assert_eq!(found[0][0].tokens, golden.greedy, "{name} on {}", model.device.describe());
+    });
+}
+
+#[test]
+fn ten_steps_of_adamw_are_those_of_pytorch() {
+    each(|name, model, golden| {
+        let adamw = &golden.adamw;
+        let settings = Settings {
+            beta1: adamw.beta1,
+            beta2: adamw.beta2,
+            eps: adamw.eps,
+            weight_decay: adamw.weight_decay,
+            max_grad_norm: adamw.max_grad_norm,
+        };
+        let mut trainer = Supervised::new(model, Memory::default(), settings).unwrap();
+        let sequences = golden.weighted(&adamw.counted);
+        let mut worst = 0.0f64;
+        for (step, (loss, norm)) in adamw.losses.iter().zip(&adamw.norms).enumerate() {
+            let stats = trainer.step(model, &sequences, adamw.lr).unwrap();
+            let error = (stats.loss - loss).abs().max((stats.grad_norm / norm - 1.0).abs());
+            worst = worst.max(error);
+            let device = model.device.describe();
+            assert!(error <= LOSS_TOLERANCE, "{name} on {device}: step {}: {stats:?} instead of {loss}, {norm}", step + 1);
+        }
+        eprintln!("{name} on {}: losses and norms are off by at most {worst:.1e}", model.device.describe());
+    });
+}
+
+#[test]
+fn a_saved_model_is_the_same_model() {
+    for name in ["tied", "untied"] {
+        let (model, target) = (load(name, &Device::cpu()), tempfile::tempdir().unwrap());
+        model.save(target.path(), "f32").unwrap();
+        let again = Model::load(target.path(), &Device::cpu()).unwrap();
+        assert_eq!(again.config, model.config);
+        for ((parameter, a), (_, b)) in model.weights.named().iter().zip(again.weights.named()) {
+            assert_eq!(a.read().unwrap(), b.read().unwrap(), "{name}: {parameter}");
+        }
+        model.save(target.path(), "f16").unwrap();
+        let half = Model::load(target.path(), &Device::cpu()).unwrap();
+        for ((parameter, a), (_, b)) in model.weights.named().iter().zip(half.weights.named()) {
+            let rounded: Vec<f32> = a.read().unwrap().iter().map(|v| half::f16::from_f32(*v).to_f32()).collect();
+            assert_eq!(rounded, b.read().unwrap(), "{name}: {parameter}");
+        }
+    }
+}
