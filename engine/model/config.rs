@@ -53,8 +53,13 @@ impl Config {
             Some(other) => return Err(Error::argument(format!("model_type '{other}' is not supported; supported: qwen3"))),
             None => return Err(Error::argument("model_type is missing; supported: qwen3")),
         }
-        if map.get("attention_bias").and_then(Value::as_bool) == Some(true) {
-            return Err(Error::argument("attention_bias is not supported"));
+        for key in ["attention_bias", "use_sliding_window"] {
+            if flag(map, key)? {
+                return Err(Error::argument(format!("{key} = true is not supported")));
+            }
+        }
+        if let Some(other) = map.get("hidden_act").filter(|act| act.as_str() != Some("silu")) {
+            return Err(Error::argument(format!("hidden_act {other} is not supported; supported: \"silu\"")));
         }
         // Newer files keep the rotary settings in `rope_parameters`.
         let rope = map.get("rope_parameters").and_then(Value::as_object).unwrap_or(map);
@@ -77,16 +82,16 @@ impl Config {
             max_position_embeddings: size(map, "max_position_embeddings")?,
             rope_theta: number(rope, "rope_theta")?,
             rms_norm_eps: number(map, "rms_norm_eps")?,
-            tie_word_embeddings: map.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
+            tie_word_embeddings: flag(map, "tie_word_embeddings")?,
             eos_token_id: match map.get("eos_token_id") {
-                Some(Value::Array(ids)) => ids.iter().filter_map(Value::as_u64).map(|id| id as u32).collect(),
-                Some(id) => id.as_u64().map(|id| id as u32).into_iter().collect(),
-                None => Vec::new(),
+                None | Some(Value::Null) => Vec::new(),
+                Some(Value::Array(ids)) => ids.iter().map(token).collect::<Result<_>>()?,
+                Some(id) => vec![token(id)?],
             },
         };
-        if !config.num_attention_heads.is_multiple_of(config.num_key_value_heads) || !config.head_dim.is_multiple_of(2) {
+        if !config.num_attention_heads.is_multiple_of(config.num_key_value_heads) || config.head_dim < 2 || config.head_dim % 2 == 1 {
             return Err(Error::argument(format!(
-                "{} query heads must be a multiple of {} key heads, and head_dim {} even",
+                "num_attention_heads {} must be a multiple of num_key_value_heads {}, and head_dim {} even",
                 config.num_attention_heads, config.num_key_value_heads, config.head_dim
             )));
         }
@@ -138,6 +143,18 @@ fn size(map: &Map<String, Value>, key: &str) -> Result<usize> {
         Some(value) => Err(Error::argument(format!("{key} = {value} is out of range"))),
         None => Err(Error::argument(format!("{key} is missing or not a whole number"))),
     }
+}
+
+fn flag(map: &Map<String, Value>, key: &str) -> Result<bool> {
+    match map.get(key) {
+        None | Some(Value::Null) => Ok(false),
+        Some(value) => value.as_bool().ok_or_else(|| Error::argument(format!("{key} = {value} is not true or false"))),
+    }
+}
+
+fn token(id: &Value) -> Result<u32> {
+    let fits = id.as_u64().and_then(|id| u32::try_from(id).ok());
+    fits.ok_or_else(|| Error::argument(format!("eos_token_id has {id}, which is not a token id")))
 }
 
 fn number(map: &Map<String, Value>, key: &str) -> Result<f64> {

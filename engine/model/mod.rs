@@ -35,24 +35,28 @@ impl Model {
             return Err(Error::io(folder, "there is no such model folder"));
         }
         let config = Config::load(folder)?;
-        let tokenizer = Tokenizer::load(&folder.join("tokenizer.json"))?;
+        let file = folder.join("tokenizer.json");
+        let tokenizer = Tokenizer::load(&file)?;
+        Self::fits(&config, &tokenizer).map_err(|e| Error::format(&file, e))?;
         let weights = Weights::load(&config, device, &folder.join("model.safetensors"))?;
-        Self::new(config, tokenizer, weights, device)
+        Ok(Self { config, tokenizer, weights, device: device.clone() })
     }
 
     /// A model with random weights.
     pub fn random(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
+        Self::fits(&config, &tokenizer)?;
         let weights = Weights::random(&config, device, seed)?;
-        Self::new(config, tokenizer, weights, device)
+        Ok(Self { config, tokenizer, weights, device: device.clone() })
     }
 
     /// A model with random weights that can copy (see [`init`]).
     pub fn copying(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
+        Self::fits(&config, &tokenizer)?;
         let weights = Weights::copying(&config, device, seed)?;
-        Self::new(config, tokenizer, weights, device)
+        Ok(Self { config, tokenizer, weights, device: device.clone() })
     }
 
-    fn new(config: Config, tokenizer: Tokenizer, weights: Weights, device: &Device) -> Result<Self> {
+    fn fits(config: &Config, tokenizer: &Tokenizer) -> Result<()> {
         if tokenizer.vocab_size() > config.vocab_size {
             return Err(Error::argument(format!(
                 "the tokenizer has {} tokens but vocab_size is {}",
@@ -60,7 +64,7 @@ impl Model {
                 config.vocab_size
             )));
         }
-        Ok(Self { config, tokenizer, weights, device: device.clone() })
+        Ok(())
     }
 
     /// Writes the folder that [`Model::load`] reads. `dtype` is `f32` or `f16`.
