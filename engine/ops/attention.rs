@@ -203,7 +203,6 @@ fn split<'a, F>(mut y: &'a mut [F], tiles: &[Tile], width: usize) -> Vec<&'a mut
 /// Head sizes and row widths in elements.
 struct Dims {
     heads: usize,
-    kv_heads: usize,
     group: usize,
     dim: usize,
     q_width: usize,
@@ -213,7 +212,7 @@ struct Dims {
 impl Dims {
     fn of(p: &Params) -> Self {
         let [heads, kv_heads, dim] = [p.heads, p.kv_heads, p.dim].map(|v| v as usize);
-        Self { heads, kv_heads, group: heads / kv_heads, dim, q_width: heads * dim, kv_width: kv_heads * dim }
+        Self { heads, group: heads / kv_heads, dim, q_width: heads * dim, kv_width: kv_heads * dim }
     }
 }
 

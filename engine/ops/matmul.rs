@@ -140,9 +140,15 @@ fn tn_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
     F::gemm(m, n, k, a, Strides::transposed(m), b, Strides::row_major(n), y, Strides::row_major(n), p.accumulate == 1, true);
 }
 
+/// A weight with at most so many elements stays in the cache, where GEMM is faster than reading each weight row once.
+const CACHED_WEIGHT: usize = 1 << 20;
+
 fn rows_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
-    let (a, b, y) = (args.read(0), args.read(1), args.write(2));
     let (m, n, k) = (p.m as usize, p.n as usize, p.k as usize);
+    if n * k <= CACHED_WEIGHT {
+        return nt_twin(&Params { accumulate: 0, ..*p }, args);
+    }
+    let (a, b, y) = (args.read(0), args.read(1), args.write(2));
     // Computed transposed, `[n, m]`, so that threads share out the rows of the weight and each weight row is read once.
     let mut columns = vec![F::ZERO; m * n];
     parallel::rows(&mut columns, m, |n0, columns| {

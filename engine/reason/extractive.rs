@@ -13,18 +13,12 @@
 
 use std::ops::Range;
 
+use super::question::{AUXILIARY, PREPOSITIONS, Question, Wants};
 use super::words::{Token, agreement, is_abbreviation, sentences, tokens};
 
 /// What the reasoner says when the memory does not hold the answer.
 pub const UNKNOWN: &str = "not in memory";
 
-const PREPOSITIONS: &[&str] = &[
-    "in", "at", "on", "by", "to", "from", "for", "with", "as", "about", "into", "onto", "near", "since", "during", "around", "inside",
-    "outside", "under", "over",
-];
-const WHERE: &[&str] = &["in", "at", "on", "to", "from", "into", "near", "around", "inside", "outside", "under"];
-const WHEN: &[&str] = &["in", "on", "at", "since", "during", "from", "around"];
-const AUXILIARY: &[&str] = &["do", "does", "did", "has", "have", "had"];
 /// Joins the parts of one name: "Bank of England".
 const JOINS: &[&str] = &["of", "de", "du", "von", "van", "for"];
 
@@ -33,7 +27,7 @@ const KIND_WEIGHT: f64 = 0.3;
 /// The weight of the noun that the question asks for.
 const HEAD_WEIGHT: f64 = 1.5;
 /// Below this a sentence does not fit.
-const THRESHOLD: f64 = 0.45;
+const THRESHOLD: f64 = 0.48;
 
 /// What the reasoner makes of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,38 +67,6 @@ impl Extractive {
     }
 }
 
-/// What kind of answer a question wants.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wants {
-    Person,
-    Place,
-    Time,
-    Anything,
-}
-
-struct Question {
-    tokens: Vec<Token>,
-    /// The names, each a run of tokens.
-    names: Vec<Range<usize>>,
-    /// The entity has no capitals, so every word counts.
-    plain: bool,
-    /// The words of the relation, and whether each only names a kind.
-    words: Vec<(usize, bool)>,
-    /// The noun that "which" or "what" asks for, unless it is vague.
-    head: Option<usize>,
-    wants: Wants,
-    /// Prepositions that may stand before the answer; none means any.
-    prepositions: Vec<String>,
-    /// They belong to the question's verb: "born *in*".
-    bound: bool,
-    /// The noun that the entity has: "the *author* of E", "E's *author*".
-    noun: Option<usize>,
-    /// The entity does what the relation says: "What did E found?"
-    agent: bool,
-    /// The verb whose object the entity is: "Who *founded* E?"
-    verb: Option<usize>,
-}
-
 /// The state of matching one sentence.
 struct Match {
     /// Tokens that belong to a name of the question.
@@ -117,94 +79,12 @@ struct Match {
 }
 
 impl Question {
-    /// Takes a question apart. None if there is nothing in it to ask about.
-    fn read(text: &str) -> Option<Self> {
-        let tokens = tokens(text);
-        let asks = |t: &Token| t.is(&["who", "whom", "whose", "which", "what", "where", "when", "how"]);
-        let wh = tokens.iter().position(asks);
-        let head = wh.map(|at| at + 1).filter(|&at| tokens[at - 1].is(&["which", "what", "whose"]) && at < tokens.len());
-        let head = head.filter(|&at| !tokens[at].function && !tokens[at].name);
-        let mut names: Vec<Range<usize>> = Vec::new();
-        for at in (0..tokens.len()).filter(|&at| tokens[at].name) {
-            match names.last_mut() {
-                Some(run) if run.end == at => run.end = at + 1,
-                _ => names.push(at..at + 1),
-            }
-        }
-        for run in names.iter_mut().filter(|run| run.start > 1) {
-            // A small word that opens a name: "Where is van Oska living?"
-            let (before, word) = (&tokens[run.start - 2], &tokens[run.start - 1]);
-            let opens = before.is_copula() || before.is(AUXILIARY) || before.is(&["of"]);
-            run.start -= usize::from(opens && !word.function && !word.name);
-        }
-        if let (Some(run), Some(wh)) = (names.last_mut(), wh) {
-            // Small words that close one: "What is the anthem of Oska rowing club?"
-            let noun = run.start > 1 && tokens[run.start - 1].is(&["of"]) && !tokens[run.start - 2].name;
-            let noun = noun && tokens.get(wh + 1).is_some_and(Token::is_copula);
-            if noun && !tokens[wh].is(&["where", "when"]) && tokens[run.end..].iter().all(|t| !t.function) {
-                run.end = tokens.len();
-            }
-        }
-        let named = |at: usize| names.iter().any(|run| run.contains(&at));
-        let content: Vec<usize> = (0..tokens.len()).filter(|&at| !tokens[at].function && !named(at) && Some(at) != head).collect();
-        let after_wh = head.or(wh).map_or(0, |at| at + 1);
-        let subject_asked = wh.is_some() && tokens.get(after_wh).is_some_and(|t| !t.function && !t.name);
-        let plain = names.is_empty();
-        if plain {
-            let of = tokens.iter().rposition(|t| t.is(&["of"]) || t.key == "'s");
-            let last = subject_asked || of.is_some_and(|of| tokens[of].is(&["of"]) && of + 1 < tokens.len());
-            let at = if last { *content.last()? } else { *content.first()? };
-            names.push(at..at + 1);
-        }
-        let main = names[0].clone();
-        let mut words: Vec<(usize, bool)> =
-            content.iter().filter(|&&at| !plain || at != main.start).map(|&at| (at, tokens[at].kind)).collect();
-        if words.iter().all(|word| word.1) {
-            // With nothing else to go by, the kinds are what is asked: "What colour is E?"
-            words.iter_mut().for_each(|word| word.1 = false);
-            words.extend(head.map(|at| (at, false)));
-        } else {
-            words.extend(head.map(|at| (at, true)));
-        }
-        words.sort_unstable();
-        let key = |at: Option<usize>| at.and_then(|at| tokens.get(at)).map_or("", |t| t.key.as_str());
-        let preposition = |word: &str| PREPOSITIONS.contains(&word).then(|| vec![word.to_owned()]);
-        let stranded = preposition(key(tokens.len().checked_sub(1)));
-        let fronted = wh.filter(|&at| at > 0).and_then(|at| preposition(key(Some(at - 1))));
-        let place_asked = head.is_some_and(|at| tokens[at].is_place());
-        let wants = match key(wh) {
-            "who" | "whom" => Wants::Person,
-            "where" => Wants::Place,
-            "when" => Wants::Time,
-            _ if place_asked => Wants::Place,
-            _ => Wants::Anything,
-        };
-        let own = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let explicit = fronted.or(stranded);
-        let bound = explicit.is_some();
-        let prepositions = match (wants, explicit) {
-            // "Which city was E born in?" is answered by "at Oska" too, but "Where is E from?" is not.
-            (Wants::Place, Some(p)) if WHERE.contains(&p[0].as_str()) && p[0] != "from" && p[0] != "to" => own(WHERE),
-            (_, Some(p)) => p,
-            (Wants::Person, None) => own(&["by", "to", "with"]),
-            (Wants::Place, None) if key(wh) == "where" => own(WHERE),
-            (Wants::Time, None) => own(WHEN),
-            _ => Vec::new(),
-        };
-        let before = main.start.checked_sub(1);
-        let noun = if key(before) == "of" {
-            before.and_then(|of| of.checked_sub(1)).filter(|&at| !tokens[at].function)
-        } else {
-            Some(main.end + 1).filter(|&at| key(Some(main.end)) == "'s" && at < tokens.len())
-        };
-        let agent = before.is_some_and(|at| tokens[at].is(AUXILIARY) || tokens[at].is(&["by"]));
-        let verb = Some(after_wh).filter(|&at| subject_asked && at < main.start);
-        let head = head.filter(|&at| !tokens[at].is_vague());
-        Some(Self { names, plain, words, head, wants, prepositions, bound, noun, agent, verb, tokens })
-    }
-
     /// How well a sentence states what is asked, and the answer it gives. None if it does not.
     fn fit(&self, sentence: &str) -> Option<(f64, String)> {
+        // Most sentences do not even mention the entity; this tells cheaply.
+        if !sentence.to_lowercase().contains(&self.tokens[self.names[0].start].key) && !sentence.contains('’') {
+            return None;
+        }
         let tokens = tokens(sentence);
         if tokens.iter().any(|t| t.is_negation() && !self.has(&t.key)) {
             return None;
@@ -226,10 +106,6 @@ impl Question {
         // A sentence that states the whole relation may say more; one that states a part of it may not.
         let score = found.share - if found.complete { excess.min(0.5) } else { excess };
         (score > THRESHOLD).then(|| (score, text_of(sentence, &tokens[start..end])))
-    }
-
-    fn has(&self, key: &str) -> bool {
-        self.tokens.iter().any(|t| t.key == key)
     }
 
     /// Finds the names and the relation's words in a sentence.
@@ -302,11 +178,11 @@ impl Question {
             let (end, word) = (at + name.len(), name.end);
             let after = (0..(tokens.len() - end).min(self.tokens.len() - word)).take_while(|i| same(end + i, word + i)).count();
             let run = at - before..end + after;
-            self.is_whole(tokens, &run).then_some((run, at))
+            self.is_whole(tokens, &(at..end)).then_some((run, at))
         })
     }
 
-    /// Whether no name goes on beyond the run.
+    /// Whether no name of the sentence reaches beyond the run, unless the question has the rest of it too.
     fn is_whole(&self, tokens: &[Token], run: &Range<usize>) -> bool {
         let foreign = |at: usize| tokens.get(at).is_some_and(|t| t.name && !self.has(&t.key));
         let joins = |at: usize| tokens.get(at).is_some_and(|t| t.is(JOINS));
@@ -379,9 +255,9 @@ impl Question {
         let foreign = |at: usize| tokens.get(at).is_some_and(|t| !t.function && !t.kind && !taken[at] && !entity[at]);
         (0..tokens.len()).any(|at| match tokens[at].key.as_str() {
             "'s" if at > 0 && entity[at - 1] => {
-                // An adjective may come first: "E's old job".
-                let noun = (at + 1..tokens.len()).take_while(|&i| !tokens[i].function && !tokens[i].name && !tokens[i].comma);
-                foreign(at + 1) && !noun.clone().any(|i| taken[i])
+                // An adjective may come first, where a noun is asked for: "E's old job".
+                let mut noun = (at + 1..tokens.len()).take_while(|&i| !tokens[i].function && !tokens[i].name && !tokens[i].comma);
+                foreign(at + 1) && !(self.noun.is_some() && noun.any(|i| taken[i]))
             }
             "of" if at > 0 && entity.get(at + 1) == Some(&true) => foreign(at - 1) && !tokens[at - 1].name,
             _ => false,
@@ -408,7 +284,7 @@ impl Question {
         let fixed = |at: usize| found.entity[at] || found.taken[at];
         let anchor = found.entity.iter().position(|&e| e)?;
         let relative = tokens.len() > 3 && tokens[0].is(&["the"]) && tokens[2].is(&["that", "who", "which", "where"]);
-        let mut best: Option<((bool, bool, usize), (usize, usize))> = None;
+        let mut best = None;
         let mut at = 0;
         while at < tokens.len() {
             let mut piece = at..(at..tokens.len()).find(|&i| fixed(i)).unwrap_or(tokens.len());
@@ -426,9 +302,7 @@ impl Question {
             // Behind the entity the last piece is the answer, before it the first.
             let after = start > anchor;
             let rank = (named, after, if after { start } else { tokens.len() - start });
-            if best.as_ref().is_none_or(|(top, _)| rank > *top) {
-                best = Some((rank, (start, end)));
-            }
+            best = best.max(Some((rank, (start, end))));
         }
         best.map(|(_, range)| range)
     }

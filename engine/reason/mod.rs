@@ -2,6 +2,7 @@
 
 pub mod extractive;
 pub mod metrics;
+mod question;
 mod words;
 
 pub use extractive::{Answer, Extractive, UNKNOWN};

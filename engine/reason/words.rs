@@ -26,8 +26,7 @@ static KIND: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 });
 
 /// Kinds of places. The first four fit every other.
-const PLACE: &[&str] =
-    &["place", "location", "area", "land", "city", "town", "village", "country", "nation", "state", "continent", "island", "county"];
+const PLACE: &[&str] = &["place", "location", "area", "land", "city", "town", "village", "country", "continent", "island", "county"];
 
 const COPULA: &[&str] = &["is", "are", "was", "were", "be", "been", "'s"];
 
@@ -93,7 +92,7 @@ impl Token {
     }
 
     pub(super) fn is_negation(&self) -> bool {
-        self.is(NEGATION) || self.key.ends_with("n't")
+        (self.is(NEGATION) && !self.name) || self.key.ends_with("n't")
     }
 
     /// A noun that says nearly nothing about what is asked: "which *city*", "what *kind*".

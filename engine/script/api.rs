@@ -105,20 +105,12 @@ pub(crate) struct Object {
     pub(crate) doc: &'static str,
     pub(crate) fields: &'static [Field],
     pub(crate) methods: &'static [Function],
-    /// For trainers, which go into a run's checkpoints: `Some(checkpoint::<T>)`.
+    /// For trainers, which go into a run's checkpoints.
     pub(crate) checkpoint: Option<WithCheckpoint>,
 }
 
 /// Calls a function with an object that is a [`Checkpoint`].
 pub(crate) type WithCheckpoint = fn(&AnyUserData, &mut dyn FnMut(&mut dyn Checkpoint) -> Result<()>) -> mlua::Result<()>;
-
-/// The [`Object::checkpoint`] of a trainer.
-pub(crate) fn checkpoint<T: Scripted + Checkpoint>(
-    data: &AnyUserData,
-    act: &mut dyn FnMut(&mut dyn Checkpoint) -> Result<()>,
-) -> mlua::Result<()> {
-    Ok(act(&mut data.borrow_mut::<Handle<T>>()?.0)?)
-}
 
 /// A value that is read as `object.name`.
 #[derive(Debug)]

@@ -35,11 +35,6 @@ impl Args {
         self.get::<AnyUserData>(lua, key)?.borrow()
     }
 
-    /// An object passed under a key, to be changed.
-    pub(crate) fn object_mut<T: Scripted>(&self, lua: &Lua, key: &str) -> mlua::Result<UserDataRefMut<Handle<T>>> {
-        self.get::<AnyUserData>(lua, key)?.borrow_mut()
-    }
-
     /// The object whose method this is.
     pub(crate) fn this<T: Scripted>(&self) -> mlua::Result<UserDataRef<Handle<T>>> {
         self.object_of_method().borrow()
