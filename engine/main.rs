@@ -91,16 +91,26 @@ fn run(script: Option<PathBuf>, device: String, resume: Option<PathBuf>, argumen
 
 fn info(device: &str) -> Result<()> {
     println!("finemem-engine {}, {} on {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS);
-    println!("devices:");
+    println!("found:");
     println!("  {}", Device::cpu().describe());
     let adapters = gpu::adapters();
     for caps in &adapters {
         println!("  {caps}");
+        println!("    features: {}", caps.features());
+        println!("    limits: {}", caps.limits());
     }
     if adapters.is_empty() {
         println!("  no GPU adapter. {}", gpu::INSTALL_HINT);
     }
-    println!("--device {device}: {}", Device::open(device)?.describe());
+    let why = match (device, adapters.first()) {
+        ("auto", None) => ", because no GPU adapter was found",
+        ("auto", Some(first)) if first.software => {
+            ", because no hardware GPU was found and the CPU executor is faster than a software adapter; --device gpu takes one all the same"
+        }
+        ("auto", Some(_)) => ", because a hardware GPU is faster than the CPU executor; --device cpu takes that all the same",
+        _ => "",
+    };
+    println!("chosen by --device {device}: {}{why}", Device::open(device)?.describe());
     Ok(())
 }
 

@@ -65,8 +65,31 @@ fn types_and_versions() {
     let folder = tempfile::tempdir().unwrap();
     assert!(finemem(&["types", "--out", folder.path().to_str().unwrap()]).status.success());
     assert!(folder.path().join("finemem.d.luau").is_file() && folder.path().join("library/finemem.lua").is_file());
-    assert!(finemem(&["info"]).status.success());
     assert!(finemem(&["--version"]).status.success());
+}
+
+#[test]
+fn info_says_what_was_found_and_what_is_chosen() {
+    let said = |arguments: &[&str]| {
+        let output = finemem(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = said(&["info"]);
+    assert!(text.starts_with(&format!("finemem-engine {}, ", env!("CARGO_PKG_VERSION"))), "{text}");
+    assert!(text.contains("\nfound:\n  CPU executor, ") && text.contains(" threads, "), "{text}");
+    assert!(text.contains("\nchosen by --device auto: ") && text.contains(", because "), "{text}");
+    let adapters = finemem_engine::device::gpu::adapters();
+    for caps in &adapters {
+        assert!(text.contains(&format!("  {caps}\n    features: {}\n    limits: {}\n", caps.features(), caps.limits())), "{text}");
+    }
+    assert_eq!(text.contains("Install a Vulkan driver"), adapters.is_empty(), "{text}");
+    assert_eq!(text.contains("--device auto: CPU executor"), adapters.iter().all(|caps| caps.software), "{text}");
+    assert!(said(&["info", "--device", "cpu"]).contains("\nchosen by --device cpu: CPU executor, "));
+    if let Some(caps) = adapters.first() {
+        assert!(said(&["info", "--device", &caps.name]).contains(&format!(": {}", caps.name)));
+    }
+    fails(&["info", "--device", "no such card"], 1, "no adapter has 'no such card' in its name");
 }
 
 #[cfg(unix)]

@@ -106,7 +106,9 @@ impl Device {
     /// One line that names the device.
     pub fn describe(&self) -> String {
         match &self.0.executor {
-            Executor::Cpu { double: false } => format!("CPU executor, {} threads", rayon::current_num_threads()),
+            Executor::Cpu { double: false } => {
+                format!("CPU executor, {} threads, {}", rayon::current_num_threads(), parallel::instructions())
+            }
             Executor::Cpu { double: true } => "CPU executor in f64".to_string(),
             Executor::Gpu(gpu) => gpu.caps().to_string(),
         }

@@ -11,6 +11,18 @@ pub fn simd<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
+/// The vector instructions that [`simd`] compiles for on this processor.
+pub fn instructions() -> String {
+    // The detected architecture holds one value per feature; its name comes first.
+    let detected = format!("{:?}", pulp::Arch::new());
+    match detected.split('(').next().unwrap_or_default() {
+        "V3" => "AVX2".into(),
+        "V4" => "AVX-512".into(),
+        "Scalar" => "no detected vector instructions".into(),
+        other => other.to_uppercase(),
+    }
+}
+
 /// Rows of a block when each row costs about `width` elements of work.
 pub fn block_rows(width: usize) -> usize {
     (BLOCK_ELEMENTS / width.max(1)).max(1)

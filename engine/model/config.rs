@@ -84,7 +84,7 @@ impl Config {
                 None => Vec::new(),
             },
         };
-        if config.num_attention_heads % config.num_key_value_heads != 0 || config.head_dim % 2 != 0 {
+        if !config.num_attention_heads.is_multiple_of(config.num_key_value_heads) || !config.head_dim.is_multiple_of(2) {
             return Err(Error::argument(format!(
                 "{} query heads must be a multiple of {} key heads, and head_dim {} even",
                 config.num_attention_heads, config.num_key_value_heads, config.head_dim

@@ -175,7 +175,7 @@ static TRAINER: Object = Object {
                 let trainer = &mut this.0;
                 let group = args.get::<Option<usize>>(lua, "group")?.unwrap_or(trainer.group);
                 let temperature = args.get::<Option<f32>>(lua, "temperature")?.unwrap_or(trainer.rollouts.temperature);
-                if group == 0 || !(temperature >= 0.0) {
+                if group == 0 || temperature.is_nan() || temperature < 0.0 {
                     return Err(mlua::Error::runtime("'group' must be at least 1 and 'temperature' at least 0"));
                 }
                 let episodes: Vec<Table> = args.get(lua, "episodes")?;

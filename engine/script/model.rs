@@ -28,11 +28,13 @@ pub(super) struct Policy {
 /// What scripts hold.
 pub(super) struct Shared(pub(super) Rc<Policy>);
 
-impl Policy {
-    fn new(model: Model) -> Shared {
-        Shared(Rc::new(Self { model, generator: RefCell::default(), scorer: RefCell::default() }))
+impl Shared {
+    fn new(model: Model) -> Self {
+        Self(Rc::new(Policy { model, generator: RefCell::default(), scorer: RefCell::default() }))
     }
+}
 
+impl Policy {
     /// Completions of every request.
     pub(super) fn generate(&self, requests: &[Request], options: &Options) -> Result<Vec<Vec<crate::generate::Completion>>> {
         let mut generator = self.generator.borrow_mut();
@@ -117,7 +119,7 @@ const FUNCTIONS: &[Function] = &[
                 Some(name) => crate::device::Device::open(&name)?,
                 None => session.device()?.clone(),
             };
-            object(lua, Policy::new(Model::load(Path::new(&path), &device)?))
+            object(lua, Shared::new(Model::load(Path::new(&path), &device)?))
         },
     },
     Function {
@@ -142,7 +144,7 @@ const FUNCTIONS: &[Function] = &[
             let (config, seed) = (Config::from_json(&json)?, args.get::<i64>(lua, "seed")? as u64);
             let make = if args.get::<String>(lua, "init")? == "copying" { Model::copying } else { Model::random };
             let model = make(config, tokenizer, session(lua).device()?, seed)?;
-            object(lua, Policy::new(model))
+            object(lua, Shared::new(model))
         },
     },
     Function {

@@ -72,6 +72,29 @@ impl Caps {
         (self.subgroup_min > 0 && self.subgroup_min == self.subgroup_max).then_some(self.subgroup_min)
     }
 
+    /// The features that kernels may use, in words.
+    pub fn features(&self) -> String {
+        let subgroups = match self.subgroup_size() {
+            Some(size) => format!("subgroups of {size}"),
+            None if self.subgroup_max > 0 => format!("subgroups of {} to {}", self.subgroup_min, self.subgroup_max),
+            None => "no subgroups".into(),
+        };
+        format!("{subgroups}, {}", if self.shader_f16 { "f16" } else { "no f16" })
+    }
+
+    /// The limits that kernels keep to, in words.
+    pub fn limits(&self) -> String {
+        format!(
+            "buffers up to {} MiB, bindings up to {} MiB and {} a kernel; workgroups of up to {} invocations and {} KiB, {} on an axis",
+            self.max_buffer >> 20,
+            self.max_binding >> 20,
+            self.max_storage_buffers,
+            self.max_invocations,
+            self.max_workgroup_memory >> 10,
+            self.max_groups,
+        )
+    }
+
     fn rank(&self) -> u8 {
         match self.kind {
             "discrete" => 0,
@@ -85,20 +108,8 @@ impl Caps {
 
 impl std::fmt::Display for Caps {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({}, {}, {}): ", self.name, self.kind, self.backend, self.driver)?;
-        match self.subgroup_size() {
-            Some(size) => write!(f, "subgroups of {size}, ")?,
-            None if self.subgroup_max > 0 => write!(f, "subgroups of {} to {}, ", self.subgroup_min, self.subgroup_max)?,
-            None => write!(f, "no subgroups, ")?,
-        }
-        write!(
-            f,
-            "{}, bindings up to {} MiB, {} KiB of workgroup memory, {} shaders",
-            if self.shader_f16 { "f16" } else { "no f16" },
-            self.max_binding >> 20,
-            self.max_workgroup_memory >> 10,
-            if self.software { "software" } else { "hardware" },
-        )
+        let shaders = if self.software { "software" } else { "hardware" };
+        write!(f, "{} ({}, {}, {}), {shaders} shaders", self.name, self.kind, self.backend, self.driver)
     }
 }
 

@@ -22,8 +22,9 @@ use commands::Encoder;
 use pipelines::Pipeline;
 
 /// What to do when no adapter is found.
-pub const INSTALL_HINT: &str =
-    "Install a Vulkan driver for the card (on Debian or Ubuntu `mesa-vulkan-drivers`, which also has a software adapter).";
+pub const INSTALL_HINT: &str = "Install a Vulkan driver: for NVIDIA cards the maker's own, for others on Debian or Ubuntu \
+`mesa-vulkan-drivers`, which also has a software adapter. A container needs the driver's graphics part too (for NVIDIA, \
+NVIDIA_DRIVER_CAPABILITIES=all).";
 
 /// Bindings start at a multiple of this on every device, so that what runs on one runs on all.
 const OFFSET_ALIGNMENT: usize = 256;
