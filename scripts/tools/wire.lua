@@ -1,5 +1,5 @@
 -- The wire format of the flat tools, written as a strict JSON encoder writes it: keys in this order, ", " and ": " between; and the
--- heads of the flat prompt.
+-- head of the calls in the prompt.
 --
 -- Everything in them that never varies is one of `pieces`. The tiny model's tokenizer holds each piece as one token, so a call costs
 -- two or three tokens besides what it says. A content starts with a blank: then the tokenizer, which keeps a blank with the word
@@ -17,14 +17,19 @@ local skip = '<tool_call>{"name": "memory_skip", "arguments": {}}</tool_call>'
 local close_text = '"}}</tool_call>'
 local close_id = '}}</tool_call>'
 
--- What opens the items in view, the text, and the calls.
-wire.heads = { memory = "Memory:\n", text = "Text:\n", calls = "Calls:\n" }
+-- What the calls follow in the prompt.
+wire.call_head = "Calls:\n"
 
--- Fixed parts of calls and prompts, each to be one token.
+-- Fixed parts of calls and prompts, each to be one token; and numbers, so that an id of up to three digits is one token too.
 wire.pieces = {
-  insert, update, new_content, delete, skip, close_text, close_id,
-  wire.heads.memory, wire.heads.text, wire.heads.calls,
+  insert, update, new_content, delete, skip, close_text, close_id, wire.call_head,
 }
+for number = 10, 999 do
+  wire.pieces[#wire.pieces + 1] = tostring(number)
+end
+
+-- The pieces that an id follows.
+wire.before_id = { update, delete }
 
 -- What stands between the quotation marks of a JSON string that says `text`, a blank first.
 local function quoted(text)
