@@ -12,7 +12,7 @@ local world = require "worlds.household"
 local teacher = require "worlds.teacher"
 local wire = require "tools.wire"
 
-local option = { out = "models/tiny", minutes = 40, steps = 1e9, seed = 1, care = 0.5, policy = "" }
+local option = { out = "models/tiny", minutes = 40, steps = 1e9, seed = 1, care = 0.4, policy = "" }
 for i = 1, #fm.args, 2 do
   local name, value = fm.args[i]:match "^%-%-(.+)$", fm.args[i + 1]
   if option[name] == nil or value == nil then

@@ -1,17 +1,15 @@
--- The prompt of the tiny model: the text, sentence by sentence, each under the items in view that it may be about, and where the calls
+-- The prompt of the tiny model: the text, sentence by sentence, each with the item in view that it may be about, and where the calls
 -- start.
 --
 -- It explains nothing, because the tiny model learned the task by example. Each sentence and each content follows a blank, so that a
--- word has the same tokens wherever it stands (see tools/wire.lua). An item stands above the sentence with which it shares the rarest
--- words, the one that shares most right above it; items that share none, and all but the best two of a sentence, are left out.
+-- word has the same tokens wherever it stands, and the item behind a sentence is written as a call names it (see tools/wire.lua). An
+-- item stands behind the sentence with which it shares the rarest words; items that share none, and all but the best of a sentence, are
+-- left out.
 --
---     [12] The tutor of Oska is Marru Velt.
---      Oska's tutor is now Ben Ilmar.
+--      Oska's tutor is now Ben Ilmar.", "memory_id": 12 The tutor of Oska is Marru Velt.
 --     Calls:
 
-local call_head = require("tools.wire").call_head
-
-local most = 2
+local wire = require "tools.wire"
 
 -- The lines of a text, and the sentences of a line where their end is plain: not after an initial or an abbreviation with dots.
 local function sentences(chunk)
@@ -19,7 +17,7 @@ local function sentences(chunk)
   for line in chunk:gmatch "[^\n]+" do
     local cut = line:gsub("([^%s.][^%s.][.!?]) (%u)", "%1\n%2")
     for sentence in cut:gmatch "[^\n]+" do
-      list[#list + 1] = { text = sentence, items = {} }
+      list[#list + 1] = { text = sentence }
     end
   end
   return list
@@ -59,20 +57,19 @@ return function(input)
         best, place = score, sentence
       end
     end
-    if place then
-      table.insert(place.items, { id = item.id, content = item.content, score = best })
+    -- Of items that fit alike, the one inserted first.
+    if place and (not place.item or best > place.score or best == place.score and item.id < place.item.id) then
+      place.item, place.score = item, best
     end
   end
   local lines = {}
   for _, sentence in ipairs(list) do
-    table.sort(sentence.items, function(a, b)
-      return a.score < b.score or a.score == b.score and a.id < b.id
-    end)
-    for i = math.max(1, #sentence.items - most + 1), #sentence.items do
-      lines[#lines + 1] = string.format("[%d] %s\n", sentence.items[i].id, sentence.items[i].content)
+    local about = ""
+    if sentence.item then
+      about = string.format("%s%d %s", wire.its_id, sentence.item.id, sentence.item.content)
     end
-    lines[#lines + 1] = " " .. sentence.text .. "\n"
+    lines[#lines + 1] = " " .. sentence.text .. about .. "\n"
   end
-  lines[#lines + 1] = call_head
+  lines[#lines + 1] = wire.call_head
   return table.concat(lines)
 end

@@ -21,7 +21,7 @@ function teacher.view(memory, chunk, k)
   local found = memory:retrieve { query = chunk, k = k }
   local text, shown = prompt { memory = found, total = #memory:items {}, chunk = chunk }, {}
   for _, item in ipairs(found) do
-    if text:find("[" .. item.id .. "] ", 1, true) then
+    if text:find(wire.its_id .. item.id .. " ", 1, true) then
       shown[#shown + 1] = item
     end
   end
