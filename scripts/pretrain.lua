@@ -12,7 +12,7 @@ local world = require "worlds.household"
 local teacher = require "worlds.teacher"
 local wire = require "tools.wire"
 
-local option = { out = "models/tiny", minutes = 40, steps = 1e9, seed = 1, care = 0.5, policy = "" }
+local option = { out = "models/tiny", minutes = 40, steps = 1e9, seed = 1, care = 0.4, policy = "" }
 for i = 1, #fm.args, 2 do
   local name, value = fm.args[i]:match "^%-%-(.+)$", fm.args[i + 1]
   if option[name] == nil or value == nil then
@@ -21,32 +21,32 @@ for i = 1, #fm.args, 2 do
   option[name] = type(option[name]) == "number" and (tonumber(value) or error("--" .. name .. " takes a number", 0)) or value
 end
 
-local vocabulary, batch_tokens, top_rate, warm_up = 1024, 3072, 1.5e-3, 40
+local vocabulary, batch_tokens, top_rate, warm_up = 2048, 3072, 1.5e-3, 40
 local prompt_weight = 0.1 -- what the prediction of a prompt token counts, at first
+local id_weight = 4 -- what the prediction of an id counts: there is one for a dozen other tokens
 
--- How hard the world is, by the share of the run that is over. Lengths and rates vary from episode to episode.
+-- What an episode is like, by the share of the run that is over, and how it is played. Lengths and rates vary. Up to the last third,
+-- half of the episodes are drill in finding the id of what has changed, with a careful teacher.
 local function lesson(progress, rng)
-  local stage = progress < 0.1 and { 0.2, 2 } or progress < 0.3 and { 0.5, 3 } or { 0.9, 4 }
-  return {
+  local stage = progress < 0.1 and { 0.2, 2, 4 } or progress < 0.3 and { 0.5, 3, 7 } or { 0.9, 4, 10 }
+  local drill = progress < 0.67 and rng:number() < 0.5
+  local world_of = {
     variety = stage[1],
     facts = rng:integer { low = 1, high = stage[2] },
     chunks = rng:integer { low = 3, high = 8 },
-    noise = 0.4 * rng:number(),
-    change = 0.2 + 0.25 * rng:number(),
+    noise = (drill and 0.1 or 0.4) * rng:number(),
+    change = drill and 0.75 or 0.2 + 0.25 * rng:number(),
     made_up = 0.2 + 0.3 * rng:number(),
   }
+  return world_of, { care = drill and 1 or option.care, k = rng:integer { low = 3, high = stage[3] } }
 end
 
-local function play(parameters, seed, rng)
-  parameters.count, parameters.seed = 1, seed
-  local first_id = rng:integer { low = 1, high = rng:number() < 0.5 and 30 or 500 }
-  return teacher.play {
-    episode = world.sample(parameters)[1],
-    memory = fm.memory.new { first_id = first_id },
-    rng = rng,
-    care = option.care,
-    k = rng:integer { low = 4, high = 10 },
-  }
+local function play(progress, seed, rng)
+  local world_of, how = lesson(progress, rng)
+  world_of.count, world_of.seed = 1, seed
+  how.episode, how.rng = world.sample(world_of)[1], rng
+  how.memory = fm.memory.new { first_id = rng:integer { low = 1, high = rng:number() < 0.5 and 30 or 500 } }
+  return teacher.play(how)
 end
 
 local function make()
@@ -159,6 +159,10 @@ else
   last = policy:encode { text = "<|im_end|>" }[1]
 end
 print(tostring(policy))
+local before_id = {}
+for _, piece in ipairs(wire.before_id) do
+  before_id[policy:encode { text = piece }[1]] = true
+end
 local trainer = fm.sft.new { policy = policy, beta2 = 0.98, weight_decay = 0.01 }
 
 local began, step, tokens, loss, episode, waiting = fm.seconds {}, 0, 0, nil, 0, {}
@@ -171,7 +175,7 @@ local function batch(progress)
       for _ = 1, 16 do
         episode = episode + 1
         local rng = fm.rng.new { seed = { option.seed, 1, episode } }
-        for _, example in ipairs(play(lesson(progress, rng), option.seed * 1000003 + episode, rng)) do
+        for _, example in ipairs(play(progress, option.seed * 1000003 + episode, rng)) do
           waiting[#waiting + 1] = example
         end
       end
@@ -185,7 +189,8 @@ local function batch(progress)
     end
     completion[#completion + 1] = last
     for _, token in ipairs(completion) do
-      all[#all + 1], weights[#weights + 1] = token, 1
+      weights[#weights + 1] = before_id[all[#all]] and id_weight or 1
+      all[#all + 1] = token
     end
     sequences[#sequences + 1], size = { tokens = all, weights = weights }, size + #all
   end
@@ -208,7 +213,7 @@ while true do
   end
   if step % 400 == 0 then
     policy:save { path = option.out, dtype = "f16" }
-    print(examine(policy, 0))
+    print(examine(policy, 1))
   end
 end
 

@@ -40,8 +40,13 @@ local run = fm.run.open { path = option.out or nil, seed = option.seed, argument
 local state = run.path .. "/before.json"
 local done = run:restore { trainer = trainer }
 
--- Episodes that training never sees: their seeds are far from those of the steps.
-local held_out = world.sample { count = option.held_out, seed = 1000000 + option.seed }
+-- Plain episodes: short names, and only relations of everyday life.
+local function episodes(count, seed)
+  return world.sample { count = count, seed = seed, variety = 0.1, made_up = 0 }
+end
+
+-- What training never sees: seeds far from those of the steps.
+local held_out = episodes(option.held_out, 1000000 + option.seed)
 
 local function measured()
   local batch = trainer:rollout { episodes = held_out, group = 1, temperature = 0 }
@@ -70,7 +75,7 @@ print(string.format("accuracy before: %.3f", before.accuracy))
 
 for step = done + 1, option.steps do
   local began = fm.seconds {}
-  local batch = trainer:rollout { episodes = world.sample { count = option.episodes, seed = option.seed * 1000 + step } }
+  local batch = trainer:rollout { episodes = episodes(option.episodes, option.seed * 1000 + step) }
   local rolled = fm.seconds {}
   local rewards = reward.steps(batch, { without = without })
   local stats = trainer:update { batch = batch, rewards = rewards.total }

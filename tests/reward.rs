@@ -1,9 +1,9 @@
 //! Reward primitives: worked examples and the properties that credit must have.
 
+use finemem_engine::device::Device;
 use finemem_engine::memory::Store;
 use finemem_engine::reward::{
-    Answered, Evidence, Grouping, Step, Trajectory, Update, advantage::grouped_zscore, advantages, chunk_step, compression, evidence,
-    format, outcome,
+    Advantages, Answered, Evidence, Grouping, Step, Trajectory, Update, chunk_step, compression, evidence, format, outcome,
 };
 
 /// A small generator, so that the properties are tried on many rollouts.
@@ -178,11 +178,19 @@ fn the_other_terms_are_what_they_say() {
     assert_eq!(compression(&Trajectory { input_tokens: 0.0, ..trajectory }), [0.0, 0.0]);
 }
 
+/// Advantages of `rewards[rollout][step]`, as nested lists.
+fn advantages(rewards: &[Vec<f32>], episodes: &[usize], grouping: Grouping) -> Vec<Vec<f32>> {
+    let turns: Vec<(usize, usize)> = rewards.iter().zip(episodes).flat_map(|(r, e)| (0..r.len()).map(|t| (*e, t))).collect();
+    let flat = Advantages::new(&Device::cpu()).compute(&rewards.concat(), &turns, grouping, true).unwrap();
+    let mut flat = flat.into_iter();
+    rewards.iter().map(|r| flat.by_ref().take(r.len()).collect()).collect()
+}
+
 #[test]
 fn identical_rollouts_have_no_advantage() {
     let rewards = vec![vec![0.1, 0.7, 0.3]; 8];
     for grouping in [Grouping::Step, Grouping::Instance] {
-        let advantages = advantages(&rewards, &[4; 8], grouping).unwrap();
+        let advantages = advantages(&rewards, &[4; 8], grouping);
         if grouping == Grouping::Step {
             assert!(advantages.iter().flatten().all(|value| *value == 0.0));
         }
@@ -193,15 +201,18 @@ fn identical_rollouts_have_no_advantage() {
 #[test]
 fn advantages_compare_within_an_episode() {
     let rewards = vec![vec![1.0, 5.0], vec![3.0, 5.0], vec![9.0], vec![9.0], vec![2.0, 0.0]];
-    let steps = advantages(&rewards, &[0, 0, 1, 1, 2], Grouping::Step).unwrap();
-    let half = 1.0 / (2f64.sqrt() + 1e-6);
-    assert_eq!(steps, [vec![-half, 0.0], vec![half, 0.0], vec![0.0], vec![0.0], vec![0.0, 0.0]]);
-    let pooled = advantages(&rewards, &[0, 0, 1, 1, 2], Grouping::Instance).unwrap();
-    close(pooled[0].iter().chain(&pooled[1]).sum::<f64>(), 0.0);
+    let steps = advantages(&rewards, &[0, 0, 1, 1, 2], Grouping::Step);
+    let half = 0.5f32.sqrt();
+    assert!((steps[0][0] + half).abs() < 1e-6 && (steps[1][0] - half).abs() < 1e-6, "{steps:?}");
+    assert_eq!((steps[0][1], steps[1][1]), (0.0, 0.0));
+    assert_eq!(steps[2..], [vec![0.0], vec![0.0], vec![0.0, 0.0]]);
+    let pooled = advantages(&rewards, &[0, 0, 1, 1, 2], Grouping::Instance);
+    assert!(pooled[0].iter().chain(&pooled[1]).sum::<f32>().abs() < 1e-6);
     assert!(pooled[0][0] < pooled[1][0] && pooled[1][0] < pooled[0][1] && pooled[4][0] > 0.0);
-    assert!(advantages(&rewards, &[0], Grouping::Step).is_err());
-    assert!(advantages(&[vec![f64::NAN]], &[0], Grouping::Step).is_err());
-    assert_eq!(grouped_zscore(&[], &[]), [0.0; 0]);
+    let mut scorer = Advantages::new(&Device::cpu());
+    assert!(scorer.compute(&[1.0, 2.0], &[(0, 0)], Grouping::Step, true).is_err());
+    assert!(scorer.compute(&[f32::NAN], &[(0, 0)], Grouping::Step, true).is_err());
+    assert!(scorer.compute(&[], &[], Grouping::Step, true).unwrap().is_empty());
     assert_eq!("instance".parse::<Grouping>().unwrap(), Grouping::Instance);
     assert!("group".parse::<Grouping>().is_err());
 }

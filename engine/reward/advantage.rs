@@ -1,16 +1,19 @@
-//! Group advantages: how much better a step's reward is than its group's mean, in units of the group's spread.
+//! Group advantages: how much better a reward is than its group's mean, in units of the group's spread. Computed by [`zscore`].
 
 use std::collections::BTreeMap;
 
+use crate::device::Device;
+use crate::ops::zscore;
+use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 
 /// Which rewards are compared with one another. The rollouts of one episode always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Grouping {
-    /// The same step of all rollouts.
+    /// The same step of all rollouts, as in Fine-Mem.
     #[default]
     Step,
-    /// All steps of all rollouts.
+    /// All steps of all rollouts, as in Mem-α.
     Instance,
 }
 
@@ -26,42 +29,60 @@ impl std::str::FromStr for Grouping {
     }
 }
 
-/// The z-scores of `values` in the groups that `groups` numbers them with: `(x - mean) / (std + 1e-6)` with the sample standard
-/// deviation. A group whose values are all equal, such as a group of one, gets zeros.
-pub fn grouped_zscore(values: &[f64], groups: &[u32]) -> Vec<f64> {
-    let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    groups.iter().enumerate().for_each(|(at, group)| members.entry(*group).or_default().push(at));
-    let mut scores = vec![0.0; values.len()];
-    for members in members.values() {
-        if members.iter().all(|&at| values[at] == values[members[0]]) {
-            continue;
-        }
-        let count = members.len() as f64;
-        let mean = members.iter().map(|&at| values[at]).sum::<f64>() / count;
-        let variance = members.iter().map(|&at| (values[at] - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        members.iter().for_each(|&at| scores[at] = (values[at] - mean) / (variance.sqrt() + 1e-6));
-    }
-    scores
+/// Added to the deviation of a group, as verl does.
+const EPSILON: f32 = 1e-6;
+
+/// Computes advantages on a device. Its memory is kept from call to call.
+pub struct Advantages {
+    device: Device,
+    /// Rewards and advantages: [N]. Member indices: [N]. Starts: [N + 1].
+    tensors: Option<[Tensor; 4]>,
 }
 
-/// The advantages of `rewards[rollout][t]`; `episodes[rollout]` says which rollouts belong together.
-pub fn advantages(rewards: &[Vec<f64>], episodes: &[usize], grouping: Grouping) -> Result<Vec<Vec<f64>>> {
-    if rewards.len() != episodes.len() {
-        return Err(Error::argument(format!("rewards for {} rollouts, but there are {}", rewards.len(), episodes.len())));
+impl Advantages {
+    /// Without memory yet.
+    pub fn new(device: &Device) -> Self {
+        Self { device: device.clone(), tensors: None }
     }
-    let mut numbers: BTreeMap<(usize, usize), u32> = BTreeMap::new();
-    let (mut values, mut groups) = (Vec::new(), Vec::new());
-    for (rollout, (rewards, &episode)) in rewards.iter().zip(episodes).enumerate() {
-        for (t, &reward) in rewards.iter().enumerate() {
-            if !reward.is_finite() {
-                return Err(Error::argument(format!("the reward of rollout {rollout} at step {t} is {reward}")));
-            }
-            let key = (episode, if grouping == Grouping::Step { t } else { 0 });
-            let next = numbers.len() as u32;
-            groups.push(*numbers.entry(key).or_insert(next));
-            values.push(reward);
+
+    /// The advantage of each reward. `turns[i]` is the episode and the step of `rewards[i]`. `divide` says whether advantages are
+    /// divided by the group's sample deviation; a group whose rewards are all equal, such as a group of one, gets zeros.
+    ///
+    /// # Errors
+    /// A reward that is not finite.
+    pub fn compute(&mut self, rewards: &[f32], turns: &[(usize, usize)], grouping: Grouping, divide: bool) -> Result<Vec<f32>> {
+        if rewards.len() != turns.len() {
+            return Err(Error::argument(format!("{} rewards for {} turns", rewards.len(), turns.len())));
         }
+        if let Some(i) = rewards.iter().position(|reward| !reward.is_finite()) {
+            return Err(Error::argument(format!("the reward of step {} of episode {} is {}", turns[i].1 + 1, turns[i].0 + 1, rewards[i])));
+        }
+        let n = rewards.len();
+        if n == 0 {
+            return Ok(Vec::new());
+        }
+        let mut groups: BTreeMap<(usize, usize), Vec<u32>> = BTreeMap::new();
+        for (i, (episode, step)) in turns.iter().enumerate() {
+            let step = if grouping == Grouping::Step { *step } else { 0 };
+            groups.entry((*episode, step)).or_default().push(i as u32);
+        }
+        let order: Vec<u32> = groups.values().flatten().copied().collect();
+        let mut ends = vec![0u32];
+        for group in groups.values() {
+            ends.push(ends[ends.len() - 1] + group.len() as u32);
+        }
+        if self.tensors.as_ref().is_none_or(|[x, ..]| x.len() < n) {
+            let size = n.next_power_of_two().max(1024);
+            let make = |dtype, size| self.device.zeros(dtype, &[size]);
+            self.tensors = Some([make(DType::F32, size)?, make(DType::F32, size)?, make(DType::U32, size)?, make(DType::U32, size + 1)?]);
+        }
+        let Some([x, y, members, starts]) = &self.tensors else { return Ok(Vec::new()) };
+        let (x, y, members, starts) = (x.view(&[n])?, y.view(&[n])?, members.view(&[n])?, starts.view(&[ends.len()])?);
+        x.write(rewards)?;
+        members.write_u32(&order)?;
+        starts.write_u32(&ends)?;
+        let mut rec = self.device.record();
+        zscore::forward(&mut rec, &x, &members, &starts, EPSILON, divide, &y)?;
+        rec.submit_and_read(&y)
     }
-    let mut scores = grouped_zscore(&values, &groups).into_iter();
-    Ok(rewards.iter().map(|rewards| scores.by_ref().take(rewards.len()).collect()).collect())
 }

@@ -6,18 +6,18 @@
 //! |-----------------|-----------------|
 //! | [`format`]      | valid calls / calls of the step, 0 without a call |
 //! | [`chunk_step`]  | mean score of the questions about the step's chunk, asked right after the step; 0 where there are none |
-//! | [`evidence`]    | `(1 - beta) · r_global / T + beta · N_t`, see [`attribution`] |
+//! | [`evidence`]    | `(1 - beta) · r_global / T + beta · N_t`, see [`crate::ops::attribution`] |
 //! | [`compression`] | `1 - memory tokens / input tokens`, the same at every step; negative when the memory outgrows the input |
 //! | [`outcome`]     | `r_global`, the same at every step |
 //!
 //! [`advantage`] turns the sum into group advantages.
 
 pub mod advantage;
-pub mod attribution;
 
-pub use advantage::{Grouping, advantages};
-pub use attribution::attribute;
+pub use advantage::{Advantages, Grouping};
 
+use crate::device::Device;
+use crate::ops::attribution;
 use crate::{Error, Result};
 
 /// What rewards need to know of a rollout. Steps count from 0.
@@ -125,9 +125,30 @@ pub fn evidence(trajectory: &Trajectory, beta: f64, update: Update) -> Result<Ve
         }
         offsets.push(steps.len() as u32);
     }
-    let mut credit = vec![0.0; count];
-    attribute(&scores, &offsets, &steps, &weights, beta, &mut credit);
-    Ok(credit)
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    // A few dozen numbers that Lua made and Lua reads: the kernel's f64 twin keeps the sum of the credits exact.
+    let device = Device::cpu_f64();
+    let floats = |values: &[f64]| {
+        let tensor = device.zeros(crate::tensor::DType::F32, &[values.len()])?;
+        tensor.write_f64(values)?;
+        Ok::<_, Error>(tensor)
+    };
+    let integers = |values: &[u32]| device.tensor_u32(values, &[values.len()]);
+    let reward = device.zeros(crate::tensor::DType::F32, &[1, count])?;
+    let evidence = attribution::Evidence {
+        scores: &floats(&scores)?,
+        questions: &integers(&[0, scores.len() as u32])?,
+        entries: &integers(&offsets)?,
+        steps: &integers(&steps)?,
+        shares: &floats(&weights)?,
+        lengths: &integers(&[count as u32])?,
+    };
+    let mut rec = device.record();
+    attribution::forward(&mut rec, &evidence, beta as f32, &reward)?;
+    rec.submit()?;
+    reward.read_f64()
 }
 
 /// How much shorter the memory is than the input, at every step. Without input it is 0.

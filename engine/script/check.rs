@@ -90,7 +90,9 @@ impl Look<'_> {
         if self.text(at) != "require" || (at > 0 && [".", ":"].contains(&self.text(at - 1))) {
             return None;
         }
-        self.string(if self.text(at + 1) == "(" { at + 2 } else { at + 1 })
+        let name = if self.text(at + 1) == "(" { at + 2 } else { at + 1 };
+        // A name that is put together is known only when the script runs.
+        if self.text(name + 1) == "." { None } else { self.string(name) }
     }
 
     /// Every module required, with the line.

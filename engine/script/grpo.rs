@@ -9,7 +9,7 @@ use super::convert;
 use super::model::{Policy, Shared};
 use super::rollout::{self, Rollouts, View};
 use crate::memory::tools::Tool;
-use crate::train::grpo::{Grouping, Grpo, Settings, Trained, Turn};
+use crate::train::grpo::{Grpo, Settings, Trained, Turn};
 use crate::train::learner::Memory;
 use crate::train::optimizer::Settings as AdamSettings;
 use crate::{Error, Result};
@@ -92,7 +92,7 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     };
     let settings = Settings {
         lr: args.get(lua, "lr")?,
-        grouping: if args.get::<String>(lua, "grouping")? == "step" { Grouping::Step } else { Grouping::Instance },
+        grouping: args.get::<String>(lua, "grouping")?.parse()?,
         divide_by_deviation: args.get(lua, "scale_rewards")?,
         clip_low: args.get(lua, "clip_low")?,
         clip_high: args.get(lua, "clip_high")?,

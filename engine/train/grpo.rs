@@ -12,17 +12,8 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::{Model, Weights};
 use crate::ops::policy_loss::Clip;
-use crate::ops::zscore;
 use crate::random::Rng;
-
-/// Which samples are compared with one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grouping {
-    /// The same step of all rollouts of an episode.
-    Step,
-    /// All steps of all rollouts of an episode.
-    Instance,
-}
+use crate::reward::{Advantages, Grouping};
 
 /// The settings of an update.
 #[derive(Clone, Copy, Debug)]
@@ -68,34 +59,6 @@ pub struct Turn {
     pub logprobs: Vec<f32>,
 }
 
-/// Advantages of all turns.
-///
-/// `rewards[i]` belongs to `turns[i]`. Computed on the device, see [`crate::ops::zscore`].
-pub fn advantages(device: &Device, turns: &[Turn], rewards: &[f32], grouping: Grouping, divide: bool) -> Result<Vec<f32>> {
-    if turns.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut groups: BTreeMap<(usize, usize), Vec<u32>> = BTreeMap::new();
-    for (i, turn) in turns.iter().enumerate() {
-        let step = if grouping == Grouping::Step { turn.step } else { 0 };
-        groups.entry((turn.episode, step)).or_default().push(i as u32);
-    }
-    let members: Vec<u32> = groups.values().flatten().copied().collect();
-    let mut starts = vec![0u32];
-    for group in groups.values() {
-        starts.push(starts[starts.len() - 1] + group.len() as u32);
-    }
-    let n = turns.len();
-    let (x, y) = (device.tensor(rewards, &[n])?, device.tensor(&vec![0.0; n], &[n])?);
-    let (members, starts) = (device.tensor_u32(&members, &[n])?, device.tensor_u32(&starts, &[groups.len() + 1])?);
-    let mut rec = device.record();
-    zscore::forward(&mut rec, &x, &members, &starts, EPSILON, divide, &y)?;
-    rec.submit_and_read(&y)
-}
-
-/// Added to the deviation of a group, as verl does.
-const EPSILON: f32 = 1e-6;
-
 /// What an update did, under the names of TRL where it has the same figure.
 pub type Stats = BTreeMap<String, f64>;
 
@@ -104,6 +67,7 @@ pub struct Grpo {
     /// Its settings.
     pub settings: Settings,
     learner: Learner,
+    advantages: Advantages,
     optimizer: Optimizer,
     reference: Option<Model>,
     updates: u64,
@@ -115,6 +79,7 @@ impl Grpo {
         let reference = if settings.kl_coef > 0.0 { Some(frozen(policy)?) } else { None };
         Ok(Self {
             learner: Learner::new(policy, settings.memory, true)?,
+            advantages: Advantages::new(&policy.device),
             optimizer: Optimizer::new(&policy.config, &policy.device, settings.adam)?,
             reference,
             settings,
@@ -135,12 +100,9 @@ impl Grpo {
     /// # Errors
     /// A reward that is not finite, or a gradient that is not (then the weights are as they were).
     pub fn update(&mut self, policy: &Model, turns: &[Turn], rewards: &[f32], temperature: f32, lr: f32) -> Result<Stats> {
-        if let Some(i) = rewards.iter().position(|r| !r.is_finite()) {
-            let (rollout, step) = (turns[i].rollout + 1, turns[i].step + 1);
-            return Err(Error::argument(format!("the reward of rollout {rollout}, step {step} is {}", rewards[i])));
-        }
         let s = self.settings;
-        let advantages = advantages(&policy.device, turns, rewards, s.grouping, s.divide_by_deviation)?;
+        let places: Vec<(usize, usize)> = turns.iter().map(|turn| (turn.episode, turn.step)).collect();
+        let advantages = self.advantages.compute(rewards, &places, s.grouping, s.divide_by_deviation)?;
         let mut order: Vec<usize> = (0..turns.len()).filter(|i| s.kl_coef > 0.0 || advantages[*i] != 0.0).collect();
         Rng::new(&[s.seed, self.updates, 0x0DE5]).shuffle(&mut order);
         self.updates += 1;

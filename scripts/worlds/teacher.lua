@@ -16,11 +16,17 @@ local function by_id(a, b)
   return a.id < b.id
 end
 
--- The items of the memory that the prompt shows for this text, in order of id.
+-- The prompt for this text, and the items of the memory that it shows, in order of id.
 function teacher.view(memory, chunk, k)
-  local items = memory:retrieve { query = chunk, k = k }
-  table.sort(items, by_id)
-  return items
+  local found = memory:retrieve { query = chunk, k = k }
+  local text, shown = prompt { memory = found, total = #memory:items {}, chunk = chunk }, {}
+  for _, item in ipairs(found) do
+    if text:find(wire.its_id .. item.id .. " ", 1, true) then
+      shown[#shown + 1] = item
+    end
+  end
+  table.sort(shown, by_id)
+  return text, shown
 end
 
 -- Plays an episode on `memory` (an fm.memory) and returns one { prompt, completion, calls, view } per text.
@@ -36,7 +42,8 @@ function teacher.play(parameters)
   end
 
   for t, chunk in ipairs(episode.chunks) do
-    local view, calls = teacher.view(memory, chunk, k), {}
+    local text, view = teacher.view(memory, chunk, k)
+    local calls = {}
     memory:set_step { step = t }
     for _, item in ipairs(view) do
       item.fact = holds[item.id]
@@ -106,7 +113,7 @@ function teacher.play(parameters)
     if #calls == 0 then
       call("skip", "memory_skip")
     end
-    steps[t] = { prompt = prompt { memory = view, chunk = chunk }, completion = teacher.text(calls), calls = calls, view = view }
+    steps[t] = { prompt = text, completion = teacher.text(calls), calls = calls, view = view }
   end
   return steps
 end

@@ -5,6 +5,7 @@ pub mod case;
 pub mod random;
 pub mod small;
 
+use std::io::Write as _;
 use std::sync::OnceLock;
 
 use finemem_engine::device::{Device, gpu};
@@ -17,7 +18,8 @@ pub fn gpus() -> &'static [Device] {
         let adapters = gpu::adapters();
         if adapters.is_empty() {
             assert!(!std::env::var("FINEMEM_REQUIRE_GPU").is_ok_and(|v| v == "1"), "FINEMEM_REQUIRE_GPU=1, but there is no GPU adapter");
-            eprintln!("SKIPPED: no GPU adapter, so shaders are not run");
+            // Not eprintln, which the test harness hides.
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no GPU adapter, so shaders are not run");
         }
         let mut devices = Vec::new();
         for caps in adapters {

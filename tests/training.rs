@@ -1,0 +1,68 @@
+//! The main job in small: the same seed gives the same figures, and a resumed run goes on as if it had never stopped.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Runs the engine in the project's folder; returns what it printed.
+fn engine(arguments: &[&str]) -> String {
+    let out = Command::new(env!("CARGO_BIN_EXE_finemem-engine"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .output()
+        .expect("the engine starts");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{arguments:?}: {text}");
+    text
+}
+
+fn train(out: &Path, steps: &str, more: &[&str]) -> String {
+    let out = out.to_str().expect("a path of plain letters");
+    let common = ["run", "scripts/train.lua", "--device", "cpu", "--", "--held_out", "2", "--episodes", "2", "--group", "3"];
+    let mut arguments = common.to_vec();
+    arguments.extend(["--steps", steps, "--out", out]);
+    arguments.extend(more);
+    engine(&arguments)
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_a_resumed_run_is_the_same_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [a, b, c] = ["a", "b", "c"].map(|name| folder.path().join(name));
+    train(&a, "2", &[]);
+    train(&b, "2", &[]);
+    train(&c, "1", &[]);
+    engine(&["run", "--device", "cpu", "--resume", c.to_str().expect("a path"), "--", "--steps", "2"]);
+    let metrics = read(&a.join("metrics.jsonl"));
+    assert_eq!(metrics.lines().count(), 2);
+    assert_eq!(metrics, read(&b.join("metrics.jsonl")), "two runs with one seed");
+    assert_eq!(metrics, read(&c.join("metrics.jsonl")), "a resumed run");
+    let weights = |run: &Path| std::fs::read(run.join("policy/model.safetensors")).expect("weights");
+    assert!(weights(&a) == weights(&b) && weights(&a) == weights(&c), "weights differ");
+    let first: serde_json::Value = serde_json::from_str(metrics.lines().next().expect("a line")).expect("JSON");
+    let gap = first["sampling/sampling_logp_difference/max"].as_f64().expect("a figure");
+    assert!(gap < 1e-3, "rollout and update disagree by {gap}");
+    let summary: serde_json::Value = serde_json::from_str(&read(&a.join("summary.json"))).expect("JSON");
+    for key in ["accuracy_before", "accuracy_after", "memory_tokens_before", "memory_tokens_after", "seconds"] {
+        assert!(summary[key].is_number(), "{key} is missing: {summary}");
+    }
+}
+
+#[test]
+fn another_reward_and_its_switches_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    train(&folder.path().join("run"), "1", &["--rewards", "finemem", "--without", "chunk,evidence"]);
+    let metrics = read(&folder.path().join("run/metrics.jsonl"));
+    assert!(metrics.contains("rewards/outcome/mean") && !metrics.contains("rewards/chunk/mean"), "{metrics}");
+}
+
+#[test]
+fn the_editor_types_and_the_script_check_know_the_shipped_scripts() {
+    for script in ["train", "eval", "pretrain"] {
+        let text = engine(&["check", &format!("scripts/{script}.lua")]);
+        assert!(text.contains("no mistake"), "{script}: {text}");
+    }
+}
