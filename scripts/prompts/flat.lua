@@ -3,13 +3,16 @@
 --
 -- It explains nothing, because the tiny model learned the task by example. Each sentence and each content follows a blank, so that a
 -- word has the same tokens wherever it stands, and the item behind a sentence is written as a call names it (see tools/wire.lua). An
--- item stands behind the sentence with which it shares the rarest words; items that share none, and all but the best of a sentence, are
--- left out.
+-- item stands behind the sentence with which it shares the rarest words; items that share only common ones, and all but the best of a
+-- sentence, are left out.
 --
 --      Oska's tutor is now Ben Ilmar.", "memory_id": 12 The tutor of Oska is Marru Velt.
 --     Calls:
 
 local wire = require "tools.wire"
+
+-- A shared word counts 1 over the number of other lines that have it: two lines alone with a word have enough in common.
+local enough = 0.5
 
 -- The lines of a text, and the sentences of a line where their end is plain: not after an initial or an abbreviation with dots.
 local function sentences(chunk)
@@ -58,7 +61,7 @@ return function(input)
       end
     end
     -- Of items that fit alike, the one inserted first.
-    if place and (not place.item or best > place.score or best == place.score and item.id < place.item.id) then
+    if best >= enough and (not place.item or best > place.score or best == place.score and item.id < place.item.id) then
       place.item, place.score = item, best
     end
   end
