@@ -5,6 +5,7 @@
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod files;
 pub mod generate;
 pub mod memory;
 pub mod model;

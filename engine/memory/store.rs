@@ -3,7 +3,6 @@
 //! Every change is journaled with the step at which it happened, so a store is the replay of its journal, and a saved store
 //! is that journal: one operation a line, `{"step":0,"operation":"insert","id":1,"content":"…"}`.
 
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -193,18 +192,12 @@ impl Store {
     /// Writes the journal to a file, one JSON object a line. The file appears whole or not at all.
     pub fn export(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let written = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            for entry in &self.journal {
-                serde_json::to_writer(&mut file, entry)?;
-                file.write_all(b"\n")?;
-            }
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        written().map_err(|error| Error::io(path, error))
+        let mut text = Vec::new();
+        for entry in &self.journal {
+            serde_json::to_writer(&mut text, entry).map_err(|error| Error::io(path, error))?;
+            text.push(b'\n');
+        }
+        crate::files::write(path, &text)
     }
 
     /// Reads what [`Store::export`] wrote.

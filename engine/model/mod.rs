@@ -12,6 +12,7 @@ use std::path::Path;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::files;
 pub use config::Config;
 pub use tokenizer::Tokenizer;
 pub use weights::Weights;
@@ -72,7 +73,7 @@ impl Model {
         let config = serde_json::to_string_pretty(&self.config.to_json()).map_err(|e| Error::format(folder, e))?;
         self.weights.save(&folder.join("model.safetensors"), dtype)?;
         self.tokenizer.save(&folder.join("tokenizer.json"))?;
-        weights::write_file(&folder.join("config.json"), config.as_bytes())
+        files::write(folder.join("config.json"), config.as_bytes())
     }
 
     /// An error unless every id is a token of this model and the sequence is not longer than the model allows.

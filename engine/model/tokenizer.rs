@@ -10,8 +10,8 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, DecoderWrapper, ModelWrapper, SplitDelimiterBehavior, TokenizerBuilder};
 
-use super::weights::write_file;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Turns text into token ids and back.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ impl Tokenizer {
     /// Writes `tokenizer.json`.
     pub fn save(&self, path: &Path) -> Result<()> {
         let text = self.0.to_string(true).map_err(|e| Error::format(path, e))?;
-        write_file(path, text.as_bytes())
+        files::write(path, text.as_bytes())
     }
 
     /// Trains a byte-level BPE on `texts`.

@@ -1,7 +1,6 @@
 //! The parameters of a model under their published names, and `model.safetensors`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -9,6 +8,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use super::config::Config;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::random::Rng;
 use crate::tensor::{DType, Tensor};
 
@@ -188,18 +188,8 @@ impl Weights {
             .map_err(|e| Error::format(path, e))?;
         let metadata = Some(std::collections::HashMap::from([("format".to_string(), "pt".to_string())]));
         let bytes = safetensors::serialize(views, metadata).map_err(|e| Error::format(path, e))?;
-        write_file(path, &bytes)
+        files::write(path, &bytes)
     }
-}
-
-/// Writes a whole file or nothing: a temporary file beside it, synced, then renamed.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(folder, e))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|e| Error::io(path, e))?;
-    file.persist(path).map_err(|e| Error::io(path, e.error))?;
-    Ok(())
 }
 
 fn widen(view: &TensorView<'_>) -> std::result::Result<Vec<f32>, String> {

@@ -1,14 +1,14 @@
 //! `fm.json`, `fm.read`, `fm.write`, `fm.rng`, and what a script knows about itself.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use mlua::{IntoLua, Lua, LuaSerdeExt, MultiValue, Table, Value};
 
 use super::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, required};
 use super::{convert, session};
+use crate::Error;
 use crate::random::Rng;
-use crate::{Error, Result};
 
 pub(super) const AREA: Area = Area { constants: CONSTANTS, functions: FUNCTIONS, objects: &[&RNG], records: &[] };
 
@@ -73,7 +73,7 @@ const FUNCTIONS: &[Function] = &[
         call: |lua, args| {
             let path: PathBuf = args.get::<String>(lua, "path")?.into();
             let text: mlua::LuaString = args.get(lua, "text")?;
-            write(&path, &text.as_bytes())?;
+            crate::files::write(&path, &text.as_bytes())?;
             Ok(Value::Nil)
         },
     },
@@ -199,15 +199,5 @@ pub(super) fn print(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
         Some(run) => run.borrow().around_bar(print),
         None => print(),
     }
-    Ok(())
-}
-
-/// Writes a file through a temporary one beside it.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(path, e))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|e| Error::io(path, e))?;
-    file.persist(path).map_err(|e| Error::io(path, e.error))?;
     Ok(())
 }

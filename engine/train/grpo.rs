@@ -220,7 +220,7 @@ impl Checkpoint for Trained<'_> {
         self.policy.save(&folder.join("policy"), "f32")?;
         self.trainer.optimizer.save(&folder.join("optimizer.safetensors"))?;
         let state = serde_json::json!({ "updates": self.trainer.updates });
-        crate::model::weights::write_file(&folder.join("trainer.json"), state.to_string().as_bytes())
+        crate::files::write(folder.join("trainer.json"), state.to_string().as_bytes())
     }
 
     fn load(&mut self, folder: &Path) -> Result<()> {

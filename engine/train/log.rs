@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::tensorboard::EventFile;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Something that a checkpoint holds: a trainer with its policy and optimiser.
 pub trait Checkpoint {
@@ -106,7 +106,7 @@ impl Run {
 
     fn write_description(&self) -> Result<()> {
         let text = serde_json::to_string_pretty(&self.description).expect("plain data");
-        replace(&self.folder.join(DESCRIPTION), format!("{text}\n").as_bytes())
+        files::write(&self.folder.join(DESCRIPTION), format!("{text}\n").as_bytes())
     }
 
     /// The run's folder.
@@ -153,7 +153,7 @@ impl Run {
             sync(&new.join(name))?;
         }
         let manifest = serde_json::to_string_pretty(&Manifest { step, files }).expect("plain data");
-        replace(&new.join(MANIFEST), manifest.as_bytes())?;
+        files::write(&new.join(MANIFEST), manifest.as_bytes())?;
         sync(&new)?;
         self.metrics.sync_all().map_err(|e| Error::io(self.folder.join("metrics.jsonl"), e))?;
         if path.exists() {
@@ -252,18 +252,9 @@ fn open_lines(path: &Path, step: u64) -> Result<File> {
             }
             kept.extend(line);
         }
-        replace(path, &kept)?;
+        files::write(path, &kept)?;
     }
     OpenOptions::new().create(true).append(true).open(path).map_err(|e| Error::io(path, e))
-}
-
-/// Replaces a file's content at once or not at all.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().expect("a file in a folder");
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(path, e))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|e| Error::io(path, e))?;
-    file.persist(path).map_err(|e| Error::io(path, e.error))?;
-    sync(folder)
 }
 
 /// Makes a file's content, or a folder's entries, survive a power cut. Folders can only be synced where they can be opened.

@@ -6,7 +6,6 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::device::{Device, Recorder};
 use crate::error::{Error, Result};
-use crate::model::weights::write_file;
 use crate::model::{Config, Weights};
 use crate::ops::adamw::{self, AdamW};
 use crate::tensor::{DType, Tensor};
@@ -105,7 +104,7 @@ impl Optimizer {
             .collect::<std::result::Result<_, safetensors::SafeTensorError>>()
             .map_err(|e| Error::format(path, e))?;
         let metadata = std::collections::HashMap::from([("steps".to_string(), self.steps.to_string())]);
-        write_file(path, &safetensors::serialize(views, Some(metadata)).map_err(|e| Error::format(path, e))?)
+        crate::files::write(path, &safetensors::serialize(views, Some(metadata)).map_err(|e| Error::format(path, e))?)
     }
 
     /// Reads what [`Optimizer::save`] wrote.
