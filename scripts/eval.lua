@@ -1,11 +1,12 @@
 -- Lets a policy manage a memory for a published file and answers its questions, beside two baselines.
 --
---   finemem-engine run scripts/eval.lua -- --policy DIR --data FILE [--out DIR]
+--   finemem-engine run scripts/eval.lua -- --policy DIR --data FILE [--facts 3] [--out DIR]
 
 local fm = require "finemem"
 local arguments = require "arguments"
 
-local option = arguments.read { policy = "models/tiny", data = "", out = false, facts = 4, top_k = 10 }
+-- Three facts a chunk: as many as the texts that the tiny policy learned from.
+local option = arguments.read { policy = "models/tiny", data = "", out = false, facts = 3, top_k = 10 }
 if option.data == "" then
   error("--data FILE is needed: a published file such as factconsolidation_6k.json", 0)
 end

@@ -21,13 +21,16 @@ for i = 1, #fm.args, 2 do
   option[name] = type(option[name]) == "number" and (tonumber(value) or error("--" .. name .. " takes a number", 0)) or value
 end
 
-local vocabulary, batch_tokens, top_rate, warm_up = 2048, 3072, 1.5e-3, 40
+local vocabulary, batch_tokens, warm_up = 2048, 3072, 40
+local top_rate = option.policy == "" and 1.5e-3 or 8e-4
 local prompt_weight = 0.1 -- what the prediction of a prompt token counts, at first
 local id_weight = 4 -- what the prediction of an id counts: there is one for a dozen other tokens
 
 -- What an episode is like, by the share of the run that is over, and how it is played. Lengths and rates vary. Up to the last third,
--- half of the episodes are drill in finding the id of what has changed, with a careful teacher.
+-- half of the episodes are drill in finding the id of what has changed, with a careful teacher. A policy that goes on from a folder has
+-- had its first lessons and its drill.
 local function lesson(progress, rng)
+  progress = option.policy == "" and progress or 1
   local stage = progress < 0.1 and { 0.2, 2, 4 } or progress < 0.3 and { 0.5, 3, 7 } or { 0.9, 4, 10 }
   local drill = progress < 0.67 and rng:number() < 0.5
   local world_of = {
