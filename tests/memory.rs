@@ -113,7 +113,7 @@ fn a_broken_file_is_an_error_that_names_the_line() {
         assert!(error.contains(part) && error.contains("memory.jsonl"), "{error}");
     }
     assert!(Store::import(folder.path().join("none")).is_err());
-    assert!(filled().export(folder.path().join("none/memory.jsonl")).is_err());
+    assert!(filled().export(path.join("memory.jsonl")).is_err(), "a file is no folder");
 }
 
 /// Documents, and for each query the scores that `rank_bm25.BM25Okapi` 0.2.2 gives with tokens `re.findall(r"\b\w+\b", text.lower())`.
