@@ -52,7 +52,7 @@ local function measured()
   local batch = trainer:rollout { episodes = held_out, group = 1, temperature = 0 }
   local figures = measure.batch(batch)
   figures.shown = {}
-  for i = 1, 3 do
+  for i = 1, math.min(3, #batch.rollouts) do
     local lines = {}
     for j, item in ipairs(batch.rollouts[i].memory) do
       lines[j] = string.format("[%d] %s", item.id, item.content)
@@ -124,7 +124,7 @@ for _, kind in ipairs { "insert", "update", "delete", "skip" } do
   print(row(kind .. "s per chunk", "%.2f", function(f) return f[kind] end))
 end
 print(row("invalid calls", "%.1f %%", function(f) return 100 * f.invalid end))
-for i = 1, 3 do
+for i = 1, #before.shown do
   print(string.format("\nmemory of held-out episode %d before training:", i))
   print("  " .. table.concat(before.shown[i], "\n  "))
   print("after:")
