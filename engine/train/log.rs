@@ -106,7 +106,7 @@ impl Run {
 
     fn write_description(&self) -> Result<()> {
         let text = serde_json::to_string_pretty(&self.description).expect("plain data");
-        files::write(&self.folder.join(DESCRIPTION), format!("{text}\n").as_bytes())
+        files::write(self.folder.join(DESCRIPTION), format!("{text}\n").as_bytes())
     }
 
     /// The run's folder.
@@ -153,7 +153,7 @@ impl Run {
             sync(&new.join(name))?;
         }
         let manifest = serde_json::to_string_pretty(&Manifest { step, files }).expect("plain data");
-        files::write(&new.join(MANIFEST), manifest.as_bytes())?;
+        files::write(new.join(MANIFEST), manifest.as_bytes())?;
         sync(&new)?;
         self.metrics.sync_all().map_err(|e| Error::io(self.folder.join("metrics.jsonl"), e))?;
         if path.exists() {
