@@ -8,18 +8,12 @@
 -- teacher, 0 to 1), --policy (go on from a folder).
 
 local fm = require "finemem"
+local arguments = require "arguments"
 local world = require "worlds.household"
 local teacher = require "worlds.teacher"
 local wire = require "tools.wire"
 
-local option = { out = "models/tiny", minutes = 40, steps = 1e9, seed = 1, care = 0.4, policy = "" }
-for i = 1, #fm.args, 2 do
-  local name, value = fm.args[i]:match "^%-%-(.+)$", fm.args[i + 1]
-  if option[name] == nil or value == nil then
-    error("unknown argument '" .. fm.args[i] .. "', or it has no value; known: --out, --minutes, --steps, --seed, --care, --policy", 0)
-  end
-  option[name] = type(option[name]) == "number" and (tonumber(value) or error("--" .. name .. " takes a number", 0)) or value
-end
+local option = arguments.read { out = "models/tiny", minutes = 40, steps = 1e9, seed = 1, care = 0.4, policy = "" }
 
 local vocabulary, batch_tokens, warm_up = 2048, 3072, 40
 local top_rate = option.policy == "" and 1.5e-3 or 8e-4

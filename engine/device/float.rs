@@ -169,7 +169,7 @@ impl Float for f32 {
         let p = p * r + 1.666_666_5e-1;
         let p = p * r + 0.5;
         let y = p * r * r + r + 1.0;
-        // SAFETY-free conversion: n is an integer in -126..=127, so the cast is exact.
+        // n is an integer in -126..=127, so the cast is exact.
         let scale = f32::from_bits((((n as i32) + 127) as u32) << 23);
         if self < -87.0 { 0.0 } else { y * scale }
     }

@@ -159,7 +159,7 @@ impl Learner {
         Ok(())
     }
 
-    /// Runs `samples`, adding gradients to `grads` unless the loss is [`Loss::None`]. `last` records more behind the last micro-batch.
+    /// Runs `samples`, adding gradients to `grads` unless the loss is [`Loss::None`].
     pub fn run(&mut self, model: &Model, samples: &[Sample], loss: Loss, temperature: f32, grads: Option<&Weights>) -> Result<()> {
         let mut first = 0;
         while first < samples.len() {
