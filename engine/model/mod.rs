@@ -5,6 +5,9 @@ pub mod blocks;
 pub mod config;
 pub mod head;
 pub mod init;
+mod jinja;
+mod python;
+pub mod template;
 pub mod tokenizer;
 pub mod weights;
 
@@ -14,6 +17,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files;
 pub use config::Config;
+pub use template::{Chat, ChatTemplate};
 pub use tokenizer::Tokenizer;
 pub use weights::Weights;
 
@@ -23,6 +27,8 @@ pub struct Model {
     pub config: Config,
     /// Text to tokens and back.
     pub tokenizer: Tokenizer,
+    /// Messages to text.
+    pub chat_template: ChatTemplate,
     /// Parameters.
     pub weights: Weights,
     /// Where the parameters are.
@@ -30,7 +36,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads `config.json`, `tokenizer.json` and `model.safetensors` in `folder`.
+    /// Reads `config.json`, `tokenizer.json`, chat templates and `model.safetensors` in `folder`.
     pub fn load(folder: &Path, device: &Device) -> Result<Self> {
         if !folder.is_dir() {
             return Err(Error::io(folder, "there is no such model folder"));
@@ -39,22 +45,23 @@ impl Model {
         let file = folder.join("tokenizer.json");
         let tokenizer = Tokenizer::load(&file)?;
         Self::fits(&config, &tokenizer).map_err(|e| Error::format(&file, e))?;
+        let chat_template = ChatTemplate::load(folder)?;
         let weights = Weights::load(&config, device, &folder.join("model.safetensors"))?;
-        Ok(Self { config, tokenizer, weights, device: device.clone() })
+        Ok(Self { config, tokenizer, chat_template, weights, device: device.clone() })
     }
 
     /// A model with random weights.
     pub fn random(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
         Self::fits(&config, &tokenizer)?;
         let weights = Weights::random(&config, device, seed)?;
-        Ok(Self { config, tokenizer, weights, device: device.clone() })
+        Ok(Self { config, tokenizer, chat_template: ChatTemplate::default(), weights, device: device.clone() })
     }
 
     /// A model with random weights that can copy (see [`init`]).
     pub fn copying(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
         Self::fits(&config, &tokenizer)?;
         let weights = Weights::copying(&config, device, seed)?;
-        Ok(Self { config, tokenizer, weights, device: device.clone() })
+        Ok(Self { config, tokenizer, chat_template: ChatTemplate::default(), weights, device: device.clone() })
     }
 
     fn fits(config: &Config, tokenizer: &Tokenizer) -> Result<()> {
@@ -73,14 +80,21 @@ impl Model {
         let config = serde_json::to_string_pretty(&self.config.to_json()).map_err(|e| Error::format(folder, e))?;
         self.weights.save(&folder.join("model.safetensors"), dtype)?;
         self.tokenizer.save(&folder.join("tokenizer.json"))?;
+        self.chat_template.save(folder)?;
         files::write(folder.join("config.json"), config.as_bytes())
+    }
+
+    /// An error unless every id is a token of this model.
+    pub fn check_ids(&self, tokens: &[u32]) -> Result<()> {
+        match tokens.iter().find(|id| **id as usize >= self.config.vocab_size) {
+            Some(id) => Err(Error::argument(format!("token {id} is outside the vocabulary of {}", self.config.vocab_size))),
+            None => Ok(()),
+        }
     }
 
     /// An error unless every id is a token of this model and the sequence is not longer than the model allows.
     pub fn check(&self, tokens: &[u32]) -> Result<()> {
-        if let Some(id) = tokens.iter().find(|id| **id as usize >= self.config.vocab_size) {
-            return Err(Error::argument(format!("token {id} is outside the vocabulary of {}", self.config.vocab_size)));
-        }
+        self.check_ids(tokens)?;
         let longest = self.config.max_position_embeddings;
         if tokens.len() > longest {
             return Err(Error::argument(format!("a sequence of {} tokens is longer than the model's {longest}", tokens.len())));

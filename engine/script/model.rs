@@ -105,7 +105,7 @@ static GRADIENTS: Record = Record {
 const FUNCTIONS: &[Function] = &[
     Function {
         path: "model.load",
-        doc: "Loads a model folder: config.json, tokenizer.json, model.safetensors.",
+        doc: "Loads a model folder: config.json, tokenizer.json, model.safetensors, and its chat template if it has one.",
         params: &[
             required("path", Kind::Text, "the folder"),
             optional("device", Kind::Text, "auto, gpu, cpu, or a part of an adapter's name; by default the run's device"),
@@ -210,7 +210,7 @@ static MODEL: Object = Object {
     methods: &[
         Function {
             path: "encode",
-            doc: "Cuts a text into tokens.",
+            doc: "Cuts a text into tokens. Special tokens in it are recognised, and none is added.",
             params: &[required("text", Kind::Text, "the text")],
             returns: IDS,
             result: "token ids",
@@ -219,14 +219,21 @@ static MODEL: Object = Object {
         Function {
             path: "decode",
             doc: "Puts tokens together to a text.",
-            params: &[required("tokens", IDS, "token ids")],
+            params: &[
+                required("tokens", IDS, "token ids"),
+                default("skip_special_tokens", Kind::Boolean, Need::Boolean(false), "whether to leave special tokens out"),
+            ],
             returns: Kind::Text,
             result: "the text",
             call: |lua, args| {
-                let tokens: Vec<u32> = args.get(lua, "tokens")?;
-                args.this::<Shared>()?.0.0.model.tokenizer.decode(&tokens)?.into_lua(lua)
+                let (tokens, skip): (Vec<u32>, bool) = (args.get(lua, "tokens")?, args.get(lua, "skip_special_tokens")?);
+                let this = args.this::<Shared>()?;
+                this.0.0.model.check_ids(&tokens)?;
+                let tokenizer = &this.0.0.model.tokenizer;
+                if skip { tokenizer.decode_without_special(&tokens) } else { tokenizer.decode(&tokens) }?.into_lua(lua)
             },
         },
+        super::chat::APPLY,
         Function {
             path: "logprobs",
             doc: "Log-probability of every token after the first, given those before it.",

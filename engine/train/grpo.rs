@@ -157,7 +157,13 @@ fn frozen(model: &Model) -> Result<Model> {
         Some(values) => model.device.tensor(&values?, shape),
         None => Err(Error::argument("the model has fewer parameters than its configuration says")),
     })?;
-    Ok(Model { config: model.config.clone(), tokenizer: model.tokenizer.clone(), weights, device: model.device.clone() })
+    Ok(Model {
+        config: model.config.clone(),
+        tokenizer: model.tokenizer.clone(),
+        chat_template: model.chat_template.clone(),
+        weights,
+        device: model.device.clone(),
+    })
 }
 
 fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
