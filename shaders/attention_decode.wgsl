@@ -5,25 +5,9 @@
 // q, o: [M, H · D]   k, v: [·, KV · D]   spans: [M, 2]   D ≤ 128; with VEC4, D divides by 4
 // Grid: one workgroup per (m, h). Query head h reads key head h / (H / KV).
 
+#import attention
 #import grid
 #import reduce
-
-struct Params {
-    rows: u32,
-    heads: u32,
-    kv_heads: u32,
-    dim: u32,
-    scale: f32,
-    sequences: u32,
-    pad0: u32,
-    pad1: u32,
-}
-
-#ifdef VEC4
-alias Element = vec4<f32>;
-#else
-alias Element = f32;
-#endif
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<Element>;        // [M, H · D]
