@@ -11,7 +11,7 @@ use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 
 fn options(temperature: f32, max_tokens: usize) -> Options {
-    Options { temperature, top_k: 0, top_p: 1.0, max_tokens, stop: Vec::new() }
+    Options { temperature, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens, stop: Vec::new() }
 }
 
 /// `count` tokens of a text that every prompt with the same `seed` shares.

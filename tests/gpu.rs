@@ -104,7 +104,7 @@ fn generate(device: &Device, temperature: f32) -> (Vec<Vec<Completion>>, Counter
         .enumerate()
         .map(|(i, prompt)| Request { prompt, streams: (0..3).map(|rollout| Stream::new(7, 1, [i as u32, rollout, 0])).collect() })
         .collect();
-    let options = Options { temperature, top_k: 0, top_p: 1.0, max_tokens: 12, stop: Vec::new() };
+    let options = Options { temperature, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: 12, stop: Vec::new() };
     let before = device.counters();
     (generator.generate(&model, &requests, &options).unwrap(), before, device.counters())
 }
