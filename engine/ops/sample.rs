@@ -6,7 +6,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, simd};
 use crate::error::Result;
 use crate::random::philox4x32;
 use crate::tensor::Tensor;
@@ -60,6 +60,7 @@ pub fn forward(rec: &mut Recorder<'_>, sampling: Sampling, logits: &Tensor, stre
 }
 
 /// An unsigned integer that orders like the float.
+#[inline(always)]
 fn key<F: Float>(value: F) -> u32 {
     let bits = (value.to_f64() as f32).to_bits();
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
@@ -82,7 +83,7 @@ fn twin<F: Float>(p: &Sampling, mut a: Args<'_, F>) {
     let vocab = p.vocab as usize;
     let greedy = p.temperature == 0.0;
     let inverse = F::from_f64(if greedy { 1.0 } else { 1.0 / f64::from(p.temperature) });
-    parallel::simd(|| {
+    simd!({
         let mut mass = vec![F::ZERO; vocab];
         for row in 0..p.rows as usize {
             let l = &logits[row * vocab..][..vocab];

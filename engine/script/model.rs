@@ -260,7 +260,12 @@ static MODEL: Object = Object {
                 default("top_p", Kind::Number, Need::Number(1.0), "keep the likely tokens with this probability"),
                 default("top_k", Kind::Integer, Need::Number(0.0), "keep so many likely tokens; 0 keeps all"),
                 default("min_p", Kind::Number, Need::Number(0.0), "keep tokens at least so likely, relative to the likeliest"),
-                default("seed", Kind::Integer, Need::Number(0.0), "the seed of the random numbers; what a prompt gets depends on its place in the list"),
+                default(
+                    "seed",
+                    Kind::Integer,
+                    Need::Number(0.0),
+                    "the seed of the random numbers; what a prompt gets depends on its place in the list",
+                ),
                 optional("seeds", Kind::List(&Kind::Integer), "a seed for each prompt instead: what it gets depends on nothing else"),
                 default("group", Kind::Integer, Need::Number(1.0), "completions of each prompt"),
                 optional("stop", Kind::List(&Kind::Text), "texts that end a completion; they stay in it"),
