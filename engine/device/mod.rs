@@ -18,6 +18,7 @@ use cpu::{CpuBuffer, Values};
 pub use gpu::Caps;
 pub(crate) use kernel::kernel;
 pub use kernel::{Args, Grid, Kernel, Launch, Slot};
+pub(crate) use parallel::{rows, simd};
 
 /// What a device has done so far. Always on; tests assert on differences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::{Float, Strides, dot};
-use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, kernel, parallel};
+use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, kernel, rows};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -151,7 +151,7 @@ fn rows_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
     let (a, b, y) = (args.read(0), args.read(1), args.write(2));
     // Computed transposed, `[n, m]`, so that threads share out the rows of the weight and each weight row is read once.
     let mut columns = vec![F::ZERO; m * n];
-    parallel::rows(&mut columns, m, |n0, columns| {
+    rows!(&mut columns, m, |n0, columns| {
         let mut weights = b[n0 * k..].chunks_exact(k);
         for quad in columns.chunks_mut(4 * m) {
             let count = quad.len() / m;
