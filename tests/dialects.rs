@@ -41,8 +41,16 @@ fn hermes() {
     check(
         "hermes",
         &[
-            ("<tool_call>\n{\"name\": \"a\", \"arguments\": {\"x\": \"}{</tool_call>\"}}\n</tool_call>", &["a {\"x\":\"}{</tool_call>\"}"], 0),
-            ("I do.<tool_call>{\"name\":\"a\"}</tool_call> and <tool_call>{\"name\":\"b\",\"arguments\":{\"l\":[]}}</tool_call>", &["a {}", "b {\"l\":[]}"], 2),
+            (
+                "<tool_call>\n{\"name\": \"a\", \"arguments\": {\"x\": \"}{</tool_call>\"}}\n</tool_call>",
+                &["a {\"x\":\"}{</tool_call>\"}"],
+                0,
+            ),
+            (
+                "I do.<tool_call>{\"name\":\"a\"}</tool_call> and <tool_call>{\"name\":\"b\",\"arguments\":{\"l\":[]}}</tool_call>",
+                &["a {}", "b {\"l\":[]}"],
+                2,
+            ),
             ("<tool_call>{\"name\":\"a\",\"arguments\":{", &["! the call is not closed"], 0),
             ("<tool_call>{\"name\":\"a\",\"arguments\":[1]}</tool_call>", &["! \"arguments\" is not"], 0),
             ("<think>I may <tool_call>{\"name\":\"z\"}</tool_call></think>\n<tool_call>{\"name\":\"a\"}</tool_call>", &["a {}"], 0),
@@ -59,7 +67,11 @@ fn llama3() {
         "llama3",
         &[
             ("{\"name\": \"a\", \"parameters\": {\"x\": \"}; {\\\"name\\\": 1}\"}}", &["a {\"x\":\"}; {\\\"name\\\": 1}\"}"], 0),
-            ("<|python_tag|>{\"name\": \"a\", \"parameters\": {}}; {\"name\": \"b\", \"arguments\": {\"n\": 1}}", &["a {}", "b {\"n\":1}"], 0),
+            (
+                "<|python_tag|>{\"name\": \"a\", \"parameters\": {}}; {\"name\": \"b\", \"arguments\": {\"n\": 1}}",
+                &["a {}", "b {\"n\":1}"],
+                0,
+            ),
             ("[{\"name\": \"a\", \"parameters\": {}},\n {\"name\": \"b\", \"parameters\": {}}]", &["a {}", "b {}"], 0),
             ("{\"name\": \"a\", \"parameters\": {}}\n{\"name\": \"b\", \"parameters\": {}}\n", &["a {}", "b {}"], 0),
             ("Sure {gladly}: {\"name\": \"a\", \"parameters\": {}} done", &["a {}"], 2),
@@ -107,18 +119,30 @@ fn atommem() {
     check(
         "atommem",
         &[
-            ("<add_memory> Ada {\"x\"} <b>lives</b> here </add_memory>", &["memory_insert {\"content\":\"Ada {\\\"x\\\"} <b>lives</b> here\"}"], 0),
+            (
+                "<add_memory> Ada {\"x\"} <b>lives</b> here </add_memory>",
+                &["memory_insert {\"content\":\"Ada {\\\"x\\\"} <b>lives</b> here\"}"],
+                0,
+            ),
             (
                 "<modify_memory>Memory 12: a: b\nc</modify_memory> then <delete_memory>Memory 3</delete_memory>",
                 &["memory_update {\"memory_id\":12,\"new_content\":\"a: b\\nc\"}", "memory_delete {\"memory_id\":3}"],
                 1,
             ),
-            ("<update_query>who</update_query><final_answer>\\boxed{x}</final_answer>", &["update_query {\"query\":\"who\"}", "final_answer {\"answer\":\"\\\\boxed{x}\"}"], 0),
+            (
+                "<update_query>who</update_query><final_answer>\\boxed{x}</final_answer>",
+                &["update_query {\"query\":\"who\"}", "final_answer {\"answer\":\"\\\\boxed{x}\"}"],
+                0,
+            ),
             ("<modify_memory>the third: x</modify_memory>", &["! a change is written"], 0),
             ("<delete_memory>3, 4</delete_memory>", &["! a deletion is written"], 0),
             ("<add_memory></add_memory>", &["! the action is empty"], 0),
             ("<add_memory>cut", &["! <add_memory> is not closed"], 0),
-            ("<add_memory>a <delete_memory>Memory 1</delete_memory>", &["! <add_memory> is not closed", "memory_delete {\"memory_id\":1}"], 0),
+            (
+                "<add_memory>a <delete_memory>Memory 1</delete_memory>",
+                &["! <add_memory> is not closed", "memory_delete {\"memory_id\":1}"],
+                0,
+            ),
             ("<add_memory>a <delete_memory>Memory 1</delete_memory> b</add_memory>", &["! another action's tag inside"], 0),
             ("<add_memory>a <add_memory>b</add_memory>", &["! <add_memory> is not closed", "memory_insert {\"content\":\"b\"}"], 0),
             ("</add_memory>", &["! a closing tag"], 0),
@@ -159,8 +183,25 @@ fn what_a_dialect_writes_it_reads() {
 #[test]
 fn cut_and_mixed_texts_are_read() {
     let parts = [
-        "<tool_call>", "</tool_call>", "{\"name\": \"a\", \"arguments\": {\"x\": \"y\"}}", "{\"name\": \"b\", \"parameters\": {}}", "✿FUNCTION✿: a\n", "✿ARGS✿: {}\n",
-        "✿RESULT✿", "<add_memory>x", "</add_memory>", "<delete_memory>Memory 1</delete_memory>", "Done. ", "{", "}", "\"", "[", "]; ", "<|python_tag|>", "é", "\n",
+        "<tool_call>",
+        "</tool_call>",
+        "{\"name\": \"a\", \"arguments\": {\"x\": \"y\"}}",
+        "{\"name\": \"b\", \"parameters\": {}}",
+        "✿FUNCTION✿: a\n",
+        "✿ARGS✿: {}\n",
+        "✿RESULT✿",
+        "<add_memory>x",
+        "</add_memory>",
+        "<delete_memory>Memory 1</delete_memory>",
+        "Done. ",
+        "{",
+        "}",
+        "\"",
+        "[",
+        "]; ",
+        "<|python_tag|>",
+        "é",
+        "\n",
     ];
     let script = format!(
         "local parts = fm.json.decode {{ text = {} }}
@@ -200,7 +241,10 @@ fn a_script_can_add_a_dialect() {
     let found = read(upper, "go @a and @b").unwrap();
     assert_eq!((&found["calls"][1]["tool"], &found["stray"]), (&json!("b"), &json!(2)));
     for (parse, said) in [
-        ("function() return { { raw = 'x', name = 'a', arguments = {} } } end", "the dialect 'mine' cannot be used: the raw text \"x\" of a call is not in the answer"),
+        (
+            "function() return { { raw = 'x', name = 'a', arguments = {} } } end",
+            "the dialect 'mine' cannot be used: the raw text \"x\" of a call is not in the answer",
+        ),
         ("function() return { { raw = 'b' }, { raw = 'a' } } end", "not in this order"),
         ("function() return { { raw = '' } } end", "the raw text \"\""),
         ("function() return { { name = 'a' } } end", "what 'parse' returned is wrong at [1]: 'raw' is missing"),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use finemem_engine::model::{Chat, ChatTemplate, Tokenizer};
+use finemem_engine::script::{Options, Runtime};
 use serde_json::{Value, json};
 
 fn folder() -> std::path::PathBuf {
@@ -79,7 +80,9 @@ fn render(source: &str) -> Result<String, String> {
 
 #[test]
 fn a_template_that_means_harm_is_an_error() {
-    let twice = |grow: &str| format!("{{% set ns = namespace(s='xx', t=[1]) %}}{{% for i in range(60) %}}{grow}{{% endfor %}}{{{{ ns.s }}}}{{{{ ns.t }}}}");
+    let twice = |grow: &str| {
+        format!("{{% set ns = namespace(s='xx', t=[1]) %}}{{% for i in range(60) %}}{grow}{{% endfor %}}{{{{ ns.s }}}}{{{{ ns.t }}}}")
+    };
     let (raw, open) = ("y".repeat(100_000), "(".repeat(100_000));
     for (source, said) in [
         ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}".into(), "does not end"),
@@ -102,13 +105,17 @@ fn a_template_that_means_harm_is_an_error() {
         (twice("{% set ns.s = ns.s.replace('x', 'xx') %}"), "too much text"),
         (twice("{% set ns.s = [ns.s, ns.s] | join(ns.s) %}"), "too much text"),
         (twice("{% set b %}{{ ns.s }}{{ ns.s }}{% endset %}{% set ns.s = b %}"), "too much text"),
-        ("{% set b = 'x' * 99999 %}{% set ns = namespace(k=[]) %}{% for i in range(9999) %}{% set ns.k = ns.k + [b[1:]] %}{% endfor %}".into(), "too much text"),
+        (
+            "{% set b = 'x' * 99999 %}{% set ns = namespace(k=[]) %}{% for i in range(9999) %}{% set ns.k = ns.k + [b[1:]] %}{% endfor %}"
+                .into(),
+            "too much text",
+        ),
         ("{% set ns = namespace() %}{% set ns.x = ns %}{{ [ns] }}".into(), "too deeply"),
         ("{% set a = namespace() %}{% set a.x = a %}{% set b = namespace() %}{% set b.x = b %}{{ a == b }}".into(), "too deeply"),
         ("{% set a = namespace() %}{% set a.x = a %}{% set b = namespace() %}{% set b.x = b %}{{ a < b }}".into(), "no order"),
         ("{% set a = namespace() %}{% set a.x = a %}{{ {}[a] }}".into(), "cannot be a key"),
         ("{% set a = namespace() %}{% set a.x = a %}{{ {}.get(a) }}".into(), "too deeply"),
-        ("{{ 1 < 2 < 3 }}".into(), "chained"),
+        ("{% set x = 2 %}{{ 1 < x < 3 }}".into(), "chained"),
         (format!("{{{{ {open} }}}}"), "recursion limit"),
         ("{% if 1 %}".repeat(100_000), "recursion limit"),
         (" ".repeat(2_000_000), "at most 1048576"),
@@ -134,7 +141,9 @@ fn a_template_that_means_harm_is_an_error() {
         assert!(render(&source).unwrap_err().contains("too deeply"), "{nest}");
     }
     for nest in ["ns.x | map('string')", "ns.x | reverse", "ns.x[:]", "ns.x | select"] {
-        let source = format!("{{% set ns = namespace(x=[1]) %}}{{% for i in range(60000) %}}{{% set ns.x = {nest} %}}{{% endfor %}}{{{{ ns.x | list }}}}");
+        let source = format!(
+            "{{% set ns = namespace(x=[1]) %}}{{% for i in range(60000) %}}{{% set ns.x = {nest} %}}{{% endfor %}}{{{{ ns.x | list }}}}"
+        );
         assert!(render(&source).is_ok_and(|text| text.len() < 8), "{nest}");
     }
     assert!(render("{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}").unwrap_err().contains("too deeply"));
@@ -155,9 +164,15 @@ fn the_right_template_is_chosen() {
         [&plain, &with_tools].map(|chat| template.render(chat).unwrap_or_else(|error| error.to_string()))
     };
     assert!(both(folder.path())[0].contains("has no chat template"));
-    write("tokenizer_config.json", r#"{"bos_token": {"content": "<s>", "lstrip": false}, "eos_token": null, "chat_template": "{{ bos_token }}{{ eos_token }} one"}"#);
+    write(
+        "tokenizer_config.json",
+        r#"{"bos_token": {"content": "<s>", "lstrip": false}, "eos_token": null, "chat_template": "{{ bos_token }}{{ eos_token }} one"}"#,
+    );
     assert_eq!(both(folder.path()), ["<s> one"; 2]);
-    write("tokenizer_config.json", r#"{"pad_token": "<p>", "chat_template": [{"name": "default", "template": "{{ pad_token }} d"}, {"name": "tool_use", "template": "t"}]}"#);
+    write(
+        "tokenizer_config.json",
+        r#"{"pad_token": "<p>", "chat_template": [{"name": "default", "template": "{{ pad_token }} d"}, {"name": "tool_use", "template": "t"}]}"#,
+    );
     assert_eq!(both(folder.path()), ["<p> d", "t"]);
     write("tokenizer_config.json", r#"{"pad_token": "<p>", "chat_template": [{"name": "rag", "template": "r"}]}"#);
     assert!(both(folder.path())[0].contains("only rag"));
@@ -184,4 +199,99 @@ fn the_right_template_is_chosen() {
     assert!(ChatTemplate::from_source("x").render(&Chat::default()).unwrap_err().to_string().contains("at least one message"));
     let odd = Chat { messages: vec![json!("hi")], ..Chat::default() };
     assert!(ChatTemplate::from_source("x").render(&odd).unwrap_err().to_string().contains("message 1 is not an object"));
+}
+
+/// The model of `tests/golden/tied` with a template of ours.
+fn model(family: &str) -> tempfile::TempDir {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = tempfile::tempdir().unwrap();
+    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+        std::fs::copy(root.join("tests/golden/tied").join(file), made.path().join(file)).unwrap();
+    }
+    std::fs::copy(folder().join(family).with_extension("jinja"), made.path().join("chat_template.jinja")).unwrap();
+    made
+}
+
+fn evaluate(folder: &Path, text: &str) -> Result<Value, String> {
+    let text =
+        format!("local fm = require \"finemem\" local model = fm.model.load {{ path = [[{}]], device = 'cpu' }} {text}", folder.display());
+    Runtime::new(Options::default()).unwrap().evaluate("test.lua", &text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn scripts_render_chats() {
+    let folder = model("qwen3");
+    let seen = evaluate(
+        folder.path(),
+        "local messages = { { role = 'system', content = 'Hello.' }, { role = 'user', content = 'Bye.' } }
+        local json = '[{\"role\": \"assistant\", \"tool_calls\": [{\"name\": \"f\", \"arguments\": {\"z\": 1, \"a\": [2.0]}}]}]'
+        local copy = fm.model.load { path = (function() model:save { path = [[COPY]] } return [[COPY]] end)(), device = 'cpu' }
+        return {
+            model:apply_chat_template { messages = messages },
+            model:apply_chat_template { messages = messages, add_generation_prompt = false },
+            model:apply_chat_template { messages = { messages[2] }, enable_thinking = false },
+            model:apply_chat_template { messages = json, add_generation_prompt = false },
+            model:apply_chat_template { messages = messages, tools = { require 'tools.flat'[2], { type = 'function', ['function'] = { name = 'g', parameters = {} } } } },
+            model:apply_chat_template { messages = messages, tools = '[{\"z\": 1, \"a\": 2}]' },
+            copy:apply_chat_template { messages = messages },
+        }"
+            .replace("COPY", folder.path().join("copy").to_str().unwrap())
+            .as_str(),
+    )
+    .unwrap();
+    let turns = "<|im_start|>system\nHello.<|im_end|>\n<|im_start|>user\nBye.<|im_end|>\n";
+    assert_eq!(seen[0], format!("{turns}<|im_start|>assistant\n"));
+    assert_eq!(seen[1], turns);
+    assert_eq!(seen[2], "<|im_start|>user\nBye.<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n");
+    assert_eq!(
+        seen[3],
+        "<|im_start|>assistant\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"z\": 1, \"a\": [2.0]}}\n</tool_call><|im_end|>\n"
+    );
+    let update = r#"{"type": "function", "function": {"name": "memory_update", "description": "Replaces the content of a memory item by a newer one.", "parameters": {"type": "object", "properties": {"memory_id": {"type": "integer", "minimum": 1}, "new_content": {"type": "string", "maxLength": 2000, "minLength": 1}}, "required": ["memory_id", "new_content"], "additionalProperties": false}}}"#;
+    let g = r#"{"type": "function", "function": {"name": "g", "description": "", "parameters": {}}}"#;
+    assert!(seen[4].as_str().unwrap().contains(&format!("<tools>\n{update}\n{g}\n</tools>")), "{}", seen[4]);
+    assert!(seen[5].as_str().unwrap().contains("<tools>\n{\"z\": 1, \"a\": 2}\n</tools>"));
+    assert_eq!(seen[6], seen[0]);
+    for (call, said) in [
+        ("messages = {}", "at least one message"),
+        ("messages = 'x'", "'messages' cannot be used: it is not JSON"),
+        ("messages = '{\"a\": 1}'", "'messages' is not a list"),
+        ("messages = { 'x' }", "'messages[1]' must be a table"),
+        ("messages = { { role = 'user', content = 'x' } }, tools = { {} }", "a tool in 'tools' has no name"),
+        ("messages = { { role = 'user' } }, variables = { bos_token = print }", "at bos_token: JSON has no function"),
+        ("messages = { { role = 'user', content = 'x' } }, enable_thinking = 1", "true or false"),
+    ] {
+        let found = evaluate(folder.path(), &format!("model:apply_chat_template {{ {call} }}")).unwrap_err();
+        assert!(found.contains(said), "{call}\nsaid {found}\nnot {said}");
+    }
+    std::fs::remove_file(folder.path().join("chat_template.jinja")).unwrap();
+    let found = evaluate(folder.path(), "model:apply_chat_template { messages = { { role = 'user', content = 'x' } } }").unwrap_err();
+    assert!(found.contains("Model:apply_chat_template: the model folder has no chat template"), "{found}");
+}
+
+#[test]
+fn special_tokens_are_kept_or_dropped() {
+    let tokenizer = Tokenizer::load(&folder().join("tokenizer.json")).unwrap();
+    let text = "<|begin_of_text|>a <|im_start|>b<think> c<|im_end|>";
+    let ids = tokenizer.encode(text).unwrap();
+    let bos = tokenizer.id("<|begin_of_text|>").unwrap();
+    // The file's post-processor would put one more in front.
+    assert_eq!(ids.iter().filter(|id| **id == bos).count(), 1);
+    assert_eq!(tokenizer.decode(&ids).unwrap(), text);
+    assert_eq!(tokenizer.decode_without_special(&ids).unwrap(), "a b<think> c");
+    let folder = model("qwen3");
+    for tokens in ["{ 99999 }", "{ 1, -1 }"] {
+        assert!(evaluate(folder.path(), &format!("model:decode {{ tokens = {tokens} }}")).is_err());
+    }
+    assert_eq!(
+        evaluate(folder.path(), "return { model:decode { tokens = model:encode { text = 't1 t2' }, skip_special_tokens = true } }"),
+        Ok(json!(["t1 t2"]))
+    );
+    assert_eq!(
+        evaluate(folder.path(), "local s = fm.json.scan { text = 'x [1, 2] y', from = 2 } return { s.next, s.value[2] }"),
+        Ok(json!([9, 2]))
+    );
+    for from in [0, 5] {
+        assert!(evaluate(folder.path(), &format!("fm.json.scan {{ text = 'x [1', from = {from} }}")).is_err());
+    }
 }

@@ -239,9 +239,7 @@ fn operators(env: &mut Environment<'static>, budget: &Budget) {
         Ok(text)
     });
     let b = budget.clone();
-    env.add_filter("[:]", move |value: &Value, start: &Value, stop: &Value, step: &Value| {
-        python::slice(value, [start, stop, step], &b)
-    });
+    env.add_filter("[:]", move |value: &Value, start: &Value, stop: &Value, step: &Value| python::slice(value, [start, stop, step], &b));
     let b = budget.clone();
     env.add_filter("[.]", python::item);
     env.add_filter("[]", move |items: Rest<Value>| python::held(&items, &b).map(|()| Value::from(items.0)));

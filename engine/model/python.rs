@@ -298,12 +298,10 @@ fn equal_at(left: &Value, right: &Value, depth: usize, budget: &Budget) -> Resul
             }
             Ok(true)
         }
-        (ValueKind::Bool | ValueKind::Number, ValueKind::Bool | ValueKind::Number) => {
-            match (whole_number(left), whole_number(right)) {
-                (Some(a), Some(b)) => Ok(a == b),
-                _ => Ok(left == right),
-            }
-        }
+        (ValueKind::Bool | ValueKind::Number, ValueKind::Bool | ValueKind::Number) => match (whole_number(left), whole_number(right)) {
+            (Some(a), Some(b)) => Ok(a == b),
+            _ => Ok(left == right),
+        },
         (a, b) => Ok(a == b && left == right),
     }
 }
@@ -359,7 +357,9 @@ pub(super) fn item(value: &Value, at: &Value) -> Result<Value, Error> {
 /// A value that may be the key of an object.
 pub(super) fn key(value: &Value) -> Result<&Value, Error> {
     match value.kind() {
-        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map | ValueKind::Plain => Err(invalid(format!("a {} cannot be a key", value.kind()))),
+        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map | ValueKind::Plain => {
+            Err(invalid(format!("a {} cannot be a key", value.kind())))
+        }
         _ => Ok(value),
     }
 }
@@ -424,9 +424,8 @@ pub(super) fn invalid(text: impl Into<std::borrow::Cow<'static, str>>) -> Error 
 /// `datetime.now().strftime(format)` in UTC and in English, `seconds` after the start of 1970.
 pub(super) fn strftime(format: &str, seconds: u64) -> Result<String, Error> {
     const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-    const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-    ];
+    const MONTHS: [&str; 12] =
+        ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
     let (day, second) = (seconds / 86_400, seconds % 86_400);
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let (mut year, mut rest) = (1970, day);

@@ -29,7 +29,11 @@ pub(super) static DIALECT: Record = Record {
     fields: &[
         required("name", Kind::Text, "its name"),
         required("parse", Kind::Function(&[("text", Kind::Text)], &CALLS), "reads every call in an answer, good and bad, in order"),
-        required("write", Kind::Function(&[("call", Kind::Table)], &Kind::Text), "writes a call, `{ name, arguments }`, as `parse` reads it"),
+        required(
+            "write",
+            Kind::Function(&[("call", Kind::Table)], &Kind::Text),
+            "writes a call, `{ name, arguments }`, as `parse` reads it",
+        ),
         optional(
             "tools",
             Kind::Function(&[("tools", Kind::List(&Kind::Table))], &Kind::Text),

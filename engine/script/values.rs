@@ -57,7 +57,12 @@ const FUNCTIONS: &[Function] = &[
         doc: "Reads one JSON value that other text may follow.",
         params: &[
             required("text", Kind::Text, "the text"),
-            default("from", Kind::Integer, Need::Number(1.0), "the place where the value begins, in bytes from 1; blanks before it are skipped"),
+            default(
+                "from",
+                Kind::Integer,
+                Need::Number(1.0),
+                "the place where the value begins, in bytes from 1; blanks before it are skipped",
+            ),
         ],
         returns: Kind::Table,
         result: "`{ value, next }`: the value, and the place behind it",
