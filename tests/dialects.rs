@@ -286,7 +286,7 @@ fn a_rollout_reads_a_scripted_dialect() {
             "local trainer = fm.grpo.new {{
                 policy = fm.model.load {{ path = [[{}]], device = 'cpu' }}, tools = require 'tools.flat', reasoner = fm.reasoner.extractive {{}},
                 prompt = require 'prompts.flat',
-                dialect = {{ name = 'mine', write = function() return '' end, parse = {parse} }},
+                dialect = {{ name = 'mine', write = function() return '' end, parse = {parse}, stop = {{ 'memory_' }} }},
                 group = 2, max_tokens = 40, temperature = 0,
             }}
             local batch = trainer:rollout {{ episodes = {{ {{ chunks = {{ 'Ada is here.', 'Bo is there.' }}, questions = {{ {{ question = 'Who?', answers = {{ 'Ada' }} }} }} }} }} }}
@@ -305,6 +305,8 @@ fn a_rollout_reads_a_scripted_dialect() {
     assert_eq!((&calls[1]["valid"], &calls[1]["parsed"]), (&json!(false), &json!(true)));
     assert_eq!((&calls[2]["valid"], &calls[2]["parsed"], &calls[2]["reason"]), (&json!(false), &json!(false), &json!("unreadable")));
     assert_eq!(found["steps"][0]["stray"], 1);
+    assert!(found["steps"][0]["completion"].as_str().unwrap().contains("memory_"));
+    assert!(found["steps"][0]["tokens"].as_u64().unwrap() < 40, "the stop text ends the answer");
     assert!(found["memory"][0]["content"].as_str().unwrap().starts_with("heard "));
     assert!(run("function(text) return { { raw = 'not in it' } } end").unwrap_err().contains("the dialect 'mine' cannot be used"));
 }

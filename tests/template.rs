@@ -66,10 +66,11 @@ fn renders_as_transformers_does() {
 }
 
 #[test]
-fn dates_are_written_as_python_writes_them() {
+fn dates_and_line_ends_are_those_of_python() {
     // `strftime_now` is that of today, so its parts are checked against the clock, and the calendar in engine/model/python.rs.
     let source = "{{ strftime_now('%Y') | int > 2024 }} {{ strftime_now('%d %b %Y') | length }} {{ strftime_now('%%') }}";
     assert_eq!(render(source).unwrap(), "True 11 %");
+    assert_eq!(render("{% if true %}\r\na\r\nb{% endif %}\r\n").unwrap(), "a\nb");
 }
 
 /// What a template makes of one message.

@@ -59,7 +59,7 @@ pub(super) fn render(source: &str, variables: &serde_json::Map<String, serde_jso
 fn describe(error: &Error) -> String {
     let line = error.line().map_or(String::new(), |line| format!("line {line}: "));
     match (error.kind(), error.detail()) {
-        (ErrorKind::OutOfFuel, _) => format!("{line}it does not end: {FUEL} instructions were not enough"),
+        (ErrorKind::OutOfFuel, _) => format!("{line}it does not end, or takes far too many instructions"),
         (ErrorKind::InvalidOperation, Some(detail)) => format!("{line}{detail}"),
         (kind, Some(detail)) => format!("{line}{kind}: {detail}"),
         (kind, None) => format!("{line}{kind}"),
@@ -70,7 +70,8 @@ fn render_here(source: &str, variables: &serde_json::Map<String, serde_json::Val
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
     // Tokenizers mark what the assistant says by these tags; for the text they are a block with its own variables.
     let tags = regex::Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").map_err(|e| invalid(e.to_string()))?;
-    let source = tags.replace_all(source, "{%$1 ${2}with $3%}");
+    let source = source.replace("\r\n", "\n").replace('\r', "\n");
+    let source = tags.replace_all(&source, "{%$1 ${2}with $3%}");
     let raw = inspect(&source, &syntax)?;
     let context = Value::from(Serde(variables));
     let input = serde_json::to_string(variables).map_err(|e| invalid(e.to_string()))?.len();

@@ -34,6 +34,7 @@ pub(super) static DIALECT: Record = Record {
             Kind::Function(&[("call", Kind::Table)], &Kind::Text),
             "writes a call, `{ name, arguments }`, as `parse` reads it",
         ),
+        optional("stop", Kind::List(&Kind::Text), "texts that end an answer"),
         optional(
             "tools",
             Kind::Function(&[("tools", Kind::List(&Kind::Table))], &Kind::Text),
@@ -96,7 +97,7 @@ pub(super) enum Dialect {
     /// As Hermes and Qwen write them, read in Rust.
     Hermes,
     /// As a script says.
-    Scripted { name: String, parse: Function },
+    Scripted { name: String, parse: Function, stop: Vec<String> },
 }
 
 impl Dialect {
@@ -104,13 +105,24 @@ impl Dialect {
     pub(super) fn from_table(table: Option<Table>) -> mlua::Result<Self> {
         match table {
             None => Ok(Self::Hermes),
-            Some(table) => Ok(Self::Scripted { name: table.raw_get("name")?, parse: table.raw_get("parse")? }),
+            Some(table) => {
+                let stop: Option<Vec<String>> = table.raw_get("stop")?;
+                Ok(Self::Scripted { name: table.raw_get("name")?, parse: table.raw_get("parse")?, stop: stop.unwrap_or_default() })
+            }
+        }
+    }
+
+    /// Texts that end an answer.
+    pub(super) fn stop(&self) -> &[String] {
+        match self {
+            Self::Hermes => &[],
+            Self::Scripted { stop, .. } => stop,
         }
     }
 
     /// Every call in `text`. Text that a scripted dialect neither reads nor names as broken is counted as stray.
     pub(super) fn parse(&self, text: &str) -> mlua::Result<Parsed> {
-        let Self::Scripted { name, parse } = self else { return Ok(calls::parse(text)) };
+        let Self::Scripted { name, parse, .. } = self else { return Ok(calls::parse(text)) };
         let wrong = |reason: String| mlua::Error::runtime(format!("the dialect '{name}' cannot be used: {reason}"));
         let found: Value = parse.call(text)?;
         let tables = CALLS.checked(&found).map_err(|reason| wrong(format!("what 'parse' returned {reason}")))?;

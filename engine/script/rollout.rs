@@ -124,7 +124,7 @@ impl Rollouts {
                 top_p: self.top_p,
                 min_p: 0.0,
                 max_tokens: self.max_tokens,
-                stop: Vec::new(),
+                stop: self.dialect.stop().to_vec(),
             };
             let completions = policy.generate(&requests, &options)?;
             for ((i, prompt), completion) in active.into_iter().zip(prompts).zip(completions.into_iter().flatten()) {

@@ -3,8 +3,7 @@
 --   ✿FUNCTION✿: memory_insert
 --   ✿ARGS✿: {"content": "…"}
 --
--- ✿RESULT✿ is where an answer of the tools would begin; what a policy writes after it is no call. Give "✿RESULT✿" as a stop text where
--- a generation takes one.
+-- ✿RESULT✿ is where an answer of the tools would begin: it ends an answer, and what a policy writes after it is no call.
 
 local fm = require "finemem"
 
@@ -58,6 +57,7 @@ end
 
 return {
   name = "mem_alpha",
+  stop = { RESULT },
 
   parse = function(text)
     local calls, at, ended = {}, 1, false

@@ -69,6 +69,7 @@
 ---@field name string its name
 ---@field parse fun(text: string): fm.Call[] reads every call in an answer, good and bad, in order
 ---@field write fun(call: table): string writes a call, `{ name, arguments }`, as `parse` reads it
+---@field stop? string[] texts that end an answer
 ---@field tools? fun(tools: table[]): string describes the tools and how to call them, for prompts of models without a chat template
 
 ---A call as a dialect read it. One that cannot be carried out has an `error`.
