@@ -8,9 +8,8 @@ use std::path::Path;
 use super::learner::{Learner, Loss, Memory, Report, Sample};
 use super::log::Checkpoint;
 use super::optimizer::{Optimizer, Settings as AdamSettings};
-use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::model::{Model, Weights};
+use crate::model::Model;
 use crate::ops::policy_loss::Clip;
 use crate::random::Rng;
 use crate::reward::{Advantages, Grouping};
@@ -151,13 +150,9 @@ fn sample(turn: &Turn, advantage: f32) -> Sample {
 
 /// The same model with weights of its own.
 fn frozen(model: &Model) -> Result<Model> {
-    let named = model.weights.named();
-    let mut values = named.iter().map(|(_, tensor)| tensor.read());
-    let weights = Weights::build(&model.config, |_, shape| match values.next() {
-        Some(values) => model.device.tensor(&values?, shape),
-        None => Err(Error::argument("the model has fewer parameters than its configuration says")),
-    })?;
-    Ok(Model { config: model.config.clone(), tokenizer: model.tokenizer.clone(), weights, device: model.device.clone() })
+    let weights = model.weights.map(|_, tensor| model.device.tensor(&tensor.read()?, tensor.shape()))?;
+    let (device, folder) = (model.device.clone(), model.folder.clone());
+    Ok(Model { config: model.config.clone(), tokenizer: model.tokenizer.clone(), weights, device, folder })
 }
 
 fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
@@ -228,10 +223,7 @@ impl Checkpoint for Trained<'_> {
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
         let state: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::format(&path, e))?;
         let updates = state["updates"].as_u64().ok_or_else(|| Error::format(&path, "'updates' is missing"))?;
-        let saved = Weights::load(&self.policy.config, &Device::cpu(), &folder.join("policy/model.safetensors"))?;
-        for ((_, to), (_, from)) in self.policy.weights.named().into_iter().zip(saved.named()) {
-            to.write(&from.read()?)?;
-        }
+        self.policy.weights.reload(&self.policy.config, &folder.join("policy"))?;
         self.trainer.optimizer.load(&folder.join("optimizer.safetensors"))?;
         self.trainer.updates = updates;
         Ok(())

@@ -160,7 +160,14 @@ impl Learner {
     }
 
     /// Runs `samples`, adding gradients to `grads` unless the loss is [`Loss::None`].
-    pub fn run(&mut self, model: &Model, samples: &[Sample], loss: Loss, temperature: f32, grads: Option<&Weights>) -> Result<()> {
+    pub fn run(
+        &mut self,
+        model: &Model,
+        samples: &[Sample],
+        loss: Loss,
+        temperature: f32,
+        grads: Option<&Weights<Option<Tensor>>>,
+    ) -> Result<()> {
         let mut first = 0;
         while first < samples.len() {
             let (mut end, mut tokens) = (first, 0);
@@ -174,7 +181,14 @@ impl Learner {
         Ok(())
     }
 
-    fn micro_batch(&mut self, model: &Model, samples: &[Sample], loss: Loss, temperature: f32, grads: Option<&Weights>) -> Result<()> {
+    fn micro_batch(
+        &mut self,
+        model: &Model,
+        samples: &[Sample],
+        loss: Loss,
+        temperature: f32,
+        grads: Option<&Weights<Option<Tensor>>>,
+    ) -> Result<()> {
         let (mut index, mut tokens, mut values) = (Vec::new(), Vec::new(), [const { Vec::new() }; 4]);
         let mut offset = 0;
         for sample in samples {
@@ -231,7 +245,7 @@ impl Learner {
         match (objective, &self.back, grads) {
             (Some(objective), Some(back), Some(grads)) => {
                 let d_hidden = back.hidden.slice(0..batch.tokens)?;
-                self.head.score_and_differentiate(&mut rec, weights, &hidden, &targets, &objective, &d_hidden, grads.head())?;
+                self.head.score_and_differentiate(&mut rec, weights, &hidden, &targets, &objective, &d_hidden, grads.head().as_ref())?;
                 blocks::backward(&mut rec, config, weights, &self.acts, &batch, back, grads)?;
             }
             (None, _, _) => self.head.score(&mut rec, weights, &hidden, &targets)?,

@@ -1,7 +1,7 @@
 //! A small model with data, for tests of the whole.
 
 use finemem_engine::device::Device;
-use finemem_engine::model::{Config, Model, Tokenizer};
+use finemem_engine::model::{Config, Model, ModelType, Tokenizer};
 use finemem_engine::random::Rng;
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
@@ -9,6 +9,7 @@ use finemem_engine::train::optimizer::{Optimizer, Settings};
 /// Odd sizes, grouped heads.
 pub fn config(tied: bool) -> Config {
     Config {
+        model_type: ModelType::Qwen3,
         vocab_size: 300,
         hidden_size: 24,
         intermediate_size: 40,
@@ -18,7 +19,9 @@ pub fn config(tied: bool) -> Config {
         head_dim: 10,
         max_position_embeddings: 512,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         rms_norm_eps: 1e-6,
+        attention_bias: false,
         tie_word_embeddings: tied,
         eos_token_id: vec![256],
     }
@@ -63,5 +66,5 @@ pub fn gradients(model: &Model, samples: &[Sample], loss: Loss, memory: Memory) 
     let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
     learner.begin(model, samples).unwrap();
     learner.run(model, samples, loss, 1.3, Some(&optimizer.grads)).unwrap();
-    optimizer.grads.named().into_iter().map(|(name, g)| (name, g.read_f64().unwrap())).collect()
+    optimizer.grads.trained().into_iter().map(|(name, g)| (name, g.read_f64().unwrap())).collect()
 }
