@@ -39,6 +39,11 @@ pub fn read_small(path: &Path, largest: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The beginning of what a reader of JSON says, which may quote the file at any length.
+pub fn brief(error: &serde_json::Error) -> String {
+    error.to_string().chars().take(200).collect()
+}
+
 /// Makes the entries of a folder survive a power cut, where folders can be opened.
 fn sync_folder(folder: &Path) -> Result<()> {
     match File::open(folder) {

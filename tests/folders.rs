@@ -295,7 +295,6 @@ fn shards() {
     fails_with_index(put(head, SHARDS[0]), SHARDS[1], &[head, "says that it is in", SHARDS[0]]);
     fails_with_index(|map| drop(map.remove(embed)), SHARDS[0], &[embed, "names no shard"]);
     fails_with_index(put("model.more", SHARDS[1]), INDEX, &["tensor model.more", SHARDS[1]]);
-    fails_with_index(put(embed, "none.safetensors"), SHARDS[0], &[embed]);
     fails_with_index(put("a", "another.safetensors"), "another.safetensors", &["no such file"]);
     for path in ["../model.safetensors", "/etc/passwd", "..", "", "a/b"] {
         fails_with_index(put("a", path), INDEX, &["not the name of a file"]);

@@ -80,5 +80,5 @@ impl Folder {
 }
 
 fn json(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
-    serde_json::from_slice(bytes).map_err(|e| Error::format(path, format!("not a JSON object: {e}")))
+    serde_json::from_slice(bytes).map_err(|e| Error::format(path, format!("not a JSON object: {}", files::brief(&e))))
 }

@@ -61,7 +61,7 @@ impl TensorFiles {
             _ => {}
         }
         let text = files::read_small(&index, LARGEST_HEADER)?;
-        let Index { weight_map } = serde_json::from_slice(&text).map_err(|e| Error::format(&index, brief(e)))?;
+        let Index { weight_map } = serde_json::from_slice(&text).map_err(|e| Error::format(&index, files::brief(&e)))?;
         let fail = |reason: String| Err(Error::format(&index, reason));
         let mut all = Self { path: index.clone(), files: Vec::new(), entries: BTreeMap::new(), metadata: BTreeMap::new() };
         for shard in weight_map.0.values().collect::<BTreeSet<_>>() {
@@ -108,7 +108,8 @@ impl TensorFiles {
         if header.len() > LARGEST_HEADER {
             return Err(broken(format!("its header has {} bytes, which is more than {LARGEST_HEADER}", header.len())));
         }
-        let Header { tensors, metadata } = serde_json::from_slice(header).map_err(|e| broken(format!("its header: {}", brief(e))))?;
+        let Header { tensors, metadata } =
+            serde_json::from_slice(header).map_err(|e| broken(format!("its header: {}", files::brief(&e))))?;
         let start = 8 + header.len();
         let mut spans: Vec<(usize, usize, &str)> = Vec::new();
         for (name, info) in &tensors {
@@ -318,11 +319,6 @@ fn narrow(dtype: Dtype, values: &[f32]) -> Vec<u8> {
 /// A shape for a message, which stays readable whatever a file holds.
 fn short(shape: &[usize]) -> String {
     if shape.len() <= 8 { format!("{shape:?}") } else { format!("of {} axes", shape.len()) }
-}
-
-/// The beginning of what a reader of JSON says, which may quote the file at any length.
-fn brief(error: serde_json::Error) -> String {
-    error.to_string().chars().take(200).collect()
 }
 
 /// What a header says.

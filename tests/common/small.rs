@@ -6,7 +6,7 @@ use finemem_engine::random::Rng;
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 
-/// Odd sizes, grouped heads.
+/// Odd sizes, grouped heads; an untied model also has biases.
 pub fn config(tied: bool) -> Config {
     Config {
         model_type: ModelType::Qwen3,
@@ -21,7 +21,7 @@ pub fn config(tied: bool) -> Config {
         rope_theta: 10_000.0,
         rope_scaling: None,
         rms_norm_eps: 1e-6,
-        attention_bias: false,
+        attention_bias: !tied,
         tie_word_embeddings: tied,
         eos_token_id: vec![256],
     }
