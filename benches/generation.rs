@@ -14,7 +14,7 @@ fn main() {
     let mut rng = Rng::new(&[2]);
     let requests: Vec<Request> =
         (0..64).map(|i| Request { prompt: common::tokens(&mut rng, 64), streams: vec![Stream::new(7, 0, [i, 0, 0])] }).collect();
-    let options = Options { temperature: 1.0, top_k: 0, top_p: 1.0, max_tokens: 64, stop: Vec::new() };
+    let options = Options { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: 64, stop: Vec::new() };
     let mut generator = Generator::new(&model).expect("a generator");
     let mut best = f64::INFINITY;
     for _ in 0..4 {

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 pub use config::{Config, ModelType};
 use folder::Folder;
 pub use tokenizer::Tokenizer;
-pub use weights::Weights;
+pub use weights::{Gradients, Weights};
 
 /// A model on a device.
 pub struct Model {

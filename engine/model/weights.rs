@@ -28,6 +28,9 @@ pub struct Weights<T = Tensor> {
     pub head: Option<T>,
 }
 
+/// Gradients or an optimiser's moments.
+pub type Gradients = Weights<Option<Tensor>>;
+
 /// Parameters of one block.
 #[derive(Clone)]
 pub struct Layer<T = Tensor> {
@@ -158,7 +161,7 @@ impl<T> Weights<T> {
     }
 }
 
-impl Weights<Option<Tensor>> {
+impl Gradients {
     /// The tensors that are there, with their published names.
     pub fn trained(&self) -> Vec<(String, &Tensor)> {
         self.named().into_iter().filter_map(|(name, tensor)| Some((name, tensor.as_ref()?))).collect()

@@ -128,9 +128,9 @@ pub fn backward(
     rec.run(choose(rec, &ATTENTION_BWD_KV)?, &p, &[dout, s.q, s.k, s.v, stats, s.seqs, dk, dv])
 }
 
-/// One query a row over `spans[m] = [first row, rows]` of the cache.
+/// One query a row over rows of the cache: those of the prompt, which completions share, then those of the completion itself.
 ///
-/// q, o: [M, H · D]   k, v: [·, KV · D]   spans: [M, 2]
+/// q, o: [M, H · D]   k, v: [·, KV · D]   spans: [M, 4], `[first row, rows, first own row, own rows]`
 pub fn decode(rec: &mut Recorder<'_>, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, spans: &Tensor, o: &Tensor) -> Result<()> {
     let rows = spans.rows_cols().0;
     heads.check("attention_decode q", q, rows)?;
@@ -378,22 +378,63 @@ fn decode_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let d = Dims::of(p);
     let scale = F::from_f64(p.scale.into());
     o.par_chunks_mut(d.q_width).enumerate().for_each(|(m, o)| {
-        let (start, len) = (spans[2 * m] as usize, spans[2 * m + 1] as usize);
-        let mut scores = vec![F::ZERO; len];
+        let [first, shared, own_first, own] = std::array::from_fn(|i| spans[4 * m + i] as usize);
+        let mut scores = vec![F::ZERO; shared + own];
         simd(|| {
             for h in 0..d.heads {
                 let q = &q[m * d.q_width + h * d.dim..][..d.dim];
                 let offset = h / d.group * d.dim;
-                for (j, s) in scores.iter_mut().enumerate() {
-                    *s = dot(q, &k[(start + j) * d.kv_width + offset..][..d.dim]);
-                }
-                softmax(&mut scores, len, scale);
+                let rows = |x| Rows { values: x, stride: d.kv_width, offset, dim: d.dim };
+                let (of_prompt, of_own) = scores.split_at_mut(shared);
+                rows(k).dots(q, first, of_prompt);
+                rows(k).dots(q, own_first, of_own);
+                softmax(&mut scores, shared + own, scale);
                 let o = &mut o[h * d.dim..][..d.dim];
                 o.fill(F::ZERO);
-                for (j, s) in scores.iter().enumerate() {
-                    axpy(o, *s, &v[(start + j) * d.kv_width + offset..][..d.dim]);
-                }
+                rows(v).add(first, &scores[..shared], o);
+                rows(v).add(own_first, &scores[shared..], o);
             }
         });
     });
+}
+
+/// One head of the rows of a cache.
+#[derive(Clone, Copy)]
+struct Rows<'a, F> {
+    values: &'a [F],
+    stride: usize,
+    offset: usize,
+    dim: usize,
+}
+
+impl<'a, F: Float> Rows<'a, F> {
+    #[inline(always)]
+    fn row(self, row: usize) -> &'a [F] {
+        &self.values[row * self.stride + self.offset..][..self.dim]
+    }
+
+    /// `y[j] = x · row first + j`
+    #[inline(always)]
+    fn dots(self, x: &[F], first: usize, y: &mut [F]) {
+        for (j, y) in y.iter_mut().enumerate() {
+            *y = dot(x, self.row(first + j));
+        }
+    }
+
+    /// `y += Σ_j w[j] · row first + j`, four rows at a time, so that y is read and written less often.
+    #[inline(always)]
+    fn add(self, first: usize, w: &[F], y: &mut [F]) {
+        let fours = w.chunks_exact(4);
+        let (rest, mut at) = (fours.remainder(), first);
+        for w in fours {
+            let x: [&[F]; 4] = std::array::from_fn(|j| self.row(at + j));
+            for (i, y) in y.iter_mut().enumerate() {
+                *y = *y + w[0] * x[0][i] + w[1] * x[1][i] + w[2] * x[2][i] + w[3] * x[3][i];
+            }
+            at += 4;
+        }
+        for (j, w) in rest.iter().enumerate() {
+            axpy(y, *w, self.row(at + j));
+        }
+    }
 }

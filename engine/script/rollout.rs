@@ -117,7 +117,7 @@ impl Rollouts {
                 })
                 .collect();
             let options =
-                Options { temperature: plan.temperature, top_k: 0, top_p: self.top_p, max_tokens: self.max_tokens, stop: Vec::new() };
+                Options { temperature: plan.temperature, top_k: 0, top_p: self.top_p, min_p: 0.0, max_tokens: self.max_tokens, stop: Vec::new() };
             let completions = policy.generate(&requests, &options)?;
             for ((i, prompt), completion) in active.into_iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];

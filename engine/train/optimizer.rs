@@ -7,7 +7,7 @@ use safetensors::tensor::Dtype;
 use crate::device::{Device, Recorder};
 use crate::error::{Error, Result};
 use crate::model::tensor_files::{self, TensorFiles};
-use crate::model::{Config, Weights};
+use crate::model::{Config, Gradients, Weights};
 use crate::ops::adamw::{self, AdamW};
 use crate::tensor::{DType, Tensor};
 
@@ -35,9 +35,9 @@ impl Default for Settings {
 /// AdamW over the trained parameters of a model. `None` stands for a parameter that is not.
 pub struct Optimizer {
     /// Gradients; the backward passes add to them, a step leaves zeros.
-    pub grads: Weights<Option<Tensor>>,
-    m: Weights<Option<Tensor>>,
-    v: Weights<Option<Tensor>>,
+    pub grads: Gradients,
+    m: Gradients,
+    v: Gradients,
     partial: Tensor,
     /// Norm of the gradient of the last step, and the factor it was scaled by (0: it was not finite, and nothing was changed).
     pub norm: Tensor,
