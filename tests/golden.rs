@@ -255,7 +255,7 @@ fn what_is_saved_opens_in_transformers() {
         new.save(&target.join("f32-new"), "f32").unwrap();
     }
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/check.py");
-    let output = std::process::Command::new(python).arg(script).arg(target.path()).output().unwrap();
+    let output = std::process::Command::new(python).arg("-B").arg(script).arg(target.path()).output().unwrap();
     eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success());
 }
