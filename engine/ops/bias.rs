@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::rmsnorm::PARTIAL_ROWS;
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, rows};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -51,7 +51,7 @@ pub fn backward(rec: &mut Recorder<'_>, dy: &Tensor, partial: &Tensor, db: &Tens
 fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (b, y) = (a.read(0), a.write(1));
     let cols = p.cols as usize;
-    parallel::rows(y, cols, |_, y| {
+    rows!(y, cols, |_first, y| {
         for y in y.chunks_exact_mut(cols) {
             y.iter_mut().zip(b).for_each(|(y, b)| *y += *b);
         }
@@ -61,7 +61,7 @@ fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
 fn bwd_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (dy, partial) = (a.read(0), a.write(1));
     let (cols, rows, block) = (p.cols as usize, p.rows as usize, p.block as usize);
-    parallel::rows(partial, cols, |part0, partial| {
+    rows!(partial, cols, |part0, partial| {
         for (i, partial) in partial.chunks_exact_mut(cols).enumerate() {
             partial.fill(F::ZERO);
             let first = (part0 + i) * block;
