@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::files;
 
 /// Largest of the files read here, in bytes; published ones have less than 200,000.
-const LARGEST: u64 = 4 << 20;
+const LARGEST: usize = 4 << 20;
 
 const CONFIG: &str = "tokenizer_config.json";
 const FILE: &str = "chat_template.jinja";
@@ -84,7 +84,7 @@ impl ChatTemplate {
     pub fn load(folder: &Path) -> Result<Self> {
         let mut found = Self::default();
         if let Some(text) = found.read(folder, Path::new(CONFIG))? {
-            let config: Config = serde_json::from_str(&text).map_err(|e| Error::format(folder.join(CONFIG), e))?;
+            let config: Config = serde_json::from_str(&text).map_err(|e| Error::format(folder.join(CONFIG), files::brief(&e)))?;
             let tokens = [
                 ("bos_token", config.bos_token),
                 ("eos_token", config.eos_token),
@@ -130,25 +130,17 @@ impl ChatTemplate {
     /// The text of a file, which is kept for [`ChatTemplate::save`]; `None` where there is no such file.
     fn read(&mut self, folder: &Path, path: &Path) -> Result<Option<String>> {
         let file = folder.join(path);
-        let Ok(about) = file.metadata() else { return Ok(None) };
-        if about.len() > LARGEST {
-            return Err(Error::format(&file, format!("it has {} bytes; at most {LARGEST} are expected", about.len())));
+        if !file.exists() {
+            return Ok(None);
         }
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
+        let text = String::from_utf8(files::read_small(&file, LARGEST)?).map_err(|_| Error::format(&file, "it is not UTF-8 text"))?;
         self.files.push((path.to_owned(), text.clone()));
         Ok(Some(text))
     }
 
     /// Writes the files that this was read from into another folder.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        for (path, text) in &self.files {
-            let path = folder.join(path);
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
-            }
-            files::write(path, text.as_bytes())?;
-        }
-        Ok(())
+        self.files.iter().try_for_each(|(path, text)| files::write(folder.join(path), text.as_bytes()))
     }
 
     /// Renders a conversation as `apply_chat_template` of transformers does.
