@@ -53,6 +53,12 @@ impl Folder {
         Ok((config, Self { config: value, kept }))
     }
 
+    /// What `generation_config.json` says; empty where there is none.
+    pub fn generation_config(&self) -> Map<String, Value> {
+        let bytes = self.kept.iter().find(|(name, _)| *name == GENERATION).map(|(_, bytes)| bytes.as_slice());
+        bytes.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+    }
+
     /// Writes `config.json`, as it was but for the element type, which is that of the tensors, and the files that are kept.
     pub fn save(&self, folder: &Path, dtype: &str) -> Result<()> {
         let mut config = self.config.clone();

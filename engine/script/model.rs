@@ -291,10 +291,6 @@ static MODEL: Object = Object {
                     max_tokens: args.get(lua, "max_tokens")?,
                     stop: args.get::<Option<_>>(lua, "stop")?.unwrap_or_default(),
                 };
-                if !(options.temperature >= 0.0 && options.top_p > 0.0 && options.top_p <= 1.0 && (0.0..=1.0).contains(&options.min_p)) {
-                    let message = "'temperature' must be at least 0, 'top_p' above 0 and at most 1, 'min_p' at least 0 and at most 1";
-                    return Err(mlua::Error::runtime(message));
-                }
                 let prompts: Vec<Value> = args.get(lua, "prompts")?;
                 let seeds: Option<Vec<i64>> = args.get(lua, "seeds")?;
                 if let Some(seeds) = seeds.as_ref().filter(|seeds| seeds.len() != prompts.len()) {
