@@ -5,7 +5,8 @@ use rayon::prelude::*;
 /// Below this many elements a block is not worth handing to another thread.
 const BLOCK_ELEMENTS: usize = 16 * 1024;
 
-/// Compiles `work` for the widest vector instructions of this processor and runs it.
+/// Compiles `work` for the widest vector instructions of this processor and runs it. What is not inlined into it is compiled for the
+/// oldest processors; `#[inline(always)]` on the closure makes sure.
 #[inline(always)]
 pub fn simd<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
@@ -65,4 +66,23 @@ pub fn rows3<A: Send, B: Send, C: Send>(
         .zip(u.par_chunks_mut(block * wu))
         .enumerate()
         .for_each(|(b, ((y, z), u))| simd(|| work(b * block, y, z, u)));
+}
+
+/// Calls `work(first_column, parts)` for blocks of `block` columns of a matrix; `parts` are the block's parts of each of the `rows`.
+pub fn columns<'a, A: Send + 'a>(rows: impl Iterator<Item = &'a mut [A]>, block: usize, work: impl Fn(usize, Vec<&mut [A]>) + Sync) {
+    let mut blocks: Vec<Vec<&mut [A]>> = Vec::new();
+    for row in rows {
+        for (i, part) in row.chunks_mut(block).enumerate() {
+            if i == blocks.len() {
+                blocks.push(Vec::new());
+            }
+            blocks[i].push(part);
+        }
+    }
+    blocks.into_par_iter().enumerate().for_each(|(i, parts)| {
+        simd(
+            #[inline(always)]
+            || work(i * block, parts),
+        );
+    });
 }

@@ -314,7 +314,7 @@ impl Generator {
             [k[0], k[1], p[0], p[1], p[2], s.out.tokens.len() as u32]
         });
         streams.write_u32(&words.collect::<Vec<_>>())?;
-        matmul::rows(rec, hidden, model.weights.head(), &logits)?;
+        matmul::rows(rec, hidden, model.weights.head(), &logits, matmul::Write::Replace)?;
         let sampling = Sampling::new(options.temperature, options.top_k, options.top_p);
         sample::forward(rec, sampling, &logits, &streams, &drawn)
     }

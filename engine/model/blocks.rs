@@ -197,7 +197,7 @@ impl Saved {
 
 /// `y = x · wᵀ`, by the product made for few rows when decoding.
 fn linear(rec: &mut Recorder<'_>, decoding: bool, x: &Tensor, w: &Tensor, y: &Tensor) -> Result<()> {
-    if decoding { matmul::rows(rec, x, w, y) } else { matmul::nt(rec, x, w, y, Write::Replace) }
+    if decoding { matmul::rows(rec, x, w, y, Write::Replace) } else { matmul::nt(rec, x, w, y, Write::Replace) }
 }
 
 /// `x: [T, H · D]` seen as `[T · H, D]`.
