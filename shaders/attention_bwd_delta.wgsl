@@ -3,24 +3,8 @@
 // dout, o: [T, H · D]   lse: [T, H]   stats: [T, H, 2]; with VEC4, D divides by 4
 // Grid: one invocation per (t, h).
 
+#import attention
 #import grid
-
-struct Params {
-    rows: u32,
-    heads: u32,
-    kv_heads: u32,
-    dim: u32,
-    scale: f32,
-    sequences: u32,
-    pad0: u32,
-    pad1: u32,
-}
-
-#ifdef VEC4
-alias Element = vec4<f32>;
-#else
-alias Element = f32;
-#endif
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dout: array<Element>;     // [T, H · D]

@@ -4,24 +4,8 @@
 // dout, q, dq: [T, H · D]   k, v: [·, KV · D]   stats: [T, H, 2] = (lse, delta)   seqs: [S, 4]   D ≤ 32 · CHUNKS; with VEC4, D divides by 4
 // Grid: x counts tiles of 32 queries over all sequences (a few too many, which return), y heads. 64 invocations, 4 × 4 scores each.
 
+#import attention
 #import attention_tile
-
-struct Params {
-    rows: u32,
-    heads: u32,
-    kv_heads: u32,
-    dim: u32,
-    scale: f32,
-    sequences: u32,
-    pad0: u32,
-    pad1: u32,
-}
-
-#ifdef VEC4
-alias Element = vec4<f32>;
-#else
-alias Element = f32;
-#endif
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dout: array<Element>;     // [T, H · D]
@@ -32,140 +16,58 @@ alias Element = f32;
 @group(0) @binding(6) var<storage, read> seqs: array<u32>;         // [S, 4]
 @group(0) @binding(7) var<storage, read_write> dq: array<f32>;     // [T, H · D]
 
-// Elements d to d + 3 of one head of a row of dout, 0 outside.
-fn load_dout(row: u32, head: u32, d: u32, inside: bool) -> vec4<f32> {
+#for x in q, k, v, dout
+// Elements d to d + 3 of row `at` of {x}, whose rows have D elements; 0 outside.
+fn load_{x}(at: u32, d: u32, inside: bool) -> vec4<f32> {
     if !inside || d >= p.dim {
         return vec4(0.0);
     }
-    let at = (row * p.heads + head) * p.dim + d;
+    let i = at * p.dim + d;
 #ifdef VEC4
-    return dout[at / 4u];
+    return {x}[i / 4u];
 #else
-    let last = arrayLength(&dout) - 1u;
-    let v = vec4(dout[at], dout[min(at + 1u, last)], dout[min(at + 2u, last)], dout[min(at + 3u, last)]);
+    let last = arrayLength(&{x}) - 1u;
+    let v = vec4({x}[i], {x}[min(i + 1u, last)], {x}[min(i + 2u, last)], {x}[min(i + 3u, last)]);
     return select(vec4(0.0), v, vec4(d) + vec4(0u, 1u, 2u, 3u) < vec4(p.dim));
 #endif
 }
 
-// Block of rows first + {0..3} of dout; rows from `end` on are 0.
-fn block_dout(first: u32, end: u32, head: u32, d: u32) -> mat4x4<f32> {
+// One head of rows first + {0..3} of {x}, which has so many heads; rows from `end` on are 0.
+fn block_{x}(first: u32, end: u32, heads: u32, head: u32, d: u32) -> mat4x4<f32> {
+    let at = first * heads + head;
     return mat4x4(
-        load_dout(first, head, d, first < end),
-        load_dout(first + 1u, head, d, first + 1u < end),
-        load_dout(first + 2u, head, d, first + 2u < end),
-        load_dout(first + 3u, head, d, first + 3u < end),
+        load_{x}(at, d, first < end),
+        load_{x}(at + heads, d, first + 1u < end),
+        load_{x}(at + 2u * heads, d, first + 2u < end),
+        load_{x}(at + 3u * heads, d, first + 3u < end),
     );
 }
+#end
 
-// Elements d to d + 3 of one head of a row of q, 0 outside.
-fn load_q(row: u32, head: u32, d: u32, inside: bool) -> vec4<f32> {
-    if !inside || d >= p.dim {
-        return vec4(0.0);
-    }
-    let at = (row * p.heads + head) * p.dim + d;
-#ifdef VEC4
-    return q[at / 4u];
-#else
-    let last = arrayLength(&q) - 1u;
-    let v = vec4(q[at], q[min(at + 1u, last)], q[min(at + 2u, last)], q[min(at + 3u, last)]);
-    return select(vec4(0.0), v, vec4(d) + vec4(0u, 1u, 2u, 3u) < vec4(p.dim));
-#endif
-}
-
-// Block of rows first + {0..3} of q; rows from `end` on are 0.
-fn block_q(first: u32, end: u32, head: u32, d: u32) -> mat4x4<f32> {
-    return mat4x4(
-        load_q(first, head, d, first < end),
-        load_q(first + 1u, head, d, first + 1u < end),
-        load_q(first + 2u, head, d, first + 2u < end),
-        load_q(first + 3u, head, d, first + 3u < end),
-    );
-}
-
-// Elements d to d + 3 of one head of a row of k, 0 outside.
-fn load_k(row: u32, head: u32, d: u32, inside: bool) -> vec4<f32> {
-    if !inside || d >= p.dim {
-        return vec4(0.0);
-    }
-    let at = (row * p.kv_heads + head) * p.dim + d;
-#ifdef VEC4
-    return k[at / 4u];
-#else
-    let last = arrayLength(&k) - 1u;
-    let v = vec4(k[at], k[min(at + 1u, last)], k[min(at + 2u, last)], k[min(at + 3u, last)]);
-    return select(vec4(0.0), v, vec4(d) + vec4(0u, 1u, 2u, 3u) < vec4(p.dim));
-#endif
-}
-
-// Block of rows first + {0..3} of k; rows from `end` on are 0.
-fn block_k(first: u32, end: u32, head: u32, d: u32) -> mat4x4<f32> {
-    return mat4x4(
-        load_k(first, head, d, first < end),
-        load_k(first + 1u, head, d, first + 1u < end),
-        load_k(first + 2u, head, d, first + 2u < end),
-        load_k(first + 3u, head, d, first + 3u < end),
-    );
-}
-
-// Elements d to d + 3 of one head of a row of v, 0 outside.
-fn load_v(row: u32, head: u32, d: u32, inside: bool) -> vec4<f32> {
-    if !inside || d >= p.dim {
-        return vec4(0.0);
-    }
-    let at = (row * p.kv_heads + head) * p.dim + d;
-#ifdef VEC4
-    return v[at / 4u];
-#else
-    let last = arrayLength(&v) - 1u;
-    let v = vec4(v[at], v[min(at + 1u, last)], v[min(at + 2u, last)], v[min(at + 3u, last)]);
-    return select(vec4(0.0), v, vec4(d) + vec4(0u, 1u, 2u, 3u) < vec4(p.dim));
-#endif
-}
-
-// Block of rows first + {0..3} of v; rows from `end` on are 0.
-fn block_v(first: u32, end: u32, head: u32, d: u32) -> mat4x4<f32> {
-    return mat4x4(
-        load_v(first, head, d, first < end),
-        load_v(first + 1u, head, d, first + 1u < end),
-        load_v(first + 2u, head, d, first + 2u < end),
-        load_v(first + 3u, head, d, first + 3u < end),
-    );
-}
-
-// Stores elements d to d + 3 of one head of a row.
-fn store_dq(row: u32, head: u32, d: u32, value: vec4<f32>) {
-    let at = (row * p.heads + head) * p.dim + d;
+// Stores elements d to d + 3 of row `at` of dq.
+fn store_dq(at: u32, d: u32, value: vec4<f32>) {
     for (var j = 0u; j < 4u; j++) {
         if d + j < p.dim {
-            dq[at + j] = value[j];
+            dq[at * p.dim + d + j] = value[j];
         }
     }
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
-    // The sequence that tile wg.x belongs to, and the tile's place in it.
-    var tile = wg.x;
-    var s = 0u;
-    for (; s < p.sequences; s++) {
-        let tiles = (seqs[4u * s + 1u] + 31u) / 32u;
-        if tile < tiles {
-            break;
-        }
-        tile -= tiles;
-    }
-    if s == p.sequences {
+    let tile = find_tile(wg.x, Q_LEN);
+    if !tile.found {
         return; // uniform over the workgroup
     }
-    let q_start = seqs[4u * s];
-    let q_len = seqs[4u * s + 1u];
-    let kv_start = seqs[4u * s + 2u];
-    let kv_len = seqs[4u * s + 3u];
+    let q_start = tile.q_start;
+    let q_len = tile.q_len;
+    let kv_start = tile.kv_start;
+    let kv_len = tile.kv_len;
     let head = wg.y;
     let kv_head = head / (p.heads / p.kv_heads);
     let q_end = q_start + q_len;
     let kv_end = kv_start + kv_len;
-    let first = 32u * tile;
+    let first = tile.first;
     let row = q_start + first + 4u * (tid / 8u);                          // first row of the block
     let positions = vec4(kv_len - q_len + first + 4u * (tid / 8u)) + vec4(0u, 1u, 2u, 3u);
     let keys = kv_len - q_len + min(first + 32u, q_len);                  // that any query of the tile sees
@@ -184,13 +86,13 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) t
         var scores = mat4x4<f32>();
         var dp = mat4x4<f32>();
         for (var d0 = 0u; d0 < p.dim; d0 += 32u) {
-            put_lhs_transposed(tid, block_q(row, q_end, head, d0 + d_in_chunk));
-            put_rhs_transposed(tid, block_k(key_row, kv_end, kv_head, d0 + d_in_chunk));
+            put_lhs_transposed(tid, block_q(row, q_end, p.heads, head, d0 + d_in_chunk));
+            put_rhs_transposed(tid, block_k(key_row, kv_end, p.kv_heads, kv_head, d0 + d_in_chunk));
             workgroupBarrier();
             scores = add_product(tid, scores);
             workgroupBarrier();
-            put_lhs_transposed(tid, block_dout(row, q_end, head, d0 + d_in_chunk));
-            put_rhs_transposed(tid, block_v(key_row, kv_end, kv_head, d0 + d_in_chunk));
+            put_lhs_transposed(tid, block_dout(row, q_end, p.heads, head, d0 + d_in_chunk));
+            put_rhs_transposed(tid, block_v(key_row, kv_end, p.kv_heads, kv_head, d0 + d_in_chunk));
             workgroupBarrier();
             dp = add_product(tid, dp);
             workgroupBarrier();
@@ -203,7 +105,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) t
         put_weights(tid, dp);
         #for c in 0..CHUNKS
         if {32*c}u < p.dim {
-            put_rhs(tid, block_k(key_row, kv_end, kv_head, {32*c}u + d_in_chunk));
+            put_rhs(tid, block_k(key_row, kv_end, p.kv_heads, kv_head, {32*c}u + d_in_chunk));
             workgroupBarrier();
             out{c} = add_weighted(tid, out{c});
             workgroupBarrier();
@@ -213,7 +115,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) t
     #for i in 0..4
     if row + {i}u < q_end {
         #for c in 0..CHUNKS
-        store_dq(row + {i}u, head, {32*c}u + d_in_chunk, out{c}[{i}]);
+        store_dq((row + {i}u) * p.heads + head, {32*c}u + d_in_chunk, out{c}[{i}]);
         #end
     }
     #end

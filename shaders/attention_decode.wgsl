@@ -1,39 +1,28 @@
-// o[m, h] = Σ_j softmax_j(q[m, h] · k[j] · scale) · v[j] over the rows spans[m] = [first, count] of the cache
+// o[m, h] = Σ_j softmax_j(q[m, h] · k[j] · scale) · v[j] over rows of the cache: first those of the prompt, which completions share,
+// then those of the completion, spans[m] = [first, count, own first, own count]
 //
 // Softmax runs online over WG keys at a time: an invocation scores one key, then all share out the elements of the head. The order
-// of every sum depends on the span's length only, not on the batch.
-// q, o: [M, H · D]   k, v: [·, KV · D]   spans: [M, 2]   D ≤ 128; with VEC4, D divides by 4
+// of every sum depends on the number of rows only, not on the batch.
+// q, o: [M, H · D]   k, v: [·, KV · D]   spans: [M, 4]   D ≤ 128; with VEC4, D divides by 4
 // Grid: one workgroup per (m, h). Query head h reads key head h / (H / KV).
 
+#import attention
 #import grid
 #import reduce
-
-struct Params {
-    rows: u32,
-    heads: u32,
-    kv_heads: u32,
-    dim: u32,
-    scale: f32,
-    sequences: u32,
-    pad0: u32,
-    pad1: u32,
-}
-
-#ifdef VEC4
-alias Element = vec4<f32>;
-#else
-alias Element = f32;
-#endif
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<Element>;        // [M, H · D]
 @group(0) @binding(2) var<storage, read> k: array<Element>;        // [·, KV · D]
 @group(0) @binding(3) var<storage, read> v: array<f32>;            // [·, KV · D]
-@group(0) @binding(4) var<storage, read> spans: array<u32>;        // [M, 2]
+@group(0) @binding(4) var<storage, read> spans: array<u32>;        // [M, 4]
 @group(0) @binding(5) var<storage, read_write> o: array<f32>;      // [M, H · D]
 
 var<workgroup> query: array<Element, 128>; // [D]
 var<workgroup> weights: array<f32, WG>;
+
+fn cache_row(j: u32, first: u32, shared_count: u32, own_first: u32) -> u32 {
+    return j + select(own_first, first, j < shared_count);
+}
 
 @compute @workgroup_size(WG)
 fn main(
@@ -46,8 +35,11 @@ fn main(
         return; // uniform over the workgroup
     }
     let kv_head = i % p.heads / (p.heads / p.kv_heads);
-    let first = spans[2u * (i / p.heads)];
-    let count = spans[2u * (i / p.heads) + 1u];
+    let span = 4u * (i / p.heads);
+    let first = spans[span];
+    let shared_count = spans[span + 1u];
+    let own_first = spans[span + 2u] - shared_count; // of the rows counted on from the prompt's; may wrap around
+    let count = shared_count + spans[span + 3u];
 #ifdef VEC4
     let length = p.dim / 4u;
 #else
@@ -67,7 +59,7 @@ fn main(
         let inside = j0 + tid < count;
         var score = -1e30;
         if inside {
-            let at = ((first + j0 + tid) * p.kv_heads + kv_head) * length;
+            let at = (cache_row(j0 + tid, first, shared_count, own_first) * p.kv_heads + kv_head) * length;
             var sum = Element();
             for (var d = 0u; d < length; d++) {
                 sum = fma(query[d], k[at + d], sum);
@@ -90,7 +82,7 @@ fn main(
         if tid + {c*WG}u < p.dim {
             out{c} *= shrink;
             for (var j = 0u; j < keys; j++) {
-                out{c} = fma(weights[j], v[((first + j0 + j) * p.kv_heads + kv_head) * p.dim + tid + {c*WG}u], out{c});
+                out{c} = fma(weights[j], v[(cache_row(j0 + j, first, shared_count, own_first) * p.kv_heads + kv_head) * p.dim + tid + {c*WG}u], out{c});
             }
         }
         #end

@@ -1,9 +1,10 @@
 // loss = w · (−min(r · A, clip(r, 1 − low, 1 + high) · A) + kl_coef · k3),   coefficient = ∂loss / ∂logprob
+//   A = advantages[turn[t]]
 //   r = exp(logprob − old),   k3 = exp(g) − g − 1,   g = reference − logprob
 //   dual > 0 bounds the first term by −dual · A where A < 0
 // terms[t] = (loss, r, k3, −1 or 1 where the ratio was clipped from below or above, else 0)
 //
-// logprob, old, reference, advantage, weight, coefficient: [R]   terms: [R, 4]
+// logprob, old, reference, turn, weight, coefficient: [R]   advantages: [turns]   terms: [R, 4]
 // Grid: one invocation per token.
 
 #import grid
@@ -23,10 +24,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read> logprob: array<f32>;            // [R]
 @group(0) @binding(2) var<storage, read> old: array<f32>;                // [R]
 @group(0) @binding(3) var<storage, read> reference: array<f32>;          // [R]
-@group(0) @binding(4) var<storage, read> advantage: array<f32>;          // [R]
-@group(0) @binding(5) var<storage, read> weight: array<f32>;             // [R]
-@group(0) @binding(6) var<storage, read_write> coefficient: array<f32>;  // [R]
-@group(0) @binding(7) var<storage, read_write> terms: array<vec4<f32>>;  // [R]
+@group(0) @binding(4) var<storage, read> turn: array<u32>;               // [R]
+@group(0) @binding(5) var<storage, read> advantages: array<f32>;         // [turns]
+@group(0) @binding(6) var<storage, read> weight: array<f32>;             // [R]
+@group(0) @binding(7) var<storage, read_write> coefficient: array<f32>;  // [R]
+@group(0) @binding(8) var<storage, read_write> terms: array<vec4<f32>>;  // [R]
 
 @compute @workgroup_size(WG)
 fn main(
@@ -38,7 +40,7 @@ fn main(
     if i >= p.rows {
         return;
     }
-    let adv = advantage[i];
+    let adv = advantages[turn[i]];
     let ratio = exp(clamp(logprob[i] - old[i], -20.0, 20.0));
     var loss = -ratio * adv;
     var slope = loss;

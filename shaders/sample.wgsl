@@ -1,8 +1,8 @@
-// One token a row: the likeliest (temperature 0), or drawn from softmax(l / temperature) over what top-k and top-p leave.
-// logprob = l[token] / temperature − log Σ exp(l / temperature), before top-k and top-p (temperature 1 for greedy).
+// One token a row: the likeliest (temperature 0), or drawn from softmax(l / temperature) over what top-k, top-p and min-p leave.
+// logprob = l[token] / temperature − log Σ exp(l / temperature), before these (temperature 1 for greedy).
 //
 // Top-k and top-p are thresholds on the logit, found bit by bit from the top over an integer that orders like the float: 32 counts
-// or sums of the row each, nothing is sorted. The random number is a pure function of the row's stream.
+// or sums of the row each, nothing is sorted. Min-p is one that is known: gap below the largest logit. The random number is a pure function of the row's stream.
 // logits l: [M, V]   streams: [M, 6]: key (2), counter words 1 to 3, number of the token = counter word 0
 // drawn: [M, 2], the token and the bits of its logprob
 // Grid: one workgroup per row. Sums stride over the vocabulary; the draw walks it in order, a segment per invocation.
@@ -17,9 +17,9 @@ struct Params {
     temperature: f32,
     top_k: u32,
     top_p: f32,
+    gap: f32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -100,6 +100,10 @@ fn main(
                 }
             }
             threshold = max(threshold, likely);
+            kept = mass_from(tid, at, threshold, top, inverse);
+        }
+        if p.gap < 3.4e38 {
+            threshold = max(threshold, ordered(top - p.gap));
             kept = mass_from(tid, at, threshold, top, inverse);
         }
         let s = row * 6u;

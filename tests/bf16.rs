@@ -34,7 +34,7 @@ fn generate(model: &Model) -> Vec<Completion> {
     let streams = |id: u32| (0..2).map(|rollout| Stream::new(7, 1, [id, rollout, 0])).collect();
     let requests: Vec<Request> =
         [vec![1, 2, 3], vec![9; 40]].into_iter().zip(0..).map(|(prompt, id)| Request { prompt, streams: streams(id) }).collect();
-    let options = Options { temperature: 1.0, top_k: 0, top_p: 1.0, max_tokens: 12, stop: Vec::new() };
+    let options = Options { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: 12, stop: Vec::new() };
     Generator::new(model).unwrap().generate(model, &requests, &options).unwrap().into_iter().flatten().collect()
 }
 
@@ -44,12 +44,12 @@ fn log_probabilities_and_gradients_are_those_of_the_widened_weights() {
         for tied in [true, false] {
             let [wide, packed] = [DType::F32, DType::BF16].map(|dtype| rounded(&device, tied, dtype));
             let score = |model: &Model| {
-                let scored = Learner::new(model, Memory::default(), false).unwrap().score(model, &samples(false), 1.0).unwrap();
+                let scored = Learner::new(model, Memory::default(), false).unwrap().score(model, &samples(), 1.0).unwrap();
                 scored.logprob.iter().map(|lp| f64::from(*lp)).collect::<Vec<_>>()
             };
             let error = distance(&score(&packed), &score(&wide));
             assert!(error <= 1e-6, "{}: log-probabilities are off by {error:.1e}", device.describe());
-            let [wide, packed] = [&wide, &packed].map(|model| gradients(model, &samples(false), Loss::Weighted, Memory::default()));
+            let [wide, packed] = [&wide, &packed].map(|model| gradients(model, &samples(), Loss::Weighted, Memory::default()));
             for ((name, wide), (_, packed)) in wide.iter().zip(&packed) {
                 let error = distance(packed, wide);
                 assert!(error <= 1e-6, "{}: the gradient of {name} is off by {error:.1e}", device.describe());

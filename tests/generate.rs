@@ -11,7 +11,7 @@ use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 
 fn options(temperature: f32, max_tokens: usize) -> Options {
-    Options { temperature, top_k: 0, top_p: 1.0, max_tokens, stop: Vec::new() }
+    Options { temperature, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens, stop: Vec::new() }
 }
 
 /// `count` tokens of a text that every prompt with the same `seed` shares.
@@ -80,7 +80,8 @@ fn scored(model: &Model, request: &Request, completions: &[Completion], temperat
     let sample = |c: &Completion| Sample {
         tokens: [&request.prompt[..], &c.tokens].concat(),
         targets: (request.prompt.len() as u32..(request.prompt.len() + c.tokens.len()) as u32).collect(),
-        values: vec![[0.0; 4]; c.tokens.len()],
+        weights: vec![0.0; c.tokens.len()],
+        ..Sample::default()
     };
     let samples: Vec<Sample> = completions.iter().map(sample).collect();
     let mut learner = Learner::new(model, Memory::default(), differentiate).unwrap();
@@ -125,7 +126,12 @@ fn greedy_takes_the_likeliest_token_of_each_step() {
         for (token, logprob) in found[0][0].tokens.iter().zip(&found[0][0].logprobs) {
             // Every token of the vocabulary as the next one.
             let last = tokens.len() as u32;
-            let sample = |next: u32| Sample { tokens: [&tokens[..], &[next]].concat(), targets: vec![last], values: vec![[0.0; 4]] };
+            let sample = |next: u32| Sample {
+                tokens: [&tokens[..], &[next]].concat(),
+                targets: vec![last],
+                weights: vec![0.0],
+                ..Sample::default()
+            };
             let samples: Vec<Sample> = (0..model.config.vocab_size as u32).map(sample).collect();
             let scores = learner.score(&model, &samples, 1.0).unwrap().logprob;
             let total: f64 = scores.iter().map(|lp| f64::from(*lp).exp()).sum();

@@ -114,7 +114,7 @@ fn gradients_are_those_of_pytorch() {
 fn greedy_tokens_are_those_of_transformers() {
     each(|name, model, golden| {
         let request = Request { prompt: golden.prompt.clone(), streams: vec![Stream::new(0, 0, [0; 3])] };
-        let options = Options { temperature: 0.0, top_k: 0, top_p: 1.0, max_tokens: golden.greedy.len(), stop: Vec::new() };
+        let options = Options { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: golden.greedy.len(), stop: Vec::new() };
         let found = Generator::new(model).unwrap().generate(model, &[request], &options).unwrap();
         assert_eq!(found[0][0].tokens, golden.greedy, "{name} on {}", model.device.describe());
     });

@@ -3,11 +3,12 @@
 mod common;
 
 use common::case::distance;
-use common::small::{gradients, model, samples};
+use common::small::{Against, gradients, model, samples};
 use common::{devices, gpus};
 use finemem_engine::device::{Counters, Device};
 use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
-use finemem_engine::ops::policy_loss::Clip;
+use finemem_engine::reward::Grouping;
+use finemem_engine::train::grpo::{Grpo, Settings as GrpoSettings, Turn};
 use finemem_engine::train::learner::{Learner, Loss, Memory};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 
@@ -17,14 +18,19 @@ const GRADIENT_TOLERANCE: f64 = 5e-4;
 
 #[test]
 fn gradients_match_f64() {
-    for (tied, loss) in [(true, Loss::Weighted), (false, Loss::Policy(Clip::new(0.2, 0.3, 3.0, 0.05)))] {
-        let samples = samples(matches!(loss, Loss::Policy(_)));
-        let expected = gradients(&model(&Device::cpu_f64(), tied), &samples, loss, Memory::default());
+    let samples = samples();
+    for (tied, policy) in [(true, false), (false, true)] {
+        let of = |device: &Device, memory: Memory| {
+            let model = model(device, tied);
+            let against = Against::new(&model);
+            gradients(&model, &samples, if policy { against.policy_loss() } else { Loss::Weighted }, memory)
+        };
+        let expected = of(&Device::cpu_f64(), Memory::default());
         for device in &devices() {
             // Small micro-batches with recomputation go through every kernel of training.
             let mut worst = 0.0f64;
             for memory in [Memory::default(), Memory { micro_tokens: 64, recompute: true }] {
-                let found = gradients(&model(device, tied), &samples, loss, memory);
+                let found = of(device, memory);
                 for ((name, expected), (_, found)) in expected.iter().zip(&found) {
                     let error = distance(found, expected);
                     worst = worst.max(error);
@@ -39,8 +45,8 @@ fn gradients_match_f64() {
 /// Log-probabilities, weights and counters after some steps.
 fn train(device: &Device, steps: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>, Vec<Counters>) {
     let model = model(device, true);
-    let mut samples = samples(false);
-    samples.iter_mut().flat_map(|s| &mut s.values).for_each(|v| v[0] = -0.01);
+    let mut samples = samples();
+    samples.iter_mut().for_each(|s| s.weights.fill(-0.01));
     let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
     let mut optimizer = Optimizer::new(&model.config, device, Settings::default()).unwrap();
     let (mut logprobs, mut counters) = (Vec::new(), vec![device.counters()]);
@@ -98,7 +104,7 @@ fn generate(device: &Device, temperature: f32) -> (Vec<Vec<Completion>>, Counter
         .enumerate()
         .map(|(i, prompt)| Request { prompt, streams: (0..3).map(|rollout| Stream::new(7, 1, [i as u32, rollout, 0])).collect() })
         .collect();
-    let options = Options { temperature, top_k: 0, top_p: 1.0, max_tokens: 12, stop: Vec::new() };
+    let options = Options { temperature, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: 12, stop: Vec::new() };
     let before = device.counters();
     (generator.generate(&model, &requests, &options).unwrap(), before, device.counters())
 }
@@ -129,5 +135,55 @@ fn a_token_costs_one_submit() {
         assert_eq!(after.readbacks - before.readbacks, tokens, "{}", device.describe());
         // One more or two for the prompts.
         assert!(after.submits - before.submits <= tokens + 2, "{}", device.describe());
+    }
+}
+
+#[test]
+fn a_grpo_update_reads_once() {
+    for device in gpus() {
+        let caps = device.caps().expect("a GPU");
+        let device = Device::open_family(&caps.name, caps.software).unwrap();
+        let model = model(&device, true);
+        // Two episodes of two steps, two rollouts of each; the last step of the second has no spread.
+        let turns: Vec<Turn> = (0..8)
+            .map(|i| Turn {
+                rollout: i / 2,
+                episode: i / 4,
+                step: i % 2,
+                prompt: vec![1, 2, 3 + i as u32],
+                completion: vec![7, 8, 9 + i as u32],
+                logprobs: vec![-5.7; 3],
+            })
+            .collect();
+        let rewards = [0.0, 1.0, 0.5, 0.25, 1.0, 1.0, 0.0, 1.0];
+        for (kl_coef, minibatches) in [(0.0, 1), (0.1, 2)] {
+            let settings = GrpoSettings {
+                lr: 1e-3,
+                grouping: Grouping::Step,
+                divide_by_deviation: true,
+                clip_low: 0.2,
+                clip_high: 0.2,
+                dual_clip: 3.0,
+                kl_coef,
+                minibatches,
+                seed: 1,
+                adam: Settings::default(),
+                memory: Memory::default(),
+            };
+            let mut trainer = Grpo::new(&model, settings).unwrap();
+            let mut update = || {
+                let before = device.counters();
+                let stats = trainer.update(&model, &turns, &rewards, 1.0, 1e-3).unwrap();
+                let after = device.counters();
+                ([after.readbacks - before.readbacks, after.buffers - before.buffers], stats)
+            };
+            update();
+            let (cost, stats) = update();
+            assert_eq!(cost, [1, 0], "{}: readbacks and buffers of an update", device.describe());
+            assert_eq!(stats["frac_reward_zero_std"], 0.25);
+            // The reference is what the policy was before the first update.
+            assert_eq!(stats.contains_key("kl"), kl_coef > 0.0);
+            assert!(kl_coef == 0.0 || stats["kl"] > 1e-6, "{stats:?}");
+        }
     }
 }

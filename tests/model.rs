@@ -2,16 +2,15 @@
 
 mod common;
 
-use common::small::{config, gradients, model, samples};
+use common::small::{Against, config, gradients, model, samples};
 use finemem_engine::device::Device;
 use finemem_engine::model::{Config, Model, Tokenizer};
-use finemem_engine::ops::policy_loss::Clip;
 use finemem_engine::random::Rng;
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 
 /// The loss that the gradients belong to.
-fn loss_of(model: &Model, samples: &[Sample], loss: Loss) -> f64 {
+fn loss_of(model: &Model, samples: &[Sample], loss: Loss<'_>) -> f64 {
     let mut learner = Learner::new(model, Memory::default(), true).unwrap();
     let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
     learner.begin(model, samples).unwrap();
@@ -20,16 +19,16 @@ fn loss_of(model: &Model, samples: &[Sample], loss: Loss) -> f64 {
     learner.loss_f64(loss, samples).unwrap()
 }
 
-fn check_by_differences(tied: bool, loss: Loss) {
+fn check_by_differences(tied: bool, policy: bool) {
     let device = Device::cpu_f64();
     let model = model(&device, tied);
-    let mut samples = samples(matches!(loss, Loss::Policy(_)));
-    if matches!(loss, Loss::Policy(_)) {
-        // Ratios around 1, some of them beyond the bounds.
-        let now = Learner::new(&model, Memory::default(), false).unwrap().score(&model, &samples, 1.3).unwrap().logprob;
-        for (value, now) in samples.iter_mut().flat_map(|s| &mut s.values).zip(now) {
-            (value[0], value[1]) = (now + 8.0 * (value[0] + 5.65), now + 0.3);
-        }
+    let against = Against::new(&model);
+    let loss = if policy { against.policy_loss() } else { Loss::Weighted };
+    let mut samples = samples();
+    // Ratios around 1, some of them beyond the bounds.
+    let now = Learner::new(&model, Memory::default(), false).unwrap().score(&model, &samples, 1.3).unwrap().logprob;
+    for (old, now) in samples.iter_mut().flat_map(|s| &mut s.old).zip(now) {
+        *old = now + 8.0 * (*old + 5.65);
     }
     let grads = gradients(&model, &samples, loss, Memory::default());
     for ((name, w), (_, g)) in model.weights.named().into_iter().zip(&grads) {
@@ -54,20 +53,20 @@ fn check_by_differences(tied: bool, loss: Loss) {
 
 #[test]
 fn gradients_of_a_weighted_loss_match_finite_differences() {
-    check_by_differences(true, Loss::Weighted);
-    check_by_differences(false, Loss::Weighted);
+    check_by_differences(true, false);
+    check_by_differences(false, false);
 }
 
 #[test]
 fn gradients_of_the_policy_loss_match_finite_differences() {
-    check_by_differences(true, Loss::Policy(Clip::new(0.2, 0.3, 3.0, 0.05)));
+    check_by_differences(true, true);
 }
 
 #[test]
 fn recomputation_and_micro_batches_change_no_gradient() {
     let device = Device::cpu_f64();
     let model = model(&device, true);
-    let samples = samples(false);
+    let samples = samples();
     let whole = gradients(&model, &samples, Loss::Weighted, Memory { micro_tokens: 4096, recompute: false });
     for memory in [Memory { micro_tokens: 4096, recompute: true }, Memory { micro_tokens: 64, recompute: false }] {
         for ((name, a), (_, b)) in whole.iter().zip(gradients(&model, &samples, Loss::Weighted, memory)) {
@@ -81,8 +80,8 @@ fn recomputation_and_micro_batches_change_no_gradient() {
 fn an_optimiser_lowers_the_loss() {
     let device = Device::cpu();
     let model = model(&device, true);
-    let mut samples = samples(false);
-    samples.iter_mut().flat_map(|s| &mut s.values).for_each(|v| v[0] = -0.01);
+    let mut samples = samples();
+    samples.iter_mut().for_each(|s| s.weights.fill(-0.01));
     let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
     let mut optimizer = Optimizer::new(&model.config, &device, Settings::default()).unwrap();
     let mut means = Vec::new();
@@ -101,7 +100,7 @@ fn repeats(model: &Model) -> [f32; 2] {
     let mut rng = Rng::new(&[17]);
     let first: Vec<u32> = (0..60).map(|_| rng.next_u32() % 1000).collect();
     let targets: Vec<u32> = (1..120).collect();
-    let sample = Sample { tokens: [&first[..], &first[..]].concat(), values: vec![[0.0; 4]; targets.len()], targets };
+    let sample = Sample { tokens: [&first[..], &first[..]].concat(), weights: vec![0.0; targets.len()], targets, ..Sample::default() };
     let logprob = Learner::new(model, Memory::default(), false).unwrap().score(model, &[sample], 1.0).unwrap().logprob;
     [&logprob[..59], &logprob[60..]].map(|half| half.iter().sum::<f32>() / 59.0)
 }

@@ -182,7 +182,9 @@ fn the_other_terms_are_what_they_say() {
 fn advantages(rewards: &[Vec<f32>], episodes: &[usize], grouping: Grouping) -> Vec<Vec<f32>> {
     let turns: Vec<(usize, usize)> = rewards.iter().zip(episodes).flat_map(|(r, e)| (0..r.len()).map(|t| (*e, t))).collect();
     let flat = Advantages::new(&Device::cpu()).compute(&rewards.concat(), &turns, grouping, true).unwrap();
-    let mut flat = flat.into_iter();
+    let values = flat.values.read().unwrap();
+    assert!(flat.varies.iter().zip(&values).all(|(varies, value)| *varies || *value == 0.0));
+    let mut flat = values.into_iter();
     rewards.iter().map(|r| flat.by_ref().take(r.len()).collect()).collect()
 }
 
@@ -212,7 +214,7 @@ fn advantages_compare_within_an_episode() {
     let mut scorer = Advantages::new(&Device::cpu());
     assert!(scorer.compute(&[1.0, 2.0], &[(0, 0)], Grouping::Step, true).is_err());
     assert!(scorer.compute(&[f32::NAN], &[(0, 0)], Grouping::Step, true).is_err());
-    assert!(scorer.compute(&[], &[], Grouping::Step, true).unwrap().is_empty());
+    assert!(scorer.compute(&[], &[], Grouping::Step, true).is_err());
     assert_eq!("instance".parse::<Grouping>().unwrap(), Grouping::Instance);
     assert!("group".parse::<Grouping>().is_err());
 }

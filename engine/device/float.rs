@@ -209,10 +209,12 @@ impl Float for f32 {
     }
 }
 
+/// Partial sums of [`dot`] and [`sum`].
+const LANES: usize = 16;
+
 /// `Σ a[i] · b[i]`, in sixteen interleaved partial sums so that it becomes vector code with one fixed order.
 #[inline(always)]
 pub fn dot<F: Float>(a: &[F], b: &[F]) -> F {
-    const LANES: usize = 16;
     let mut acc = [F::ZERO; LANES];
     let (ac, bc) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let mut tail = F::ZERO;
@@ -230,7 +232,6 @@ pub fn dot<F: Float>(a: &[F], b: &[F]) -> F {
 /// `Σ a[i]`, in the order of [`dot`].
 #[inline(always)]
 pub fn sum<F: Float>(a: &[F]) -> F {
-    const LANES: usize = 16;
     let mut acc = [F::ZERO; LANES];
     let chunks = a.chunks_exact(LANES);
     let mut tail = F::ZERO;
@@ -246,7 +247,9 @@ pub fn sum<F: Float>(a: &[F]) -> F {
 }
 
 #[inline(always)]
-fn sum_lanes<F: Float>(mut acc: [F; 16]) -> F {
+fn sum_lanes<F: Float>(acc: [F; LANES]) -> F {
+    // Otherwise the compiler fits the loop above to the pairs added here, and takes vectors of two or four.
+    let mut acc = std::hint::black_box(acc);
     for half in [8, 4, 2, 1] {
         for i in 0..half {
             acc[i] += acc[i + half];

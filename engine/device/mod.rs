@@ -21,6 +21,7 @@ use cpu::{CpuBuffer, Values};
 pub use gpu::Caps;
 pub(crate) use kernel::kernel;
 pub use kernel::{Args, Grid, Kernel, Launch, Slot};
+pub(crate) use parallel::{columns, rows, simd};
 pub use weight::{Stored, Weight};
 
 /// What a device has done so far. Always on; tests assert on differences.

@@ -5,14 +5,75 @@ use rayon::prelude::*;
 /// Below this many elements a block is not worth handing to another thread.
 const BLOCK_ELEMENTS: usize = 16 * 1024;
 
-/// Compiles `work` for the widest vector instructions of this processor and runs it. What is not inlined into it is compiled for the
-/// oldest processors; `#[inline(always)]` on the closure makes sure.
+/// Compiles a block for the widest vector instructions of this processor and runs it.
+///
+/// A macro, like [`rows!`], because the block must be inlined, and so must be what it calls: the compiler leaves a large closure out of
+/// line, and then it is compiled for the oldest processors.
+macro_rules! simd {
+    ($work:expr) => {
+        $crate::device::parallel::dispatch(
+            #[inline(always)]
+            || $work,
+        )
+    };
+}
+
+/// `rows!(y, width, |first_row, block| …)` runs the work for blocks of rows of `y`, each row `width` long, compiled like [`simd!`]; also
+/// over two or three outputs, each followed by its width.
+macro_rules! rows {
+    ($y:expr, $wy:expr, |$first:ident, $a:ident| $work:expr) => {
+        $crate::device::parallel::by_rows(
+            $y,
+            $wy,
+            #[inline(always)]
+            |$first, $a| $work,
+        )
+    };
+    ($y:expr, $wy:expr, $z:expr, $wz:expr, |$first:ident, $a:ident, $b:ident| $work:expr) => {
+        $crate::device::parallel::by_rows2(
+            $y,
+            $wy,
+            $z,
+            $wz,
+            #[inline(always)]
+            |$first, $a, $b| $work,
+        )
+    };
+    ($y:expr, $wy:expr, $z:expr, $wz:expr, $u:expr, $wu:expr, |$first:ident, $a:ident, $b:ident, $c:ident| $work:expr) => {
+        $crate::device::parallel::by_rows3(
+            $y,
+            $wy,
+            $z,
+            $wz,
+            $u,
+            $wu,
+            #[inline(always)]
+            |$first, $a, $b, $c| $work,
+        )
+    };
+}
+
+/// `columns!(rows, block, |first_column, parts| …)` runs the work for blocks of `block` columns of a matrix, compiled like [`simd!`];
+/// `parts` are the block's parts of each of the `rows`.
+macro_rules! columns {
+    ($rows:expr, $block:expr, |$first:ident, $parts:ident| $work:expr) => {
+        $crate::device::parallel::by_columns(
+            $rows,
+            $block,
+            #[inline(always)]
+            |$first, $parts| $work,
+        )
+    };
+}
+pub(crate) use {columns, rows, simd};
+
+/// What [`simd!`] calls.
 #[inline(always)]
-pub fn simd<R>(work: impl FnOnce() -> R) -> R {
+pub fn dispatch<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
-/// The vector instructions that [`simd`] compiles for on this processor.
+/// The vector instructions that [`simd!`] compiles for on this processor.
 pub fn instructions() -> String {
     // The detected architecture holds one value per feature; its name comes first.
     let detected = format!("{:?}", pulp::Arch::new());
@@ -29,26 +90,26 @@ pub fn block_rows(width: usize) -> usize {
     (BLOCK_ELEMENTS / width.max(1)).max(1)
 }
 
-/// Calls `work(first_row, block)` for blocks of rows of `y`, each row `width` long.
-pub fn rows<A: Send>(y: &mut [A], width: usize, work: impl Fn(usize, &mut [A]) + Sync) {
+/// What [`rows!`] calls.
+pub fn by_rows<A: Send>(y: &mut [A], width: usize, work: impl Fn(usize, &mut [A]) + Sync) {
     let block = block_rows(width);
     if y.len() <= block * width {
-        return simd(|| work(0, y));
+        return simd!(work(0, y));
     }
-    y.par_chunks_mut(block * width).enumerate().for_each(|(b, y)| simd(|| work(b * block, y)));
+    y.par_chunks_mut(block * width).enumerate().for_each(|(b, y)| simd!(work(b * block, y)));
 }
 
-/// [`rows`] over two outputs with rows of `wy` and `wz` elements.
-pub fn rows2<A: Send, B: Send>(y: &mut [A], wy: usize, z: &mut [B], wz: usize, work: impl Fn(usize, &mut [A], &mut [B]) + Sync) {
+/// What [`rows!`] calls for two outputs.
+pub fn by_rows2<A: Send, B: Send>(y: &mut [A], wy: usize, z: &mut [B], wz: usize, work: impl Fn(usize, &mut [A], &mut [B]) + Sync) {
     let block = block_rows(wy.max(wz));
     if y.len() <= block * wy {
-        return simd(|| work(0, y, z));
+        return simd!(work(0, y, z));
     }
-    y.par_chunks_mut(block * wy).zip(z.par_chunks_mut(block * wz)).enumerate().for_each(|(b, (y, z))| simd(|| work(b * block, y, z)));
+    y.par_chunks_mut(block * wy).zip(z.par_chunks_mut(block * wz)).enumerate().for_each(|(b, (y, z))| simd!(work(b * block, y, z)));
 }
 
-/// [`rows`] over three outputs.
-pub fn rows3<A: Send, B: Send, C: Send>(
+/// What [`rows!`] calls for three outputs.
+pub fn by_rows3<A: Send, B: Send, C: Send>(
     y: &mut [A],
     wy: usize,
     z: &mut [B],
@@ -59,17 +120,17 @@ pub fn rows3<A: Send, B: Send, C: Send>(
 ) {
     let block = block_rows(wy.max(wz).max(wu));
     if y.len() <= block * wy {
-        return simd(|| work(0, y, z, u));
+        return simd!(work(0, y, z, u));
     }
     y.par_chunks_mut(block * wy)
         .zip(z.par_chunks_mut(block * wz))
         .zip(u.par_chunks_mut(block * wu))
         .enumerate()
-        .for_each(|(b, ((y, z), u))| simd(|| work(b * block, y, z, u)));
+        .for_each(|(b, ((y, z), u))| simd!(work(b * block, y, z, u)));
 }
 
-/// Calls `work(first_column, parts)` for blocks of `block` columns of a matrix; `parts` are the block's parts of each of the `rows`.
-pub fn columns<'a, A: Send + 'a>(rows: impl Iterator<Item = &'a mut [A]>, block: usize, work: impl Fn(usize, Vec<&mut [A]>) + Sync) {
+/// What [`columns!`] calls.
+pub fn by_columns<'a, A: Send + 'a>(rows: impl Iterator<Item = &'a mut [A]>, block: usize, work: impl Fn(usize, Vec<&mut [A]>) + Sync) {
     let mut blocks: Vec<Vec<&mut [A]>> = Vec::new();
     for row in rows {
         for (i, part) in row.chunks_mut(block).enumerate() {
@@ -80,9 +141,6 @@ pub fn columns<'a, A: Send + 'a>(rows: impl Iterator<Item = &'a mut [A]>, block:
         }
     }
     blocks.into_par_iter().enumerate().for_each(|(i, parts)| {
-        simd(
-            #[inline(always)]
-            || work(i * block, parts),
-        );
+        simd!(work(i * block, parts));
     });
 }

@@ -3,12 +3,11 @@
 //! * `#import NAME` puts `shaders/shared/NAME.wgsl` here, once per shader.
 //! * `#ifdef NAME`, `#ifndef NAME`, `#else`, `#endif` keep or drop lines, whether the variant defines `NAME` or not.
 //! * `#for i in A..B` … `#end` repeats the lines between. `A` and `B` are integer expressions. In the block `{i}`, or any integer
-//!   expression in braces such as `{4*i+1}`, becomes its value. Braces around anything else stay.
+//!   expression in braces such as `{4*i+1}`, becomes its value. `#for x in q, k` repeats them for each name, which `{x}` becomes.
+//!   Braces around anything else stay.
 //! * Every other whole word that the variant defines with a value becomes that value.
 //!
 //! An integer expression has whole numbers, constants of the variant, loop variables, `+ - * / %` and parentheses.
-
-use std::fmt::Write as _;
 
 use crate::error::{Error, Result};
 
@@ -45,7 +44,7 @@ struct Expander<'d, 's, 'f> {
     defines: Defines<'d>,
     shared: &'f dyn Fn(&str) -> Option<&'s str>,
     imported: Vec<String>,
-    loops: Vec<(String, i64)>,
+    loops: Vec<(String, String)>,
     out: Source,
 }
 
@@ -112,20 +111,28 @@ impl Expander<'_, '_, '_> {
     }
 
     fn repeat(&mut self, file: &str, number: usize, rest: &str, body: &[(usize, &str)]) -> Result<()> {
-        let parsed = rest.split_once(" in ").and_then(|(name, range)| {
-            let (from, to) = range.split_once("..")?;
-            Some((name.trim(), self.integer(from)?, self.integer(to)?))
-        });
-        let Some((name, from, to)) = parsed else {
-            return Err(Error::format(format!("{file}:{number}"), format!("'{rest}' is not '<name> in <integer>..<integer>'")));
+        let parsed = rest.split_once(" in ").and_then(|(name, values)| Some((name.trim(), self.values(values)?)));
+        let Some((name, values)) = parsed else {
+            let wanted = "'<name> in <integer>..<integer>' or '<name> in <name>, <name>'";
+            return Err(Error::format(format!("{file}:{number}"), format!("'{rest}' is not {wanted}")));
         };
-        for value in from..to {
+        for value in values {
             self.loops.push((name.to_string(), value));
             let done = self.block(file, body);
             self.loops.pop();
             done?;
         }
         Ok(())
+    }
+
+    /// What a loop runs through: the numbers of a range, or names.
+    fn values(&self, text: &str) -> Option<Vec<String>> {
+        if let Some((from, to)) = text.split_once("..") {
+            return Some((self.integer(from)?..self.integer(to)?).map(|i| i.to_string()).collect());
+        }
+        let names: Vec<String> = text.split(',').map(|name| name.trim().to_string()).collect();
+        let is_name = |name: &String| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        names.iter().all(is_name).then_some(names)
     }
 
     fn push(&mut self, file: &str, number: usize, text: &str) {
@@ -146,9 +153,10 @@ impl Expander<'_, '_, '_> {
             if c == '{'
                 && !self.loops.is_empty()
                 && let Some(end) = rest.find('}')
-                && let Some(value) = self.integer(&rest[1..end])
+                && let Some(value) =
+                    self.looped(&rest[1..end]).map(str::to_string).or_else(|| Some(self.integer(&rest[1..end])?.to_string()))
             {
-                let _ = write!(out, "{value}");
+                out.push_str(&value);
                 rest = &rest[end + 1..];
             } else if c.is_ascii_alphanumeric() || c == '_' {
                 let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
@@ -161,6 +169,11 @@ impl Expander<'_, '_, '_> {
             }
         }
         out
+    }
+
+    /// The present value of a loop variable.
+    fn looped(&self, name: &str) -> Option<&str> {
+        self.loops.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of an integer expression, or `None` when the text is anything else.
@@ -215,8 +228,7 @@ impl Expander<'_, '_, '_> {
             *at += 1;
             return (tokens.get(*at - 1) == Some(&")")).then_some(value);
         }
-        let bound = self.loops.iter().rev().find(|(name, _)| name == token).map(|(_, value)| *value);
-        bound.or_else(|| self.define(token).unwrap_or(token).parse().ok())
+        self.looped(token).or_else(|| self.define(token)).unwrap_or(token).parse().ok()
     }
 }
 
@@ -264,6 +276,7 @@ mod tests {
         let text = "#for i in 0..TM/2\n  #for j in 1..2\nc{i}_{j} = a{4*i + (j-1)} + WG; if x { return; }\n  #end\n#end\n";
         let expected = "c0_1 = a0 + 8; if x { return; }\nc1_1 = a4 + 8; if x { return; }\n";
         assert_eq!(run(text, &[("TM", "4"), ("WG", "8")]).unwrap(), expected);
+        assert_eq!(run("#for x in q, k\nload_{x}({x}, {4})\n#end\n", &[]).unwrap(), "load_q(q, 4)\nload_k(k, 4)\n");
     }
 
     #[test]
@@ -275,6 +288,7 @@ mod tests {
             ("\n\n#for i in 0..2\n", 3, "#end"),
             ("#end", 1, "#for"),
             ("#for i in 0..N\n#end", 1, "integer"),
+            ("#for x in q,, k\n#end", 1, "integer"),
             ("#import nothing", 1, "nothing"),
             ("#define X", 1, "not a directive"),
         ] {

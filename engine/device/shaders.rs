@@ -40,6 +40,7 @@ static FILES: &[(&str, &str)] = files! {
     "rope"
     "rope_table"
     "sample"
+    "shared/attention"
     "shared/attention_tile"
     "shared/bf16"
     "shared/grid"

@@ -5,7 +5,7 @@ use std::ops::Range;
 use half::bf16;
 
 use super::float::Float;
-use super::parallel;
+use super::rows;
 
 /// Elements that are widened at a time for a product of whole blocks (1 MiB of f32): enough work for all cores, and small enough
 /// for the cache.
@@ -77,7 +77,7 @@ impl<'a, F: Float> Weight<'a, F> {
                 for first in (0..rows).step_by(block) {
                     let count = block.min(rows - first);
                     let (packed, full) = (&values[first * cols..][..count * cols], &mut scratch[..count * cols]);
-                    parallel::rows(full, cols, |row, full| widen(&packed[row * cols..], full));
+                    rows!(full, cols, |row, full| widen(&packed[row * cols..], full));
                     work(first, count, full);
                 }
             }

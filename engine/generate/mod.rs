@@ -1,24 +1,32 @@
-//! Batched sampling: many prompts, several completions of each, one token of every running sequence a step.
+//! Batched sampling: many prompts, several completions of each, one token of every running sequence a step. A sequence that ends
+//! makes room for the next that waits.
 //!
-//! Prompts that start alike share the work of their common beginning, and completions of one prompt share all of it. A prompt's
-//! results do not depend on what else is in the batch: every row of every kernel has its own fixed order of sums, and each
+//! Prompts that start alike share the work of their common beginning, and completions of one prompt share its keys and values. A
+//! prompt's results do not depend on what else is in the batch: every row of every kernel has its own fixed order of sums, and each
 //! sequence draws from its own stream of random numbers.
 
-use crate::device::Recorder;
+mod rows;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::{ControlFlow, Range};
+
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::batch::{Buffers, Span};
 use crate::model::blocks::{self, Activations, Cache, Keep, Keys};
 use crate::ops::attention::TILE;
+use crate::ops::matmul;
 use crate::ops::sample::{self, STREAM, Sampling};
-use crate::ops::{elementwise, matmul};
 use crate::random::philox4x32;
 use crate::tensor::{DType, Tensor};
+use rows::Rows;
 
 /// Sequences that are decoded side by side.
 const SLOTS: usize = 128;
 /// Prompt tokens that go through the model at a time.
 const PREFILL: usize = 2048;
+/// Memory for keys and values, unless one sequence needs more.
+const CACHE_BYTES: usize = 2 << 30;
 
 /// The random numbers of one sequence: a Philox key and three words of the counter; the fourth is the number of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,16 +61,18 @@ pub struct Options {
     pub top_k: u32,
     /// 1 keeps all.
     pub top_p: f32,
+    /// Keeps the tokens that are at least so likely, relative to the likeliest; 0 keeps all.
+    pub min_p: f32,
     /// Longest completion in tokens.
     pub max_tokens: usize,
-    /// Texts that end a completion, besides the model's own end tokens.
+    /// Texts that end a completion, besides the model's own end tokens. They stay in it.
     pub stop: Vec<String>,
 }
 
 /// Why a completion ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
-    /// An end token or a stop text.
+    /// An end token, a stop text, or the caller.
     Stop,
     /// `max_tokens`.
     Length,
@@ -73,30 +83,43 @@ pub enum Finish {
 pub struct Completion {
     /// Tokens, with the end token if there was one.
     pub tokens: Vec<u32>,
-    /// Log-probability of each token at the sampling temperature (1 for greedy), before top-k and top-p.
+    /// Log-probability of each token at the sampling temperature (1 for greedy), before top-k, top-p and
+    /// min-p.
     pub logprobs: Vec<f32>,
     /// Why it ended.
     pub finish: Finish,
 }
 
+/// What [`Generator::stream`] calls for each new token: with the request, the number of its completion, and the completion so far.
+/// [`ControlFlow::Break`] ends the completion.
+pub type OnToken<'a> = dyn FnMut(usize, usize, &Completion) -> ControlFlow<()> + 'a;
+
+/// A prompt in the cache: all of its tokens but the last, which each completion runs as its own first.
+struct Prompt {
+    rows: Range<usize>,
+    /// Completions that have not ended.
+    left: usize,
+}
+
 /// A running sequence.
 struct Sequence {
     request: usize,
-    /// First row of its keys in the cache.
-    start: usize,
-    /// Tokens whose keys are in the cache.
-    cached: usize,
+    completion: usize,
+    /// Rows of the prompt's keys, and of its own.
+    prompt: Range<usize>,
+    own: Range<usize>,
     stream: Stream,
     out: Completion,
-    running: bool,
+    ended: bool,
 }
 
 /// Memory for sampling. Kept between calls; it grows with the longest batch.
 pub struct Generator {
     acts: Activations,
     buffers: Buffers,
+    /// Keys and values of prompts and completions, and of the common beginning; with the number of rows.
     cache: Option<(Cache, usize)>,
-    last: Tensor,
+    beginning: Option<(Cache, usize)>,
     logits: Tensor,
     streams: Tensor,
     drawn: Tensor,
@@ -109,18 +132,17 @@ impl Generator {
     /// A generator for `model`.
     pub fn new(model: &Model) -> Result<Self> {
         let (device, config) = (&model.device, &model.config);
-        let moves = PREFILL * SLOTS;
         Ok(Self {
             acts: Activations::new(device, config, PREFILL, Keep::Nothing)?,
             buffers: Buffers::new(device, PREFILL)?,
             cache: None,
-            last: device.zeros(DType::F32, &[SLOTS, config.hidden_size])?,
+            beginning: None,
             logits: device.zeros(DType::F32, &[SLOTS, config.vocab_size])?,
             streams: device.zeros(DType::U32, &[SLOTS, STREAM])?,
             drawn: device.zeros(DType::U32, &[SLOTS, 2])?,
-            spans: device.zeros(DType::U32, &[SLOTS, 2])?,
-            from: device.zeros(DType::U32, &[moves])?,
-            to: device.zeros(DType::U32, &[moves])?,
+            spans: device.zeros(DType::U32, &[SLOTS, 4])?,
+            from: device.zeros(DType::U32, &[PREFILL])?,
+            to: device.zeros(DType::U32, &[PREFILL])?,
         })
     }
 
@@ -129,220 +151,242 @@ impl Generator {
     /// # Errors
     /// An empty prompt, a token outside the vocabulary, or a prompt that leaves no room for `max_tokens` in the model's context.
     pub fn generate(&mut self, model: &Model, requests: &[Request], options: &Options) -> Result<Vec<Vec<Completion>>> {
-        for (i, request) in requests.iter().enumerate() {
-            model.check(&request.prompt)?;
-            let (len, longest) = (request.prompt.len(), model.config.max_position_embeddings);
-            if len == 0 || options.max_tokens == 0 {
-                return Err(Error::argument(format!("prompt {} is empty, or max_tokens is 0", i + 1)));
-            }
-            if len + options.max_tokens > longest {
-                let asked = options.max_tokens;
-                return Err(Error::argument(format!(
-                    "prompt {} has {len} tokens; with max_tokens = {asked} that is more than the model's {longest}: shorten the prompt or lower max_tokens",
-                    i + 1
-                )));
-            }
-            if request.streams.len() > SLOTS {
-                return Err(Error::argument(format!("a prompt can have at most {SLOTS} completions")));
-            }
-        }
-        let mut results = Vec::with_capacity(requests.len());
-        let mut first = 0;
-        while first < requests.len() {
-            let (mut end, mut slots) = (first, 0);
-            while end < requests.len() && slots + requests[end].streams.len() <= SLOTS {
-                slots += requests[end].streams.len();
-                end += 1;
-            }
-            results.extend(self.wave(model, &requests[first..end], options)?);
-            first = end;
-        }
-        Ok(results)
+        self.stream(model, requests, options, &mut |_, _, _| ControlFlow::Continue(()))
     }
 
-    /// Runs as many requests as there are slots.
-    fn wave(&mut self, model: &Model, requests: &[Request], options: &Options) -> Result<Vec<Vec<Completion>>> {
-        let mut sequences = Vec::new();
-        let mut rows = 0;
-        for (i, request) in requests.iter().enumerate() {
-            for stream in &request.streams {
-                let out = Completion { tokens: Vec::new(), logprobs: Vec::new(), finish: Finish::Length };
-                let cached = request.prompt.len();
-                sequences.push(Sequence { request: i, start: rows, cached, stream: *stream, out, running: true });
-                rows += request.prompt.len() + options.max_tokens;
+    /// [`Generator::generate`] that shows every token as it comes.
+    pub fn stream(
+        &mut self,
+        model: &Model,
+        requests: &[Request],
+        options: &Options,
+        on_token: &mut OnToken<'_>,
+    ) -> Result<Vec<Vec<Completion>>> {
+        check(model, requests, options)?;
+        let shared = shared_beginning(requests);
+        let mut rows = Rows::new(self.reserve(model, requests, options, shared)?);
+        if shared > 0 {
+            self.prefill(model, true, &[(0, 0..shared)], requests, 0)?;
+        }
+        let mut waiting: VecDeque<(usize, usize)> =
+            requests.iter().enumerate().flat_map(|(r, request)| (0..request.streams.len()).map(move |i| (r, i))).collect();
+        let mut results: Vec<Vec<Option<Completion>>> = requests.iter().map(|r| vec![None; r.streams.len()]).collect();
+        let (mut prompts, mut running) = (BTreeMap::new(), Vec::new());
+        while !(waiting.is_empty() && running.is_empty()) {
+            let fresh = admit(requests, options, &mut rows, &mut waiting, &mut prompts, &mut running);
+            self.prefill(model, false, &fresh, requests, shared)?;
+            let drawn = self.decode(model, requests, &running, options)?;
+            for (sequence, drawn) in running.iter_mut().zip(drawn.chunks_exact(2)) {
+                let out = &mut sequence.out;
+                out.tokens.push(drawn[0]);
+                out.logprobs.push(f32::from_bits(drawn[1]));
+                let broken = on_token(sequence.request, sequence.completion, out).is_break();
+                if broken || stops(model, &out.tokens, &options.stop)? {
+                    out.finish = Finish::Stop;
+                }
+                sequence.ended = out.finish == Finish::Stop || out.tokens.len() == options.max_tokens;
+            }
+            for ended in running.extract_if(.., |sequence| sequence.ended) {
+                rows.give(ended.own);
+                if let Some(prompt) = prompts.get_mut(&ended.request) {
+                    prompt.left -= 1;
+                    if prompt.left == 0 {
+                        rows.give(ended.prompt);
+                        prompts.remove(&ended.request);
+                    }
+                }
+                results[ended.request][ended.completion] = Some(ended.out);
             }
         }
-        if sequences.is_empty() {
-            return Ok(requests.iter().map(|_| Vec::new()).collect());
+        Ok(results.into_iter().map(|completions| completions.into_iter().flatten().collect()).collect())
+    }
+
+    /// Makes the caches large enough; gives the rows of the main one.
+    fn reserve(&mut self, model: &Model, requests: &[Request], options: &Options, shared: usize) -> Result<usize> {
+        let config = &model.config;
+        let prompts = || requests.iter().map(|r| r.prompt.len() - 1);
+        let longest = prompts().max().unwrap_or(0);
+        let side_by_side = requests.iter().map(|r| r.streams.len()).sum::<usize>().min(SLOTS);
+        let wanted = prompts().sum::<usize>().min(side_by_side * longest) + side_by_side * options.max_tokens;
+        let row = 4 * config.num_key_value_heads * config.head_dim;
+        let bindable = model.device.caps().map_or(usize::MAX, |caps| caps.max_binding as usize / row);
+        let affordable = (CACHE_BYTES / (2 * config.num_hidden_layers * row)).min(bindable);
+        let needed = wanted.min(affordable).max(longest + options.max_tokens);
+        let grow = |cache: &mut Option<(Cache, usize)>, rows: usize| {
+            if cache.as_ref().is_none_or(|(_, capacity)| *capacity < rows) {
+                // Dropped first: there may not be memory for both.
+                *cache = None;
+                let capacity = rows.next_multiple_of(1024).min(bindable.max(rows));
+                *cache = Some((Cache::new(&model.device, config, capacity)?, capacity));
+            }
+            Ok::<_, Error>(())
+        };
+        if shared > 0 {
+            grow(&mut self.beginning, shared)?;
         }
-        if self.cache.as_ref().is_none_or(|(_, capacity)| *capacity < rows) {
-            let capacity = rows.max(4096).next_power_of_two();
-            self.cache = None;
-            self.cache = Some((Cache::new(&model.device, &model.config, capacity)?, capacity));
-        }
-        self.prefill(model, requests, &sequences)?;
-        let drawn = {
+        grow(&mut self.cache, needed)?;
+        Ok(self.cache.as_ref().map_or(0, |(_, capacity)| *capacity))
+    }
+
+    /// Puts the keys and values of prompts into their rows of the cache, or those of the common beginning into its own. `done`
+    /// tokens of each are in the cache of the beginning.
+    fn prefill(
+        &mut self,
+        model: &Model,
+        beginning: bool,
+        prompts: &[(usize, Range<usize>)],
+        requests: &[Request],
+        done: usize,
+    ) -> Result<()> {
+        if done > 0 && !prompts.is_empty() {
+            let from: Vec<u32> = prompts.iter().flat_map(|_| 0..done as u32).collect();
+            let to: Vec<u32> = prompts.iter().flat_map(|(_, rows)| rows.start as u32..(rows.start + done) as u32).collect();
+            let (from, to) = self.moves(model, &from, &to)?;
             let mut rec = model.device.record();
-            let hidden = self.last.slice(0..sequences.len())?;
-            self.draw(&mut rec, model, &hidden, &sequences, options)?;
-            rec.submit_and_read_u32(&self.drawn.slice(0..sequences.len())?)?
-        };
-        accept(model, &mut sequences, &drawn, options)?;
-        while sequences.iter().any(|s| s.running) {
-            let drawn = self.decode(model, &sequences, options)?;
-            accept(model, &mut sequences, &drawn, options)?;
-        }
-        let mut results: Vec<Vec<Completion>> = requests.iter().map(|_| Vec::new()).collect();
-        for sequence in sequences {
-            results[sequence.request].push(sequence.out);
-        }
-        Ok(results)
-    }
-
-    /// Puts the keys and values of all prompts into the cache, and the last hidden state of each sequence into `self.last`.
-    fn prefill(&mut self, model: &Model, requests: &[Request], sequences: &[Sequence]) -> Result<()> {
-        let shared = shared_prefix(requests);
-        let slots_of = |request: usize| sequences.iter().filter(move |s| s.request == request);
-        // Pieces of prompts: the request (none for the shared beginning), where it starts, and its tokens.
-        let mut pieces: Vec<(Option<usize>, usize, &[u32])> = Vec::new();
-        let mut cut = |request: Option<usize>, first: usize, tokens: &'_ [u32]| {
-            // Cuts are at multiples of a tile, so that they change no bit of the result.
-            let mut at = first;
-            while at < tokens.len() {
-                let end = ((at / TILE + PREFILL / TILE) * TILE).min(tokens.len());
-                pieces.push((request, at, &requests[request.unwrap_or(0)].prompt[at..end]));
-                at = end;
+            if let (Some((beginning, _)), Some((cache, _))) = (&self.beginning, &self.cache) {
+                beginning.copy_rows(&mut rec, &from, cache, &to)?;
             }
-        };
-        cut(None, 0, &requests[0].prompt[..shared]);
-        for (i, request) in requests.iter().enumerate() {
-            if !request.streams.is_empty() {
-                cut(Some(i), shared, &request.prompt);
+            rec.submit()?;
+        }
+        // Cuts are at multiples of a tile, so that they change no bit of the result.
+        let mut pieces: Vec<Span<'_>> = Vec::new();
+        for (request, rows) in prompts {
+            let mut at = done;
+            while at < rows.len() {
+                let end = ((at / TILE + PREFILL / TILE) * TILE).min(rows.len());
+                pieces.push(Span { tokens: &requests[*request].prompt[at..end], position: at, keys: rows.start });
+                at = end;
             }
         }
         let mut first = 0;
         while first < pieces.len() {
             let (mut end, mut tokens) = (first, 0);
-            while end < pieces.len() && (end == first || tokens + pieces[end].2.len() <= PREFILL) {
-                // What follows the shared beginning reads its keys from the cache.
-                if end > first && pieces[first].0.is_none() != pieces[end].0.is_none() {
-                    break;
-                }
-                tokens += pieces[end].2.len();
+            while end < pieces.len() && tokens + pieces[end].tokens.len() <= PREFILL {
+                tokens += pieces[end].tokens.len();
                 end += 1;
             }
-            let (mut spans, mut from, mut to) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut last_from, mut last_to) = (Vec::new(), Vec::new());
-            let mut offset = 0;
-            for (request, at, piece) in &pieces[first..end] {
-                let owners: Vec<(usize, &Sequence)> = match request {
-                    Some(r) => sequences.iter().enumerate().filter(|(_, s)| s.request == *r).collect(),
-                    None => sequences.iter().enumerate().collect(),
-                };
-                let keys = match request {
-                    Some(r) => slots_of(*r).next().map_or(0, |s| s.start),
-                    None => sequences[0].start,
-                };
-                spans.push(Span { tokens: piece, position: *at, keys });
-                for (slot, owner) in owners {
-                    from.extend((0..piece.len()).map(|i| (offset + i) as u32));
-                    to.extend((0..piece.len()).map(|i| (owner.start + at + i) as u32));
-                    if at + piece.len() == owner.cached && request.is_some() {
-                        last_from.push((offset + piece.len() - 1) as u32);
-                        last_to.push(slot as u32);
-                    }
-                }
-                offset += piece.len();
-            }
-            self.prefill_batch(model, &spans, (&from, &to), (&last_from, &last_to))?;
+            let spans = &pieces[first..end];
+            let to: Vec<u32> = spans.iter().flat_map(|s| (s.keys + s.position..).take(s.tokens.len()).map(|row| row as u32)).collect();
+            let (from, to) = self.moves(model, &(0..tokens as u32).collect::<Vec<_>>(), &to)?;
+            let batch = self.buffers.pack_cached(spans)?;
+            let cache = if beginning { &self.beginning } else { &self.cache };
+            let Some((cache, _)) = cache else { return Err(Error::argument("the cache is not there")) };
+            let mut rec = model.device.record();
+            let keys = Keys::Cached { cache, from: &from, to: &to, spans: None };
+            blocks::forward(&mut rec, &model.config, &model.weights, &self.acts, &batch, &keys)?;
+            rec.submit()?;
             first = end;
         }
         Ok(())
     }
 
-    fn prefill_batch(&mut self, model: &Model, spans: &[Span<'_>], moves: (&[u32], &[u32]), last: (&[u32], &[u32])) -> Result<()> {
-        let Some((cache, _)) = &self.cache else { return Err(Error::argument("the cache is not there")) };
-        let batch = self.buffers.pack_cached(spans)?;
-        // The lists of moved rows stand in one buffer each: those of the keys, then, aligned, those of the last hidden states.
-        let count = moves.0.len();
-        let tail = count.next_multiple_of(64);
-        if tail + last.0.len() > self.from.len() {
-            self.from = model.device.zeros(DType::U32, &[(tail + last.0.len()).next_power_of_two()])?;
-            self.to = model.device.zeros(DType::U32, &[(tail + last.0.len()).next_power_of_two()])?;
-        }
-        let put = |buffer: &Tensor, at: usize, values: &[u32]| {
-            let part = buffer.slice(at..at + values.len())?;
+    /// Row numbers on the device.
+    fn moves(&mut self, model: &Model, from: &[u32], to: &[u32]) -> Result<(Tensor, Tensor)> {
+        let put = |buffer: &mut Tensor, values: &[u32]| {
+            if values.len() > buffer.len() {
+                *buffer = model.device.zeros(DType::U32, &[values.len().next_power_of_two()])?;
+            }
+            let part = buffer.slice(0..values.len())?;
             part.write_u32(values)?;
             Ok::<_, Error>(part)
         };
-        let (from, to) = (put(&self.from, 0, moves.0)?, put(&self.to, 0, moves.1)?);
-        let (last_from, last_to) = (put(&self.from, tail, last.0)?, put(&self.to, tail, last.1)?);
-        let mut rec = model.device.record();
-        let keys = Keys::Cached { cache, from: &from, to: &to, spans: None };
-        blocks::forward(&mut rec, &model.config, &model.weights, &self.acts, &batch, &keys)?;
-        if !last.0.is_empty() {
-            elementwise::move_rows(&mut rec, &self.acts.hidden(batch.tokens)?, &last_from, &last_to, &self.last)?;
-        }
-        rec.submit()
+        Ok((put(&mut self.from, from)?, put(&mut self.to, to)?))
     }
 
     /// One token of every running sequence.
-    fn decode(&mut self, model: &Model, sequences: &[Sequence], options: &Options) -> Result<Vec<u32>> {
-        let Some((cache, _)) = &self.cache else { return Err(Error::argument("the cache is not there")) };
-        let running = || sequences.iter().filter(|s| s.running);
-        let tokens: Vec<[u32; 1]> = running().map(|s| [s.out.tokens.last().copied().unwrap_or(0)]).collect();
-        let parts: Vec<Span<'_>> = running().zip(&tokens).map(|(s, tokens)| Span { tokens, position: s.cached, keys: s.start }).collect();
+    fn decode(&mut self, model: &Model, requests: &[Request], running: &[Sequence], options: &Options) -> Result<Vec<u32>> {
+        let n = running.len();
+        let input = |s: &Sequence| [*s.out.tokens.last().or(requests[s.request].prompt.last()).unwrap_or(&0)];
+        let tokens: Vec<[u32; 1]> = running.iter().map(input).collect();
+        let position = |s: &Sequence| s.prompt.len() + s.out.tokens.len();
+        let parts: Vec<Span<'_>> = running.iter().zip(&tokens).map(|(s, tokens)| Span { tokens, position: position(s), keys: 0 }).collect();
+        let to: Vec<u32> = running.iter().map(|s| (s.own.start + s.out.tokens.len()) as u32).collect();
+        let (from, to) = self.moves(model, &(0..n as u32).collect::<Vec<_>>(), &to)?;
         let batch = self.buffers.pack_cached(&parts)?;
-        let n = parts.len();
-        let (spans, from, to) = (self.spans.slice(0..n)?, self.from.slice(0..n)?, self.to.slice(0..n)?);
-        spans.write_u32(&running().flat_map(|s| [s.start as u32, s.cached as u32 + 1]).collect::<Vec<_>>())?;
-        from.write_u32(&(0..n as u32).collect::<Vec<_>>())?;
-        to.write_u32(&running().map(|s| (s.start + s.cached) as u32).collect::<Vec<_>>())?;
+        let (spans, streams) = (self.spans.slice(0..n)?, self.streams.slice(0..n)?);
+        let read = |s: &Sequence| [s.prompt.start, s.prompt.len(), s.own.start, s.out.tokens.len() + 1].map(|v| v as u32);
+        spans.write_u32(&running.iter().flat_map(read).collect::<Vec<_>>())?;
+        let words = |s: &Sequence| {
+            let (k, p) = (s.stream.key, s.stream.path);
+            [k[0], k[1], p[0], p[1], p[2], s.out.tokens.len() as u32]
+        };
+        streams.write_u32(&running.iter().flat_map(words).collect::<Vec<_>>())?;
+        let Some((cache, _)) = &self.cache else { return Err(Error::argument("the cache is not there")) };
+        let (logits, drawn) = (self.logits.slice(0..n)?, self.drawn.slice(0..n)?);
         let mut rec = model.device.record();
         let keys = Keys::Cached { cache, from: &from, to: &to, spans: Some(&spans) };
         blocks::forward(&mut rec, &model.config, &model.weights, &self.acts, &batch, &keys)?;
-        self.draw(&mut rec, model, &self.acts.hidden(n)?, sequences, options)?;
-        rec.submit_and_read_u32(&self.drawn.slice(0..n)?)
-    }
-
-    /// Samples one token for each running sequence from its hidden state.   hidden: [running, C]
-    fn draw(&self, rec: &mut Recorder<'_>, model: &Model, hidden: &Tensor, sequences: &[Sequence], options: &Options) -> Result<()> {
-        let n = hidden.shape()[0];
-        let (logits, streams, drawn) = (self.logits.slice(0..n)?, self.streams.slice(0..n)?, self.drawn.slice(0..n)?);
-        let words = sequences.iter().filter(|s| s.running).flat_map(|s| {
-            let (k, p) = (s.stream.key, s.stream.path);
-            [k[0], k[1], p[0], p[1], p[2], s.out.tokens.len() as u32]
-        });
-        streams.write_u32(&words.collect::<Vec<_>>())?;
-        matmul::rows(rec, hidden, model.weights.head(), &logits, matmul::Write::Replace)?;
-        let sampling = Sampling::new(options.temperature, options.top_k, options.top_p);
-        sample::forward(rec, sampling, &logits, &streams, &drawn)
+        matmul::rows(&mut rec, &self.acts.hidden(n)?, model.weights.head(), &logits, matmul::Write::Replace)?;
+        let sampling = Sampling::new(options.temperature, options.top_k, options.top_p, options.min_p);
+        sample::forward(&mut rec, sampling, &logits, &streams, &drawn)?;
+        rec.submit_and_read_u32(&drawn)
     }
 }
 
-/// Appends what was drawn and ends sequences.
-fn accept(model: &Model, sequences: &mut [Sequence], drawn: &[u32], options: &Options) -> Result<()> {
-    for (sequence, drawn) in sequences.iter_mut().filter(|s| s.running).zip(drawn.chunks_exact(2)) {
-        let out = &mut sequence.out;
-        if !out.tokens.is_empty() {
-            sequence.cached += 1;
+/// An error that names the first prompt that cannot be continued.
+fn check(model: &Model, requests: &[Request], options: &Options) -> Result<()> {
+    let longest = model.config.max_position_embeddings;
+    for (i, request) in requests.iter().enumerate() {
+        model.check(&request.prompt)?;
+        let len = request.prompt.len();
+        if len == 0 || options.max_tokens == 0 {
+            return Err(Error::argument(format!("prompt {} is empty, or max_tokens is 0", i + 1)));
         }
-        out.tokens.push(drawn[0]);
-        out.logprobs.push(f32::from_bits(drawn[1]));
-        let ended = model.config.eos_token_id.contains(&drawn[0]) || {
-            let text = if options.stop.is_empty() { String::new() } else { model.tokenizer.decode(&out.tokens)? };
-            options.stop.iter().any(|stop| text.contains(stop.as_str()))
-        };
-        if ended {
-            out.finish = Finish::Stop;
+        if len + options.max_tokens > longest {
+            let asked = options.max_tokens;
+            return Err(Error::argument(format!(
+                "prompt {} has {len} tokens; with max_tokens = {asked} that is more than the model's {longest}: shorten the prompt or lower max_tokens",
+                i + 1
+            )));
         }
-        sequence.running = !ended && out.tokens.len() < options.max_tokens;
     }
     Ok(())
 }
 
+/// Starts as many of the waiting completions as there are slots and rows; gives the prompts that are not in the cache yet.
+fn admit(
+    requests: &[Request],
+    options: &Options,
+    rows: &mut Rows,
+    waiting: &mut VecDeque<(usize, usize)>,
+    prompts: &mut BTreeMap<usize, Prompt>,
+    running: &mut Vec<Sequence>,
+) -> Vec<(usize, Range<usize>)> {
+    let mut fresh = Vec::new();
+    while let Some(&(request, completion)) = waiting.front()
+        && running.len() < SLOTS
+    {
+        let wanted = &requests[request];
+        let Some(own) = rows.take(options.max_tokens) else { break };
+        if !prompts.contains_key(&request) {
+            let Some(prompt) = rows.take(wanted.prompt.len() - 1) else {
+                rows.give(own);
+                break;
+            };
+            fresh.push((request, prompt.clone()));
+            prompts.insert(request, Prompt { rows: prompt, left: wanted.streams.len() });
+        }
+        waiting.pop_front();
+        let out = Completion { tokens: Vec::new(), logprobs: Vec::new(), finish: Finish::Length };
+        let (prompt, stream) = (prompts[&request].rows.clone(), wanted.streams[completion]);
+        running.push(Sequence { request, completion, prompt, own, stream, out, ended: false });
+    }
+    fresh
+}
+
+/// Whether a completion ends with its last token.
+fn stops(model: &Model, tokens: &[u32], stop: &[String]) -> Result<bool> {
+    if tokens.last().is_some_and(|last| model.config.eos_token_id.contains(last)) {
+        return Ok(true);
+    }
+    let Some(longest) = stop.iter().map(String::len).max() else { return Ok(false) };
+    // A token is at least a byte, so these hold any stop text that the last token completes.
+    let text = model.tokenizer.decode(&tokens[tokens.len().saturating_sub(longest)..])?;
+    Ok(stop.iter().any(|stop| text.contains(stop.as_str())))
+}
+
 /// How many tokens all prompts start with, in whole tiles, leaving each at least one token of its own.
-fn shared_prefix(requests: &[Request]) -> usize {
+fn shared_beginning(requests: &[Request]) -> usize {
     if requests.len() < 2 {
         return 0;
     }

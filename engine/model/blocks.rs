@@ -82,7 +82,7 @@ pub enum Keys<'a> {
         from: &'a Tensor,
         /// Rows of the cache.
         to: &'a Tensor,
-        /// One query a sequence: `[first row, rows]` of the cache for each; `None` for prefill.
+        /// One query a sequence: the rows of the cache that it sees, see [`attention::decode`]; `None` for prefill.
         spans: Option<&'a Tensor>,
     },
 }
@@ -99,6 +99,14 @@ impl Cache {
         let width = config.num_key_value_heads * config.head_dim;
         let make = || (0..config.num_hidden_layers).map(|_| device.zeros(DType::F32, &[rows, width])).collect::<Result<Vec<_>>>();
         Ok(Self { k: make()?, v: make()? })
+    }
+
+    /// Copies rows `from[i]` of every layer to rows `to[i]` of another cache.
+    pub fn copy_rows(&self, rec: &mut Recorder<'_>, from: &Tensor, other: &Self, to: &Tensor) -> Result<()> {
+        for (x, y) in self.k.iter().zip(&other.k).chain(self.v.iter().zip(&other.v)) {
+            elementwise::move_rows(rec, x, from, to, y)?;
+        }
+        Ok(())
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Targets<'a> {
 pub enum Objective<'a> {
     /// It is given: [R].
     Coefficients(&'a Tensor),
-    /// The clipped policy loss; all [R], `terms` [R, 4].
+    /// The clipped policy loss; all [R] but `advantages` [turns] and `terms` [R, 4].
     Policy {
         /// Bounds.
         clip: Clip,
@@ -49,8 +49,10 @@ pub enum Objective<'a> {
         old: &'a Tensor,
         /// Log-probabilities of the reference policy.
         reference: &'a Tensor,
-        /// Advantages.
-        advantage: &'a Tensor,
+        /// Which advantage is the token's.
+        turn: &'a Tensor,
+        /// Advantages of the turns.
+        advantages: &'a Tensor,
         /// Weights of the tokens in the loss.
         weight: &'a Tensor,
         /// Out, derivatives.
@@ -118,11 +120,11 @@ impl Head {
             let Some((objective, d_hidden, d_head)) = gradient else { continue };
             let coefficient = match objective {
                 Objective::Coefficients(given) => part(given)?,
-                Objective::Policy { clip, old, reference, advantage, weight, coefficient, terms } => {
+                Objective::Policy { clip, old, reference, turn, advantages, weight, coefficient, terms } => {
                     let out = part(coefficient)?;
                     let terms = part(terms)?.view(&[n, TERMS])?;
-                    let (old, reference, advantage, weight) = (part(old)?, part(reference)?, part(advantage)?, part(weight)?);
-                    policy_loss::forward(rec, *clip, &logp, &old, &reference, &advantage, &weight, &out, &terms)?;
+                    let (old, reference, turn, weight) = (part(old)?, part(reference)?, part(turn)?, part(weight)?);
+                    policy_loss::forward(rec, *clip, &logp, &old, &reference, &turn, advantages, &weight, &out, &terms)?;
                     out
                 }
             };

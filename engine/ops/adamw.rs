@@ -6,7 +6,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::{Float, dot};
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, simd};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -76,7 +76,7 @@ pub fn step(rec: &mut Recorder<'_>, adamw: AdamW, scale: &Tensor, w: &Tensor, g:
 
 fn sum_squares_twin<F: Float>(p: &NormParams, mut a: Args<'_, F>) {
     let (g, partial) = (a.read(0), a.write(1));
-    partial[p.slot as usize] = parallel::simd(|| dot(g, g));
+    partial[p.slot as usize] = simd!(dot(g, g));
 }
 
 fn clip_scale_twin<F: Float>(p: &NormParams, mut a: Args<'_, F>) {
@@ -101,7 +101,7 @@ fn adamw_twin<F: Float>(p: &AdamW, mut a: Args<'_, F>) {
     let f = |value: f32| F::from_f64(value.into());
     let (lr, b1, b2, eps, decay) = (f(p.lr), f(p.beta1), f(p.beta2), f(p.eps), F::ONE - f(p.lr) * f(p.weight_decay));
     let (c1, c2) = (F::ONE / f(p.correction1), F::ONE / f(p.correction2));
-    parallel::simd(|| {
+    simd!({
         for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
             let grad = *g * scale;
             *m = b1 * *m + (F::ONE - b1) * grad;

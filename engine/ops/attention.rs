@@ -8,8 +8,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::device::float::{Float, Strides, axpy, dot, sum};
-use crate::device::parallel::simd;
-use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, kernel, parallel};
+use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, kernel, rows, simd};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -128,9 +127,9 @@ pub fn backward(
     rec.run(choose(rec, &ATTENTION_BWD_KV)?, &p, &[dout, s.q, s.k, s.v, stats, s.seqs, dk, dv])
 }
 
-/// One query a row over `spans[m] = [first row, rows]` of the cache.
+/// One query a row over rows of the cache: those of the prompt, which completions share, then those of the completion itself.
 ///
-/// q, o: [M, H · D]   k, v: [·, KV · D]   spans: [M, 2]
+/// q, o: [M, H · D]   k, v: [·, KV · D]   spans: [M, 4], `[first row, rows, first own row, own rows]`
 pub fn decode(rec: &mut Recorder<'_>, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, spans: &Tensor, o: &Tensor) -> Result<()> {
     let rows = spans.rows_cols().0;
     heads.check("attention_decode q", q, rows)?;
@@ -246,7 +245,7 @@ fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
             let at = t.kv_start * d.kv_width + h / d.group * d.dim;
             let (q_strides, kv_strides) = (Strides::row_major(d.q_width), Strides::row_major(d.kv_width));
             tile_gemm((t.rows, keys, d.dim), q, q_strides, &k[at..], Strides::transposed(d.kv_width), &mut scores, keys, false);
-            simd(|| {
+            simd!({
                 for (i, row) in scores.chunks_exact_mut(keys).enumerate() {
                     lse[i * d.heads + h] = softmax(row, position + i + 1, scale);
                 }
@@ -288,7 +287,7 @@ fn softmax<F: Float>(row: &mut [F], seen: usize, scale: F) -> F {
 fn delta_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (dout, o, lse, stats) = (a.read(0), a.read(1), a.read(2), a.write(3));
     let dim = p.dim as usize;
-    parallel::rows(stats, 2, |row0, stats| {
+    rows!(stats, 2, |row0, stats| {
         for (i, stats) in stats.chunks_exact_mut(2).enumerate() {
             let at = (row0 + i) * dim;
             (stats[0], stats[1]) = (lse[row0 + i], dot(&dout[at..at + dim], &o[at..at + dim]));
@@ -324,7 +323,7 @@ fn bwd_q_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
             let at = t.kv_start * d.kv_width + h / d.group * d.dim;
             tile_gemm((t.rows, keys, d.dim), &q[at_q..], q_strides, &k[at..], kv_transposed, &mut scores, keys, false);
             tile_gemm((t.rows, keys, d.dim), &dout[at_q..], q_strides, &v[at..], kv_transposed, &mut dp, keys, false);
-            simd(|| {
+            simd!({
                 for (i, (s, dp)) in scores.chunks_exact_mut(keys).zip(dp.chunks_exact_mut(keys)).enumerate() {
                     let seen = keys - t.rows + i + 1;
                     let at = 2 * ((row0 + i) * d.heads + h);
@@ -356,7 +355,7 @@ fn bwd_kv_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
             let at = (t.kv_start + t.first) * d.kv_width + kv_offset;
             tile_gemm((queries, t.rows, d.dim), &q[at_q..], q_strides, &k[at..], kv_transposed, &mut scores, t.rows, false);
             tile_gemm((queries, t.rows, d.dim), &dout[at_q..], q_strides, &v[at..], kv_transposed, &mut dp, t.rows, false);
-            simd(|| {
+            simd!({
                 for (i, (s, dp)) in scores.chunks_exact_mut(t.rows).zip(dp.chunks_exact_mut(t.rows)).enumerate() {
                     let seen = t.rows.min(i + 1);
                     let at = 2 * ((row0 + i) * d.heads + h);
@@ -378,22 +377,48 @@ fn decode_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let d = Dims::of(p);
     let scale = F::from_f64(p.scale.into());
     o.par_chunks_mut(d.q_width).enumerate().for_each(|(m, o)| {
-        let (start, len) = (spans[2 * m] as usize, spans[2 * m + 1] as usize);
-        let mut scores = vec![F::ZERO; len];
-        simd(|| {
-            for h in 0..d.heads {
-                let q = &q[m * d.q_width + h * d.dim..][..d.dim];
-                let offset = h / d.group * d.dim;
-                for (j, s) in scores.iter_mut().enumerate() {
-                    *s = dot(q, &k[(start + j) * d.kv_width + offset..][..d.dim]);
+        let [first, shared, own_first, own] = std::array::from_fn(|i| spans[4 * m + i] as usize);
+        let len = shared + own;
+        let row = |x, j| head_rows(x, if j < shared { first + j } else { own_first + j - shared }, &d);
+        let q = &q[m * d.q_width..][..d.q_width];
+        let mut scores = vec![F::ZERO; d.heads * len];
+        // A row of the cache is read once, for all heads: the cache is what counts here.
+        simd!({
+            for j in 0..len {
+                let keys = row(k, j);
+                for (h, q) in q.chunks_exact(d.dim).enumerate() {
+                    scores[h * len + j] = dot(q, &keys[h / d.group * d.dim..][..d.dim]);
                 }
-                softmax(&mut scores, len, scale);
-                let o = &mut o[h * d.dim..][..d.dim];
-                o.fill(F::ZERO);
-                for (j, s) in scores.iter().enumerate() {
-                    axpy(o, *s, &v[(start + j) * d.kv_width + offset..][..d.dim]);
+            }
+            for scores in scores.chunks_exact_mut(len) {
+                softmax(scores, len, scale);
+            }
+            o.fill(F::ZERO);
+            let mut j = 0;
+            while j + 4 <= len {
+                let values: [&[F]; 4] = std::array::from_fn(|i| row(v, j + i));
+                for (h, o) in o.chunks_exact_mut(d.dim).enumerate() {
+                    let at = h / d.group * d.dim;
+                    let w = &scores[h * len + j..][..4];
+                    let x = values.map(|row| &row[at..at + d.dim]);
+                    for ((((o, a), b), c), e) in o.iter_mut().zip(x[0]).zip(x[1]).zip(x[2]).zip(x[3]) {
+                        *o = *o + w[0] * *a + w[1] * *b + w[2] * *c + w[3] * *e;
+                    }
+                }
+                j += 4;
+            }
+            for j in j..len {
+                let values = row(v, j);
+                for (h, o) in o.chunks_exact_mut(d.dim).enumerate() {
+                    axpy(o, scores[h * len + j], &values[h / d.group * d.dim..][..d.dim]);
                 }
             }
         });
     });
+}
+
+/// Row `row` of a cache, all heads.
+#[inline(always)]
+fn head_rows<'a, F>(x: &'a [F], row: usize, d: &Dims) -> &'a [F] {
+    &x[row * d.kv_width..][..d.kv_width]
 }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, rows};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -81,7 +81,7 @@ fn copy_twin<F: Float>(_: &Params, mut a: Args<'_, F>) {
 
 fn add_twin<F: Float>(_: &Params, mut a: Args<'_, F>) {
     let (x, y) = (a.read(0), a.write(1));
-    parallel::rows(y, 1, |at, y| y.iter_mut().zip(&x[at..]).for_each(|(y, x)| *y += *x));
+    rows!(y, 1, |at, y| y.iter_mut().zip(&x[at..]).for_each(|(y, x)| *y += *x));
 }
 
 fn add_rows_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, rows};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -81,7 +81,7 @@ pub fn backward(rec: &mut Recorder<'_>, dx: &Tensor, order: &Tensor, tokens: &Te
 fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (ids, table, x) = (a.read_u32(0), a.weight(1), a.write(2));
     let cols = p.cols as usize;
-    parallel::rows(x, cols, |row0, x| {
+    rows!(x, cols, |row0, x| {
         for (x, id) in x.chunks_exact_mut(cols).zip(&ids[row0..]) {
             let row = id.wrapping_sub(p.first);
             if row < p.count {

@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::{Float, sum};
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel, rows, simd};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -66,32 +66,33 @@ fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let vocab = p.vocab as usize;
     let inverse = F::from_f64(p.inverse_temperature.into());
     let block = parallel::block_rows(vocab);
-    let work = |row0: usize, logprob: &mut [F], entropy: &mut [F], lse: &mut [F]| {
-        let mut exps = vec![F::ZERO; vocab];
-        for i in 0..lse.len() {
-            let l = &logits[(row0 + i) * vocab..][..vocab];
-            let mut top = l[0];
-            for l in l {
-                top = top.max(*l);
-            }
-            for (e, l) in exps.iter_mut().zip(l) {
-                *e = ((*l - top) * inverse).exp();
-            }
-            let total = sum(&exps);
-            for (e, l) in exps.iter_mut().zip(l) {
-                *e *= (*l - top) * inverse;
-            }
-            let log_total = total.ln();
-            lse[i] = top * inverse + log_total;
-            entropy[i] = log_total - sum(&exps) / total;
-            logprob[i] = (l[targets[row0 + i] as usize] - top) * inverse - log_total;
-        }
-    };
     rayon::scope(|scope| {
         let parts = logprob.chunks_mut(block).zip(entropy.chunks_mut(block)).zip(lse.chunks_mut(block));
         for (b, ((logprob, entropy), lse)) in parts.enumerate() {
-            let work = &work;
-            scope.spawn(move |_| parallel::simd(|| work(b * block, logprob, entropy, lse)));
+            scope.spawn(move |_| {
+                simd!({
+                    let mut exps = vec![F::ZERO; vocab];
+                    for i in 0..lse.len() {
+                        let row = b * block + i;
+                        let l = &logits[row * vocab..][..vocab];
+                        let mut top = l[0];
+                        for l in l {
+                            top = top.max(*l);
+                        }
+                        for (e, l) in exps.iter_mut().zip(l) {
+                            *e = ((*l - top) * inverse).exp();
+                        }
+                        let total = sum(&exps);
+                        for (e, l) in exps.iter_mut().zip(l) {
+                            *e *= (*l - top) * inverse;
+                        }
+                        let log_total = total.ln();
+                        lse[i] = top * inverse + log_total;
+                        entropy[i] = log_total - sum(&exps) / total;
+                        logprob[i] = (l[targets[row] as usize] - top) * inverse - log_total;
+                    }
+                })
+            });
         }
     });
 }
@@ -100,7 +101,7 @@ fn bwd_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (targets, lse, coefficient, logits) = (a.read_u32(0), a.read(1), a.read(2), a.write(3));
     let vocab = p.vocab as usize;
     let inverse = F::from_f64(p.inverse_temperature.into());
-    parallel::rows(logits, vocab, |row0, logits| {
+    rows!(logits, vocab, |row0, logits| {
         for (i, l) in logits.chunks_exact_mut(vocab).enumerate() {
             let (c, lse) = (coefficient[row0 + i] * inverse, lse[row0 + i]);
             for l in l.iter_mut() {

@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::{Float, Strides};
-use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, Stored, Weight, kernel, parallel};
+use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, Stored, Weight, columns, kernel};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -228,27 +228,23 @@ fn rows_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
     let share = (SHARE / k / m.div_ceil(8)).next_multiple_of(TOGETHER).max(8 * TOGETHER);
     let rows = y.chunks_mut(stride).map(|row| &mut row[first..first + n]);
     // Threads share out the rows of the weight, and each is read once.
-    parallel::columns(
-        rows,
-        share,
-        #[inline(always)]
-        |n0, mut parts| {
-            let mut scratch = vec![F::ZERO; TOGETHER * k];
-            let width = parts[0].len();
-            for col in (0..width).step_by(TOGETHER) {
-                let range = (n0 + col) * k..(n0 + width.min(col + TOGETHER)) * k;
-                let store = |i: usize, j: usize, sum: F| {
-                    let y = &mut parts[i][col + j];
-                    *y = if add { *y + scale * sum } else { scale * sum };
-                };
-                match b {
-                    Weight::BF16(b) if m < TALL => few_rows(a, &b[range], k, store),
-                    Weight::Full(b) if m < TALL => few_rows(a, &b[range], k, store),
-                    _ => many_rows(a, b.widened(range, &mut scratch), k, store),
-                }
+    columns!(rows, share, |n0, parts| {
+        let mut parts = parts;
+        let mut scratch = vec![F::ZERO; TOGETHER * k];
+        let width = parts[0].len();
+        for col in (0..width).step_by(TOGETHER) {
+            let range = (n0 + col) * k..(n0 + width.min(col + TOGETHER)) * k;
+            let store = |i: usize, j: usize, sum: F| {
+                let y = &mut parts[i][col + j];
+                *y = if add { *y + scale * sum } else { scale * sum };
+            };
+            match b {
+                Weight::BF16(b) if m < TALL => few_rows(a, &b[range], k, store),
+                Weight::Full(b) if m < TALL => few_rows(a, &b[range], k, store),
+                _ => many_rows(a, b.widened(range, &mut scratch), k, store),
             }
-        },
-    );
+        }
+    });
 }
 
 /// Calls `store(i, j, a[i] · w[j])` for all rows of `k` elements of `a` and `w`.

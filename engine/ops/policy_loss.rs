@@ -40,21 +40,22 @@ impl Clip {
 pub const TERMS: usize = 4;
 
 /// Loss terms and `coefficient = ∂loss/∂logp`
-pub const POLICY_LOSS: Kernel = kernel!("policy_loss", Clip, [In, In, In, In, In, Out, Out], twin);
+pub const POLICY_LOSS: Kernel = kernel!("policy_loss", Clip, [In, In, In, InU32, In, In, Out, Out], twin);
 
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&POLICY_LOSS];
 
-/// Loss and its derivative by the log-probability.
+/// Loss and its derivative by the log-probability. All tokens of a turn have its advantage: `A = advantages[turn[i]]`.
 ///
-/// logprob, old, reference, advantage, weight, coefficient: [R]   terms: [R, 4]
+/// logprob, old, reference, turn, weight, coefficient: [R]   advantages: [turns]   terms: [R, 4]
 pub fn forward(
     rec: &mut Recorder<'_>,
     clip: Clip,
     logprob: &Tensor,
     old: &Tensor,
     reference: &Tensor,
-    advantage: &Tensor,
+    turn: &Tensor,
+    advantages: &Tensor,
     weight: &Tensor,
     coefficient: &Tensor,
     terms: &Tensor,
@@ -62,16 +63,17 @@ pub fn forward(
     let rows = logprob.len();
     terms.expect("policy_loss terms", &[rows, TERMS])?;
     let params = Clip { rows: rows as u32, ..clip };
-    rec.run(POLICY_LOSS.grid(Grid::Elements(rows)), &params, &[logprob, old, reference, advantage, weight, coefficient, terms])
+    rec.run(POLICY_LOSS.grid(Grid::Elements(rows)), &params, &[logprob, old, reference, turn, advantages, weight, coefficient, terms])
 }
 
 fn twin<F: Float>(p: &Clip, mut a: Args<'_, F>) {
-    let (logprob, old, reference, advantage, weight) = (a.read(0), a.read(1), a.read(2), a.read(3), a.read(4));
-    let (coefficient, terms) = (a.write(5), a.write(6));
+    let (logprob, old, reference, turn) = (a.read(0), a.read(1), a.read(2), a.read_u32(3));
+    let (advantages, weight) = (a.read(4), a.read(5));
+    let (coefficient, terms) = (a.write(6), a.write(7));
     let [low, high, dual, kl_coef] = [p.low, p.high, p.dual, p.kl_coef].map(|v| F::from_f64(v.into()));
     let bound = F::from_f64(20.0);
     for i in 0..p.rows as usize {
-        let (adv, w) = (advantage[i], weight[i]);
+        let (adv, w) = (advantages[turn[i] as usize], weight[i]);
         let ratio = (logprob[i] - old[i]).max(-bound).min(bound).exp();
         let (mut loss, mut slope, mut clipped) = (-ratio * adv, -ratio * adv, F::ZERO);
         if adv > F::ZERO && ratio > F::ONE + high {

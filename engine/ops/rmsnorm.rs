@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::{Float, dot};
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, rows};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -80,6 +80,7 @@ pub fn backward_weight(rec: &mut Recorder<'_>, dy: &Tensor, x: &Tensor, rstd: &T
     super::elementwise::add_rows(rec, &partial, dw)
 }
 
+#[inline(always)]
 fn normalise<F: Float>(x: &[F], w: &[F], eps: f32, y: &mut [F]) -> F {
     let mean = dot(x, x) / F::from_f64(x.len() as f64);
     let rstd = F::ONE / (mean + F::from_f64(eps.into())).sqrt();
@@ -92,7 +93,7 @@ fn normalise<F: Float>(x: &[F], w: &[F], eps: f32, y: &mut [F]) -> F {
 fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (x, w, y, rstd) = (a.read(0), a.read(1), a.write(2), a.write(3));
     let cols = p.cols as usize;
-    parallel::rows2(y, cols, rstd, 1, |row0, y, rstd| {
+    rows!(y, cols, rstd, 1, |row0, y, rstd| {
         for (i, (y, rstd)) in y.chunks_exact_mut(cols).zip(rstd).enumerate() {
             *rstd = normalise(&x[(row0 + i) * cols..][..cols], w, p.eps, y);
         }
@@ -102,7 +103,7 @@ fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
 fn residual_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (x, delta, w, sum, y, rstd) = (a.read(0), a.read(1), a.read(2), a.write(3), a.write(4), a.write(5));
     let cols = p.cols as usize;
-    parallel::rows3(sum, cols, y, cols, rstd, 1, |row0, sum, y, rstd| {
+    rows!(sum, cols, y, cols, rstd, 1, |row0, sum, y, rstd| {
         for (i, ((sum, y), rstd)) in sum.chunks_exact_mut(cols).zip(y.chunks_exact_mut(cols)).zip(rstd).enumerate() {
             let at = (row0 + i) * cols;
             for ((s, x), d) in sum.iter_mut().zip(&x[at..at + cols]).zip(&delta[at..at + cols]) {
@@ -116,7 +117,7 @@ fn residual_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
 fn bwd_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (dy, x, w, rstd, dx) = (a.read(0), a.read(1), a.read(2), a.read(3), a.write(4));
     let cols = p.cols as usize;
-    parallel::rows(dx, cols, |row0, dx| {
+    rows!(dx, cols, |row0, dx| {
         let mut g = vec![F::ZERO; cols];
         for (i, dx) in dx.chunks_exact_mut(cols).enumerate() {
             let (row, at) = (row0 + i, (row0 + i) * cols);
@@ -141,7 +142,7 @@ fn bwd_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
 fn bwd_w_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (dy, x, rstd, partial) = (a.read(0), a.read(1), a.read(2), a.write(3));
     let (cols, rows, block) = (p.cols as usize, p.rows as usize, p.mode as usize);
-    parallel::rows(partial, cols, |part0, partial| {
+    rows!(partial, cols, |part0, partial| {
         for (i, partial) in partial.chunks_exact_mut(cols).enumerate() {
             partial.fill(F::ZERO);
             let first = (part0 + i) * block;

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, rows};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -49,7 +49,7 @@ fn table_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (positions, frequencies, table) = (a.read_u32(0), a.read(1), a.write(2));
     let half = p.half as usize;
     // A sine costs about as much as 32 simple operations.
-    parallel::rows(table, 2 * half, |t0, table| {
+    rows!(table, 2 * half, |t0, table| {
         for (table, position) in table.chunks_exact_mut(2 * half).zip(&positions[t0..]) {
             let (cos, sin) = table.split_at_mut(half);
             for i in 0..half {
@@ -62,7 +62,7 @@ fn table_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
 fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (table, x) = (a.read(0), a.write(1));
     let (heads, half, sign) = (p.heads as usize, p.half as usize, F::from_f64(p.sign.into()));
-    parallel::rows(x, heads * 2 * half, |t0, x| {
+    rows!(x, heads * 2 * half, |t0, x| {
         for (x, table) in x.chunks_exact_mut(heads * 2 * half).zip(table[t0 * 2 * half..].chunks_exact(2 * half)) {
             let (cos, sin) = table.split_at(half);
             for x in x.chunks_exact_mut(2 * half) {

@@ -1,12 +1,12 @@
-//! Choosing the next token on the device: temperature, top-k, top-p or greedy, with counter-based random numbers.
+//! Choosing the next token on the device: temperature, top-k, top-p, min-p or greedy, with counter-based random numbers.
 //!
 //! Top-k and top-p are thresholds on the logit, found by bisection over the ordered bits of a float, so nothing is sorted; tokens
-//! that tie with the threshold stay in. Top-p counts the mass of what top-k left.
+//! that tie with the threshold stay in. Top-p counts the mass of what top-k left. Min-p (arXiv 2407.01082) is a threshold at once.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, simd};
 use crate::error::Result;
 use crate::random::philox4x32;
 use crate::tensor::Tensor;
@@ -25,14 +25,17 @@ pub struct Sampling {
     pub top_k: u32,
     /// Keep the smallest set of likely tokens with at least this probability; 1 keeps all.
     pub top_p: f32,
+    /// How far a logit may lie below the largest: min-p as a distance.
+    pub gap: f32,
     /// Padding.
-    pub pad: [u32; 3],
+    pub pad: [u32; 2],
 }
 
 impl Sampling {
-    /// Sampling with these settings.
-    pub fn new(temperature: f32, top_k: u32, top_p: f32) -> Self {
-        Self { rows: 0, vocab: 0, temperature, top_k, top_p, pad: [0; 3] }
+    /// Sampling with these settings. `min_p` keeps the tokens that are at least so likely, relative to the likeliest; 0 keeps all.
+    pub fn new(temperature: f32, top_k: u32, top_p: f32, min_p: f32) -> Self {
+        let gap = if min_p > 0.0 { -min_p.ln() * temperature } else { f32::MAX };
+        Self { rows: 0, vocab: 0, temperature, top_k, top_p, gap, pad: [0; 2] }
     }
 }
 
@@ -45,7 +48,8 @@ pub const SAMPLE: Kernel = kernel!("sample", Sampling, [In, InU32, OutU32], twin
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&SAMPLE];
 
-/// Draws one token a row. The log-probability is that of the distribution at the temperature (1 for greedy), before top-k and top-p.
+/// Draws one token a row. The log-probability is that of the distribution at the temperature (1 for greedy), before top-k, top-p and
+/// min-p.
 ///
 /// logits: [M, V]   streams: [M, 6]   drawn: [M, 2], the token and its log-probability as f32 bits
 pub fn forward(rec: &mut Recorder<'_>, sampling: Sampling, logits: &Tensor, streams: &Tensor, drawn: &Tensor) -> Result<()> {
@@ -56,6 +60,7 @@ pub fn forward(rec: &mut Recorder<'_>, sampling: Sampling, logits: &Tensor, stre
 }
 
 /// An unsigned integer that orders like the float.
+#[inline(always)]
 fn key<F: Float>(value: F) -> u32 {
     let bits = (value.to_f64() as f32).to_bits();
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
@@ -78,7 +83,7 @@ fn twin<F: Float>(p: &Sampling, mut a: Args<'_, F>) {
     let vocab = p.vocab as usize;
     let greedy = p.temperature == 0.0;
     let inverse = F::from_f64(if greedy { 1.0 } else { 1.0 / f64::from(p.temperature) });
-    parallel::simd(|| {
+    simd!({
         let mut mass = vec![F::ZERO; vocab];
         for row in 0..p.rows as usize {
             let l = &logits[row * vocab..][..vocab];
@@ -93,7 +98,7 @@ fn twin<F: Float>(p: &Sampling, mut a: Args<'_, F>) {
                 *m = ((*l - top) * inverse).exp();
             }
             let total: F = crate::device::float::sum(&mass);
-            let token = if greedy { best } else { draw(p, l, &mass, total, &streams[row * STREAM..][..STREAM]) };
+            let token = if greedy { best } else { draw(p, l, top, &mass, total, &streams[row * STREAM..][..STREAM]) };
             let logprob = (l[token] - top) * inverse - total.ln();
             drawn[2 * row] = token as u32;
             drawn[2 * row + 1] = (logprob.to_f64() as f32).to_bits();
@@ -101,7 +106,7 @@ fn twin<F: Float>(p: &Sampling, mut a: Args<'_, F>) {
     });
 }
 
-fn draw<F: Float>(p: &Sampling, logits: &[F], mass: &[F], total: F, stream: &[u32]) -> usize {
+fn draw<F: Float>(p: &Sampling, logits: &[F], top: F, mass: &[F], total: F, stream: &[u32]) -> usize {
     let mut threshold = 0;
     let mut kept = total;
     if p.top_k > 0 {
@@ -114,6 +119,10 @@ fn draw<F: Float>(p: &Sampling, logits: &[F], mass: &[F], total: F, stream: &[u3
     if p.top_p < 1.0 {
         let wanted = kept * F::from_f64(p.top_p.into());
         threshold = threshold.max(bisect(|t| mass_from(t.max(threshold)) >= wanted));
+        kept = mass_from(threshold);
+    }
+    if p.gap < f32::MAX {
+        threshold = threshold.max(key(top - F::from_f64(p.gap.into())));
         kept = mass_from(threshold);
     }
     let word = philox4x32([stream[0], stream[1]], [stream[5], stream[2], stream[3], stream[4]])[0];

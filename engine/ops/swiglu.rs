@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel};
+use crate::device::{Args, Grid, Kernel, Recorder, kernel, rows};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -37,13 +37,14 @@ pub fn backward(rec: &mut Recorder<'_>, dy: &Tensor, gate: &Tensor, up: &Tensor,
     rec.run(SWIGLU_BWD.grid(Grid::Elements(dy.len().div_ceil(4))), &params, &[dy, gate, up, dgate, dup])
 }
 
+#[inline(always)]
 fn sigmoid<F: Float>(x: F) -> F {
     F::ONE / (F::ONE + (-x).exp())
 }
 
 fn twin<F: Float>(_: &Params, mut a: Args<'_, F>) {
     let (gate, up, y) = (a.read(0), a.read(1), a.write(2));
-    parallel::rows(y, 1, |at, y| {
+    rows!(y, 1, |at, y| {
         for ((y, g), u) in y.iter_mut().zip(&gate[at..]).zip(&up[at..]) {
             *y = *g * sigmoid(*g) * *u;
         }
@@ -52,7 +53,7 @@ fn twin<F: Float>(_: &Params, mut a: Args<'_, F>) {
 
 fn bwd_twin<F: Float>(_: &Params, mut a: Args<'_, F>) {
     let (dy, gate, up, dgate, dup) = (a.read(0), a.read(1), a.read(2), a.write(3), a.write(4));
-    parallel::rows2(dgate, 1, dup, 1, |at, dgate, dup| {
+    rows!(dgate, 1, dup, 1, |at, dgate, dup| {
         for ((((dg, du), dy), g), u) in dgate.iter_mut().zip(dup).zip(&dy[at..]).zip(&gate[at..]).zip(&up[at..]) {
             let s = sigmoid(*g);
             *dg = *dy * *u * s * (F::ONE + *g * (F::ONE - s));

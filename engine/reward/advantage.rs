@@ -39,6 +39,14 @@ pub struct Advantages {
     tensors: Option<[Tensor; 4]>,
 }
 
+/// The advantages of some rewards. They stay on the device.
+pub struct Advantage {
+    /// The advantage of each reward: [N]. The next call overwrites it.
+    pub values: Tensor,
+    /// Whether the rewards of its group differ: where they do not, the advantage is 0.
+    pub varies: Vec<bool>,
+}
+
 impl Advantages {
     /// Without memory yet.
     pub fn new(device: &Device) -> Self {
@@ -49,17 +57,14 @@ impl Advantages {
     /// divided by the group's sample deviation; a group whose rewards are all equal, such as a group of one, gets zeros.
     ///
     /// # Errors
-    /// A reward that is not finite.
-    pub fn compute(&mut self, rewards: &[f32], turns: &[(usize, usize)], grouping: Grouping, divide: bool) -> Result<Vec<f32>> {
-        if rewards.len() != turns.len() {
-            return Err(Error::argument(format!("{} rewards for {} turns", rewards.len(), turns.len())));
+    /// No reward, or one that is not finite.
+    pub fn compute(&mut self, rewards: &[f32], turns: &[(usize, usize)], grouping: Grouping, divide: bool) -> Result<Advantage> {
+        let n = rewards.len();
+        if n == 0 || n != turns.len() {
+            return Err(Error::argument(format!("{n} rewards for {} turns", turns.len())));
         }
         if let Some(i) = rewards.iter().position(|reward| !reward.is_finite()) {
             return Err(Error::argument(format!("the reward of step {} of episode {} is {}", turns[i].1 + 1, turns[i].0 + 1, rewards[i])));
-        }
-        let n = rewards.len();
-        if n == 0 {
-            return Ok(Vec::new());
         }
         let mut groups: BTreeMap<(usize, usize), Vec<u32>> = BTreeMap::new();
         for (i, (episode, step)) in turns.iter().enumerate() {
@@ -76,13 +81,19 @@ impl Advantages {
             let make = |dtype, size| self.device.zeros(dtype, &[size]);
             self.tensors = Some([make(DType::F32, size)?, make(DType::F32, size)?, make(DType::U32, size)?, make(DType::U32, size + 1)?]);
         }
-        let Some([x, y, members, starts]) = &self.tensors else { return Ok(Vec::new()) };
+        let Some([x, y, members, starts]) = &self.tensors else { return Err(Error::argument("the advantages have no memory")) };
         let (x, y, members, starts) = (x.view(&[n])?, y.view(&[n])?, members.view(&[n])?, starts.view(&[ends.len()])?);
         x.write(rewards)?;
         members.write_u32(&order)?;
         starts.write_u32(&ends)?;
         let mut rec = self.device.record();
         zscore::forward(&mut rec, &x, &members, &starts, EPSILON, divide, &y)?;
-        rec.submit_and_read(&y)
+        rec.submit()?;
+        let mut varies = vec![false; n];
+        for group in groups.values() {
+            let differ = group.iter().any(|i| rewards[*i as usize] != rewards[group[0] as usize]);
+            group.iter().for_each(|i| varies[*i as usize] = differ);
+        }
+        Ok(Advantage { values: y, varies })
     }
 }

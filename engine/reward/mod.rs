@@ -14,7 +14,7 @@
 
 pub mod advantage;
 
-pub use advantage::{Advantages, Grouping};
+pub use advantage::{Advantage, Advantages, Grouping};
 
 use crate::device::Device;
 use crate::ops::attribution;

@@ -259,9 +259,16 @@ static MODEL: Object = Object {
                 default("temperature", Kind::Number, Need::Number(1.0), "0 is greedy"),
                 default("top_p", Kind::Number, Need::Number(1.0), "keep the likely tokens with this probability"),
                 default("top_k", Kind::Integer, Need::Number(0.0), "keep so many likely tokens; 0 keeps all"),
-                default("seed", Kind::Integer, Need::Number(0.0), "the seed of the random numbers"),
+                default("min_p", Kind::Number, Need::Number(0.0), "keep tokens at least so likely, relative to the likeliest"),
+                default(
+                    "seed",
+                    Kind::Integer,
+                    Need::Number(0.0),
+                    "the seed of the random numbers; what a prompt gets depends on its place in the list",
+                ),
+                optional("seeds", Kind::List(&Kind::Integer), "a seed for each prompt instead: what it gets depends on nothing else"),
                 default("group", Kind::Integer, Need::Number(1.0), "completions of each prompt"),
-                optional("stop", Kind::List(&Kind::Text), "texts that end a completion"),
+                optional("stop", Kind::List(&Kind::Text), "texts that end a completion; they stay in it"),
             ],
             returns: Kind::List(&Kind::List(&Kind::Record(&COMPLETION))),
             result: "for each prompt a list of completions",
@@ -272,19 +279,27 @@ static MODEL: Object = Object {
                     temperature: args.get(lua, "temperature")?,
                     top_k: args.get(lua, "top_k")?,
                     top_p: args.get(lua, "top_p")?,
+                    min_p: args.get(lua, "min_p")?,
                     max_tokens: args.get(lua, "max_tokens")?,
                     stop: args.get::<Option<_>>(lua, "stop")?.unwrap_or_default(),
                 };
-                if !(options.temperature >= 0.0 && options.top_p > 0.0 && options.top_p <= 1.0) {
-                    return Err(mlua::Error::runtime("'temperature' must be at least 0, 'top_p' above 0 and at most 1"));
+                if !(options.temperature >= 0.0 && options.top_p > 0.0 && options.top_p <= 1.0 && (0.0..=1.0).contains(&options.min_p)) {
+                    let message = "'temperature' must be at least 0, 'top_p' above 0 and at most 1, 'min_p' at least 0 and at most 1";
+                    return Err(mlua::Error::runtime(message));
                 }
                 let prompts: Vec<Value> = args.get(lua, "prompts")?;
+                let seeds: Option<Vec<i64>> = args.get(lua, "seeds")?;
+                if let Some(seeds) = seeds.as_ref().filter(|seeds| seeds.len() != prompts.len()) {
+                    let (seeds, prompts) = (seeds.len(), prompts.len());
+                    return Err(mlua::Error::runtime(format!("'seeds' has {seeds} elements, 'prompts' {prompts}: one for each is needed")));
+                }
                 let request = |(i, prompt): (usize, Value)| {
                     let prompt = match prompt {
                         Value::String(text) => policy.model.tokenizer.encode(&text.to_string_lossy())?,
                         ids => lua.unpack(ids)?,
                     };
-                    let streams = (0..group).map(|g| Stream::new(seed as u64, 0, [i as u32, g, 0])).collect();
+                    let (seed, place) = seeds.as_ref().map_or((seed, i as u32), |seeds| (seeds[i], 0));
+                    let streams = (0..group).map(|g| Stream::new(seed as u64, 0, [place, g, 0])).collect();
                     Ok(Request { prompt, streams })
                 };
                 let requests = prompts.into_iter().enumerate().map(request).collect::<mlua::Result<Vec<_>>>()?;

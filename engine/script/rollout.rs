@@ -116,8 +116,14 @@ impl Rollouts {
                     Request { prompt: prompt.tokens.clone(), streams: vec![Stream::new(plan.seed.0, plan.seed.1, path)] }
                 })
                 .collect();
-            let options =
-                Options { temperature: plan.temperature, top_k: 0, top_p: self.top_p, max_tokens: self.max_tokens, stop: Vec::new() };
+            let options = Options {
+                temperature: plan.temperature,
+                top_k: 0,
+                top_p: self.top_p,
+                min_p: 0.0,
+                max_tokens: self.max_tokens,
+                stop: Vec::new(),
+            };
             let completions = policy.generate(&requests, &options)?;
             for ((i, prompt), completion) in active.into_iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];

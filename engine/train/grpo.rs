@@ -69,7 +69,7 @@ pub struct Grpo {
     learner: Learner,
     advantages: Advantages,
     optimizer: Optimizer,
-    reference: Option<Model>,
+    reference: Option<Weights>,
     updates: u64,
 }
 
@@ -102,16 +102,12 @@ impl Grpo {
     pub fn update(&mut self, policy: &Model, turns: &[Turn], rewards: &[f32], temperature: f32, lr: f32) -> Result<Stats> {
         let s = self.settings;
         let places: Vec<(usize, usize)> = turns.iter().map(|turn| (turn.episode, turn.step)).collect();
-        let advantages = self.advantages.compute(rewards, &places, s.grouping, s.divide_by_deviation)?;
-        let mut order: Vec<usize> = (0..turns.len()).filter(|i| s.kl_coef > 0.0 || advantages[*i] != 0.0).collect();
+        let advantage = self.advantages.compute(rewards, &places, s.grouping, s.divide_by_deviation)?;
+        let mut order: Vec<usize> = (0..turns.len()).filter(|i| s.kl_coef > 0.0 || advantage.varies[*i]).collect();
         Rng::new(&[s.seed, self.updates, 0x0DE5]).shuffle(&mut order);
         self.updates += 1;
-        let mut samples: Vec<Sample> = order.iter().map(|i| sample(&turns[*i], advantages[*i])).collect();
-        if let Some(reference) = &self.reference {
-            let logprob = self.learner.score(reference, &samples, temperature)?.logprob;
-            samples.iter_mut().flat_map(|s| &mut s.values).zip(logprob).for_each(|(value, lp)| value[1] = lp);
-        }
-        let mut stats = batch_stats(turns, rewards, &advantages);
+        let mut samples: Vec<Sample> = order.iter().map(|i| sample(&turns[*i], *i as u32)).collect();
+        let mut stats = batch_stats(turns, rewards, &advantage.varies);
         stats.insert("lr".into(), lr.into());
         if samples.is_empty() {
             return Ok(stats);
@@ -125,8 +121,9 @@ impl Grpo {
             let tokens: usize = minibatch.iter().map(|s| s.targets.len()).sum();
             let left_out = all_tokens as f64 * (1.0 - share) * minibatch.len() as f64 / order.len() as f64;
             let weight = (1.0 / (tokens as f64 + left_out).max(1.0)) as f32;
-            minibatch.iter_mut().flat_map(|s| &mut s.values).for_each(|value| value[3] = weight);
-            let loss = Loss::Policy(Clip::new(s.clip_low, s.clip_high, s.dual_clip, s.kl_coef));
+            minibatch.iter_mut().for_each(|sample| sample.weights.fill(weight));
+            let clip = Clip::new(s.clip_low, s.clip_high, s.dual_clip, s.kl_coef);
+            let loss = Loss::Policy { clip, advantages: &advantage.values, reference: self.reference.as_ref() };
             self.learner.run(policy, minibatch, loss, temperature, Some(&self.optimizer.grads))?;
             self.learner.step(policy, &mut self.optimizer, lr)?;
         }
@@ -139,25 +136,26 @@ impl Grpo {
     }
 }
 
-fn sample(turn: &Turn, advantage: f32) -> Sample {
+fn sample(turn: &Turn, index: u32) -> Sample {
     let start = turn.prompt.len() as u32;
     let tokens = turn.prompt.iter().chain(&turn.completion).copied().collect();
     Sample {
         tokens,
         targets: (start..start + turn.completion.len() as u32).collect(),
-        values: turn.logprobs.iter().map(|lp| [*lp, *lp, advantage, 0.0]).collect(),
+        weights: vec![0.0; turn.completion.len()],
+        old: turn.logprobs.clone(),
+        turn: index,
     }
 }
 
-/// The same model with weights of its own.
-fn frozen(model: &Model) -> Result<Model> {
+/// A copy of the model's weights.
+fn frozen(model: &Model) -> Result<Weights> {
     let named = model.weights.named();
     let mut values = named.iter().map(|(_, tensor)| tensor.read());
-    let weights = Weights::build(&model.config, |_, shape| match values.next() {
+    Weights::build(&model.config, |_, shape| match values.next() {
         Some(values) => model.device.tensor(&values?, shape),
         None => Err(Error::argument("the model has fewer parameters than its configuration says")),
-    })?;
-    Ok(Model { config: model.config.clone(), tokenizer: model.tokenizer.clone(), weights, device: model.device.clone() })
+    })
 }
 
 fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
@@ -169,14 +167,14 @@ fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
     mean(values.map(|v| (v - m) * (v - m))).sqrt()
 }
 
-fn batch_stats(turns: &[Turn], rewards: &[f32], advantages: &[f32]) -> Stats {
+fn batch_stats(turns: &[Turn], rewards: &[f32], varies: &[bool]) -> Stats {
     let rewards = rewards.iter().map(|r| f64::from(*r));
     let lengths = turns.iter().map(|t| t.completion.len() as f64);
-    let zero = advantages.iter().filter(|a| **a == 0.0).count();
+    let zero = varies.iter().filter(|varies| !**varies).count();
     Stats::from([
         ("reward".into(), mean(rewards.clone())),
         ("reward_std".into(), deviation(rewards)),
-        ("frac_reward_zero_std".into(), zero as f64 / advantages.len().max(1) as f64),
+        ("frac_reward_zero_std".into(), zero as f64 / varies.len().max(1) as f64),
         ("completions/mean_length".into(), mean(lengths.clone())),
         ("completions/max_length".into(), lengths.clone().fold(0.0, f64::max)),
         ("completions/min_length".into(), lengths.fold(f64::INFINITY, f64::min).min(1e9)),
@@ -201,7 +199,7 @@ fn loss_stats(samples: &[Sample], report: &Report, minibatch: usize, kl: bool, s
     }
     // Only before the first optimiser step are both log-probabilities of the same weights.
     let first: usize = samples.iter().take(minibatch).map(|s| s.targets.len()).sum();
-    let old = samples.iter().flat_map(|s| &s.values).map(|v| v[0]);
+    let old = samples.iter().flat_map(|s| &s.old);
     let gaps = old.zip(&report.logprob).take(first).map(|(old, new)| f64::from((new - old).abs()));
     stats.insert("sampling/sampling_logp_difference/mean".into(), mean(gaps.clone()));
     stats.insert("sampling/sampling_logp_difference/max".into(), gaps.fold(0.0, f64::max));

@@ -19,20 +19,30 @@ pub struct Sample {
     pub tokens: Vec<u32>,
     /// Indices of the tokens whose log-probability counts; at least 1, rising.
     pub targets: Vec<u32>,
-    /// Numbers of each target: `[coefficient, 0, 0, 0]` for [`Loss::Weighted`], `[old log-probability, reference log-probability,
-    /// advantage, weight]` for [`Loss::Policy`], anything for [`Loss::None`].
-    pub values: Vec<[f32; 4]>,
+    /// The weight of each target in the loss.
+    pub weights: Vec<f32>,
+    /// The log-probability of each target when it was sampled; only [`Loss::Policy`] needs it.
+    pub old: Vec<f32>,
+    /// Which of the advantages is the sample's; only [`Loss::Policy`] needs it.
+    pub turn: u32,
 }
 
 /// What is done with the log-probabilities.
-#[derive(Clone, Copy, Debug)]
-pub enum Loss {
+#[derive(Clone, Copy)]
+pub enum Loss<'a> {
     /// They are only reported.
     None,
-    /// `Σ coefficient · logprob`
+    /// `Σ weight · logprob`
     Weighted,
     /// The clipped policy loss.
-    Policy(Clip),
+    Policy {
+        /// Its bounds.
+        clip: Clip,
+        /// Advantages, of which each sample names one: [turns]
+        advantages: &'a Tensor,
+        /// Weights of the policy that the KL term compares with.
+        reference: Option<&'a Weights>,
+    },
 }
 
 /// What is known of every target afterwards, in the order of the samples and their targets.
@@ -65,9 +75,14 @@ impl Default for Memory {
 
 /// The numbers of a micro-batch's targets on the device.
 struct Rows {
+    /// Rows of the hidden states, tokens, and turns: [N]
     index: Tensor,
     tokens: Tensor,
-    values: [Tensor; 4],
+    turns: Tensor,
+    /// Weights, log-probabilities when sampled and of the reference, and derivatives: [N]
+    weights: Tensor,
+    old: Tensor,
+    reference: Tensor,
     coefficient: Tensor,
 }
 
@@ -110,8 +125,6 @@ impl Learner {
             (true, false) => Keep::Everything,
         };
         let (device, config) = (&model.device, &model.config);
-        let floats = || device.zeros(DType::F32, &[capacity]);
-        let integers = || device.zeros(DType::U32, &[capacity]);
         Ok(Self {
             memory,
             differentiates,
@@ -120,12 +133,7 @@ impl Learner {
             back: if differentiates { Some(Backward::new(device, config, capacity)?) } else { None },
             head: Head::new(device, config.vocab_size, config.hidden_size)?,
             buffers: Buffers::new(device, capacity)?,
-            rows: Rows {
-                index: integers()?,
-                tokens: integers()?,
-                values: [floats()?, floats()?, floats()?, floats()?],
-                coefficient: floats()?,
-            },
+            rows: Rows::new(device, capacity)?,
             results: None,
             used: Vec::new(),
             steps: 0,
@@ -138,8 +146,9 @@ impl Learner {
         for sample in samples {
             model.check(&sample.tokens)?;
             let fine = |p: &u32| *p > 0 && (*p as usize) < sample.tokens.len();
-            if !sample.targets.iter().all(fine) || sample.values.len() != sample.targets.len() {
-                return Err(Error::argument("a sample's targets must be indices of its tokens past the first, with a value each"));
+            let (n, old) = (sample.targets.len(), sample.old.len());
+            if !sample.targets.iter().all(fine) || sample.weights.len() != n || ![0, n].contains(&old) {
+                return Err(Error::argument("a sample's targets must be indices of its tokens past the first, with a weight each"));
             }
             targets += sample.targets.len();
         }
@@ -160,7 +169,7 @@ impl Learner {
     }
 
     /// Runs `samples`, adding gradients to `grads` unless the loss is [`Loss::None`].
-    pub fn run(&mut self, model: &Model, samples: &[Sample], loss: Loss, temperature: f32, grads: Option<&Weights>) -> Result<()> {
+    pub fn run(&mut self, model: &Model, samples: &[Sample], loss: Loss<'_>, temperature: f32, grads: Option<&Weights>) -> Result<()> {
         let mut first = 0;
         while first < samples.len() {
             let (mut end, mut tokens) = (first, 0);
@@ -174,57 +183,40 @@ impl Learner {
         Ok(())
     }
 
-    fn micro_batch(&mut self, model: &Model, samples: &[Sample], loss: Loss, temperature: f32, grads: Option<&Weights>) -> Result<()> {
-        let (mut index, mut tokens, mut values) = (Vec::new(), Vec::new(), [const { Vec::new() }; 4]);
-        let mut offset = 0;
-        for sample in samples {
-            for (p, v) in sample.targets.iter().zip(&sample.values) {
-                index.push(offset + p - 1);
-                tokens.push(sample.tokens[*p as usize]);
-                values.iter_mut().zip(v).for_each(|(all, v)| all.push(*v));
-            }
-            offset += sample.tokens.len() as u32;
-        }
-        let n = index.len();
+    fn micro_batch(&mut self, model: &Model, samples: &[Sample], loss: Loss<'_>, temperature: f32, grads: Option<&Weights>) -> Result<()> {
+        let rows = self.rows.fill(samples)?;
+        let n = rows.index.len();
         let start = self.used.last().map_or(0, |r| r.end.next_multiple_of(ALIGN));
         self.used.push(start..start + n);
         let sequences: Vec<&[u32]> = samples.iter().map(|s| s.tokens.as_slice()).collect();
         let batch = self.buffers.pack(&sequences)?;
-        let rows = &self.rows;
-        let (index_t, tokens_t) = (rows.index.slice(0..n)?, rows.tokens.slice(0..n)?);
-        index_t.write_u32(&index)?;
-        tokens_t.write_u32(&tokens)?;
-        let mut given = Vec::new();
-        for (tensor, values) in rows.values.iter().zip(&values) {
-            let tensor = tensor.slice(0..n)?;
-            tensor.write(values)?;
-            given.push(tensor);
-        }
         let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before it runs"))?;
         let out = start..start + n;
-        let targets = Targets {
-            rows: &index_t,
-            tokens: &tokens_t,
-            temperature,
-            logprob: &results.logprob.slice(out.clone())?,
-            entropy: &results.entropy.slice(out.clone())?,
-        };
+        let (logprob, entropy) = (&results.logprob.slice(out.clone())?, &results.entropy.slice(out.clone())?);
+        let targets = Targets { rows: &rows.index, tokens: &rows.tokens, temperature, logprob, entropy };
         let mut rec = model.device.record();
         let (config, weights) = (&model.config, &model.weights);
-        blocks::forward(&mut rec, config, weights, &self.acts, &batch, &Keys::Packed)?;
         let hidden = self.acts.hidden(batch.tokens)?;
-        let coefficient = rows.coefficient.slice(0..n)?;
+        if let Loss::Policy { reference: Some(reference), .. } = loss {
+            blocks::forward(&mut rec, config, reference, &self.acts, &batch, &Keys::Packed)?;
+            // The derivatives are not there yet; their place takes the entropies, which nobody asks for.
+            let targets = Targets { logprob: &rows.reference, entropy: &rows.coefficient, ..targets };
+            self.head.score(&mut rec, reference, &hidden, &targets)?;
+        }
+        blocks::forward(&mut rec, config, weights, &self.acts, &batch, &Keys::Packed)?;
         let terms = results.terms.slice(out)?;
         let objective = match loss {
             Loss::None => None,
-            Loss::Weighted => Some(Objective::Coefficients(&given[0])),
-            Loss::Policy(clip) => Some(Objective::Policy {
+            Loss::Weighted => Some(Objective::Coefficients(&rows.weights)),
+            Loss::Policy { clip, advantages, reference } => Some(Objective::Policy {
                 clip,
-                old: &given[0],
-                reference: &given[1],
-                advantage: &given[2],
-                weight: &given[3],
-                coefficient: &coefficient,
+                old: &rows.old,
+                // Without a KL term the kernel's result does not depend on it.
+                reference: if reference.is_some() { &rows.reference } else { &rows.old },
+                turn: &rows.turns,
+                advantages,
+                weight: &rows.weights,
+                coefficient: &rows.coefficient,
                 terms: &terms,
             }),
         };
@@ -283,17 +275,17 @@ impl Learner {
     }
 
     /// The loss of what ran since [`Learner::begin`], in the precision of the device: what finite differences are taken of.
-    pub fn loss_f64(&self, loss: Loss, samples: &[Sample]) -> Result<f64> {
+    pub fn loss_f64(&self, loss: Loss<'_>, samples: &[Sample]) -> Result<f64> {
         let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before its loss is read"))?;
         let (logprob, terms) = (results.logprob.read_f64()?, results.terms.read_f64()?);
         let rows = self.used.iter().flat_map(Clone::clone);
-        let values = samples.iter().flat_map(|s| &s.values);
+        let weights = samples.iter().flat_map(|s| &s.weights);
         Ok(rows
-            .zip(values)
-            .map(|(row, value)| match loss {
+            .zip(weights)
+            .map(|(row, weight)| match loss {
                 Loss::None => 0.0,
-                Loss::Weighted => f64::from(value[0]) * logprob[row],
-                Loss::Policy(_) => terms[TERMS * row],
+                Loss::Weighted => f64::from(*weight) * logprob[row],
+                Loss::Policy { .. } => terms[TERMS * row],
             })
             .sum())
     }
@@ -303,6 +295,57 @@ impl Learner {
         self.begin(model, samples)?;
         self.run(model, samples, Loss::None, temperature, None)?;
         self.finish(model)
+    }
+}
+
+impl Rows {
+    fn new(device: &Device, capacity: usize) -> Result<Self> {
+        let floats = || device.zeros(DType::F32, &[capacity]);
+        let integers = || device.zeros(DType::U32, &[capacity]);
+        Ok(Self {
+            index: integers()?,
+            tokens: integers()?,
+            turns: integers()?,
+            weights: floats()?,
+            old: floats()?,
+            reference: floats()?,
+            coefficient: floats()?,
+        })
+    }
+
+    /// Writes the targets of `samples`, packed one behind the other, and gives the part of the memory that they take.
+    fn fill(&self, samples: &[Sample]) -> Result<Self> {
+        let (mut index, mut tokens, mut turns) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut weights, mut old) = (Vec::new(), Vec::new());
+        let mut offset = 0;
+        for sample in samples {
+            let targets = sample.targets.iter();
+            index.extend(targets.clone().map(|p| offset + p - 1));
+            tokens.extend(targets.clone().map(|p| sample.tokens[*p as usize]));
+            turns.extend(targets.map(|_| sample.turn));
+            weights.extend(&sample.weights);
+            old.extend(&sample.old);
+            offset += sample.tokens.len() as u32;
+        }
+        let n = index.len();
+        let part = |tensor: &Tensor| tensor.slice(0..n);
+        let rows = Self {
+            index: part(&self.index)?,
+            tokens: part(&self.tokens)?,
+            turns: part(&self.turns)?,
+            weights: part(&self.weights)?,
+            old: part(&self.old)?,
+            reference: part(&self.reference)?,
+            coefficient: part(&self.coefficient)?,
+        };
+        rows.index.write_u32(&index)?;
+        rows.tokens.write_u32(&tokens)?;
+        rows.turns.write_u32(&turns)?;
+        rows.weights.write(&weights)?;
+        if old.len() == n {
+            rows.old.write(&old)?;
+        }
+        Ok(rows)
     }
 }
 

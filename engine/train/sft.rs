@@ -26,7 +26,8 @@ pub fn samples(sequences: &[Weighted]) -> Result<Vec<Sample>> {
         Ok(Sample {
             tokens: s.tokens.clone(),
             targets: counted().map(|(i, _)| i as u32 + 1).collect(),
-            values: counted().map(|(_, w)| [-w / count, 0.0, 0.0, 0.0]).collect(),
+            weights: counted().map(|(_, w)| -w / count).collect(),
+            ..Sample::default()
         })
     };
     sequences.iter().enumerate().map(sample).collect()
@@ -34,7 +35,7 @@ pub fn samples(sequences: &[Weighted]) -> Result<Vec<Sample>> {
 
 /// The loss behind a report on [`samples`].
 pub fn loss(samples: &[Sample], report: &Report) -> f64 {
-    samples.iter().flat_map(|s| &s.values).zip(&report.logprob).map(|(v, lp)| f64::from(v[0]) * f64::from(*lp)).sum()
+    samples.iter().flat_map(|s| &s.weights).zip(&report.logprob).map(|(w, lp)| f64::from(*w) * f64::from(*lp)).sum()
 }
 
 /// What a step did.

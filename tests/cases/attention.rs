@@ -73,11 +73,11 @@ pub fn cases() -> Vec<Case> {
     for heads in [heads(1, 1, 1), heads(6, 2, 5), heads(4, 2, 16), heads(2, 1, 64), heads(2, 1, 128)] {
         cases.push(
             Case::new(format!("attention_decode {heads:?}"), 2e-5)
-                .float("q", &[4, heads.q * heads.dim])
+                .float("q", &[5, heads.q * heads.dim])
                 .float("k", &[300, heads.kv * heads.dim])
                 .float("v", &[300, heads.kv * heads.dim])
-                .integers("spans", &[4, 2], vec![0, 1, 10, 7, 20, 64, 100, 131])
-                .float("o", &[4, heads.q * heads.dim])
+                .integers("spans", &[5, 4], vec![0, 0, 40, 1, 10, 7, 90, 3, 20, 64, 20, 1, 100, 131, 0, 0, 3, 62, 200, 70])
+                .float("o", &[5, heads.q * heads.dim])
                 .forward(move |rec, t| attention::decode(rec, heads, &t["q"], &t["k"], &t["v"], &t["spans"], &t["o"])),
         );
     }

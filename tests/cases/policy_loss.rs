@@ -28,7 +28,9 @@ pub fn cases() -> Vec<Case> {
         for rows in [1, ROWS.len(), 1 + 8 * ROWS.len()] {
             let old: Vec<f64> = (0..rows).map(|i| -0.25 - (i % 7) as f64 / 4.0).collect();
             let logprob = (0..rows).map(|i| old[i] + ROWS[i % ROWS.len()].0).collect();
-            let advantage = (0..rows).map(|i| ROWS[i % ROWS.len()].1).collect();
+            // Turns of one token, in another order than the tokens.
+            let turns = (0..rows).rev().map(|i| i as u32).collect();
+            let advantages = (0..rows).rev().map(|i| ROWS[i % ROWS.len()].1).collect();
             // The loss is the sum of the first terms; the weight of a row is the upstream gradient in the middle of a graph.
             let upstream = (0..rows * TERMS).map(|i| if i % TERMS == 0 { 1.0 } else { 0.0 }).collect();
             cases.push(
@@ -36,15 +38,16 @@ pub fn cases() -> Vec<Case> {
                     .float_values("logprob", &[rows], logprob)
                     .float_values("old", &[rows], old)
                     .float_in("reference", &[rows], -2.0..0.0)
-                    .float_values("advantage", &[rows], advantage)
+                    .integers("turn", &[rows], turns)
+                    .float_values("advantages", &[rows], advantages)
                     .float_in("weight", &[rows], 0.0..2.0)
                     .float("coefficient", &[rows])
                     .float("terms", &[rows, TERMS])
                     .float_values("dterms", &[rows, TERMS], upstream)
                     .forward(move |rec, t| {
                         let [logprob, old, reference] = [&t["logprob"], &t["old"], &t["reference"]];
-                        let [advantage, weight, coefficient] = [&t["advantage"], &t["weight"], &t["coefficient"]];
-                        policy_loss::forward(rec, clip, logprob, old, reference, advantage, weight, coefficient, &t["terms"])
+                        let [turn, advantages, weight] = [&t["turn"], &t["advantages"], &t["weight"]];
+                        policy_loss::forward(rec, clip, logprob, old, reference, turn, advantages, weight, &t["coefficient"], &t["terms"])
                     })
                     .upstream("terms", "dterms")
                     .gradient("logprob", "coefficient", Contract::Replaces),

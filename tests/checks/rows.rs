@@ -70,14 +70,14 @@ fn products_on_gpus() {
 #[test]
 fn decoding_attention() {
     let heads = Heads { q: 4, kv: 2, dim: 32 };
-    let spans = [[0, 5], [5, 70], [3, 100], [75, 1]];
+    let spans = [[0, 0, 3, 5], [5, 70, 2, 9], [3, 100, 0, 0], [75, 1, 80, 33]];
     for device in devices() {
         let [k, v] = ["k", "v"].map(|name| device.tensor(&numbers(name, 120 * 64), &[120, 64]).unwrap());
         let q = numbers("q", 4 * 128);
         let run = |rows: std::ops::Range<usize>| {
             let m = rows.len();
             let queries = device.tensor(&q[rows.start * 128..rows.end * 128], &[m, 128]).unwrap();
-            let spans = device.tensor_u32(spans[rows].as_flattened(), &[m, 2]).unwrap();
+            let spans = device.tensor_u32(spans[rows].as_flattened(), &[m, 4]).unwrap();
             let o = device.zeros(DType::F32, &[m, 128]).unwrap();
             let mut rec = device.record();
             attention::decode(&mut rec, heads, &queries, &k, &v, &spans, &o).unwrap();

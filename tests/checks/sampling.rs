@@ -47,15 +47,19 @@ fn logits(weights: &[f64]) -> Vec<f32> {
 #[test]
 fn tokens_come_as_often_as_they_should() {
     let weights = [0.4, 0.02, 0.3, 0.08, 0.2];
-    check_counts(Sampling::new(1.0, 0, 1.0), &logits(&weights), &weights);
-    check_counts(Sampling::new(0.5, 0, 1.0), &logits(&weights), &weights.map(|w| w * w));
-    check_counts(Sampling::new(1.0, 2, 1.0), &logits(&weights), &[0.4, 0.0, 0.3, 0.0, 0.0]);
-    check_counts(Sampling::new(1.0, 0, 0.75), &logits(&weights), &[0.4, 0.0, 0.3, 0.0, 0.2]);
+    check_counts(Sampling::new(1.0, 0, 1.0, 0.0), &logits(&weights), &weights);
+    check_counts(Sampling::new(0.5, 0, 1.0, 0.0), &logits(&weights), &weights.map(|w| w * w));
+    check_counts(Sampling::new(1.0, 2, 1.0, 0.0), &logits(&weights), &[0.4, 0.0, 0.3, 0.0, 0.0]);
+    check_counts(Sampling::new(1.0, 0, 0.75, 0.0), &logits(&weights), &[0.4, 0.0, 0.3, 0.0, 0.2]);
     // Top-p counts the mass of what top-k leaves: 0.4 of 0.9 does not reach 0.5, 0.7 does.
-    check_counts(Sampling::new(1.0, 3, 0.5), &logits(&weights), &[0.4, 0.0, 0.3, 0.0, 0.0]);
-    check_counts(Sampling::new(1.0, 0, 0.01), &logits(&weights), &[1.0, 0.0, 0.0, 0.0, 0.0]);
+    check_counts(Sampling::new(1.0, 3, 0.5, 0.0), &logits(&weights), &[0.4, 0.0, 0.3, 0.0, 0.0]);
+    check_counts(Sampling::new(1.0, 0, 0.01, 0.0), &logits(&weights), &[1.0, 0.0, 0.0, 0.0, 0.0]);
+    // A quarter of the likeliest, at the temperature; and together with top-k.
+    check_counts(Sampling::new(1.0, 0, 1.0, 0.25), &logits(&weights), &[0.4, 0.0, 0.3, 0.0, 0.2]);
+    check_counts(Sampling::new(0.5, 0, 1.0, 0.3), &logits(&weights), &[0.16, 0.0, 0.09, 0.0, 0.0]);
+    check_counts(Sampling::new(1.0, 2, 1.0, 0.25), &logits(&weights), &[0.4, 0.0, 0.3, 0.0, 0.0]);
     // Tokens that tie with the threshold stay in.
-    check_counts(Sampling::new(1.0, 1, 1.0), &logits(&[1.0, 3.0, 3.0, 2.0]), &[0.0, 1.0, 1.0, 0.0]);
+    check_counts(Sampling::new(1.0, 1, 1.0, 0.0), &logits(&[1.0, 3.0, 3.0, 2.0]), &[0.0, 1.0, 1.0, 0.0]);
 }
 
 #[test]
@@ -63,8 +67,10 @@ fn devices_agree_on_every_token() {
     for (rows, vocab) in [(1, 1), (7, 5), (12, 257), (3, 1031)] {
         let mut random = Random::new("logits", vocab as u64);
         let logits: Vec<f32> = (0..rows * vocab).map(|_| random.between(-5.0, 5.0) as f32).collect();
-        for (temperature, top_k, top_p) in [(0.0, 0, 1.0), (1.0, 0, 1.0), (0.7, 3, 1.0), (1.3, 0, 0.8), (1.0, 20, 0.5)] {
-            let sampling = Sampling::new(temperature, top_k, top_p);
+        for (temperature, top_k, top_p, min_p) in
+            [(0.0, 0, 1.0, 0.0), (1.0, 0, 1.0, 0.0), (0.7, 3, 1.0, 0.0), (1.3, 0, 0.8, 0.0), (1.0, 20, 0.5, 0.0), (0.9, 0, 1.0, 0.05)]
+        {
+            let sampling = Sampling::new(temperature, top_k, top_p, min_p);
             let streams = streams(rows);
             let (expected, _) = draw(&Device::cpu_f64(), sampling, &logits, vocab, &streams);
             for device in devices() {
@@ -85,7 +91,7 @@ fn devices_agree_on_every_token() {
 #[test]
 fn greedy_takes_the_first_of_the_largest() {
     for device in devices() {
-        let (tokens, _) = draw(&device, Sampling::new(0.0, 0, 1.0), &[-1.0, 2.0, 0.5, 2.0, 3.0, 3.0, -3.0, 3.0], 4, &streams(2));
+        let (tokens, _) = draw(&device, Sampling::new(0.0, 0, 1.0, 0.0), &[-1.0, 2.0, 0.5, 2.0, 3.0, 3.0, -3.0, 3.0], 4, &streams(2));
         assert_eq!(tokens, [1, 0], "{}", device.describe());
     }
 }
@@ -95,7 +101,7 @@ fn a_draw_depends_on_its_row_only() {
     let (rows, vocab) = (9, 300);
     let mut random = Random::new("logits", 9);
     let logits: Vec<f32> = (0..rows * vocab).map(|_| random.between(-3.0, 3.0) as f32).collect();
-    let sampling = Sampling::new(0.9, 50, 0.9);
+    let sampling = Sampling::new(0.9, 50, 0.9, 0.0);
     for device in devices() {
         let all = draw(&device, sampling, &logits, vocab, &streams(rows));
         assert_eq!(all, draw(&device, sampling, &logits, vocab, &streams(rows)), "{}: twice the same", device.describe());

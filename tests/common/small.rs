@@ -1,8 +1,10 @@
 //! A small model with data, for tests of the whole.
 
 use finemem_engine::device::Device;
-use finemem_engine::model::{Config, Model, Tokenizer};
+use finemem_engine::model::{Config, Model, Tokenizer, Weights};
+use finemem_engine::ops::policy_loss::Clip;
 use finemem_engine::random::Rng;
+use finemem_engine::tensor::Tensor;
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 
@@ -37,28 +39,46 @@ pub fn model(device: &Device, tied: bool) -> Model {
     model
 }
 
-/// Sequences of different lengths, with values for the weighted or the policy loss.
-pub fn samples(policy: bool) -> Vec<Sample> {
+/// Sequences of different lengths, with numbers for the weighted and the policy loss.
+pub fn samples() -> Vec<Sample> {
     let mut rng = Rng::new(&[11]);
-    [7usize, 1, 70, 13]
-        .iter()
-        .map(|len| {
-            let tokens: Vec<u32> = (0..*len).map(|_| rng.next_u32() % 300).collect();
-            let targets: Vec<u32> = (1..*len as u32).filter(|i| i % 3 != 0).collect();
-            let values = targets
-                .iter()
-                .map(|_| {
-                    let number = &mut || rng.number() as f32;
-                    if policy { [-5.7 + number() * 0.1, -5.6, number() - 0.5, number()] } else { [number() - 0.5, 0.0, 0.0, 0.0] }
-                })
-                .collect();
-            Sample { tokens, targets, values }
+    (0..)
+        .zip([7u32, 1, 70, 13])
+        .map(|(turn, len)| {
+            let tokens: Vec<u32> = (0..len).map(|_| rng.next_u32() % 300).collect();
+            let targets: Vec<u32> = (1..len).filter(|i| i % 3 != 0).collect();
+            let weights = targets.iter().map(|_| rng.number() as f32 - 0.4).collect();
+            let old = targets.iter().map(|_| -5.7 + 0.1 * rng.number() as f32).collect();
+            Sample { tokens, targets, weights, old, turn }
         })
         .collect()
 }
 
+/// What the policy loss needs besides [`samples`]: their advantages, and a reference policy.
+pub struct Against {
+    advantages: Tensor,
+    reference: Weights,
+}
+
+impl Against {
+    /// On the device of the model.
+    pub fn new(model: &Model) -> Self {
+        let reference = Weights::build(&model.config, |name, shape| {
+            let mut rng = Rng::new(&[23, name.len() as u64]);
+            let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.number() as f32 - 0.5).collect();
+            model.device.tensor(&values, shape)
+        });
+        Self { advantages: model.device.tensor(&[0.5, 1.0, -0.75, 0.25], &[4]).unwrap(), reference: reference.unwrap() }
+    }
+
+    /// The policy loss with a KL term.
+    pub fn policy_loss(&self) -> Loss<'_> {
+        Loss::Policy { clip: Clip::new(0.2, 0.3, 3.0, 0.05), advantages: &self.advantages, reference: Some(&self.reference) }
+    }
+}
+
 /// The gradient of every parameter.
-pub fn gradients(model: &Model, samples: &[Sample], loss: Loss, memory: Memory) -> Vec<(String, Vec<f64>)> {
+pub fn gradients(model: &Model, samples: &[Sample], loss: Loss<'_>, memory: Memory) -> Vec<(String, Vec<f64>)> {
     let mut learner = Learner::new(model, memory, true).unwrap();
     let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
     learner.begin(model, samples).unwrap();

@@ -156,9 +156,11 @@ function Model:gradients(arguments) end
 ---@field temperature? number 0 is greedy (default 1)
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field top_k? integer keep so many likely tokens; 0 keeps all (default 0)
----@field seed? integer the seed of the random numbers (default 0)
+---@field min_p? number keep tokens at least so likely, relative to the likeliest (default 0)
+---@field seed? integer the seed of the random numbers; what a prompt gets depends on its place in the list (default 0)
+---@field seeds? integer[] a seed for each prompt instead: what it gets depends on nothing else
 ---@field group? integer completions of each prompt (default 1)
----@field stop? string[] texts that end a completion
+---@field stop? string[] texts that end a completion; they stay in it
 
 ---Samples completions of prompts.
 ---@param arguments fm.Model.generate.arguments
