@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use common::devices;
 use finemem_engine::device::Device;
@@ -18,6 +19,8 @@ const LOGPROB_TOLERANCE: f32 = 1e-4;
 /// Of the difference's norm, relative to the norm of the gradient.
 const GRADIENT_TOLERANCE: f64 = 1e-3;
 const LOSS_TOLERANCE: f64 = 1e-3;
+/// The folders beside `make.py`.
+const NAMES: [&str; 5] = ["tied", "untied", "qwen2", "qwen2-bf16", "llama"];
 
 #[derive(Deserialize)]
 struct Golden {
@@ -56,7 +59,7 @@ fn folder(name: &str) -> PathBuf {
 /// Runs `check` on every device with each of the models.
 fn each(check: impl Fn(&str, &Model, &Golden)) {
     for device in devices() {
-        for name in ["tied", "untied"] {
+        for name in NAMES {
             let golden = std::fs::read_to_string(folder(name).join("golden.json")).unwrap();
             check(name, &load(name, &device), &serde_json::from_str(&golden).unwrap());
         }
@@ -93,7 +96,7 @@ fn gradients_are_those_of_pytorch() {
         assert!((loss - golden.loss).abs() < LOSS_TOLERANCE, "{name}: loss {loss} instead of {}", golden.loss);
         let bytes = std::fs::read(folder(name).join("gradients.safetensors")).unwrap();
         let expected = SafeTensors::deserialize(&bytes).unwrap();
-        let grads = optimizer.grads.named();
+        let grads = optimizer.grads.trained();
         assert_eq!(grads.len(), expected.len());
         let mut worst = 0.0f64;
         for (parameter, gradient) in grads {
@@ -145,21 +148,114 @@ fn ten_steps_of_adamw_are_those_of_pytorch() {
     });
 }
 
+/// The values of every parameter.
+fn values(model: &Model) -> Vec<(String, Vec<f32>)> {
+    model.weights.named().into_iter().map(|(name, tensor)| (name, tensor.read().unwrap())).collect()
+}
+
+/// The names of the files in a folder, sorted.
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn a_saved_model_is_the_same_model() {
-    for name in ["tied", "untied"] {
+    for name in NAMES {
         let (model, target) = (load(name, &Device::cpu()), tempfile::tempdir().unwrap());
-        model.save(target.path(), "f32").unwrap();
-        let again = Model::load(target.path(), &Device::cpu()).unwrap();
-        assert_eq!(again.config, model.config);
-        for ((parameter, a), (_, b)) in model.weights.named().iter().zip(again.weights.named()) {
-            assert_eq!(a.read().unwrap(), b.read().unwrap(), "{name}: {parameter}");
+        let rounded = |round: fn(f32) -> f32| -> Vec<(String, Vec<f32>)> {
+            values(&model).into_iter().map(|(name, values)| (name, values.into_iter().map(round).collect())).collect()
+        };
+        for (dtype, expected) in [
+            ("f32", rounded(|v| v)),
+            ("f16", rounded(|v| half::f16::from_f32(v).to_f32())),
+            ("bf16", rounded(|v| half::bf16::from_f32(v).to_f32())),
+        ] {
+            model.save(target.path(), dtype).unwrap();
+            let again = Model::load(target.path(), &Device::cpu()).unwrap();
+            assert_eq!(again.config, model.config);
+            assert_eq!(values(&again), expected, "{name} in {dtype}");
         }
-        model.save(target.path(), "f16").unwrap();
-        let half = Model::load(target.path(), &Device::cpu()).unwrap();
-        for ((parameter, a), (_, b)) in model.weights.named().iter().zip(half.weights.named()) {
-            let rounded: Vec<f32> = a.read().unwrap().iter().map(|v| half::f16::from_f32(*v).to_f32()).collect();
-            assert_eq!(rounded, b.read().unwrap(), "{name}: {parameter}");
-        }
+        assert!(model.save(target.path(), "f64").unwrap_err().to_string().contains("f32, f16, bf16"));
     }
+}
+
+#[test]
+fn shards_replace_what_was_there() {
+    let (model, target) = (load("qwen2", &Device::cpu()), tempfile::tempdir().unwrap());
+    let others = ["config.json", "generation_config.json", "tokenizer.json"];
+    let weights = || files(target.path()).into_iter().filter(|name| !others.contains(&name.as_str())).collect::<Vec<_>>();
+    model.save(target.path(), "f32").unwrap();
+    assert_eq!(weights(), ["model.safetensors"]);
+    for (largest, shards) in [(12_000, 2), (1, 26), (9_000, 3)] {
+        model.save_in_shards(target.path(), "f32", largest).unwrap();
+        let found = weights();
+        assert_eq!(found.len(), shards + 1, "{largest}: {found:?}");
+        assert_eq!(found[0], format!("model-00001-of-{shards:05}.safetensors"));
+        assert_eq!(found[shards], "model.safetensors.index.json");
+        for shard in &found[..shards] {
+            let bytes = std::fs::read(target.path().join(shard)).unwrap();
+            let tensors = SafeTensors::deserialize(&bytes).unwrap();
+            let size: usize = tensors.iter().map(|(_, view)| view.data().len()).sum();
+            assert!(tensors.len() == 1 || size as u64 <= largest, "{shard} has {size} bytes");
+        }
+        let again = Model::load(target.path(), &Device::cpu()).unwrap();
+        assert_eq!(values(&again), values(&model));
+    }
+    model.save(target.path(), "f32").unwrap();
+    assert_eq!(weights(), ["model.safetensors"]);
+    assert_eq!(files(target.path()).len(), 1 + others.len());
+}
+
+#[test]
+fn small_files_of_a_folder_are_kept() {
+    let (source, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for name in files(&folder("qwen2")) {
+        std::fs::copy(folder("qwen2").join(&name), source.path().join(&name)).unwrap();
+    }
+    std::fs::write(source.path().join("tokenizer_config.json"), "{\"a\": 1}").unwrap();
+    std::fs::write(source.path().join("chat_template.jinja"), "{{ messages }}").unwrap();
+    std::fs::write(source.path().join("special_tokens_map.json"), "{}").unwrap();
+    std::fs::write(source.path().join("README.md"), "Not a part of the model.").unwrap();
+    let model = Model::load(source.path(), &Device::cpu()).unwrap();
+    model.save(target.path(), "bf16").unwrap();
+    for name in ["generation_config.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json"] {
+        let read = |folder: &Path| std::fs::read(folder.join(name)).unwrap();
+        assert_eq!(read(source.path()), read(target.path()), "{name}");
+    }
+    assert!(!target.path().join("README.md").exists());
+    let config = |folder: &Path| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap()
+    };
+    let mut expected = config(source.path());
+    expected["dtype"] = "bfloat16".into();
+    assert_eq!(config(target.path()), expected);
+}
+
+/// Saves every model in every way and runs `check.py`, where `FINEMEM_PYTHON` names a Python that has transformers.
+#[test]
+fn what_is_saved_opens_in_transformers() {
+    let Ok(python) = std::env::var("FINEMEM_PYTHON") else {
+        // Not eprintln, which the test harness hides.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: FINEMEM_PYTHON is not set, so what is saved is not opened in transformers");
+        return;
+    };
+    let target = tempfile::tempdir().unwrap();
+    for name in NAMES {
+        let (model, target) = (load(name, &Device::cpu()), target.path().join(name));
+        for dtype in ["f32", "f16", "bf16"] {
+            model.save(&target.join(dtype), dtype).unwrap();
+        }
+        model.save_in_shards(&target.join("f32-shards"), "f32", 9_000).unwrap();
+        model.save_in_shards(&target.join("bf16-shards"), "bf16", 1).unwrap();
+        let new = Model::random(model.config.clone(), model.tokenizer.clone(), &Device::cpu(), 0).unwrap();
+        new.weights.named().iter().zip(values(&model)).for_each(|((_, tensor), (_, values))| tensor.write(&values).unwrap());
+        new.save(&target.join("f32-new"), "f32").unwrap();
+    }
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/check.py");
+    let output = std::process::Command::new(python).arg("-B").arg(script).arg(target.path()).output().unwrap();
+    eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success());
 }

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::collections::HashMap;
+
 use common::small::{Against, config, gradients, model, samples};
 use finemem_engine::device::Device;
 use finemem_engine::model::{Config, Model, Tokenizer};
@@ -93,6 +95,41 @@ fn an_optimiser_lowers_the_loss() {
         means.push(report.logprob.iter().sum::<f32>() / report.logprob.len() as f32);
     }
     assert!(means[29] > means[0] + 2.0, "{means:?}");
+}
+
+#[test]
+fn parameters_without_a_gradient_stay_as_they_are() {
+    let device = Device::cpu();
+    for tied in [true, false] {
+        let (model, samples) = (model(&device, tied), samples());
+        let all: HashMap<String, Vec<f64>> = gradients(&model, &samples, Loss::Weighted, Memory::default()).into_iter().collect();
+        let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
+        let mut optimizer = Optimizer::new(&model.config, &device, Settings::default()).unwrap();
+        // Every second parameter, then the others.
+        for frozen in [0, 1] {
+            let mut index = frozen;
+            let fresh = Optimizer::new(&model.config, &device, Settings::default()).unwrap().grads;
+            optimizer.grads = fresh
+                .map(|_, gradient| {
+                    index += 1;
+                    Ok(gradient.clone().filter(|_| index % 2 == 0))
+                })
+                .unwrap();
+            learner.begin(&model, &samples).unwrap();
+            learner.run(&model, &samples, Loss::Weighted, 1.3, Some(&optimizer.grads)).unwrap();
+            let found = optimizer.grads.trained();
+            assert!(found.len().abs_diff(all.len() / 2) <= 1);
+            for (name, gradient) in found {
+                assert_eq!(gradient.read_f64().unwrap(), all[&name], "{name}");
+            }
+        }
+        let before: Vec<Vec<f32>> = model.weights.named().iter().map(|(_, w)| w.read().unwrap()).collect();
+        learner.step(&model, &mut optimizer, 1e-3).unwrap();
+        learner.finish(&model).unwrap();
+        for (((name, w), before), (_, gradient)) in model.weights.named().iter().zip(before).zip(optimizer.grads.named()) {
+            assert_eq!(w.read().unwrap() == before, gradient.is_none(), "{name}");
+        }
+    }
 }
 
 /// Mean log-probability of a random sequence, told a first and a second time.

@@ -19,6 +19,7 @@ ops! {
     adamw
     attention
     attribution
+    bias
     elementwise
     embedding
     logprob

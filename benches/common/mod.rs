@@ -1,7 +1,7 @@
 //! The model that benches run, by command line: `[hidden] [layers] [device]`.
 
 use finemem_engine::device::Device;
-use finemem_engine::model::{Config, Model, Tokenizer};
+use finemem_engine::model::{Config, Model, ModelType, Tokenizer};
 use finemem_engine::random::Rng;
 
 /// Size of the vocabulary.
@@ -15,6 +15,7 @@ pub(crate) fn model() -> Model {
     let hidden = number(0, 256);
     let device = Device::open(args.get(2).map_or("cpu", String::as_str)).expect("the device opens");
     let config = Config {
+        model_type: ModelType::Qwen3,
         vocab_size: VOCABULARY as usize,
         hidden_size: hidden,
         intermediate_size: 3 * hidden,
@@ -24,7 +25,9 @@ pub(crate) fn model() -> Model {
         head_dim: 64,
         max_position_embeddings: 512,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         rms_norm_eps: 1e-6,
+        attention_bias: false,
         tie_word_embeddings: true,
         eos_token_id: Vec::new(),
     };

@@ -20,6 +20,8 @@ static FILES: &[(&str, &str)] = files! {
     "attention_bwd_q"
     "attention_decode"
     "attribution"
+    "bias"
+    "bias_bwd"
     "clip_scale"
     "copy"
     "embedding"

@@ -358,18 +358,21 @@ fn admit(
     {
         let wanted = &requests[request];
         let Some(own) = rows.take(options.max_tokens) else { break };
-        if !prompts.contains_key(&request) {
-            let Some(prompt) = rows.take(wanted.prompt.len() - 1) else {
-                rows.give(own);
-                break;
-            };
-            fresh.push((request, prompt.clone()));
-            prompts.insert(request, Prompt { rows: prompt, left: wanted.streams.len() });
-        }
+        let prompt = match prompts.get(&request) {
+            Some(prompt) => prompt.rows.clone(),
+            None => {
+                let Some(prompt) = rows.take(wanted.prompt.len() - 1) else {
+                    rows.give(own);
+                    break;
+                };
+                fresh.push((request, prompt.clone()));
+                prompts.insert(request, Prompt { rows: prompt.clone(), left: wanted.streams.len() });
+                prompt
+            }
+        };
         waiting.pop_front();
         let out = Completion { tokens: Vec::new(), logprobs: Vec::new(), finish: Finish::Length };
-        let (prompt, stream) = (prompts[&request].rows.clone(), wanted.streams[completion]);
-        running.push(Sequence { request, completion, prompt, own, stream, out, ended: false });
+        running.push(Sequence { request, completion, prompt, own, stream: wanted.streams[completion], out, ended: false });
     }
     fresh
 }

@@ -4,15 +4,16 @@
 //! x ─┬─ norm ─ q,k,v ─ QK norm ─ RoPE ─ attention ─ o ─(+)─┬─ norm ─ gate,up ─ SwiGLU ─ down ─(+)─ …
 //!    └──────────────────────────────────────────────────┘ └──────────────────────────────────┘
 //! ```
-//! The addition of a branch to the residual stream is fused with the norm that follows it.
+//! Qwen2 and Llama have no QK norm. The addition of a branch to the residual stream is fused with the norm that follows it.
 
 use super::batch::Batch;
 use super::config::Config;
-use super::weights::{Layer, Weights};
+use super::weights::{Gradients, Layer, Linear, Weights};
 use crate::device::{Device, Recorder};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::matmul::{self, Write};
-use crate::ops::{attention, elementwise, embedding, rmsnorm, rope, swiglu};
+use crate::ops::rmsnorm::PARTIAL_ROWS;
+use crate::ops::{attention, bias, elementwise, embedding, rmsnorm, rope, swiglu};
 use crate::tensor::{DType, Tensor};
 
 /// What a block keeps for its backward pass, for up to `capacity` tokens.
@@ -20,16 +21,12 @@ struct Saved {
     /// Normed input: [N, C], and the norm's factors: [N]
     h: Tensor,
     rstd: Tensor,
-    /// Queries, keys before the QK norm, and values
-    q_raw: Tensor,
-    k_raw: Tensor,
-    v: Tensor,
-    /// Factors of the QK norm: [N · H], [N · KV]
-    q_rstd: Tensor,
-    k_rstd: Tensor,
-    /// Queries and keys after QK norm and RoPE
+    /// What the QK norm takes, where the model has one
+    raw: Option<Raw>,
+    /// Queries and keys after RoPE, and values
     q: Tensor,
     k: Tensor,
+    v: Tensor,
     /// Attention output: [N, H · D], and its log of sums: [N, H]
     o: Tensor,
     lse: Tensor,
@@ -41,6 +38,14 @@ struct Saved {
     gate: Tensor,
     up: Tensor,
     act: Tensor,
+}
+
+/// Queries and keys before the QK norm, and its factors: [N · H], [N · KV].
+struct Raw {
+    q: Tensor,
+    k: Tensor,
+    q_rstd: Tensor,
+    k_rstd: Tensor,
 }
 
 /// Activations of the forward pass.
@@ -118,17 +123,18 @@ impl Activations {
         let heads = config.heads();
         let (q, kv) = (heads.q * heads.dim, heads.kv * heads.dim);
         let t = |shape: &[usize]| device.zeros(DType::F32, shape);
+        let raw = || {
+            let (q_rstd, k_rstd) = (t(&[n * heads.q])?, t(&[n * heads.kv])?);
+            Ok::<_, Error>(Raw { q: t(&[n, q])?, k: t(&[n, kv])?, q_rstd, k_rstd })
+        };
         let saved = || {
             Ok(Saved {
                 h: t(&[n, c])?,
                 rstd: t(&[n])?,
-                q_raw: t(&[n, q])?,
-                k_raw: t(&[n, kv])?,
-                v: t(&[n, kv])?,
-                q_rstd: t(&[n * heads.q])?,
-                k_rstd: t(&[n * heads.kv])?,
+                raw: if config.qk_norm() { Some(raw()?) } else { None },
                 q: t(&[n, q])?,
                 k: t(&[n, kv])?,
+                v: t(&[n, kv])?,
                 o: t(&[n, q])?,
                 lse: t(&[n, heads.q])?,
                 mid: t(&[n, c])?,
@@ -181,16 +187,15 @@ impl Saved {
         let t = |tensor: &Tensor| tensor.slice(0..n);
         // Factors of the QK norm have a row for every head.
         let heads = |tensor: &Tensor| tensor.slice(0..n * (tensor.len() / self.rstd.len()));
+        let raw =
+            |raw: &Raw| Ok::<_, Error>(Raw { q: t(&raw.q)?, k: t(&raw.k)?, q_rstd: heads(&raw.q_rstd)?, k_rstd: heads(&raw.k_rstd)? });
         Ok(Self {
             h: t(&self.h)?,
             rstd: t(&self.rstd)?,
-            q_raw: t(&self.q_raw)?,
-            k_raw: t(&self.k_raw)?,
-            v: t(&self.v)?,
-            q_rstd: heads(&self.q_rstd)?,
-            k_rstd: heads(&self.k_rstd)?,
+            raw: self.raw.as_ref().map(raw).transpose()?,
             q: t(&self.q)?,
             k: t(&self.k)?,
+            v: t(&self.v)?,
             o: t(&self.o)?,
             lse: t(&self.lse)?,
             mid: t(&self.mid)?,
@@ -203,9 +208,11 @@ impl Saved {
     }
 }
 
-/// `y = x · wᵀ`, by the product made for few rows when decoding.
-fn linear(rec: &mut Recorder<'_>, decoding: bool, x: &Tensor, w: &Tensor, y: &Tensor) -> Result<()> {
-    if decoding { matmul::rows(rec, x, w, y, Write::Replace) } else { matmul::nt(rec, x, w, y, Write::Replace) }
+/// `y = x · wᵀ + b`, by the product made for few rows when decoding.
+fn linear(rec: &mut Recorder<'_>, decoding: bool, x: &Tensor, w: &Linear, y: &Tensor) -> Result<()> {
+    let product = if decoding { matmul::rows } else { matmul::nt };
+    product(rec, x, &w.weight, y, Write::Replace)?;
+    w.bias.as_ref().map_or(Ok(()), |b| bias::forward(rec, b, y))
 }
 
 /// `x: [T, H · D]` seen as `[T · H, D]`.
@@ -259,11 +266,14 @@ fn block_forward(
     let eps = config.rms_norm_eps as f32;
     let (table, branch) = (acts.table.slice(0..n)?, acts.branch.slice(0..n)?);
     let decoding = matches!(keys, Keys::Cached { spans: Some(_), .. });
-    linear(rec, decoding, &s.h, &w.q, &s.q_raw)?;
-    linear(rec, decoding, &s.h, &w.k, &s.k_raw)?;
+    let raw = s.raw.as_ref();
+    linear(rec, decoding, &s.h, &w.q, raw.map_or(&s.q, |raw| &raw.q))?;
+    linear(rec, decoding, &s.h, &w.k, raw.map_or(&s.k, |raw| &raw.k))?;
     linear(rec, decoding, &s.h, &w.v, &s.v)?;
-    rmsnorm::forward(rec, &per_head(&s.q_raw, heads.dim)?, &w.q_norm, &per_head(&s.q, heads.dim)?, &s.q_rstd, eps)?;
-    rmsnorm::forward(rec, &per_head(&s.k_raw, heads.dim)?, &w.k_norm, &per_head(&s.k, heads.dim)?, &s.k_rstd, eps)?;
+    if let (Some(raw), Some(q_norm), Some(k_norm)) = (raw, &w.q_norm, &w.k_norm) {
+        rmsnorm::forward(rec, &per_head(&raw.q, heads.dim)?, q_norm, &per_head(&s.q, heads.dim)?, &raw.q_rstd, eps)?;
+        rmsnorm::forward(rec, &per_head(&raw.k, heads.dim)?, k_norm, &per_head(&s.k, heads.dim)?, &raw.k_rstd, eps)?;
+    }
     rope::apply(rec, &table, &s.q, false)?;
     rope::apply(rec, &table, &s.k, false)?;
     match keys {
@@ -293,10 +303,10 @@ pub struct Backward {
     /// Of the residual stream
     stream: Tensor,
     h: Tensor,
+    /// Of queries and keys before the QK norm, where the model has one
+    raw: Option<(Tensor, Tensor)>,
     q: Tensor,
-    q_raw: Tensor,
     k: Tensor,
-    k_raw: Tensor,
     v: Tensor,
     o: Tensor,
     stats: Tensor,
@@ -314,16 +324,15 @@ impl Backward {
         let heads = config.heads();
         let (q, kv) = (heads.q * heads.dim, heads.kv * heads.dim);
         let t = |width: usize| device.zeros(DType::F32, &[n, width]);
-        // Norm weights' partial sums: over tokens for [C], over tokens and heads for [D].
-        let partial = (n.div_ceil(rmsnorm::PARTIAL_ROWS) * c).max((n * heads.q).div_ceil(rmsnorm::PARTIAL_ROWS) * heads.dim);
+        // Partial sums of vectors' gradients: over tokens for [C] and [H · D], over tokens and heads for [D].
+        let partial = n.div_ceil(PARTIAL_ROWS) * c.max(q);
         Ok(Self {
             hidden: t(c)?,
             stream: t(c)?,
             h: t(c)?,
+            raw: if config.qk_norm() { Some((t(q)?, t(kv)?)) } else { None },
             q: t(q)?,
-            q_raw: t(q)?,
             k: t(kv)?,
-            k_raw: t(kv)?,
             v: t(kv)?,
             o: t(q)?,
             stats: t(2 * heads.q)?,
@@ -340,10 +349,9 @@ impl Backward {
             hidden: t(&self.hidden)?,
             stream: t(&self.stream)?,
             h: t(&self.h)?,
+            raw: self.raw.as_ref().map(|(q, k)| Ok::<_, Error>((t(q)?, t(k)?))).transpose()?,
             q: t(&self.q)?,
-            q_raw: t(&self.q_raw)?,
             k: t(&self.k)?,
-            k_raw: t(&self.k_raw)?,
             v: t(&self.v)?,
             o: t(&self.o)?,
             stats: t(&self.stats)?,
@@ -355,7 +363,7 @@ impl Backward {
     }
 }
 
-/// Adds the gradients of all parameters below the head to `grads`, from `back.hidden`.
+/// Adds the gradients of all trained parameters below the head to `grads`, from `back.hidden`.
 pub fn backward(
     rec: &mut Recorder<'_>,
     config: &Config,
@@ -363,13 +371,12 @@ pub fn backward(
     acts: &Activations,
     batch: &Batch,
     back: &Backward,
-    grads: &Weights,
+    grads: &Gradients,
 ) -> Result<()> {
     let n = batch.tokens;
     let g = back.first(n)?;
     let (last, rstd) = (acts.last.slice(0..n)?, acts.last_rstd.slice(0..n)?);
-    rmsnorm::backward_weight(rec, &g.hidden, &last, &rstd, &g.partial, &grads.norm)?;
-    rmsnorm::backward(rec, &g.hidden, &last, &weights.norm, &rstd, &g.stream, false)?;
+    norm_backward(rec, &g.hidden, &last, &weights.norm, &rstd, &g.partial, &grads.norm, &g.stream, false)?;
     for (i, (w, dw)) in weights.layers.iter().zip(&grads.layers).enumerate().rev() {
         let (x, s) = (acts.input(i).slice(0..n)?, acts.saved(i).first(n)?);
         if acts.recomputes() && i + 1 < weights.layers.len() {
@@ -379,13 +386,45 @@ pub fn backward(
         block_backward(rec, config, w, acts, batch, &x, &s, &g, dw)?;
     }
     let (order, distinct, starts) = &batch.groups;
-    embedding::backward(rec, &g.stream, order, distinct, starts, &grads.embed)
+    grads.embed.as_ref().map_or(Ok(()), |d_embed| embedding::backward(rec, &g.stream, order, distinct, starts, d_embed))
 }
 
-/// Gradients of `y = x · wᵀ`: `dx (+)= dy · w`, `dw += dyᵀ · x`.
-fn linear_backward(rec: &mut Recorder<'_>, dy: &Tensor, x: &Tensor, w: &Tensor, dx: &Tensor, write: Write, dw: &Tensor) -> Result<()> {
-    matmul::tn(rec, dy, x, dw, Write::Add)?;
-    matmul::nn(rec, dy, w, dx, write)
+/// Gradients of `y = x · wᵀ + b`: `dx (+)= dy · w`, and as far as they are trained `dw += dyᵀ · x`, `db += Σ_rows dy`.
+fn linear_backward(
+    rec: &mut Recorder<'_>,
+    dy: &Tensor,
+    x: &Tensor,
+    w: &Linear,
+    dx: &Tensor,
+    write: Write,
+    partial: &Tensor,
+    dw: &Linear<Option<Tensor>>,
+) -> Result<()> {
+    if let Some(dw) = &dw.weight {
+        matmul::tn(rec, dy, x, dw, Write::Add)?;
+    }
+    if let Some(Some(db)) = &dw.bias {
+        bias::backward(rec, dy, partial, db)?;
+    }
+    matmul::nn(rec, dy, &w.weight, dx, write)
+}
+
+/// Gradients of `y = norm(x) · w`: `dx (+)= …`, and if it is trained `dw += …`.
+fn norm_backward(
+    rec: &mut Recorder<'_>,
+    dy: &Tensor,
+    x: &Tensor,
+    w: &Tensor,
+    rstd: &Tensor,
+    partial: &Tensor,
+    dw: &Option<Tensor>,
+    dx: &Tensor,
+    accumulate: bool,
+) -> Result<()> {
+    if let Some(dw) = dw {
+        rmsnorm::backward_weight(rec, dy, x, rstd, partial, dw)?;
+    }
+    rmsnorm::backward(rec, dy, x, w, rstd, dx, accumulate)
 }
 
 fn block_backward(
@@ -397,32 +436,36 @@ fn block_backward(
     x: &Tensor,
     s: &Saved,
     g: &Backward,
-    dw: &Layer,
+    dw: &Layer<Option<Tensor>>,
 ) -> Result<()> {
     let heads = config.heads();
     let table = acts.table.slice(0..batch.tokens)?;
+    let partial = &g.partial;
     // SwiGLU branch
-    linear_backward(rec, &g.stream, &s.act, &w.down, &g.act, Write::Replace, &dw.down)?;
+    linear_backward(rec, &g.stream, &s.act, &w.down, &g.act, Write::Replace, partial, &dw.down)?;
     swiglu::backward(rec, &g.act, &s.gate, &s.up, &g.gate, &g.up)?;
-    linear_backward(rec, &g.gate, &s.mid_h, &w.gate, &g.h, Write::Replace, &dw.gate)?;
-    linear_backward(rec, &g.up, &s.mid_h, &w.up, &g.h, Write::Add, &dw.up)?;
-    rmsnorm::backward_weight(rec, &g.h, &s.mid, &s.mid_rstd, &g.partial, &dw.post_norm)?;
-    rmsnorm::backward(rec, &g.h, &s.mid, &w.post_norm, &s.mid_rstd, &g.stream, true)?;
+    linear_backward(rec, &g.gate, &s.mid_h, &w.gate, &g.h, Write::Replace, partial, &dw.gate)?;
+    linear_backward(rec, &g.up, &s.mid_h, &w.up, &g.h, Write::Add, partial, &dw.up)?;
+    norm_backward(rec, &g.h, &s.mid, &w.post_norm, &s.mid_rstd, partial, &dw.post_norm, &g.stream, true)?;
     // Attention branch
-    linear_backward(rec, &g.stream, &s.o, &w.o, &g.o, Write::Replace, &dw.o)?;
+    linear_backward(rec, &g.stream, &s.o, &w.o, &g.o, Write::Replace, partial, &dw.o)?;
     let saved = attention::Saved { q: &s.q, k: &s.k, v: &s.v, o: &s.o, lse: &s.lse, seqs: &batch.seqs };
     attention::backward(rec, heads, &g.o, &saved, &g.stats, &g.q, &g.k, &g.v)?;
-    let normed =
-        [(&g.q, &s.q_raw, &s.q_rstd, &w.q_norm, &g.q_raw, &dw.q_norm), (&g.k, &s.k_raw, &s.k_rstd, &w.k_norm, &g.k_raw, &dw.k_norm)];
-    for (dy, raw, rstd, norm, draw, dnorm) in normed {
-        rope::apply(rec, &table, dy, true)?;
-        let (dy, raw, draw) = (per_head(dy, heads.dim)?, per_head(raw, heads.dim)?, per_head(draw, heads.dim)?);
-        rmsnorm::backward_weight(rec, &dy, &raw, rstd, &g.partial, dnorm)?;
-        rmsnorm::backward(rec, &dy, &raw, norm, rstd, &draw, false)?;
+    rope::apply(rec, &table, &g.q, true)?;
+    rope::apply(rec, &table, &g.k, true)?;
+    let (mut dq, mut dk) = (&g.q, &g.k);
+    if let (Some(raw), Some((dq_raw, dk_raw))) = (&s.raw, &g.raw) {
+        let norms = [(dq, &raw.q, &w.q_norm, &raw.q_rstd, &dw.q_norm, dq_raw), (dk, &raw.k, &w.k_norm, &raw.k_rstd, &dw.k_norm, dk_raw)];
+        for (dy, x, norm, rstd, dnorm, dx) in norms {
+            let (dy, x, dx) = (per_head(dy, heads.dim)?, per_head(x, heads.dim)?, per_head(dx, heads.dim)?);
+            if let (Some(norm), Some(dnorm)) = (norm, dnorm) {
+                norm_backward(rec, &dy, &x, norm, rstd, partial, dnorm, &dx, false)?;
+            }
+        }
+        (dq, dk) = (dq_raw, dk_raw);
     }
-    linear_backward(rec, &g.q_raw, &s.h, &w.q, &g.h, Write::Replace, &dw.q)?;
-    linear_backward(rec, &g.k_raw, &s.h, &w.k, &g.h, Write::Add, &dw.k)?;
-    linear_backward(rec, &g.v, &s.h, &w.v, &g.h, Write::Add, &dw.v)?;
-    rmsnorm::backward_weight(rec, &g.h, x, &s.rstd, &g.partial, &dw.input_norm)?;
-    rmsnorm::backward(rec, &g.h, x, &w.input_norm, &s.rstd, &g.stream, true)
+    linear_backward(rec, dq, &s.h, &w.q, &g.h, Write::Replace, partial, &dw.q)?;
+    linear_backward(rec, dk, &s.h, &w.k, &g.h, Write::Add, partial, &dw.k)?;
+    linear_backward(rec, &g.v, &s.h, &w.v, &g.h, Write::Add, partial, &dw.v)?;
+    norm_backward(rec, &g.h, x, &w.input_norm, &s.rstd, partial, &dw.input_norm, &g.stream, true)
 }

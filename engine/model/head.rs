@@ -83,7 +83,7 @@ impl Head {
         self.run(rec, weights, hidden, targets, None)
     }
 
-    /// [`Head::score`], then the gradients: `d_hidden = …` (zero in rows without a target), `d_head += …`.
+    /// [`Head::score`], then the gradients: `d_hidden = …` (zero in rows without a target), and if the head is trained `d_head += …`.
     pub fn score_and_differentiate(
         &self,
         rec: &mut Recorder<'_>,
@@ -92,7 +92,7 @@ impl Head {
         targets: &Targets<'_>,
         objective: &Objective<'_>,
         d_hidden: &Tensor,
-        d_head: &Tensor,
+        d_head: Option<&Tensor>,
     ) -> Result<()> {
         elementwise::fill(rec, d_hidden, 0.0)?;
         self.run(rec, weights, hidden, targets, Some((objective, d_hidden, d_head)))
@@ -104,7 +104,7 @@ impl Head {
         weights: &Weights,
         hidden: &Tensor,
         targets: &Targets<'_>,
-        gradient: Option<(&Objective<'_>, &Tensor, &Tensor)>,
+        gradient: Option<(&Objective<'_>, &Tensor, Option<&Tensor>)>,
     ) -> Result<()> {
         let total = targets.rows.len();
         for first in (0..total).step_by(self.chunk) {
@@ -131,7 +131,9 @@ impl Head {
             logprob::backward(rec, &tokens, &lse, &coefficient, targets.temperature, &logits)?;
             let dh = self.d_hidden.slice(0..n)?;
             matmul::nn(rec, &logits, weights.head(), &dh, Write::Replace)?;
-            matmul::tn(rec, &logits, &h, d_head, Write::Add)?;
+            if let Some(d_head) = d_head {
+                matmul::tn(rec, &logits, &h, d_head, Write::Add)?;
+            }
             elementwise::move_rows(rec, &dh, &identity, &rows, d_hidden)?;
         }
         Ok(())

@@ -13,7 +13,7 @@
 //!   of a head that rotate slowly, and add what a match is to the first half, which the tied head reads.
 
 use super::config::Config;
-use super::weights::{Weights, normal};
+use super::weights::{Weights, normal, start_of_vector};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::random::Rng;
@@ -51,6 +51,10 @@ impl Weights {
                 4 * BACK
             )));
         }
+        if !config.qk_norm() {
+            let name = config.model_type.name();
+            return Err(Error::argument(format!("copying needs a model with QK norm, which makes attention sharp; {name} has none")));
+        }
         let mut index = 0;
         let residual = 0.02 / (2.0 * config.num_hidden_layers as f64).sqrt();
         Self::build(config, |name, shape| {
@@ -61,7 +65,7 @@ impl Weights {
             let block = block(name).filter(|block| *block < BLOCKS);
             let values = match (shape, block) {
                 ([n], Some(_)) if name.contains("q_norm") || name.contains("k_norm") => vec![SHARPNESS; *n],
-                ([n], _) => vec![1.0; *n],
+                ([n], _) => vec![start_of_vector(name); *n],
                 (_, Some(block)) if name.contains("self_attn") => attention(config, name, shape, block, seed, &mut rng),
                 _ if name == "model.embed_tokens.weight" || name == "lm_head.weight" => embedding(config, &mut rng),
                 _ => noise(shape, if name.contains("o_proj") || name.contains("down_proj") { residual } else { 0.02 }, &mut rng),
@@ -96,7 +100,8 @@ fn attention(config: &Config, name: &str, shape: &[usize], block: usize, seed: u
     let (heads, part) = (shape[0] / d, (half / BACK).min(d));
     let mut values = noise(shape, NOISE, rng);
     let mut put = |row: usize, column: usize, value: f64| values[row * columns + column] = value as f32;
-    let frequency = |pair: usize| config.rope_theta.powf(-2.0 * pair as f64 / d as f64);
+    let frequencies = config.rope_frequencies();
+    let frequency = |pair: usize| frequencies[pair];
     if name.contains("v_proj") {
         // What a token is.
         for head in 0..heads {

@@ -1,10 +1,12 @@
-//! The policy: a decoder-only transformer of the Qwen3 family, from and to a Hugging Face folder.
+//! The policy: a decoder-only transformer (Qwen3, Qwen2, Llama), from and to a Hugging Face folder.
 
 pub mod batch;
 pub mod blocks;
 pub mod config;
+pub mod folder;
 pub mod head;
 pub mod init;
+pub mod tensor_files;
 pub mod tokenizer;
 pub mod weights;
 
@@ -12,10 +14,10 @@ use std::path::Path;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::files;
-pub use config::Config;
+pub use config::{Config, ModelType};
+use folder::Folder;
 pub use tokenizer::Tokenizer;
-pub use weights::Weights;
+pub use weights::{Gradients, Weights};
 
 /// A model on a device.
 pub struct Model {
@@ -27,34 +29,37 @@ pub struct Model {
     pub weights: Weights,
     /// Where the parameters are.
     pub device: Device,
+    /// What else is saved with it.
+    pub folder: Folder,
 }
 
 impl Model {
-    /// Reads `config.json`, `tokenizer.json` and `model.safetensors` in `folder`.
+    /// Reads `config.json`, `tokenizer.json` and `model.safetensors`, or its shards, in `folder`.
     pub fn load(folder: &Path, device: &Device) -> Result<Self> {
         if !folder.is_dir() {
             return Err(Error::io(folder, "there is no such model folder"));
         }
-        let config = Config::load(folder)?;
+        let (config, kept) = Folder::load(folder)?;
         let file = folder.join("tokenizer.json");
         let tokenizer = Tokenizer::load(&file)?;
         Self::fits(&config, &tokenizer).map_err(|e| Error::format(&file, e))?;
-        let weights = Weights::load(&config, device, &folder.join("model.safetensors"))?;
-        Ok(Self { config, tokenizer, weights, device: device.clone() })
+        let weights = Weights::load(&config, device, folder)?;
+        Ok(Self { config, tokenizer, weights, device: device.clone(), folder: kept })
     }
 
     /// A model with random weights.
     pub fn random(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
-        Self::fits(&config, &tokenizer)?;
-        let weights = Weights::random(&config, device, seed)?;
-        Ok(Self { config, tokenizer, weights, device: device.clone() })
+        Self::new(config, tokenizer, device, |config| Weights::random(config, device, seed))
     }
 
     /// A model with random weights that can copy (see [`init`]).
     pub fn copying(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
+        Self::new(config, tokenizer, device, |config| Weights::copying(config, device, seed))
+    }
+
+    fn new(config: Config, tokenizer: Tokenizer, device: &Device, make: impl FnOnce(&Config) -> Result<Weights>) -> Result<Self> {
         Self::fits(&config, &tokenizer)?;
-        let weights = Weights::copying(&config, device, seed)?;
-        Ok(Self { config, tokenizer, weights, device: device.clone() })
+        Ok(Self { tokenizer, weights: make(&config)?, device: device.clone(), folder: Folder::new(&config), config })
     }
 
     fn fits(config: &Config, tokenizer: &Tokenizer) -> Result<()> {
@@ -68,12 +73,16 @@ impl Model {
         Ok(())
     }
 
-    /// Writes the folder that [`Model::load`] reads. `dtype` is `f32` or `f16`.
+    /// Writes the folder that [`Model::load`] and Python tools read. `dtype` is `f32`, `f16` or `bf16`.
     pub fn save(&self, folder: &Path, dtype: &str) -> Result<()> {
-        let config = serde_json::to_string_pretty(&self.config.to_json()).map_err(|e| Error::format(folder, e))?;
-        self.weights.save(&folder.join("model.safetensors"), dtype)?;
+        self.save_in_shards(folder, dtype, tensor_files::LARGEST_SHARD)
+    }
+
+    /// [`Model::save`] with shards of at most `largest` bytes.
+    pub fn save_in_shards(&self, folder: &Path, dtype: &str, largest: u64) -> Result<()> {
+        self.weights.save(folder, dtype, largest)?;
         self.tokenizer.save(&folder.join("tokenizer.json"))?;
-        files::write(folder.join("config.json"), config.as_bytes())
+        self.folder.save(folder, dtype)
     }
 
     /// An error unless every id is a token of this model and the sequence is not longer than the model allows.
@@ -95,7 +104,8 @@ impl std::fmt::Display for Model {
         let millions = self.weights.count() as f64 / 1e6;
         write!(
             f,
-            "Qwen3 model, {millions:.2} M parameters ({} layers of {}, vocabulary {}) on {}",
+            "{:?} model, {millions:.2} M parameters ({} layers of {}, vocabulary {}) on {}",
+            c.model_type,
             c.num_hidden_layers,
             c.hidden_size,
             c.vocab_size,

@@ -1,93 +1,175 @@
-//! The parameters of a model under their published names, and `model.safetensors`.
+//! The parameters of a model under their published names.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-
 use super::config::Config;
+use super::tensor_files::{self, TensorFiles};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::files;
 use crate::random::Rng;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 
-/// One tensor for every parameter of a model: the weights themselves, their gradients, or an optimiser's moments.
+const EMBED: &str = "model.embed_tokens.weight";
+const NORM: &str = "model.norm.weight";
+const HEAD: &str = "lm_head.weight";
+
+/// Something for every parameter of a model: a tensor, or in gradients and an optimiser's moments a tensor or `None` for a parameter
+/// that is not trained.
 #[derive(Clone)]
-pub struct Weights {
+pub struct Weights<T = Tensor> {
     /// Token embedding: [V, C]
-    pub embed: Tensor,
+    pub embed: T,
     /// The blocks.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<Layer<T>>,
     /// Final norm: [C]
-    pub norm: Tensor,
+    pub norm: T,
     /// Head: [V, C]; `None` when tied to the embedding.
-    pub head: Option<Tensor>,
+    pub head: Option<T>,
 }
+
+/// Gradients or an optimiser's moments.
+pub type Gradients = Weights<Option<Tensor>>;
 
 /// Parameters of one block.
 #[derive(Clone)]
-pub struct Layer {
+pub struct Layer<T = Tensor> {
     /// Norm before attention: [C]
-    pub input_norm: Tensor,
+    pub input_norm: T,
     /// [H · D, C]
-    pub q: Tensor,
+    pub q: Linear<T>,
     /// [KV · D, C]
-    pub k: Tensor,
+    pub k: Linear<T>,
     /// [KV · D, C]
-    pub v: Tensor,
-    /// QK norm of the queries: [D]
-    pub q_norm: Tensor,
+    pub v: Linear<T>,
+    /// QK norm of the queries, where the model has one: [D]
+    pub q_norm: Option<T>,
     /// QK norm of the keys: [D]
-    pub k_norm: Tensor,
+    pub k_norm: Option<T>,
     /// [C, H · D]
-    pub o: Tensor,
+    pub o: Linear<T>,
     /// Norm before the SwiGLU layer: [C]
-    pub post_norm: Tensor,
+    pub post_norm: T,
     /// [F, C]
-    pub gate: Tensor,
+    pub gate: Linear<T>,
     /// [F, C]
-    pub up: Tensor,
+    pub up: Linear<T>,
     /// [C, F]
-    pub down: Tensor,
+    pub down: Linear<T>,
+}
+
+/// Parameters of `y = x · wᵀ + b`.
+#[derive(Clone)]
+pub struct Linear<T = Tensor> {
+    /// [outputs, inputs]
+    pub weight: T,
+    /// [outputs]
+    pub bias: Option<T>,
+}
+
+impl<T> Linear<T> {
+    fn map<'a, U>(&'a self, name: &str, make: &mut impl FnMut(&str, &'a T) -> Result<U>) -> Result<Linear<U>> {
+        Ok(Linear {
+            weight: make(&format!("{name}.weight"), &self.weight)?,
+            bias: self.bias.as_ref().map(|bias| make(&format!("{name}.bias"), bias)).transpose()?,
+        })
+    }
+}
+
+impl Layer<Vec<usize>> {
+    /// The shapes of a block's parameters.
+    fn shapes(config: &Config) -> Self {
+        let (c, f, d) = (config.hidden_size, config.intermediate_size, config.head_dim);
+        let (q, kv) = (config.num_attention_heads * d, config.num_key_value_heads * d);
+        let linear =
+            |outputs: usize, inputs: usize, bias: bool| Linear { weight: vec![outputs, inputs], bias: bias.then(|| vec![outputs]) };
+        let qk_norm = || config.qk_norm().then(|| vec![d]);
+        Self {
+            input_norm: vec![c],
+            q: linear(q, c, config.qkv_bias()),
+            k: linear(kv, c, config.qkv_bias()),
+            v: linear(kv, c, config.qkv_bias()),
+            q_norm: qk_norm(),
+            k_norm: qk_norm(),
+            o: linear(c, q, config.attention_bias),
+            post_norm: vec![c],
+            gate: linear(f, c, false),
+            up: linear(f, c, false),
+            down: linear(c, f, false),
+        }
+    }
+}
+
+impl<T> Layer<T> {
+    /// The block with `make(published name, leaf)` in place of each leaf. `index` counts the blocks.
+    fn map<'a, U>(&'a self, index: usize, make: &mut impl FnMut(&str, &'a T) -> Result<U>) -> Result<Layer<U>> {
+        let name = |part: &str| format!("model.layers.{index}.{part}");
+        Ok(Layer {
+            input_norm: make(&name("input_layernorm.weight"), &self.input_norm)?,
+            q: self.q.map(&name("self_attn.q_proj"), make)?,
+            k: self.k.map(&name("self_attn.k_proj"), make)?,
+            v: self.v.map(&name("self_attn.v_proj"), make)?,
+            q_norm: self.q_norm.as_ref().map(|norm| make(&name("self_attn.q_norm.weight"), norm)).transpose()?,
+            k_norm: self.k_norm.as_ref().map(|norm| make(&name("self_attn.k_norm.weight"), norm)).transpose()?,
+            o: self.o.map(&name("self_attn.o_proj"), make)?,
+            post_norm: make(&name("post_attention_layernorm.weight"), &self.post_norm)?,
+            gate: self.gate.map(&name("mlp.gate_proj"), make)?,
+            up: self.up.map(&name("mlp.up_proj"), make)?,
+            down: self.down.map(&name("mlp.down_proj"), make)?,
+        })
+    }
+}
+
+impl<T> Weights<T> {
+    /// Makes every parameter of `config` by `make(name, shape)`, one after the other, until the first error.
+    pub fn build(config: &Config, mut make: impl FnMut(&str, &[usize]) -> Result<T>) -> Result<Self> {
+        let table = [config.vocab_size, config.hidden_size];
+        let block = Layer::shapes(config);
+        Ok(Self {
+            embed: make(EMBED, &table)?,
+            layers: (0..config.num_hidden_layers)
+                .map(|i| block.map(i, &mut |name, shape: &Vec<usize>| make(name, shape)))
+                .collect::<Result<_>>()?,
+            norm: make(NORM, &[config.hidden_size])?,
+            head: if config.tie_word_embeddings { None } else { Some(make(HEAD, &table)?) },
+        })
+    }
+
+    /// `make(name, leaf)` in place of each leaf, in the order of [`Weights::build`].
+    pub fn map<'a, U>(&'a self, mut make: impl FnMut(&str, &'a T) -> Result<U>) -> Result<Weights<U>> {
+        Ok(Weights {
+            embed: make(EMBED, &self.embed)?,
+            layers: self.layers.iter().enumerate().map(|(i, layer)| layer.map(i, &mut make)).collect::<Result<_>>()?,
+            norm: make(NORM, &self.norm)?,
+            head: self.head.as_ref().map(|head| make(HEAD, head)).transpose()?,
+        })
+    }
+
+    /// Every leaf with its published name, in the order of [`Weights::build`].
+    pub fn named(&self) -> Vec<(String, &T)> {
+        let mut all = Vec::new();
+        let _: Result<Weights<()>> = self.map(|name, leaf| {
+            all.push((name.to_string(), leaf));
+            Ok(())
+        });
+        all
+    }
+
+    /// The matrix of the head: [V, C].
+    pub fn head(&self) -> &T {
+        self.head.as_ref().unwrap_or(&self.embed)
+    }
+}
+
+impl Gradients {
+    /// The tensors that are there, with their published names.
+    pub fn trained(&self) -> Vec<(String, &Tensor)> {
+        self.named().into_iter().filter_map(|(name, tensor)| Some((name, tensor.as_ref()?))).collect()
+    }
 }
 
 impl Weights {
-    /// Makes every parameter of `config` by `make(name, shape)`, in the order of the published files.
-    pub fn build(config: &Config, mut make: impl FnMut(&str, &[usize]) -> Result<Tensor>) -> Result<Self> {
-        let (v, c, f) = (config.vocab_size, config.hidden_size, config.intermediate_size);
-        let d = config.head_dim;
-        let (q, kv) = (config.num_attention_heads * d, config.num_key_value_heads * d);
-        let embed = make("model.embed_tokens.weight", &[v, c])?;
-        let layers = (0..config.num_hidden_layers)
-            .map(|i| {
-                let mut layer = |name: &str, shape: &[usize]| make(&format!("model.layers.{i}.{name}.weight"), shape);
-                Ok(Layer {
-                    input_norm: layer("input_layernorm", &[c])?,
-                    q: layer("self_attn.q_proj", &[q, c])?,
-                    k: layer("self_attn.k_proj", &[kv, c])?,
-                    v: layer("self_attn.v_proj", &[kv, c])?,
-                    q_norm: layer("self_attn.q_norm", &[d])?,
-                    k_norm: layer("self_attn.k_norm", &[d])?,
-                    o: layer("self_attn.o_proj", &[c, q])?,
-                    post_norm: layer("post_attention_layernorm", &[c])?,
-                    gate: layer("mlp.gate_proj", &[f, c])?,
-                    up: layer("mlp.up_proj", &[f, c])?,
-                    down: layer("mlp.down_proj", &[c, f])?,
-                })
-            })
-            .collect::<Result<_>>()?;
-        let norm = make("model.norm.weight", &[c])?;
-        let head = if config.tie_word_embeddings { None } else { Some(make("lm_head.weight", &[v, c])?) };
-        Ok(Self { embed, layers, norm, head })
-    }
-
-    /// All zeros.
-    pub fn zeros(config: &Config, device: &Device) -> Result<Self> {
-        Self::build(config, |_, shape| device.zeros(DType::F32, shape))
-    }
-
-    /// Norms at 1, matrices normal with deviation 0.02, those that write to the residual stream divided by `√(2 · layers)`
+    /// Norms at 1, biases at 0, matrices normal with deviation 0.02, those that write to the residual stream divided by `√(2 · layers)`
     /// (GPT-2's initialisation).
     pub fn random(config: &Config, device: &Device, seed: u64) -> Result<Self> {
         let mut index = 0;
@@ -97,40 +179,11 @@ impl Weights {
             let mut rng = Rng::new(&[seed, index]);
             let std = if name.contains("o_proj") || name.contains("down_proj") { residual } else { 0.02 };
             let values: Vec<f32> = match shape {
-                [n] => vec![1.0; *n],
+                [n] => vec![start_of_vector(name); *n],
                 _ => (0..shape.iter().product()).map(|_| (normal(&mut rng) * std) as f32).collect(),
             };
             device.tensor(&values, shape)
         })
-    }
-
-    /// Every parameter with its published name, in a fixed order.
-    pub fn named(&self) -> Vec<(String, &Tensor)> {
-        let mut all = vec![("model.embed_tokens.weight".to_string(), &self.embed)];
-        for (i, l) in self.layers.iter().enumerate() {
-            let parts = [
-                ("input_layernorm", &l.input_norm),
-                ("self_attn.q_proj", &l.q),
-                ("self_attn.k_proj", &l.k),
-                ("self_attn.v_proj", &l.v),
-                ("self_attn.q_norm", &l.q_norm),
-                ("self_attn.k_norm", &l.k_norm),
-                ("self_attn.o_proj", &l.o),
-                ("post_attention_layernorm", &l.post_norm),
-                ("mlp.gate_proj", &l.gate),
-                ("mlp.up_proj", &l.up),
-                ("mlp.down_proj", &l.down),
-            ];
-            all.extend(parts.map(|(name, tensor)| (format!("model.layers.{i}.{name}.weight"), tensor)));
-        }
-        all.push(("model.norm.weight".to_string(), &self.norm));
-        all.extend(self.head.as_ref().map(|head| ("lm_head.weight".to_string(), head)));
-        all
-    }
-
-    /// The matrix of the head: [V, C].
-    pub fn head(&self) -> &Tensor {
-        self.head.as_ref().unwrap_or(&self.embed)
     }
 
     /// Number of parameters.
@@ -138,69 +191,47 @@ impl Weights {
         self.named().iter().map(|(_, t)| t.len()).sum()
     }
 
-    /// Reads a safetensors file (f32, f16 or bf16). Every parameter must be there with its shape, and nothing else.
-    pub fn load(config: &Config, device: &Device, path: &Path) -> Result<Self> {
-        let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-        // SAFETY: the map is only read; a file that another program changes meanwhile gives wrong numbers, not unsoundness in practice,
-        // which is what every reader of this format accepts.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
-        let tensors = SafeTensors::deserialize(&map).map_err(|e| Error::format(path, format!("not a whole safetensors file: {e}")))?;
-        let mut left: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
-        if config.tie_word_embeddings {
-            // Some writers store the tied head a second time.
-            left.remove("lm_head.weight");
-        }
-        let weights = Self::build(config, |name, shape| {
-            let view = left.remove(name).ok_or_else(|| Error::format(path, format!("tensor {name} is missing")))?;
-            if view.shape() != shape {
-                return Err(Error::format(path, format!("tensor {name} has shape {:?}, config.json says {shape:?}", view.shape())));
-            }
-            device.tensor(&widen(&view).map_err(|e| Error::format(path, format!("tensor {name}: {e}")))?, shape)
-        })?;
-        match left.keys().next() {
-            Some(name) => Err(Error::format(path, format!("tensor {name} does not belong to this model"))),
-            None => Ok(weights),
-        }
+    /// Reads `model.safetensors` or its shards in `folder`. Every parameter must be there with its shape, and nothing else: that is
+    /// checked before any memory is taken.
+    pub fn load(config: &Config, device: &Device, folder: &Path) -> Result<Self> {
+        let files = open(config, folder)?;
+        Self::build(config, |name, _| files.load(name, device))
     }
 
-    /// Writes a safetensors file in `dtype` (`f32` or `f16`), through a temporary file in the same folder.
-    pub fn save(&self, path: &Path, dtype: &str) -> Result<()> {
-        let half = match dtype {
-            "f32" => false,
-            "f16" => true,
-            other => return Err(Error::argument(format!("dtype '{other}' is not known; known: f32, f16"))),
-        };
-        let mut data: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-        for (name, tensor) in self.named() {
-            let values = tensor.read()?;
-            let bytes = if half {
-                values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect()
-            } else {
-                values.iter().flat_map(|v| v.to_le_bytes()).collect()
-            };
-            data.push((name, tensor.shape().to_vec(), bytes));
-        }
-        let dtype = if half { Dtype::F16 } else { Dtype::F32 };
-        let views: Vec<(&str, TensorView<'_>)> = data
-            .iter()
-            .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(dtype, shape.clone(), bytes)?)))
-            .collect::<std::result::Result<_, safetensors::SafeTensorError>>()
-            .map_err(|e| Error::format(path, e))?;
-        let metadata = Some(std::collections::HashMap::from([("format".to_string(), "pt".to_string())]));
-        let bytes = safetensors::serialize(views, metadata).map_err(|e| Error::format(path, e))?;
-        files::write(path, &bytes)
+    /// [`Weights::load`] into the tensors that are there.
+    pub fn reload(&self, config: &Config, folder: &Path) -> Result<()> {
+        let files = open(config, folder)?;
+        self.map(|name, tensor| files.read(name, tensor)).map(drop)
+    }
+
+    /// Writes `model.safetensors` in `folder`, or shards of at most `largest` bytes and their index, in `dtype` (`f32`, `f16` or
+    /// `bf16`).
+    pub fn save(&self, folder: &Path, dtype: &str, largest: u64) -> Result<()> {
+        tensor_files::write_model(folder, &self.named(), tensor_files::dtype(dtype)?, largest)
     }
 }
 
-fn widen(view: &TensorView<'_>) -> std::result::Result<Vec<f32>, String> {
-    let data = view.data();
-    let pairs = || data.chunks_exact(2).map(|b| [b[0], b[1]]);
-    Ok(match view.dtype() {
-        Dtype::F32 => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-        Dtype::F16 => pairs().map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
-        Dtype::BF16 => pairs().map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
-        other => return Err(format!("element type {other:?} is not supported; supported: F32, F16, BF16")),
-    })
+/// The files of a folder, whose tensors are those of `config`.
+fn open(config: &Config, folder: &Path) -> Result<TensorFiles> {
+    let files = TensorFiles::open_model(folder)?;
+    let mut left: BTreeSet<&str> = files.names().collect();
+    if config.tie_word_embeddings {
+        // Some writers store the tied head a second time.
+        left.remove(HEAD);
+    }
+    Weights::build(config, |name, shape| {
+        left.remove(name);
+        files.expect(name, shape)
+    })?;
+    match left.first() {
+        Some(name) => Err(Error::format(files.path_of(name), format!("tensor {name} does not belong to this model"))),
+        None => Ok(files),
+    }
+}
+
+/// What the elements of a parameter that is no matrix start as.
+pub(super) fn start_of_vector(name: &str) -> f32 {
+    if name.ends_with(".bias") { 0.0 } else { 1.0 }
 }
 
 /// A standard normal number (Box and Muller).

@@ -6,6 +6,7 @@
 pub mod adamw;
 pub mod attention;
 pub mod attribution;
+pub mod bias;
 pub mod elementwise;
 pub mod embedding;
 pub mod logprob;
@@ -25,6 +26,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         adamw::KERNELS,
         attention::KERNELS,
         attribution::KERNELS,
+        bias::KERNELS,
         elementwise::KERNELS,
         embedding::KERNELS,
         logprob::KERNELS,

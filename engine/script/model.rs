@@ -105,7 +105,7 @@ static GRADIENTS: Record = Record {
 const FUNCTIONS: &[Function] = &[
     Function {
         path: "model.load",
-        doc: "Loads a model folder: config.json, tokenizer.json, model.safetensors.",
+        doc: "Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards.",
         params: &[
             required("path", Kind::Text, "the folder"),
             optional("device", Kind::Text, "auto, gpu, cpu, or a part of an adapter's name; by default the run's device"),
@@ -313,10 +313,10 @@ static MODEL: Object = Object {
         },
         Function {
             path: "save",
-            doc: "Writes a model folder that `fm.model.load` reads.",
+            doc: "Writes a model folder that `fm.model.load` and Python tools read.",
             params: &[
                 required("path", Kind::Text, "the folder"),
-                default("dtype", Kind::Choice(&["f32", "f16"]), Need::Text("f32"), "how numbers are stored"),
+                default("dtype", Kind::Choice(&["f32", "f16", "bf16"]), Need::Text("f32"), "how numbers are stored"),
             ],
             returns: Kind::Nil,
             result: "",
@@ -364,7 +364,7 @@ fn gradients(lua: &Lua, model: &Model, sequences: &[Weighted]) -> mlua::Result<V
     learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads))?;
     let report = learner.finish(model)?;
     let grads = lua.create_table()?;
-    for (name, gradient) in optimizer.grads.named() {
+    for (name, gradient) in optimizer.grads.trained() {
         let values = gradient.read()?;
         let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         let entry = lua.create_table()?;

@@ -8,7 +8,6 @@ use std::path::Path;
 use super::learner::{Learner, Loss, Memory, Report, Sample};
 use super::log::Checkpoint;
 use super::optimizer::{Optimizer, Settings as AdamSettings};
-use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::{Model, Weights};
 use crate::ops::policy_loss::Clip;
@@ -150,12 +149,7 @@ fn sample(turn: &Turn, index: u32) -> Sample {
 
 /// A copy of the model's weights.
 fn frozen(model: &Model) -> Result<Weights> {
-    let named = model.weights.named();
-    let mut values = named.iter().map(|(_, tensor)| tensor.read());
-    Weights::build(&model.config, |_, shape| match values.next() {
-        Some(values) => model.device.tensor(&values?, shape),
-        None => Err(Error::argument("the model has fewer parameters than its configuration says")),
-    })
+    model.weights.map(|_, tensor| model.device.tensor(&tensor.read()?, tensor.shape()))
 }
 
 fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
@@ -226,10 +220,7 @@ impl Checkpoint for Trained<'_> {
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
         let state: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::format(&path, e))?;
         let updates = state["updates"].as_u64().ok_or_else(|| Error::format(&path, "'updates' is missing"))?;
-        let saved = Weights::load(&self.policy.config, &Device::cpu(), &folder.join("policy/model.safetensors"))?;
-        for ((_, to), (_, from)) in self.policy.weights.named().into_iter().zip(saved.named()) {
-            to.write(&from.read()?)?;
-        }
+        self.policy.weights.reload(&self.policy.config, &folder.join("policy"))?;
         self.trainer.optimizer.load(&folder.join("optimizer.safetensors"))?;
         self.trainer.updates = updates;
         Ok(())

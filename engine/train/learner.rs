@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::batch::Buffers;
 use crate::model::blocks::{self, Activations, Backward, Keep, Keys};
 use crate::model::head::{Head, Objective, Targets};
-use crate::model::{Model, Weights};
+use crate::model::{Gradients, Model, Weights};
 use crate::ops::elementwise;
 use crate::ops::policy_loss::{Clip, TERMS};
 use crate::tensor::{DType, Tensor};
@@ -169,7 +169,7 @@ impl Learner {
     }
 
     /// Runs `samples`, adding gradients to `grads` unless the loss is [`Loss::None`].
-    pub fn run(&mut self, model: &Model, samples: &[Sample], loss: Loss<'_>, temperature: f32, grads: Option<&Weights>) -> Result<()> {
+    pub fn run(&mut self, model: &Model, samples: &[Sample], loss: Loss<'_>, temperature: f32, grads: Option<&Gradients>) -> Result<()> {
         let mut first = 0;
         while first < samples.len() {
             let (mut end, mut tokens) = (first, 0);
@@ -183,7 +183,14 @@ impl Learner {
         Ok(())
     }
 
-    fn micro_batch(&mut self, model: &Model, samples: &[Sample], loss: Loss<'_>, temperature: f32, grads: Option<&Weights>) -> Result<()> {
+    fn micro_batch(
+        &mut self,
+        model: &Model,
+        samples: &[Sample],
+        loss: Loss<'_>,
+        temperature: f32,
+        grads: Option<&Gradients>,
+    ) -> Result<()> {
         let rows = self.rows.fill(samples)?;
         let n = rows.index.len();
         let start = self.used.last().map_or(0, |r| r.end.next_multiple_of(ALIGN));
@@ -223,7 +230,7 @@ impl Learner {
         match (objective, &self.back, grads) {
             (Some(objective), Some(back), Some(grads)) => {
                 let d_hidden = back.hidden.slice(0..batch.tokens)?;
-                self.head.score_and_differentiate(&mut rec, weights, &hidden, &targets, &objective, &d_hidden, grads.head())?;
+                self.head.score_and_differentiate(&mut rec, weights, &hidden, &targets, &objective, &d_hidden, grads.head().as_ref())?;
                 blocks::backward(&mut rec, config, weights, &self.acts, &batch, back, grads)?;
             }
             (None, _, _) => self.head.score(&mut rec, weights, &hidden, &targets)?,

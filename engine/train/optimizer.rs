@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::Dtype;
 
 use crate::device::{Device, Recorder};
 use crate::error::{Error, Result};
-use crate::model::{Config, Weights};
+use crate::model::tensor_files::{self, TensorFiles};
+use crate::model::{Config, Gradients, Weights};
 use crate::ops::adamw::{self, AdamW};
 use crate::tensor::{DType, Tensor};
 
@@ -31,12 +32,12 @@ impl Default for Settings {
     }
 }
 
-/// AdamW over every parameter of a model.
+/// AdamW over the trained parameters of a model. `None` stands for a parameter that is not.
 pub struct Optimizer {
     /// Gradients; the backward passes add to them, a step leaves zeros.
-    pub grads: Weights,
-    m: Weights,
-    v: Weights,
+    pub grads: Gradients,
+    m: Gradients,
+    v: Gradients,
     partial: Tensor,
     /// Norm of the gradient of the last step, and the factor it was scaled by (0: it was not finite, and nothing was changed).
     pub norm: Tensor,
@@ -46,13 +47,14 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// Zero gradients and moments.
+    /// Zero gradients and moments for every parameter.
     pub fn new(config: &Config, device: &Device, settings: Settings) -> Result<Self> {
-        let grads = Weights::zeros(config, device)?;
-        let slots = grads.named().len();
+        let zeros = || Weights::build(config, |_, shape| device.zeros(DType::F32, shape).map(Some));
+        let grads = zeros()?;
+        let slots = grads.trained().len();
         Ok(Self {
-            m: Weights::zeros(config, device)?,
-            v: Weights::zeros(config, device)?,
+            m: zeros()?,
+            v: zeros()?,
             partial: device.zeros(DType::F32, &[slots])?,
             norm: device.zeros(DType::F32, &[2])?,
             grads,
@@ -65,14 +67,15 @@ impl Optimizer {
     pub fn step(&mut self, rec: &mut Recorder<'_>, weights: &Weights, lr: f32) -> Result<()> {
         let s = self.settings;
         self.steps += 1;
-        let grads = self.grads.named();
-        for (slot, (_, g)) in grads.iter().enumerate() {
+        for (slot, (_, g)) in self.grads.trained().into_iter().enumerate() {
             adamw::sum_squares(rec, g, slot, &self.partial)?;
         }
         adamw::clip_scale(rec, &self.partial, s.max_grad_norm, &self.norm)?;
         let correction = |beta: f32| (1.0 - f64::from(beta).powi(self.steps.min(1 << 30) as i32)) as f32;
-        let (m, v) = (self.m.named(), self.v.named());
-        for (i, (_, w)) in weights.named().into_iter().enumerate() {
+        let moments = self.m.named().into_iter().zip(self.v.named());
+        let state = self.grads.named().into_iter().zip(moments);
+        for ((_, w), ((_, g), ((_, m), (_, v)))) in weights.named().into_iter().zip(state) {
+            let (Some(g), Some(m), Some(v)) = (g, m, v) else { continue };
             let weight_decay = if w.shape().len() > 1 { s.weight_decay } else { 0.0 };
             let params = AdamW {
                 elements: 0,
@@ -84,47 +87,33 @@ impl Optimizer {
                 correction1: correction(s.beta1),
                 correction2: correction(s.beta2),
             };
-            adamw::step(rec, params, &self.norm, w, grads[i].1, m[i].1, v[i].1)?;
+            adamw::step(rec, params, &self.norm, w, g, m, v)?;
         }
         Ok(())
     }
 
+    /// Every moment with the name it has in a file.
+    fn moments(&self) -> Vec<(String, &Tensor)> {
+        let prefixed = |prefix: &'static str, weights| {
+            let named: Vec<(String, &Tensor)> = Weights::trained(weights);
+            named.into_iter().map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
+        };
+        prefixed("m", &self.m).chain(prefixed("v", &self.v)).collect()
+    }
+
     /// Writes moments and step count.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut data: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-        for (prefix, weights) in [("m", &self.m), ("v", &self.v)] {
-            for (name, tensor) in weights.named() {
-                let bytes = tensor.read()?.iter().flat_map(|v| v.to_le_bytes()).collect();
-                data.push((format!("{prefix}.{name}"), tensor.shape().to_vec(), bytes));
-            }
-        }
-        let views: Vec<(&str, TensorView<'_>)> = data
-            .iter()
-            .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-            .collect::<std::result::Result<_, safetensors::SafeTensorError>>()
-            .map_err(|e| Error::format(path, e))?;
-        let metadata = std::collections::HashMap::from([("steps".to_string(), self.steps.to_string())]);
-        crate::files::write(path, &safetensors::serialize(views, Some(metadata)).map_err(|e| Error::format(path, e))?)
+        tensor_files::write(path, &self.moments(), Dtype::F32, &[("steps", &self.steps.to_string())])
     }
 
     /// Reads what [`Optimizer::save`] wrote.
     pub fn load(&mut self, path: &Path) -> Result<()> {
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let broken = |e: String| Error::format(path, format!("not a whole optimiser state: {e}"));
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
-        let steps = header.metadata().as_ref().and_then(|m| m.get("steps")).and_then(|s| s.parse().ok());
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
-        for (prefix, weights) in [("m", &self.m), ("v", &self.v)] {
-            for (name, tensor) in weights.named() {
-                let view = tensors.tensor(&format!("{prefix}.{name}")).map_err(|e| broken(e.to_string()))?;
-                if view.shape() != tensor.shape() || view.dtype() != Dtype::F32 {
-                    return Err(broken(format!("{prefix}.{name} has another shape or type")));
-                }
-                let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-                tensor.write(&values)?;
-            }
-        }
-        self.steps = steps.ok_or_else(|| broken("the step count is missing".into()))?;
+        let file = TensorFiles::open(path)?;
+        let moments = self.moments();
+        moments.iter().try_for_each(|(name, tensor)| file.expect(name, tensor.shape()))?;
+        moments.iter().try_for_each(|(name, tensor)| file.read(name, tensor))?;
+        let steps = file.metadata("steps").and_then(|steps| steps.parse().ok());
+        self.steps = steps.ok_or_else(|| Error::format(path, "the step count is missing"))?;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 pub mod adamw;
 pub mod attention;
 pub mod attribution;
+pub mod bias;
 pub mod elementwise;
 pub mod embedding;
 pub mod logprob;

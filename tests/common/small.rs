@@ -1,16 +1,17 @@
 //! A small model with data, for tests of the whole.
 
 use finemem_engine::device::Device;
-use finemem_engine::model::{Config, Model, Tokenizer, Weights};
+use finemem_engine::model::{Config, Model, ModelType, Tokenizer, Weights};
 use finemem_engine::ops::policy_loss::Clip;
 use finemem_engine::random::Rng;
 use finemem_engine::tensor::Tensor;
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 
-/// Odd sizes, grouped heads.
+/// Odd sizes, grouped heads; an untied model also has biases.
 pub fn config(tied: bool) -> Config {
     Config {
+        model_type: ModelType::Qwen3,
         vocab_size: 300,
         hidden_size: 24,
         intermediate_size: 40,
@@ -20,7 +21,9 @@ pub fn config(tied: bool) -> Config {
         head_dim: 10,
         max_position_embeddings: 512,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         rms_norm_eps: 1e-6,
+        attention_bias: !tied,
         tie_word_embeddings: tied,
         eos_token_id: vec![256],
     }
@@ -83,5 +86,5 @@ pub fn gradients(model: &Model, samples: &[Sample], loss: Loss<'_>, memory: Memo
     let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
     learner.begin(model, samples).unwrap();
     learner.run(model, samples, loss, 1.3, Some(&optimizer.grads)).unwrap();
-    optimizer.grads.named().into_iter().map(|(name, g)| (name, g.read_f64().unwrap())).collect()
+    optimizer.grads.trained().into_iter().map(|(name, g)| (name, g.read_f64().unwrap())).collect()
 }

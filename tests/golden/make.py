@@ -1,9 +1,9 @@
-"""Writes the models `tied` and `untied` beside this file, and what PyTorch computes with them.
+"""Writes a folder for each of MODELS beside this file: a tiny random model, and what PyTorch computes with it.
 
     python tests/golden/make.py        (needs torch, transformers, tokenizers and safetensors)
 
-Each folder holds a tiny random Qwen3 model as transformers saves it (config.json, model.safetensors), a trivial tokenizer.json,
-`gradients.safetensors` (the gradient of every parameter) and `golden.json`:
+Each folder holds the model as transformers saves it (config.json, model.safetensors or shards), a trivial tokenizer.json,
+`gradients.safetensors` (the gradient of every parameter) and `golden.json`, all computed in f32 (`qwen2-bf16` has weights that are bf16 numbers):
 
     sequences   lists of token ids, ragged
     weights     of the gradients' loss -Σ weight · logprob / count(weight ≠ 0), one less than the tokens
@@ -11,8 +11,11 @@ Each folder holds a tiny random Qwen3 model as transformers saves it (config.jso
     logprobs    of every token after the first
     prompt      token ids, and `greedy`, the 24 tokens that follow
     adamw       settings, `counted` (weights of 0 and 1), and `losses` and gradient `norms` before each of ten steps
+
+The end token of `qwen2` is named by its generation_config.json alone.
 """
 
+import copy
 import itertools
 import json
 from pathlib import Path
@@ -25,27 +28,36 @@ from safetensors.torch import save_file
 VOCABULARY = 61
 LENGTHS = [70, 33, 2, 17]
 
+SIZES = dict(hidden_size=12, num_attention_heads=6, num_key_value_heads=3, intermediate_size=20, rms_norm_eps=1e-5)
 MODELS = {
     "tied": dict(hidden_size=16, head_dim=10, num_attention_heads=4, num_key_value_heads=2, intermediate_size=24,
                  rope_theta=10_000.0, rms_norm_eps=1e-6, tie_word_embeddings=True),
-    "untied": dict(hidden_size=12, head_dim=8, num_attention_heads=6, num_key_value_heads=3, intermediate_size=20,
-                   rope_theta=1_000_000.0, rms_norm_eps=1e-5, tie_word_embeddings=False),
+    "untied": dict(**SIZES, head_dim=8, rope_theta=1_000_000.0, tie_word_embeddings=False),
+    "qwen2": dict(type="Qwen2", **SIZES, head_dim=6, rope_theta=1_000_000.0, tie_word_embeddings=True),
+    "qwen2-bf16": dict(type="Qwen2", **SIZES, head_dim=6, rope_theta=10_000.0, tie_word_embeddings=False, bf16=True),
+    # The waves of four pairs: one stays, one is mixed, two are slowed down, all of them within the sequences.
+    "llama": dict(type="Llama", **SIZES, head_dim=8, rope_theta=100.0, tie_word_embeddings=True, scaling=dict(
+        rope_type="llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)),
 }
 
 
-def build(seed, rope_theta, **sizes):
-    """A model whose every part matters: matrices of ordinary size, norms away from 1."""
-    config = transformers.Qwen3Config(
+def build(seed, rope_theta, type="Qwen3", bf16=False, scaling=None, **sizes):
+    """A model whose every part matters: matrices of ordinary size, norms away from 1, biases away from 0."""
+    config = getattr(transformers, f"{type}Config")(
         vocab_size=VOCABULARY, num_hidden_layers=2, max_position_embeddings=256, eos_token_id=VOCABULARY - 1, bos_token_id=None,
-        rope_parameters={"rope_type": "default", "rope_theta": rope_theta}, attn_implementation="eager", **sizes)
-    model = transformers.Qwen3ForCausalLM(config).float()
+        rope_parameters={"rope_type": "default", "rope_theta": rope_theta, **(scaling or {})}, attn_implementation="eager", **sizes)
+    model = getattr(transformers, f"{type}ForCausalLM")(config).float()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() == 1:
+        for name, parameter in model.named_parameters():
+            if name.endswith(".bias"):
+                parameter.normal_(0.0, 0.5, generator=generator)
+            elif parameter.dim() == 1:
                 parameter.uniform_(0.5, 1.5, generator=generator)
             else:
                 parameter.normal_(0.0, 0.4, generator=generator)
+            if bf16:
+                parameter.copy_(parameter.bfloat16())
     return model.eval(), generator
 
 
@@ -94,6 +106,20 @@ def data(generator):
     return sequences, weights, counted
 
 
+def save(model, folder, bf16):
+    for file in folder.glob("*"):
+        file.unlink()
+    if bf16:
+        copy.deepcopy(model).bfloat16().save_pretrained(folder, max_shard_size="6KB")
+    else:
+        model.save_pretrained(folder)
+    if folder.name == "qwen2":
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "eos_token_id": None}, indent=2) + "\n")
+    else:
+        (folder / "generation_config.json").unlink(missing_ok=True)
+
+
 def write(folder, sizes):
     for seed in itertools.count():
         model, generator = build(seed, **sizes)
@@ -103,8 +129,7 @@ def write(folder, sizes):
             continuation = greedy(model, prompt, 24)
         if continuation:
             break
-    model.save_pretrained(folder)
-    (folder / "generation_config.json").unlink(missing_ok=True)
+    save(model, folder, sizes.get("bf16", False))
     vocabulary = {f"t{i}": i for i in range(VOCABULARY)}
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="t0"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()

@@ -170,9 +170,9 @@ function Model:generate(arguments) end
 ---The arguments of `Model:save`.
 ---@class (exact) fm.Model.save.arguments
 ---@field path string the folder
----@field dtype? "f32"|"f16" how numbers are stored (default "f32")
+---@field dtype? "f32"|"f16"|"bf16" how numbers are stored (default "f32")
 
----Writes a model folder that `fm.model.load` reads.
+---Writes a model folder that `fm.model.load` and Python tools read.
 ---@param arguments fm.Model.save.arguments
 function Model:save(arguments) end
 
@@ -460,7 +460,7 @@ function fm.rng.new(arguments) end
 ---@field path string the folder
 ---@field device? string auto, gpu, cpu, or a part of an adapter's name; by default the run's device
 
----Loads a model folder: config.json, tokenizer.json, model.safetensors.
+---Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards.
 ---@param arguments fm.model.load.arguments
 ---@return fm.Model # the model
 function fm.model.load(arguments) end

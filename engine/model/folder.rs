@@ -1,0 +1,84 @@
+//! What a model folder holds besides tensors and tokenizer: the configuration, and small files that saving writes back as they were.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::config::{self, Config};
+use crate::error::{Error, Result};
+use crate::files;
+
+/// Read for the tokens that end a text, and kept.
+const GENERATION: &str = "generation_config.json";
+/// Files that are kept where a folder has them.
+const KEPT: [&str; 7] = [
+    GENERATION,
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+];
+/// Longer configurations are taken for broken files: published ones have a few thousand bytes.
+const LARGEST_CONFIG: usize = 512 << 10;
+/// Longer files to keep are taken for broken ones: the vocabularies of published models have a few million bytes.
+const LARGEST_KEPT: usize = 32 << 20;
+
+/// The configuration of a folder with all its keys, and the files that are kept.
+#[derive(Clone)]
+pub struct Folder {
+    config: Value,
+    kept: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Folder {
+    /// What is saved with a model that comes from no folder.
+    pub fn new(config: &Config) -> Self {
+        Self { config: config.to_json(), kept: Vec::new() }
+    }
+
+    /// Reads `folder`. The tokens that end a text are those of `generation_config.json`, or if it names none those of `config.json`.
+    pub fn load(folder: &Path) -> Result<(Config, Self)> {
+        let path = folder.join("config.json");
+        let value = Value::Object(json(&path, &files::read_small(&path, LARGEST_CONFIG)?)?);
+        let mut config = Config::from_json(&value).map_err(|e| Error::format(&path, e))?;
+        let mut kept = Vec::new();
+        for name in KEPT {
+            let path = folder.join(name);
+            if !path.exists() {
+                continue;
+            }
+            let bytes = files::read_small(&path, if name == GENERATION { LARGEST_CONFIG } else { LARGEST_KEPT })?;
+            if name == GENERATION {
+                let ids = config::eos_token_id(&json(&path, &bytes)?).map_err(|e| Error::format(&path, e))?;
+                if !ids.is_empty() {
+                    config.eos_token_id = ids;
+                }
+            }
+            kept.push((name, bytes));
+        }
+        Ok((config, Self { config: value, kept }))
+    }
+
+    /// Writes `config.json`, as it was but for the element type, which is that of the tensors, and the files that are kept.
+    pub fn save(&self, folder: &Path, dtype: &str) -> Result<()> {
+        let mut config = self.config.clone();
+        if let Some(config) = config.as_object_mut() {
+            // Newer releases of transformers write the shorter name.
+            let key = if config.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+            let name = match dtype {
+                "f16" => "float16",
+                "bf16" => "bfloat16",
+                _ => "float32",
+            };
+            config.insert(key.into(), name.into());
+        }
+        files::write(folder.join("config.json"), format!("{config:#}\n").as_bytes())?;
+        self.kept.iter().try_for_each(|(name, bytes)| files::write(folder.join(name), bytes))
+    }
+}
+
+fn json(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
+    serde_json::from_slice(bytes).map_err(|e| Error::format(path, format!("not a JSON object: {}", files::brief(&e))))
+}

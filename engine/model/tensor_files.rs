@@ -1,0 +1,403 @@
+//! Safetensors files: mapped and read tensor by tensor, and written as the device hands the numbers over.
+//!
+//! A file is eight bytes with the length of its header, the header in JSON (for each tensor element type, shape and range of bytes),
+//! and the bytes of all tensors without gaps. A model may be cut into several files, *shards*, with an index that says which tensor is in
+//! which. Nothing here trusts a file: what it says is checked against its real size before memory is taken.
+
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use safetensors::tensor::{Dtype, TensorInfo};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::{Map, Value, json};
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::tensor::{DType, Tensor};
+
+/// A model in one file.
+const SINGLE: &str = "model.safetensors";
+/// The index of a model in several.
+const INDEX: &str = "model.safetensors.index.json";
+/// Bytes of a shard, as Python tools cut models.
+pub const LARGEST_SHARD: u64 = 5_000_000_000;
+/// Longer headers and indices are taken for broken files: published models of this kind need about a tenth.
+const LARGEST_HEADER: usize = 1 << 20;
+/// Longer names of tensors are taken for broken files.
+const LONGEST_NAME: usize = 256;
+/// Elements that are converted at a time (16 MiB in f32).
+const CHUNK: usize = 4 << 20;
+
+/// Where one tensor is.
+struct Entry {
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Bytes of the file.
+    range: Range<usize>,
+}
+
+/// One or several mapped files, each tensor in one of them.
+pub struct TensorFiles {
+    /// The one file, or the index.
+    path: PathBuf,
+    files: Vec<(PathBuf, Mmap)>,
+    entries: BTreeMap<String, Entry>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl TensorFiles {
+    /// `model.safetensors` in `folder` if it is there, else the shards that `model.safetensors.index.json` names.
+    pub fn open_model(folder: &Path) -> Result<Self> {
+        let (single, index) = (folder.join(SINGLE), folder.join(INDEX));
+        match (single.exists(), index.exists()) {
+            (true, _) => return Self::open(&single),
+            (false, false) => return Err(Error::io(&single, format!("there is no such file, and no {INDEX} that names shards"))),
+            _ => {}
+        }
+        let text = files::read_small(&index, LARGEST_HEADER)?;
+        let Index { weight_map } = serde_json::from_slice(&text).map_err(|e| Error::format(&index, files::brief(&e)))?;
+        let fail = |reason: String| Err(Error::format(&index, reason));
+        let mut all = Self { path: index.clone(), files: Vec::new(), entries: BTreeMap::new(), metadata: BTreeMap::new() };
+        for shard in weight_map.0.values().collect::<BTreeSet<_>>() {
+            if Path::new(shard).file_name().is_none_or(|name| name != shard.as_str()) || shard.len() > LONGEST_NAME {
+                return fail("weight_map names a shard that is not the name of a file in this folder".into());
+            }
+            let path = folder.join(shard);
+            if !path.is_file() {
+                return Err(Error::io(&path, format!("{INDEX} names this shard, but there is no such file")));
+            }
+            all.add(&path)?;
+        }
+        for (name, entry) in &all.entries {
+            let path = &all.files[entry.file].0;
+            let told = weight_map.0.get(name);
+            if told.is_none_or(|shard| path.file_name().is_none_or(|file| file != shard.as_str())) {
+                let told = told.map_or("names no shard for it".into(), |shard| format!("says that it is in {shard}"));
+                return Err(Error::format(path, format!("tensor {name} is here, but {INDEX} {told}")));
+            }
+        }
+        match weight_map.0.iter().find(|(name, _)| !all.entries.contains_key(*name)) {
+            Some((name, shard)) => fail(format!("tensor {name} is not in {shard}, where weight_map says it is")),
+            None => Ok(all),
+        }
+    }
+
+    /// One file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut one = Self { path: path.to_path_buf(), files: Vec::new(), entries: BTreeMap::new(), metadata: BTreeMap::new() };
+        one.add(path)?;
+        Ok(one)
+    }
+
+    /// Maps a file, checks its header and adds its tensors.
+    fn add(&mut self, path: &Path) -> Result<()> {
+        let opened = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+        // SAFETY: the map is only read; a file that another program changes meanwhile gives wrong numbers, not unsoundness in practice,
+        // which is what every reader of this format accepts.
+        let map = unsafe { Mmap::map(&opened) }.map_err(|e| Error::io(path, e))?;
+        let broken = |reason: String| Error::format(path, format!("not a whole safetensors file: {reason}"));
+        let length = map.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+        let header = length.and_then(|length| usize::try_from(length).ok()).and_then(|length| map[8..].get(..length));
+        let header = header.ok_or_else(|| broken(format!("it has {} bytes, which its header does not fit in", map.len())))?;
+        if header.len() > LARGEST_HEADER {
+            return Err(broken(format!("its header has {} bytes, which is more than {LARGEST_HEADER}", header.len())));
+        }
+        let Header { tensors, metadata } =
+            serde_json::from_slice(header).map_err(|e| broken(format!("its header: {}", files::brief(&e))))?;
+        let start = 8 + header.len();
+        let mut spans: Vec<(usize, usize, &str)> = Vec::new();
+        for (name, info) in &tensors {
+            let elements = info.shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
+            let bytes = elements.and_then(|elements| elements.checked_mul(info.dtype.bitsize())).map(|bits| bits.div_ceil(8));
+            let (from, to) = info.data_offsets;
+            if bytes.is_none() || bytes != to.checked_sub(from) {
+                let (dtype, shape) = (info.dtype, short(&info.shape));
+                return Err(broken(format!("tensor {name} of type {dtype:?} and shape {shape} does not fill bytes {from} to {to}")));
+            }
+            if to > map.len() - start {
+                return Err(broken(format!("tensor {name} ends at byte {to} of {}; the file was cut short", map.len() - start)));
+            }
+            spans.push((from, to, name));
+        }
+        spans.sort_unstable();
+        let mut end = 0;
+        for (from, to, name) in spans {
+            if from != end {
+                return Err(broken(format!("tensor {name} starts at byte {from}, but those before it end at {end}")));
+            }
+            end = to;
+        }
+        if end != map.len() - start {
+            return Err(broken(format!("{} bytes belong to no tensor", map.len() - start - end)));
+        }
+        let file = self.files.len();
+        for (name, info) in tensors {
+            let range = start + info.data_offsets.0..start + info.data_offsets.1;
+            match self.entries.entry(name) {
+                Slot::Vacant(slot) => drop(slot.insert(Entry { file, dtype: info.dtype, shape: info.shape, range })),
+                Slot::Occupied(slot) => {
+                    let (name, other) = (slot.key(), self.files[slot.get().file].0.display());
+                    return Err(Error::format(path, format!("tensor {name} is here and in {other}")));
+                }
+            }
+        }
+        self.metadata.extend(metadata);
+        self.files.push((path.to_path_buf(), map));
+        Ok(())
+    }
+
+    /// The names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// The file that holds a tensor; without such a tensor the one file, or the index.
+    pub fn path_of(&self, name: &str) -> &Path {
+        self.entries.get(name).map_or(&self.path, |entry| &self.files[entry.file].0)
+    }
+
+    /// What the writer noted under `key`.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry> {
+        self.entries.get(name).ok_or_else(|| Error::format(&self.path, format!("tensor {name} is missing")))
+    }
+
+    /// An error unless there is a tensor `name` of this shape with elements that can be read.
+    pub fn expect(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let entry = self.entry(name)?;
+        let fail = |reason: String| Err(Error::format(self.path_of(name), format!("tensor {name} has {reason}")));
+        if entry.shape != shape {
+            return fail(format!("shape {}, expected {shape:?} (config.json)", short(&entry.shape)));
+        }
+        match entry.dtype {
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok(()),
+            other => fail(format!("element type {other:?}, which is not supported; supported: F32, F16, BF16")),
+        }
+    }
+
+    /// The tensor `name` on `device`.
+    pub fn load(&self, name: &str, device: &Device) -> Result<Tensor> {
+        // Every element type becomes f32. This is the place to keep a 16-bit weight as it is.
+        let tensor = device.zeros(DType::F32, &self.entry(name)?.shape)?;
+        self.read(name, &tensor)?;
+        Ok(tensor)
+    }
+
+    /// Fills `tensor` with the numbers of the tensor `name`, a chunk at a time.
+    pub fn read(&self, name: &str, tensor: &Tensor) -> Result<()> {
+        self.expect(name, tensor.shape())?;
+        let Entry { file, dtype, range, .. } = self.entry(name)?;
+        let map = &self.files[*file].1;
+        let flat = tensor.view(&[tensor.len()])?;
+        for (i, bytes) in map[range.clone()].chunks(CHUNK * size_of(*dtype)).enumerate() {
+            let values = widen(*dtype, bytes);
+            flat.slice(i * CHUNK..i * CHUNK + values.len())?.write(&values)?;
+        }
+        // The system may take the pages back, so that the map counts as memory of this process no longer than it is used.
+        #[cfg(unix)]
+        // SAFETY: the map is of a file and only read: a page that is given back comes again from the file.
+        let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+        Ok(())
+    }
+}
+
+/// The element type of a file by its name: `f32`, `f16` or `bf16`.
+pub fn dtype(name: &str) -> Result<Dtype> {
+    match name {
+        "f32" => Ok(Dtype::F32),
+        "f16" => Ok(Dtype::F16),
+        "bf16" => Ok(Dtype::BF16),
+        other => Err(Error::argument(format!("dtype '{other}' is not known; known: f32, f16, bf16"))),
+    }
+}
+
+/// Writes one file, through a temporary one beside it. Only a chunk of a tensor is in host memory at a time.
+pub fn write(path: &Path, tensors: &[(String, &Tensor)], dtype: Dtype, metadata: &[(&str, &str)]) -> Result<()> {
+    let mut header = Map::new();
+    header.insert("__metadata__".into(), metadata.iter().map(|(key, value)| (key.to_string(), json!(value))).collect());
+    let mut end = 0;
+    for (name, tensor) in tensors {
+        let start = end;
+        end += tensor.len() * size_of(dtype);
+        header.insert(name.clone(), json!({ "dtype": dtype.to_string(), "shape": tensor.shape(), "data_offsets": [start, end] }));
+    }
+    let mut header = Value::Object(header).to_string();
+    // The numbers start at a multiple of eight bytes.
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    files::write_with(path, |file| {
+        let mut put = |bytes: &[u8]| file.write_all(bytes).map_err(|e| Error::io(path, e));
+        put(&(header.len() as u64).to_le_bytes())?;
+        put(header.as_bytes())?;
+        for (_, tensor) in tensors {
+            let flat = tensor.view(&[tensor.len()])?;
+            for start in (0..flat.len()).step_by(CHUNK) {
+                put(&narrow(dtype, &flat.slice(start..flat.len().min(start + CHUNK))?.read()?))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Writes a model's tensors to `folder`: to `model.safetensors`, or if they have more than `largest` bytes to shards of at most so many
+/// (one that is larger is alone in its shard) and their index. What an earlier model left under such names is removed.
+pub fn write_model(folder: &Path, tensors: &[(String, &Tensor)], dtype: Dtype, largest: u64) -> Result<()> {
+    let bytes = |(_, tensor): &(String, &Tensor)| (tensor.len() * size_of(dtype)) as u64;
+    let (mut shards, mut first, mut filled) = (Vec::new(), 0, 0);
+    for (i, tensor) in tensors.iter().enumerate() {
+        if i > first && filled + bytes(tensor) > largest {
+            shards.push(&tensors[first..i]);
+            (first, filled) = (i, 0);
+        }
+        filled += bytes(tensor);
+    }
+    shards.push(&tensors[first..]);
+    let name = |i: usize| match shards.len() {
+        1 => SINGLE.to_string(),
+        n => format!("model-{:05}-of-{n:05}.safetensors", i + 1),
+    };
+    let mut written = BTreeSet::new();
+    let mut weight_map = Map::new();
+    for (i, shard) in shards.iter().enumerate() {
+        // Python tools ask for this note.
+        write(&folder.join(name(i)), shard, dtype, &[("format", "pt")])?;
+        weight_map.extend(shard.iter().map(|(tensor, _)| (tensor.clone(), name(i).into())));
+        written.insert(name(i));
+    }
+    if shards.len() > 1 {
+        let total: u64 = tensors.iter().map(bytes).sum();
+        let index = json!({ "metadata": { "total_size": total }, "weight_map": weight_map });
+        files::write(folder.join(INDEX), format!("{index:#}\n").as_bytes())?;
+        written.insert(INDEX.to_string());
+    }
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+        let entry = entry.map_err(|e| Error::io(folder, e))?;
+        if entry.file_name().to_str().is_some_and(|name| belongs_to_a_model(name) && !written.contains(name)) {
+            std::fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether [`write_model`] writes files of this name.
+fn belongs_to_a_model(name: &str) -> bool {
+    let number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let shard = name.strip_prefix("model-").and_then(|name| name.strip_suffix(".safetensors")).and_then(|name| name.split_once("-of-"));
+    [SINGLE, INDEX].contains(&name) || shard.is_some_and(|(i, n)| number(i) && number(n))
+}
+
+/// Bytes of an element of a type that is read and written.
+fn size_of(dtype: Dtype) -> usize {
+    dtype.bitsize() / 8
+}
+
+fn widen(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+    let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+    match dtype {
+        Dtype::F16 => pairs().map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
+        Dtype::BF16 => pairs().map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
+        _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+    }
+}
+
+fn narrow(dtype: Dtype, values: &[f32]) -> Vec<u8> {
+    match dtype {
+        Dtype::F16 => values.iter().map(|v| half::f16::from_f32(*v).to_le_bytes()).collect::<Vec<_>>().into_flattened(),
+        Dtype::BF16 => values.iter().map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect::<Vec<_>>().into_flattened(),
+        _ => values.iter().map(|v| v.to_le_bytes()).collect::<Vec<_>>().into_flattened(),
+    }
+}
+
+/// A shape for a message, which stays readable whatever a file holds.
+fn short(shape: &[usize]) -> String {
+    if shape.len() <= 8 { format!("{shape:?}") } else { format!("of {} axes", shape.len()) }
+}
+
+/// What a header says.
+struct Header {
+    tensors: Vec<(String, TensorInfo)>,
+    metadata: BTreeMap<String, String>,
+}
+
+/// What an index says. The rest of it is not needed.
+#[derive(serde::Deserialize)]
+struct Index {
+    weight_map: Unique,
+}
+
+/// A map of texts in which no key comes twice.
+struct Unique(BTreeMap<String, String>);
+
+struct HeaderVisitor;
+struct UniqueVisitor;
+
+/// The next key, if it is short and new.
+fn next_name<'de, A: MapAccess<'de>>(map: &mut A, seen: &mut BTreeSet<String>) -> std::result::Result<Option<String>, A::Error> {
+    let Some(name) = map.next_key::<String>()? else { return Ok(None) };
+    if name.len() > LONGEST_NAME {
+        return Err(A::Error::custom(format_args!("a tensor has a name of {} bytes", name.len())));
+    }
+    if !seen.insert(name.clone()) {
+        return Err(A::Error::custom(format_args!("tensor {name} comes twice")));
+    }
+    Ok(Some(name))
+}
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object with a tensor for each key")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Header, A::Error> {
+        let mut header = Header { tensors: Vec::new(), metadata: BTreeMap::new() };
+        let mut seen = BTreeSet::new();
+        while let Some(name) = next_name(&mut map, &mut seen)? {
+            if name == "__metadata__" {
+                header.metadata = map.next_value::<Option<_>>()?.unwrap_or_default();
+            } else {
+                let info = map.next_value().map_err(|e| A::Error::custom(format_args!("tensor {name}: {e}")))?;
+                header.tensors.push((name, info));
+            }
+        }
+        Ok(header)
+    }
+}
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Unique;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object with the name of a file for each tensor")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Unique, A::Error> {
+        let (mut all, mut seen) = (BTreeMap::new(), BTreeSet::new());
+        while let Some(name) = next_name(&mut map, &mut seen)? {
+            let file = map.next_value().map_err(|e| A::Error::custom(format_args!("tensor {name}: {e}")))?;
+            all.insert(name, file);
+        }
+        Ok(Unique(all))
+    }
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(UniqueVisitor)
+    }
+}
