@@ -210,11 +210,8 @@ impl Saved {
 
 /// `y = x · wᵀ + b`, by the product made for few rows when decoding.
 fn linear(rec: &mut Recorder<'_>, decoding: bool, x: &Tensor, w: &Linear, y: &Tensor) -> Result<()> {
-    if decoding {
-        matmul::rows(rec, x, &w.weight, y)?;
-    } else {
-        matmul::nt(rec, x, &w.weight, y, Write::Replace)?;
-    }
+    let product = if decoding { matmul::rows } else { matmul::nt };
+    product(rec, x, &w.weight, y, Write::Replace)?;
     w.bias.as_ref().map_or(Ok(()), |b| bias::forward(rec, b, y))
 }
 
