@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use half::bf16;
+
 use crate::device::Device;
 use crate::device::cpu::{CpuBuffer, Values};
 use crate::device::gpu::GpuBuffer;
@@ -14,8 +16,28 @@ use crate::error::{Error, Result};
 pub enum DType {
     /// 32-bit float.
     F32,
+    /// The upper half of a 32-bit float, for stored weights: kernels widen it. Two lie in a word, so rows have even length.
+    BF16,
     /// 32-bit unsigned integer.
     U32,
+}
+
+impl DType {
+    /// Bytes of an element (on every executor but the f64 one).
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 | Self::U32 => 4,
+            Self::BF16 => 2,
+        }
+    }
+
+    /// An error if a tensor of this type cannot have `shape`.
+    pub(crate) fn expect_shape(self, shape: &[usize]) -> Result<()> {
+        if self != Self::BF16 || shape.last().copied().unwrap_or(1).is_multiple_of(2) {
+            return Ok(());
+        }
+        Err(Error::Shape(format!("numbers of 16 bits are stored in pairs, and rows of shape {shape:?} are not whole pairs: use 32 bits")))
+    }
 }
 
 pub(crate) enum Memory {
@@ -75,6 +97,7 @@ impl Tensor {
 
     /// The same numbers under another shape with as many elements, or with fewer (the first ones).
     pub fn view(&self, shape: &[usize]) -> Result<Self> {
+        self.dtype.expect_shape(shape)?;
         let wanted: usize = shape.iter().product();
         if wanted > self.len() {
             return Err(Error::Shape(format!("a tensor of shape {:?} cannot be seen as {shape:?}", self.shape)));
@@ -91,7 +114,23 @@ impl Tensor {
         let width = self.len() / first.max(1);
         let mut shape = self.shape.clone();
         shape[0] = rows.len();
+        self.dtype.expect_shape(&shape)?;
+        self.dtype.expect_shape(&[rows.start * width])?;
         Ok(Self { shape, offset: self.offset + rows.start * width, ..self.clone() })
+    }
+
+    /// The matrix `[rows, columns]` in pieces of whole rows that the device can bind, each with its first row. Pieces but the last
+    /// have a multiple of 256 rows.
+    pub(crate) fn pieces(&self) -> Result<Vec<(usize, Self)>> {
+        let (rows, cols) = self.rows_cols();
+        let whole = self.view(&[rows, cols])?;
+        let limit = self.device().caps().map_or(usize::MAX, |caps| caps.max_binding as usize);
+        let piece = limit / (cols * self.dtype.size()).max(1) / 256 * 256;
+        // When not even 256 rows fit, binding the whole is the error that says so.
+        if self.len() * self.dtype.size() <= limit || piece == 0 {
+            return Ok(vec![(0, whole)]);
+        }
+        (0..rows).step_by(piece).map(|first| Ok((first, whole.slice(first..rows.min(first + piece))?))).collect()
     }
 
     /// An error that names `what` unless the shape is `shape`.
@@ -104,18 +143,35 @@ impl Tensor {
         if self.dtype == dtype { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have elements of type {dtype:?}"))) }
     }
 
-    /// Replaces the numbers. On a GPU this takes effect before anything recorded and not yet submitted.
+    /// Replaces the numbers; those of a bf16 tensor are rounded to the nearest, ties to even. On a GPU this takes effect before
+    /// anything recorded and not yet submitted.
     pub fn write(&self, values: &[f32]) -> Result<()> {
+        if self.dtype == DType::BF16 {
+            return self.write_bf16(&values.iter().map(|v| bf16::from_f32(*v)).collect::<Vec<_>>());
+        }
         self.expect_dtype(DType::F32)?;
         self.check_len(values.len())?;
-        let range = self.range();
         match &self.buffer.memory {
             Memory::Cpu(cpu) => match &mut *cpu.values_mut() {
-                Values::F32(v) => v[range].copy_from_slice(values),
-                Values::F64(v) => v[range].iter_mut().zip(values).for_each(|(d, s)| *d = f64::from(*s)),
-                Values::U32(_) => return Err(Error::Shape("numbers written to a tensor of integers".into())),
+                Values::F32(v) => v[self.range()].copy_from_slice(values),
+                Values::F64(v) => v[self.range()].iter_mut().zip(values).for_each(|(d, s)| *d = f64::from(*s)),
+                Values::BF16(_) | Values::U32(_) => return Err(self.other_type()),
             },
-            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values))?,
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
+        }
+        Ok(())
+    }
+
+    /// [`Tensor::write`] for a bf16 tensor, as the numbers are.
+    pub fn write_bf16(&self, values: &[bf16]) -> Result<()> {
+        self.expect_dtype(DType::BF16)?;
+        self.check_len(values.len())?;
+        match &self.buffer.memory {
+            Memory::Cpu(cpu) => match &mut *cpu.values_mut() {
+                Values::BF16(v) => v[self.range()].copy_from_slice(values),
+                _ => return Err(self.other_type()),
+            },
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
         }
         Ok(())
     }
@@ -124,13 +180,12 @@ impl Tensor {
     pub fn write_u32(&self, values: &[u32]) -> Result<()> {
         self.expect_dtype(DType::U32)?;
         self.check_len(values.len())?;
-        let range = self.range();
         match &self.buffer.memory {
             Memory::Cpu(cpu) => match &mut *cpu.values_mut() {
-                Values::U32(v) => v[range].copy_from_slice(values),
-                _ => return Err(Error::Shape("integers written to a tensor of numbers".into())),
+                Values::U32(v) => v[self.range()].copy_from_slice(values),
+                _ => return Err(self.other_type()),
             },
-            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, range, bytemuck::cast_slice(values))?,
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
         }
         Ok(())
     }
@@ -147,14 +202,29 @@ impl Tensor {
         self.write(&values.iter().map(|v| *v as f32).collect::<Vec<_>>())
     }
 
-    /// The numbers, once everything submitted has run.
+    /// The numbers, those of a bf16 tensor widened, once everything submitted has run.
     pub fn read(&self) -> Result<Vec<f32>> {
+        if self.dtype == DType::BF16 {
+            return Ok(self.read_bf16()?.into_iter().map(bf16::to_f32).collect());
+        }
         self.expect_dtype(DType::F32)?;
         Ok(match &self.buffer.memory {
             Memory::Cpu(cpu) => match &*cpu.values() {
                 Values::F32(v) => v[self.range()].to_vec(),
                 Values::F64(v) => v[self.range()].iter().map(|v| *v as f32).collect(),
-                Values::U32(_) => return Err(Error::Shape("numbers read from a tensor of integers".into())),
+                Values::BF16(_) | Values::U32(_) => return Err(self.other_type()),
+            },
+            Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
+        })
+    }
+
+    /// [`Tensor::read`] for a bf16 tensor, as the numbers are.
+    pub fn read_bf16(&self) -> Result<Vec<bf16>> {
+        self.expect_dtype(DType::BF16)?;
+        Ok(match &self.buffer.memory {
+            Memory::Cpu(cpu) => match &*cpu.values() {
+                Values::BF16(v) => v[self.range()].to_vec(),
+                _ => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
         })
@@ -176,7 +246,7 @@ impl Tensor {
         Ok(match &self.buffer.memory {
             Memory::Cpu(cpu) => match &*cpu.values() {
                 Values::U32(v) => v[self.range()].to_vec(),
-                _ => return Err(Error::Shape("integers read from a tensor of numbers".into())),
+                _ => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
         })
@@ -189,6 +259,12 @@ impl Tensor {
 
     pub(crate) fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.len()
+    }
+
+    /// Where the elements lie in a GPU buffer.
+    pub(crate) fn bytes(&self) -> Range<u64> {
+        let range = self.range();
+        (range.start * self.dtype.size()) as u64..(range.end * self.dtype.size()) as u64
     }
 
     pub(crate) fn cpu_buffer(&self) -> &CpuBuffer {
@@ -211,7 +287,11 @@ impl Tensor {
 
     fn read_gpu(&self, buffer: &GpuBuffer) -> Result<Vec<u8>> {
         self.buffer.device.count().readbacks.fetch_add(1, Ordering::Relaxed);
-        self.on_gpu()?.read(buffer, self.range())
+        self.on_gpu()?.read(buffer, self.bytes())
+    }
+
+    fn other_type(&self) -> Error {
+        Error::Shape(format!("{self:?} lies over a buffer with elements of another type"))
     }
 
     fn check_len(&self, values: usize) -> Result<()> {

@@ -1,20 +1,25 @@
-// x[t, c] = table[ids[t], c]
+// x[t, c] = table[ids[t] - first, c] where the table has that row: the rows of `count` tokens from `first` on
 //
-// ids: [T]   table: [V, C]   x: [T, C]
+// ids: [T]   table: [count, C], with BF16 words of two numbers   x: [T, C]
 // Grid: one workgroup per row t; its invocations stride over the columns.
 
+#import bf16
 #import grid
 
 struct Params {
     rows: u32,
     cols: u32,
-    pad0: u32,
-    pad1: u32,
+    first: u32,
+    count: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> ids: array<u32>;      // [T]
-@group(0) @binding(2) var<storage, read> table: array<f32>;    // [V, C]
+#ifdef BF16
+@group(0) @binding(2) var<storage, read> table: array<u32>;    // [count, C / 2]
+#else
+@group(0) @binding(2) var<storage, read> table: array<f32>;    // [count, C]
+#endif
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;  // [T, C]
 
 @compute @workgroup_size(WG)
@@ -27,8 +32,19 @@ fn main(
     if row >= p.rows {
         return;
     }
-    let source = ids[row] * p.cols;
-    for (var c = tid; c < p.cols; c += WG) {
-        x[row * p.cols + c] = table[source + c];
+    let source = ids[row] - p.first;
+    if source >= p.count {
+        return;
     }
+#ifdef BF16
+    for (var c = 2u * tid; c < p.cols; c += 2u * WG) {
+        let pair = widen2(table[(source * p.cols + c) / 2u]);
+        x[row * p.cols + c] = pair.x;
+        x[row * p.cols + c + 1u] = pair.y;
+    }
+#else
+    for (var c = tid; c < p.cols; c += WG) {
+        x[row * p.cols + c] = table[source * p.cols + c];
+    }
+#endif
 }

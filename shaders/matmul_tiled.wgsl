@@ -1,28 +1,18 @@
 // Matrix products for GPUs: 64 × 64 outputs a workgroup, 8 × 8 an invocation, tiles of both operands in workgroup memory.
 //
-//   NT: y[m, n] (+)= Σ_k a[m, k] · b[n, k]     NN: Σ_k a[m, k] · b[k, n]     TN: Σ_k a[k, m] · b[k, n]
+//   NT: y[m, n] (+)= scale · Σ_k a[m, k] · b[n, k]     NN: … a[m, k] · b[k, n]     TN: … a[k, m] · b[k, n]
 //
+// Ranges of a large weight and bf16: see shared/matmul.wgsl.
 // Each of the 64 invocations loads a 4 × 4 block of either operand for every 16 values of k. Operands that run along k are
 // transposed in registers, so that both tiles lie in workgroup memory as [k][row or column] and the inner loop reads vectors.
 // Outside the matrices the tiles hold 0. With VEC4 the innermost sizes of a and b divide by 4 and blocks are loaded as vectors.
 // Grid: one workgroup per tile; x counts column tiles, y row tiles.
 
-struct Params {
-    m: u32,
-    n: u32,
-    k: u32,
-    accumulate: u32,
-}
-
-#ifdef VEC4
-alias Element = vec4<f32>;
-#else
-alias Element = f32;
-#endif
+#import matmul
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<Element>;      // [M, K], TN: [K, M]
-@group(0) @binding(2) var<storage, read> b: array<Element>;      // [K, N], NT: [N, K]
+@group(0) @binding(2) var<storage, read> b: array<Stored>;       // [K, N], NT: [N, K]
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;    // [M, N]
 
 var<workgroup> a_tile: array<vec4<f32>, 256>; // [16 k][16 vectors of 4 rows]
@@ -34,10 +24,10 @@ fn load_a(row: u32, col: u32, rows: u32, cols: u32) -> vec4<f32> {
         return vec4(0.0);
     }
 #ifdef VEC4
-    return a[(row * cols + col) / 4u];
+    return a[a_at(row, col) / 4u];
 #else
-    let at = row * cols + col;
-    let last = row * cols + cols - 1u;
+    let at = a_at(row, col);
+    let last = a_at(row, cols - 1u);
     let v = vec4(a[at], a[min(at + 1u, last)], a[min(at + 2u, last)], a[min(at + 3u, last)]);
     return select(vec4(0.0), v, vec4(col) + vec4(0u, 1u, 2u, 3u) < vec4(cols));
 #endif
@@ -48,11 +38,11 @@ fn load_b(row: u32, col: u32, rows: u32, cols: u32) -> vec4<f32> {
         return vec4(0.0);
     }
 #ifdef VEC4
-    return b[(row * cols + col) / 4u];
+    return weight((row * cols + col) / 4u);
 #else
     let at = row * cols + col;
     let last = row * cols + cols - 1u;
-    let v = vec4(b[at], b[min(at + 1u, last)], b[min(at + 2u, last)], b[min(at + 3u, last)]);
+    let v = vec4(weight(at), weight(min(at + 1u, last)), weight(min(at + 2u, last)), weight(min(at + 3u, last)));
     return select(vec4(0.0), v, vec4(col) + vec4(0u, 1u, 2u, 3u) < vec4(cols));
 #endif
 }
@@ -63,8 +53,8 @@ fn store(row: u32, col: u32, value: vec4<f32>) {
     }
     for (var j = 0u; j < 4u; j++) {
         if col + j < p.n {
-            let at = row * p.n + col + j;
-            var sum = value[j];
+            let at = y_at(row, col + j);
+            var sum = p.scale * value[j];
             if p.accumulate == 1u {
                 sum += y[at];
             }

@@ -2,14 +2,18 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use half::bf16;
+
 use super::float::Float;
 use super::kernel::{Arg, Args, Kernel, Slot};
+use super::weight::Weight;
 use crate::tensor::Tensor;
 
 /// The numbers of one buffer.
 pub(crate) enum Values {
     F32(Vec<f32>),
     F64(Vec<f64>),
+    BF16(Vec<bf16>),
     U32(Vec<u32>),
 }
 
@@ -96,6 +100,10 @@ fn run_as<F: Element>(twin: fn(&[u8], Args<'_, F>), kernel: &Kernel, params: &[u
             let range = tensor.range();
             Some(match (guard, slot) {
                 (Guard::Read(values), Slot::In) => Arg::In(&F::slice(values)[range]),
+                (Guard::Read(values), Slot::Weight) => Arg::Weight(match &**values {
+                    Values::BF16(packed) => Weight::BF16(&packed[range]),
+                    values => Weight::Full(&F::slice(values)[range]),
+                }),
                 (Guard::Read(values), _) => Arg::InU32(&integers(values)[range]),
                 (Guard::Write(values), Slot::Out) => Arg::Out(&mut F::slice_mut(values)[range]),
                 (Guard::Write(values), _) => Arg::OutU32(&mut integers_mut(values)[range]),

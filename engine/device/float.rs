@@ -2,6 +2,8 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use half::bf16;
+
 /// How a matrix operand of [`Float::gemm`] lies in memory: element `(i, j)` is at `i * rows + j * cols`.
 #[derive(Clone, Copy, Debug)]
 pub struct Strides {
@@ -51,6 +53,8 @@ pub trait Float:
     const ONE: Self;
     /// Rounds `value` to this type.
     fn from_f64(value: f64) -> Self;
+    /// `value` in this type, which is exact.
+    fn from_bf16(value: bf16) -> Self;
     /// This value in f64.
     fn to_f64(self) -> f64;
     /// `e^self`. In f32 a branch-free polynomial (within 2 ulp) that compilers turn into vector code.
@@ -66,7 +70,7 @@ pub trait Float:
     /// The smaller of two numbers.
     fn min(self, other: Self) -> Self;
 
-    /// `c[m, n] = a[m, k] · b[k, n]`, or `c +=` with `accumulate`. Runs on all cores when `parallel`.
+    /// `c[m, n] = scale · a[m, k] · b[k, n]`, or `c +=` with `accumulate`. Runs on all cores when `parallel`.
     ///
     /// The sum over `k` has one order for every row of `a`, whatever the number of rows.
     fn gemm(
@@ -79,6 +83,7 @@ pub trait Float:
         b_strides: Strides,
         c: &mut [Self],
         c_strides: Strides,
+        scale: Self,
         accumulate: bool,
         parallel: bool,
     ) {
@@ -104,7 +109,7 @@ pub trait Float:
                 b_strides.cols as isize,
                 b_strides.rows as isize,
                 Self::ONE,
-                Self::ONE,
+                scale,
                 false,
                 false,
                 false,
@@ -119,6 +124,9 @@ impl Float for f64 {
     const ONE: Self = 1.0;
     fn from_f64(value: f64) -> Self {
         value
+    }
+    fn from_bf16(value: bf16) -> Self {
+        value.to_f64()
     }
     fn to_f64(self) -> f64 {
         self
@@ -149,6 +157,11 @@ impl Float for f32 {
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value as f32
+    }
+    #[inline(always)]
+    fn from_bf16(value: bf16) -> Self {
+        // Without `bf16::to_f32`'s care for signalling NaNs, this is one shift.
+        f32::from_bits(u32::from(value.to_bits()) << 16)
     }
     #[inline(always)]
     fn to_f64(self) -> f64 {

@@ -1,6 +1,8 @@
 //! A kernel: the stem of a shader and its CPU twin.
 
 use super::float::Float;
+use super::weight::Weight;
+use crate::tensor::DType;
 
 /// One storage binding of a kernel: its element type, and whether the kernel writes it. Checked against the shader by reflection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,12 +15,23 @@ pub enum Slot {
     InU32,
     /// `array<u32>`, written.
     OutU32,
+    /// A matrix of weights, read only: `array<f32>`, or bf16, which variants with the flag `BF16` declare as words of two numbers.
+    Weight,
 }
 
 impl Slot {
     /// Whether the kernel writes this binding.
     pub fn writes(self) -> bool {
         matches!(self, Self::Out | Self::OutU32)
+    }
+
+    /// Whether a tensor of type `dtype` can be bound.
+    pub(super) fn takes(self, dtype: DType) -> bool {
+        match self {
+            Self::In | Self::Out => dtype == DType::F32,
+            Self::InU32 | Self::OutU32 => dtype == DType::U32,
+            Self::Weight => matches!(dtype, DType::F32 | DType::BF16),
+        }
     }
 }
 
@@ -94,6 +107,7 @@ pub(super) enum Arg<'a, F> {
     Out(&'a mut [F]),
     InU32(&'a [u32]),
     OutU32(&'a mut [u32]),
+    Weight(Weight<'a, F>),
 }
 
 /// The slices a twin works on, by slot. Each is taken once.
@@ -109,6 +123,14 @@ impl<'a, F: Float> Args<'a, F> {
         match self.take(slot) {
             Arg::In(values) => values,
             _ => panic!("slot {slot} is not In"),
+        }
+    }
+
+    /// The numbers of a `Weight` slot.
+    pub fn weight(&mut self, slot: usize) -> Weight<'a, F> {
+        match self.take(slot) {
+            Arg::Weight(values) => values,
+            _ => panic!("slot {slot} is not Weight"),
         }
     }
 

@@ -7,10 +7,13 @@ mod kernel;
 pub mod parallel;
 mod preprocess;
 pub mod shaders;
+mod weight;
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use half::bf16;
 
 use crate::error::{Error, Result};
 use crate::tensor::{Buffer, DType, Memory, Tensor};
@@ -18,7 +21,8 @@ use cpu::{CpuBuffer, Values};
 pub use gpu::Caps;
 pub(crate) use kernel::kernel;
 pub use kernel::{Args, Grid, Kernel, Launch, Slot};
-pub(crate) use parallel::{rows, simd};
+pub(crate) use parallel::{columns, rows, simd};
+pub use weight::{Stored, Weight};
 
 /// What a device has done so far. Always on; tests assert on differences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,15 +82,15 @@ impl Device {
     pub fn open(choice: &str) -> Result<Self> {
         match choice {
             "cpu" => Ok(Self::cpu()),
-            "auto" => Ok(match gpu::Gpu::open(gpu::Choice::Hardware, None)? {
+            "auto" => Ok(match gpu::Gpu::open(gpu::Choice::Hardware, |_| ())? {
                 Some(gpu) => Self::new(Executor::Gpu(Box::new(gpu))),
                 None => Self::cpu(),
             }),
-            "gpu" => match gpu::Gpu::open(gpu::Choice::Any, None)? {
+            "gpu" => match gpu::Gpu::open(gpu::Choice::Any, |_| ())? {
                 Some(gpu) => Ok(Self::new(Executor::Gpu(Box::new(gpu)))),
                 None => Err(Error::Device(format!("no GPU adapter was found. {}", gpu::INSTALL_HINT))),
             },
-            name => match gpu::Gpu::open(gpu::Choice::Named(name), None)? {
+            name => match gpu::Gpu::open(gpu::Choice::Named(name), |_| ())? {
                 Some(gpu) => Ok(Self::new(Executor::Gpu(Box::new(gpu)))),
                 None => Err(Error::Device(format!(
                     "no adapter has '{name}' in its name; `finemem-engine info` lists what was found, and `cpu`, `gpu` and `auto` are valid too"
@@ -98,7 +102,13 @@ impl Device {
     /// Opens the adapter that has `name` in its name and runs shader variants for software adapters on it, or those for
     /// hardware, whatever it is. Tests run both on the adapter they have.
     pub fn open_family(name: &str, software: bool) -> Result<Self> {
-        match gpu::Gpu::open(gpu::Choice::Named(name), Some(software))? {
+        Self::open_adjusted(name, |caps| caps.software = software)
+    }
+
+    /// Opens the adapter that has `name` in its name, as if it could do what `adjust` leaves of its capabilities. Tests run what is
+    /// meant for other adapters on the one they have.
+    pub fn open_adjusted(name: &str, adjust: impl FnOnce(&mut Caps)) -> Result<Self> {
+        match gpu::Gpu::open(gpu::Choice::Named(name), adjust)? {
             Some(gpu) => Ok(Self::new(Executor::Gpu(Box::new(gpu)))),
             None => Err(Error::Device(format!("no adapter has '{name}' in its name"))),
         }
@@ -137,17 +147,19 @@ impl Device {
 
     /// A tensor of zeros.
     pub fn zeros(&self, dtype: DType, shape: &[usize]) -> Result<Tensor> {
+        dtype.expect_shape(shape)?;
         let elements: usize = shape.iter().product();
         let memory = match &self.0.executor {
             Executor::Cpu { double } => Memory::Cpu(CpuBuffer(std::sync::RwLock::new(match dtype {
                 DType::U32 => Values::U32(vec![0; elements]),
+                DType::BF16 => Values::BF16(bytemuck::zeroed_vec(elements)),
                 DType::F32 if *double => Values::F64(vec![0.0; elements]),
                 DType::F32 => Values::F32(vec![0.0; elements]),
             }))),
-            Executor::Gpu(gpu) => Memory::Gpu(gpu.create_buffer(elements)?),
+            Executor::Gpu(gpu) => Memory::Gpu(gpu.create_buffer(dtype.size() * elements)?),
         };
         self.0.counters.buffers.fetch_add(1, Ordering::Relaxed);
-        self.0.counters.bytes.fetch_add(4 * elements as u64, Ordering::Relaxed);
+        self.0.counters.bytes.fetch_add((dtype.size() * elements) as u64, Ordering::Relaxed);
         Ok(Tensor::new(Arc::new(Buffer { device: self.clone(), memory }), dtype, shape))
     }
 
@@ -155,6 +167,13 @@ impl Device {
     pub fn tensor(&self, values: &[f32], shape: &[usize]) -> Result<Tensor> {
         let tensor = self.zeros(DType::F32, shape)?;
         tensor.write(values)?;
+        Ok(tensor)
+    }
+
+    /// A bf16 tensor with these numbers.
+    pub fn tensor_bf16(&self, values: &[bf16], shape: &[usize]) -> Result<Tensor> {
+        let tensor = self.zeros(DType::BF16, shape)?;
+        tensor.write_bf16(values)?;
         Ok(tensor)
     }
 
@@ -217,8 +236,7 @@ impl Recorder<'_> {
         }
         for (i, (slot, tensor)) in kernel.slots.iter().zip(bindings).enumerate() {
             self.expect_device(tensor)?;
-            let integers = matches!(slot, Slot::InU32 | Slot::OutU32);
-            if integers != (tensor.dtype() == DType::U32) {
+            if !slot.takes(tensor.dtype()) {
                 return Err(Error::Shape(format!("{stem}: binding {i} has element type {:?}", tensor.dtype())));
             }
             let aliased =
@@ -261,7 +279,7 @@ impl Recorder<'_> {
             (Some(gpu), Some(commands)) if self.recorded.get() > 0 => {
                 self.device.count().submits.fetch_add(1, Ordering::Relaxed);
                 self.device.count().readbacks.fetch_add(1, Ordering::Relaxed);
-                Ok(Some(gpu.submit_and_read(commands, tensor.gpu_buffer(), tensor.range())?))
+                Ok(Some(gpu.submit_and_read(commands, tensor.gpu_buffer(), tensor.bytes())?))
             }
             _ => Ok(None),
         }

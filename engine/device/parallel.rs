@@ -52,7 +52,20 @@ macro_rules! rows {
         )
     };
 }
-pub(crate) use {rows, simd};
+
+/// `columns!(rows, block, |first_column, parts| …)` runs the work for blocks of `block` columns of a matrix, compiled like [`simd!`];
+/// `parts` are the block's parts of each of the `rows`.
+macro_rules! columns {
+    ($rows:expr, $block:expr, |$first:ident, $parts:ident| $work:expr) => {
+        $crate::device::parallel::by_columns(
+            $rows,
+            $block,
+            #[inline(always)]
+            |$first, $parts| $work,
+        )
+    };
+}
+pub(crate) use {columns, rows, simd};
 
 /// What [`simd!`] calls.
 #[inline(always)]
@@ -114,4 +127,20 @@ pub fn by_rows3<A: Send, B: Send, C: Send>(
         .zip(u.par_chunks_mut(block * wu))
         .enumerate()
         .for_each(|(b, ((y, z), u))| simd!(work(b * block, y, z, u)));
+}
+
+/// What [`columns!`] calls.
+pub fn by_columns<'a, A: Send + 'a>(rows: impl Iterator<Item = &'a mut [A]>, block: usize, work: impl Fn(usize, Vec<&mut [A]>) + Sync) {
+    let mut blocks: Vec<Vec<&mut [A]>> = Vec::new();
+    for row in rows {
+        for (i, part) in row.chunks_mut(block).enumerate() {
+            if i == blocks.len() {
+                blocks.push(Vec::new());
+            }
+            blocks[i].push(part);
+        }
+    }
+    blocks.into_par_iter().enumerate().for_each(|(i, parts)| {
+        simd!(work(i * block, parts));
+    });
 }

@@ -44,7 +44,9 @@ static FILES: &[(&str, &str)] = files! {
     "sample"
     "shared/attention"
     "shared/attention_tile"
+    "shared/bf16"
     "shared/grid"
+    "shared/matmul"
     "shared/philox"
     "shared/reduce"
     "sum_squares"
@@ -55,6 +57,8 @@ static FILES: &[(&str, &str)] = files! {
 
 const VARIANTS: &str = include_str!("../../shaders/variants.txt");
 
+/// The flag of variants that read a weight of bf16, and the ending of their names.
+const BF16: (&str, &str) = ("BF16", ".bf16");
 /// The ending of variants that software adapters take in place of the variant without it.
 const SOFTWARE: &str = ".software";
 
@@ -73,6 +77,11 @@ impl Variant {
     /// The stem of the kernel that this variant runs.
     pub fn kernel(&self) -> &'static str {
         self.name.split('.').next().unwrap_or(self.name)
+    }
+
+    /// Whether its weight is bf16.
+    pub fn bf16(&self) -> bool {
+        self.defines.contains(&(BF16.0, ""))
     }
 
     /// The WGSL of this variant.
@@ -100,10 +109,11 @@ pub fn variants() -> Result<&'static [Variant]> {
     PARSED.get_or_init(|| parse(VARIANTS)).as_deref().map_err(Clone::clone)
 }
 
-/// The variant `name`, or on a software adapter the variant `name.software` if there is one.
-pub(super) fn find(name: &str, software: bool) -> Result<&'static Variant> {
+/// The variant `name`, for a weight of bf16 `name.bf16`; on a software adapter the same with the ending `.software` if there is one.
+pub(super) fn find(name: &str, bf16: bool, software: bool) -> Result<&'static Variant> {
     let all = variants()?;
-    let preferred = all.iter().find(|v| software && v.name.strip_suffix(SOFTWARE) == Some(name));
+    let name = format!("{name}{}", if bf16 { BF16.1 } else { "" });
+    let preferred = all.iter().find(|v| software && v.name.strip_suffix(SOFTWARE) == Some(&name));
     preferred
         .or_else(|| all.iter().find(|v| v.name == name))
         .ok_or_else(|| Error::Device(format!("shaders/variants.txt has no variant '{name}'")))
@@ -149,9 +159,12 @@ mod tests {
 
     #[test]
     fn software_adapters_prefer_their_own_variant() {
-        assert_eq!(find("rmsnorm", true).unwrap().name, "rmsnorm.software");
-        assert_eq!(find("rmsnorm", false).unwrap().name, "rmsnorm");
-        assert_eq!(find("add", true).unwrap().name, "add");
-        assert!(find("nothing", true).is_err());
+        assert_eq!(find("rmsnorm", false, true).unwrap().name, "rmsnorm.software");
+        assert_eq!(find("rmsnorm", false, false).unwrap().name, "rmsnorm");
+        assert_eq!(find("add", false, true).unwrap().name, "add");
+        assert_eq!(find("embedding", true, true).unwrap().name, "embedding.bf16.software");
+        assert_eq!(find("matmul_nt.vec4", true, true).unwrap().name, "matmul_nt.vec4.bf16");
+        assert!(find("nothing", false, true).is_err());
+        assert!(find("add", true, true).is_err());
     }
 }

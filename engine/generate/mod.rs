@@ -316,7 +316,7 @@ impl Generator {
         let mut rec = model.device.record();
         let keys = Keys::Cached { cache, from: &from, to: &to, spans: Some(&spans) };
         blocks::forward(&mut rec, &model.config, &model.weights, &self.acts, &batch, &keys)?;
-        matmul::rows(&mut rec, &self.acts.hidden(n)?, model.weights.head(), &logits)?;
+        matmul::rows(&mut rec, &self.acts.hidden(n)?, model.weights.head(), &logits, matmul::Write::Replace)?;
         let sampling = Sampling::new(options.temperature, options.top_k, options.top_p, options.min_p);
         sample::forward(&mut rec, sampling, &logits, &streams, &drawn)?;
         rec.submit_and_read_u32(&drawn)

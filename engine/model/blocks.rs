@@ -211,7 +211,7 @@ impl Saved {
 /// `y = x · wᵀ + b`, by the product made for few rows when decoding.
 fn linear(rec: &mut Recorder<'_>, decoding: bool, x: &Tensor, w: &Linear, y: &Tensor) -> Result<()> {
     if decoding {
-        matmul::rows(rec, x, &w.weight, y)?;
+        matmul::rows(rec, x, &w.weight, y, Write::Replace)?;
     } else {
         matmul::nt(rec, x, &w.weight, y, Write::Replace)?;
     }

@@ -226,7 +226,7 @@ fn tile_gemm<F: Float>(
     c_cols: usize,
     accumulate: bool,
 ) {
-    F::gemm(m, n, k, a, a_strides, b, b_strides, c, Strides::row_major(c_cols), accumulate, false);
+    F::gemm(m, n, k, a, a_strides, b, b_strides, c, Strides::row_major(c_cols), F::ONE, accumulate, false);
 }
 
 fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {

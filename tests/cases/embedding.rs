@@ -8,7 +8,7 @@ use crate::common::random::Random;
 /// All cases.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (tokens, vocab, cols) in [(1, 1, 1), (5, 3, 7), (130, 20, 64), (9, 1000, 131)] {
+    for (tokens, vocab, cols) in [(1, 1, 1), (5, 3, 7), (130, 20, 64), (9, 1000, 131), (7, 90, 138)] {
         let mut random = Random::new("ids", tokens as u64);
         let ids: Vec<u32> = (0..tokens).map(|_| random.below(vocab) as u32).collect();
         let groups = Groups::new(&ids);
@@ -27,6 +27,16 @@ pub fn cases() -> Vec<Case> {
                 .upstream("x", "dx")
                 .gradient("table", "dtable", Contract::Adds),
         );
+        if cols % 2 == 0 {
+            let ids = (0..tokens).map(|_| random.below(vocab) as u32).collect();
+            cases.push(
+                Case::new(format!("embedding {tokens} of bf16 {vocab}x{cols}"), 0.0)
+                    .integers("ids", &[tokens], ids)
+                    .bf16("table", &[vocab, cols])
+                    .float("x", &[tokens, cols])
+                    .forward(|rec, t| embedding::forward(rec, &t["ids"], &t["table"], &t["x"])),
+            );
+        }
     }
     cases
 }

@@ -8,6 +8,10 @@ use crate::common::case::{Case, Contract};
 const SHAPES: [(usize, usize, usize); 9] =
     [(1, 1, 1), (3, 5, 7), (1, 32, 8), (4, 8, 4), (17, 33, 65), (64, 64, 64), (65, 132, 36), (100, 36, 12), (131, 68, 100)];
 
+/// The same for weights of 16 bits, whose rows have even length; the last is widened in more than one block.
+const BF16_SHAPES: [(usize, usize, usize); 8] =
+    [(1, 1, 2), (3, 5, 6), (1, 32, 8), (4, 9, 4), (17, 33, 66), (65, 132, 36), (131, 67, 100), (5, 530, 512)];
+
 /// All cases.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -44,11 +48,61 @@ pub fn cases() -> Vec<Case> {
                 }),
         );
         cases.push(
+            Case::new(format!("matmul scaled {m}x{n}x{k}"), 1e-5)
+                .float("x", &[m, k])
+                .float("w", &[n, k])
+                .float("y", &[m, n])
+                .float("dy", &[m, n])
+                .float("dx", &[m, k])
+                .float("dw", &[n, k])
+                .forward(|rec, t| matmul::nt(rec, &t["x"], &t["w"], &t["y"], Write::AddScaled(0.3)))
+                .backward(|rec, t| {
+                    matmul::nn(rec, &t["dy"], &t["w"], &t["dx"], Write::ReplaceScaled(0.3))?;
+                    matmul::tn(rec, &t["dy"], &t["x"], &t["dw"], Write::AddScaled(0.3))
+                })
+                .upstream("y", "dy")
+                .gradient("x", "dx", Contract::Replaces)
+                .gradient("w", "dw", Contract::Adds),
+        );
+        cases.push(
             Case::new(format!("matmul_rows {m}x{n}x{k}"), 1e-5)
                 .float("x", &[m, k])
                 .float("w", &[n, k])
                 .float("y", &[m, n])
-                .forward(|rec, t| matmul::rows(rec, &t["x"], &t["w"], &t["y"])),
+                .float("z", &[m, n])
+                .forward(|rec, t| {
+                    matmul::rows(rec, &t["x"], &t["w"], &t["y"], Write::Replace)?;
+                    matmul::rows(rec, &t["x"], &t["w"], &t["z"], Write::AddScaled(0.3))
+                }),
+        );
+    }
+    for (m, n, k) in BF16_SHAPES {
+        cases.push(
+            Case::new(format!("matmul of bf16 {m}x{n}x{k}"), 1e-5)
+                .float("x", &[m, k])
+                .bf16("w", &[n, k])
+                .float("y", &[m, n])
+                .float("dy", &[m, n])
+                .float("dx", &[m, k])
+                .forward(|rec, t| matmul::nt(rec, &t["x"], &t["w"], &t["y"], Write::Replace))
+                .backward(|rec, t| matmul::nn(rec, &t["dy"], &t["w"], &t["dx"], Write::Replace))
+                .upstream("y", "dy")
+                .gradient("x", "dx", Contract::Replaces),
+        );
+        cases.push(
+            Case::new(format!("matmul of bf16 adding {m}x{n}x{k}"), 1e-5)
+                .float("x", &[m, k])
+                .bf16("w", &[n, k])
+                .float("y", &[m, n])
+                .float("z", &[m, n])
+                .float("u", &[m, n])
+                .float("dx", &[m, k])
+                .forward(|rec, t| {
+                    matmul::nt(rec, &t["x"], &t["w"], &t["y"], Write::AddScaled(0.3))?;
+                    matmul::rows(rec, &t["x"], &t["w"], &t["z"], Write::Replace)?;
+                    matmul::rows(rec, &t["x"], &t["w"], &t["u"], Write::Add)?;
+                    matmul::nn(rec, &t["u"], &t["w"], &t["dx"], Write::Add)
+                }),
         );
     }
     cases

@@ -13,14 +13,16 @@ fn numbers(name: &str, n: usize) -> Vec<f32> {
     (0..n).map(|_| random.between(-1.0, 1.0) as f32).collect()
 }
 
-/// `a · bᵀ` for the first `m` rows of `a`.
-fn product(device: &Device, decoding: bool, (m, n, k): (usize, usize, usize), a: &[f32], b: &[f32]) -> Vec<f32> {
+/// `a · bᵀ` for the first `m` rows of `a`, with `b` in `dtype`.
+fn product(device: &Device, decoding: bool, dtype: DType, (m, n, k): (usize, usize, usize), a: &[f32], b: &[f32]) -> Vec<f32> {
     let a = device.tensor(&a[..m * k], &[m, k]).unwrap();
-    let b = device.tensor(b, &[n, k]).unwrap();
+    let weight = device.zeros(dtype, &[n, k]).unwrap();
+    weight.write(b).unwrap();
+    let b = weight;
     let y = device.zeros(DType::F32, &[m, n]).unwrap();
     let mut rec = device.record();
     if decoding {
-        matmul::rows(&mut rec, &a, &b, &y).unwrap();
+        matmul::rows(&mut rec, &a, &b, &y, Write::Replace).unwrap();
     } else {
         matmul::nt(&mut rec, &a, &b, &y, Write::Replace).unwrap();
     }
@@ -31,11 +33,17 @@ fn product(device: &Device, decoding: bool, (m, n, k): (usize, usize, usize), a:
 fn same_bits(device: &Device, decoding: bool, rows: &[usize], n: usize, k: usize) {
     let most = *rows.iter().max().unwrap();
     let (a, b) = (numbers("a", most * k), numbers("b", n * k));
-    let all = product(device, decoding, (most, n, k), &a, &b);
-    for m in rows {
-        let part = product(device, decoding, (*m, n, k), &a, &b);
-        let differs = part.iter().zip(&all).position(|(part, all)| part.to_bits() != all.to_bits());
-        assert_eq!(differs, None, "{}: {m} of {most} rows, n = {n}, k = {k}, decoding {decoding}", device.describe());
+    for dtype in [DType::F32, DType::BF16] {
+        if dtype == DType::BF16 && k % 2 == 1 {
+            continue;
+        }
+        let all = product(device, decoding, dtype, (most, n, k), &a, &b);
+        for m in rows {
+            let part = product(device, decoding, dtype, (*m, n, k), &a, &b);
+            let differs = part.iter().zip(&all).position(|(part, all)| part.to_bits() != all.to_bits());
+            let device = device.describe();
+            assert_eq!(differs, None, "{device}: {m} of {most} rows, n = {n}, k = {k}, {dtype:?}, decoding {decoding}");
+        }
     }
 }
 
@@ -52,7 +60,7 @@ fn products_on_the_cpu() {
 #[test]
 fn products_on_gpus() {
     for device in gpus() {
-        for (n, k) in [(1, 1), (33, 40), (96, 63)] {
+        for (n, k) in [(1, 1), (33, 40), (96, 63), (40, 66)] {
             same_bits(device, false, &[1, 3, 16, 65], n, k);
             same_bits(device, true, &[1, 3, 8, 17], n, k);
         }

@@ -8,7 +8,7 @@ use super::pipelines::Pipeline;
 use super::{Gpu, IN_FLIGHT, OFFSET_ALIGNMENT, VECTOR_BYTES, lock};
 use crate::device::{Grid, Launch};
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 /// Bytes of the first uniform buffer.
 const UNIFORM_BYTES: u64 = 256 << 10;
@@ -71,15 +71,16 @@ impl Gpu {
     /// Adds a dispatch to `commands`.
     pub(crate) fn dispatch(&self, commands: &mut Commands, launch: Launch, params: &[u8], bindings: &[&Tensor]) -> Result<()> {
         self.check()?;
-        let pipeline = self.pipeline(&launch)?;
+        let packed = bindings.iter().any(|tensor| tensor.dtype() == DType::BF16);
+        let pipeline = self.pipeline(&launch, packed)?;
         let Some(groups) = self.groups(&launch, pipeline.invocations)? else { return Ok(()) };
         let ranges = bindings.iter().enumerate().map(|(i, tensor)| self.bound_range(&launch, i, tensor)).collect::<Result<_>>()?;
         let at = commands.params.len();
         commands.params.extend_from_slice(params);
         commands.params.resize((at + params.len()).next_multiple_of(self.params_alignment), 0);
         commands.dispatches.push(Dispatch {
+            key: Key { variant: pipeline.variant, ranges },
             pipeline,
-            key: Key { variant: launch.variant, ranges },
             buffers: bindings.iter().map(|tensor| tensor.gpu_buffer().buffer.clone()).collect(),
             groups,
             params: at as u32,
@@ -169,20 +170,18 @@ impl Gpu {
 
     /// The bytes to bind for a tensor: whole vectors, which the buffer always has.
     fn bound_range(&self, launch: &Launch, binding: usize, tensor: &Tensor) -> Result<BoundRange> {
-        let range = tensor.range();
+        let range = tensor.bytes();
         let fail = |what: String| Err(Error::Device(format!("{}: binding {binding} of shape {:?} {what}", launch.variant, tensor.shape())));
-        let (mut offset, bytes) = (4 * range.start, 4 * range.len());
-        if bytes == 0 {
-            offset = 0;
-        }
+        let bytes = range.end - range.start;
+        let offset = if bytes == 0 { 0 } else { range.start };
         if !offset.is_multiple_of(OFFSET_ALIGNMENT) {
             return fail(format!("starts at byte {offset} of its buffer, which is not a multiple of {OFFSET_ALIGNMENT}"));
         }
-        let size = (bytes as u64).next_multiple_of(VECTOR_BYTES).max(VECTOR_BYTES);
+        let size = bytes.next_multiple_of(VECTOR_BYTES).max(VECTOR_BYTES);
         if size > self.caps.max_binding {
             return fail(format!("has {size} bytes, and {} binds at most {}", self.caps.name, self.caps.max_binding));
         }
-        Ok(BoundRange { buffer: tensor.gpu_buffer().id, offset: offset as u64, size })
+        Ok(BoundRange { buffer: tensor.gpu_buffer().id, offset, size })
     }
 
     /// The workgroups of a dispatch; `None` when there is nothing to do.

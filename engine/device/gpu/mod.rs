@@ -15,6 +15,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::device::shaders;
 use crate::error::{Error, Result};
 pub use caps::{Caps, adapters};
 pub(crate) use commands::Commands;
@@ -27,7 +28,7 @@ pub const INSTALL_HINT: &str = "Install a Vulkan driver: for NVIDIA cards the ma
 NVIDIA_DRIVER_CAPABILITIES=all).";
 
 /// Bindings start at a multiple of this on every device, so that what runs on one runs on all.
-const OFFSET_ALIGNMENT: usize = 256;
+const OFFSET_ALIGNMENT: u64 = 256;
 /// Buffers and bindings are whole vectors of four, so that a shader may see any tensor as `array<vec4<f32>>`.
 const VECTOR_BYTES: u64 = 16;
 /// Recordings that may be in the queue before the host waits for the oldest.
@@ -52,7 +53,8 @@ pub(crate) struct Gpu {
     caps: Caps,
     device: wgpu::Device,
     queue: wgpu::Queue,
-    pipelines: Mutex<HashMap<&'static str, Arc<Pipeline>>>,
+    /// By the variant that a launch names, and whether its weight is bf16.
+    pipelines: Mutex<HashMap<(&'static str, bool), Arc<Pipeline>>>,
     encoder: Mutex<Encoder>,
     /// Distance between the parameters of two dispatches is a multiple of this.
     params_alignment: usize,
@@ -89,10 +91,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gpu {
-    /// Opens an adapter; `None` when there is none that fits. `software` overrides which shader variants run.
-    pub(crate) fn open(choice: Choice<'_>, software: Option<bool>) -> Result<Option<Self>> {
+    /// Opens an adapter; `None` when there is none that fits. `adjust` may change what kernels are chosen by.
+    pub(crate) fn open(choice: Choice<'_>, adjust: impl FnOnce(&mut Caps)) -> Result<Option<Self>> {
         let Some((mut caps, device, queue)) = caps::open(&choice)? else { return Ok(None) };
-        caps.software = software.unwrap_or(caps.software);
+        adjust(&mut caps);
         let failure = Arc::new(Failure::default());
         let (on_error, on_loss) = (failure.clone(), failure.clone());
         device.on_uncaptured_error(Arc::new(move |error| {
@@ -123,14 +125,17 @@ impl Gpu {
         &self.caps
     }
 
-    /// Memory for `elements` numbers of four bytes, all zero. There is always some, so that empty tensors can be bound.
-    pub(crate) fn create_buffer(&self, elements: usize) -> Result<GpuBuffer> {
+    /// Memory of `bytes` bytes, all zero. There is always some, so that empty tensors can be bound.
+    pub(crate) fn create_buffer(&self, bytes: usize) -> Result<GpuBuffer> {
         self.check()?;
         self.forget_dropped(&mut lock(&self.encoder));
-        let size = (4 * elements as u64).next_multiple_of(VECTOR_BYTES).max(VECTOR_BYTES);
+        let size = (bytes as u64).next_multiple_of(VECTOR_BYTES).max(VECTOR_BYTES);
         if size > self.caps.max_buffer {
             let limit = self.caps.max_buffer;
-            return Err(Error::Device(format!("a tensor of {size} bytes is larger than a buffer of {} can be ({limit})", self.caps.name)));
+            return Err(Error::Device(format!(
+                "a tensor of {size} bytes is larger than a buffer of {} can be ({limit}); a weight takes half in bf16",
+                self.caps.name
+            )));
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -141,28 +146,27 @@ impl Gpu {
         Ok(GpuBuffer { buffer, id: self.next_buffer.fetch_add(1, Ordering::Relaxed), dropped: self.dropped.clone() })
     }
 
-    /// Replaces elements `range`. The queue runs this before anything that is submitted later, also if that was recorded
+    /// Replaces the bytes from `start` on. The queue runs this before anything that is submitted later, also if that was recorded
     /// earlier: never write to a buffer that a recording still has to read.
-    pub(crate) fn write(&self, buffer: &GpuBuffer, range: Range<usize>, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&self, buffer: &GpuBuffer, start: u64, bytes: &[u8]) -> Result<()> {
         self.check()?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.queue.write_buffer(&buffer.buffer, 4 * range.start as u64, bytes);
-        // Uploads are staged in host memory until the next submit. Loading a model writes gigabytes before the first one.
-        let pending = self.pending_uploads.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64;
-        if pending > PENDING_UPLOADS {
-            self.pending_uploads.store(0, Ordering::Relaxed);
-            let index = self.queue.submit([]);
-            self.wait(index)?;
+        for (at, part) in (start..).step_by(PENDING_UPLOADS as usize).zip(bytes.chunks(PENDING_UPLOADS as usize)) {
+            self.queue.write_buffer(&buffer.buffer, at, part);
+            // Uploads are staged in host memory until the next submit. Loading a model writes gigabytes before the first one.
+            let pending = self.pending_uploads.fetch_add(part.len() as u64, Ordering::Relaxed) + part.len() as u64;
+            if pending > PENDING_UPLOADS {
+                self.pending_uploads.store(0, Ordering::Relaxed);
+                let index = self.queue.submit([]);
+                self.wait(index)?;
+            }
         }
         self.check()
     }
 
-    /// The bytes of elements `range`, once everything submitted has run.
-    pub(crate) fn read(&self, buffer: &GpuBuffer, range: Range<usize>) -> Result<Vec<u8>> {
+    /// Bytes `range`, once everything submitted has run.
+    pub(crate) fn read(&self, buffer: &GpuBuffer, range: Range<u64>) -> Result<Vec<u8>> {
         self.check()?;
-        let (start, end) = (4 * range.start as u64, 4 * range.end as u64);
+        let Range { start, end } = range;
         let mut bytes = Vec::with_capacity((end - start) as usize);
         let mut staging = lock(&self.staging);
         for from in (start..end).step_by(STAGING_BYTES as usize) {
@@ -176,8 +180,8 @@ impl Gpu {
     }
 
     /// [`Gpu::submit`] and [`Gpu::read`] in one submission.
-    pub(crate) fn submit_and_read(&self, commands: Commands, buffer: &GpuBuffer, range: Range<usize>) -> Result<Vec<u8>> {
-        let size = 4 * range.len() as u64;
+    pub(crate) fn submit_and_read(&self, commands: Commands, buffer: &GpuBuffer, range: Range<u64>) -> Result<Vec<u8>> {
+        let size = range.end - range.start;
         if size == 0 || size > STAGING_BYTES {
             self.submit(commands)?;
             return self.read(buffer, range);
@@ -186,7 +190,7 @@ impl Gpu {
         let mut bytes = Vec::with_capacity(size as usize);
         let mut staging = lock(&self.staging);
         let target = self.staging(&mut staging, size);
-        let index = self.encode(commands, |encoder| encoder.copy_buffer_to_buffer(&buffer.buffer, 4 * range.start as u64, target, 0, size));
+        let index = self.encode(commands, |encoder| encoder.copy_buffer_to_buffer(&buffer.buffer, range.start, target, 0, size));
         self.collect(&mut staging, size, index, &mut bytes)?;
         Ok(bytes)
     }
@@ -253,13 +257,15 @@ impl Gpu {
         }
     }
 
-    fn pipeline(&self, launch: &crate::device::Launch) -> Result<Arc<Pipeline>> {
+    fn pipeline(&self, launch: &crate::device::Launch, bf16: bool) -> Result<Arc<Pipeline>> {
         let mut pipelines = lock(&self.pipelines);
-        if let Some(pipeline) = pipelines.get(launch.variant).filter(|pipeline| pipeline.kernel == launch.kernel.stem) {
+        let key = (launch.variant, bf16);
+        if let Some(pipeline) = pipelines.get(&key).filter(|pipeline| pipeline.kernel == launch.kernel.stem) {
             return Ok(pipeline.clone());
         }
-        let pipeline = Arc::new(Pipeline::new(&self.device, self.caps.software, launch.kernel, launch.variant)?);
-        pipelines.insert(launch.variant, pipeline.clone());
+        let variant = shaders::find(launch.variant, bf16, self.caps.software)?;
+        let pipeline = Arc::new(Pipeline::new(&self.device, launch.kernel, variant)?);
+        pipelines.insert(key, pipeline.clone());
         Ok(pipeline)
     }
 }

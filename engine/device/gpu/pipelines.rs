@@ -1,13 +1,16 @@
 //! Compute pipelines: one per shader variant, made when it is first needed.
 
 use super::reflect::reflect_source;
-use crate::device::{Kernel, shaders};
+use crate::device::Kernel;
+use crate::device::shaders::Variant;
 use crate::error::{Error, Result};
 
 /// A compiled shader variant.
 pub(super) struct Pipeline {
     /// The stem of the kernel it runs.
     pub(super) kernel: &'static str,
+    /// The variant's name.
+    pub(super) variant: &'static str,
     pub(super) compute: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
     /// Bytes of the parameters.
@@ -17,9 +20,8 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Compiles `variant` of `kernel`, or of its form for software adapters.
-    pub(super) fn new(device: &wgpu::Device, software: bool, kernel: &Kernel, variant: &str) -> Result<Self> {
-        let variant = shaders::find(variant, software)?;
+    /// Compiles `variant` of `kernel`.
+    pub(super) fn new(device: &wgpu::Device, kernel: &Kernel, variant: &'static Variant) -> Result<Self> {
         let source = variant.source()?;
         let reflection = reflect_source(variant, &source)?;
         reflection.check(variant, kernel)?;
@@ -67,7 +69,14 @@ impl Pipeline {
         let errors = [validation, internal, memory].map(|scope| pollster::block_on(scope.pop()));
         match errors.into_iter().flatten().next() {
             Some(error) => Err(Error::Device(format!("shader variant '{}' cannot be compiled: {error}", variant.name))),
-            None => Ok(Self { kernel: kernel.stem, compute, layout, params: reflection.params, invocations: reflection.invocations() }),
+            None => Ok(Self {
+                kernel: kernel.stem,
+                variant: variant.name,
+                compute,
+                layout,
+                params: reflection.params,
+                invocations: reflection.invocations(),
+            }),
         }
     }
 }

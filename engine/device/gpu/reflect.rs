@@ -135,7 +135,17 @@ impl Reflection {
         if self.params != kernel.params {
             return fail(format!("Params has {} bytes in the shader, {} in the kernel", self.params, kernel.params));
         }
-        if self.slots != kernel.slots {
+        let declared = |slot: &Slot| match slot {
+            Slot::Weight => {
+                if variant.bf16() {
+                    Slot::InU32
+                } else {
+                    Slot::In
+                }
+            }
+            other => *other,
+        };
+        if !self.slots.iter().copied().eq(kernel.slots.iter().map(declared)) {
             return fail(format!("storage bindings are {:?} in the shader, {:?} in the kernel", self.slots, kernel.slots));
         }
         Ok(())

@@ -1,0 +1,93 @@
+//! What a CPU twin sees of a matrix of weights.
+
+use std::ops::Range;
+
+use half::bf16;
+
+use super::float::Float;
+use super::rows;
+
+/// Elements that are widened at a time for a product of whole blocks (1 MiB of f32): enough work for all cores, and small enough
+/// for the cache.
+const BLOCK_ELEMENTS: usize = 256 * 1024;
+
+/// A matrix as it is stored. bf16 is widened in blocks, never as a whole.
+#[derive(Clone, Copy)]
+pub enum Weight<'a, F> {
+    /// At full width.
+    Full(&'a [F]),
+    /// The upper halves of 32-bit floats.
+    BF16(&'a [bf16]),
+}
+
+/// A number that a twin computes with as `F`.
+pub trait Stored<F>: Copy + Sync {
+    /// The number as `F`, which is exact.
+    fn widen(self) -> F;
+}
+
+impl<F: Float> Stored<F> for F {
+    #[inline(always)]
+    fn widen(self) -> F {
+        self
+    }
+}
+
+impl<F: Float> Stored<F> for bf16 {
+    #[inline(always)]
+    fn widen(self) -> F {
+        F::from_bf16(self)
+    }
+}
+
+impl<'a, F: Float> Weight<'a, F> {
+    /// Elements `range` at full width: as they are, or widened into the beginning of `scratch`.
+    #[inline(always)]
+    pub fn widened<'s>(self, range: Range<usize>, scratch: &'s mut [F]) -> &'s [F]
+    where
+        'a: 's,
+    {
+        match self {
+            Self::Full(values) => &values[range],
+            Self::BF16(values) => {
+                let scratch = &mut scratch[..range.len()];
+                widen(&values[range], scratch);
+                scratch
+            }
+        }
+    }
+
+    /// Fills `out` with the elements from `start` on, at full width.
+    #[inline(always)]
+    pub fn copy_to(self, start: usize, out: &mut [F]) {
+        match self {
+            Self::Full(values) => out.copy_from_slice(&values[start..][..out.len()]),
+            Self::BF16(values) => widen(&values[start..][..out.len()], out),
+        }
+    }
+
+    /// Calls `work(first, count, rows)` for blocks of whole rows at full width, of `rows` rows with `cols` elements; for all rows at
+    /// once where they are stored so. Widening runs on all cores.
+    pub fn blocks(self, rows: usize, cols: usize, mut work: impl FnMut(usize, usize, &[F])) {
+        match self {
+            Self::Full(values) => work(0, rows, values),
+            Self::BF16(values) => {
+                let block = (BLOCK_ELEMENTS / cols.max(1)).clamp(1, rows.max(1));
+                let mut scratch = vec![F::ZERO; block * cols];
+                for first in (0..rows).step_by(block) {
+                    let count = block.min(rows - first);
+                    let (packed, full) = (&values[first * cols..][..count * cols], &mut scratch[..count * cols]);
+                    rows!(full, cols, |row, full| widen(&packed[row * cols..], full));
+                    work(first, count, full);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn widen<F: Float>(packed: &[bf16], full: &mut [F]) {
+    for (full, packed) in full.iter_mut().zip(packed) {
+        *full = packed.widen();
+    }
+}

@@ -1,0 +1,109 @@
+//! A model whose matrices are stored in 16 bits computes what it would with the same numbers in 32 bits.
+
+mod common;
+
+use std::collections::HashMap;
+
+use common::case::distance;
+use common::small::{gradients, model, samples};
+use common::{devices, gpus};
+use finemem_engine::device::Device;
+use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
+use finemem_engine::model::{Model, Weights};
+use finemem_engine::tensor::DType;
+use finemem_engine::train::learner::{Learner, Loss, Memory};
+use half::bf16;
+
+/// The small model with its matrices rounded to bf16, stored in `dtype`.
+fn rounded(device: &Device, tied: bool, dtype: DType) -> Model {
+    let mut model = model(device, tied);
+    let values: HashMap<String, Vec<f32>> =
+        model.weights.named().into_iter().map(|(name, tensor)| (name, tensor.read().unwrap())).collect();
+    model.weights = Weights::build(&model.config, |name, shape| {
+        let matrix = shape.len() > 1;
+        let values: Vec<f32> = values[name].iter().map(|v| if matrix { bf16::from_f32(*v).to_f32() } else { *v }).collect();
+        let tensor = device.zeros(if matrix { dtype } else { DType::F32 }, shape)?;
+        tensor.write(&values)?;
+        Ok(tensor)
+    })
+    .unwrap();
+    model
+}
+
+fn generate(model: &Model) -> Vec<Completion> {
+    let streams = |id: u32| (0..2).map(|rollout| Stream::new(7, 1, [id, rollout, 0])).collect();
+    let requests: Vec<Request> =
+        [vec![1, 2, 3], vec![9; 40]].into_iter().zip(0..).map(|(prompt, id)| Request { prompt, streams: streams(id) }).collect();
+    let options = Options { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: 12, stop: Vec::new() };
+    Generator::new(model).unwrap().generate(model, &requests, &options).unwrap().into_iter().flatten().collect()
+}
+
+#[test]
+fn log_probabilities_and_gradients_are_those_of_the_widened_weights() {
+    for device in devices() {
+        for tied in [true, false] {
+            let [wide, packed] = [DType::F32, DType::BF16].map(|dtype| rounded(&device, tied, dtype));
+            let score = |model: &Model| {
+                let scored = Learner::new(model, Memory::default(), false).unwrap().score(model, &samples(), 1.0).unwrap();
+                scored.logprob.iter().map(|lp| f64::from(*lp)).collect::<Vec<_>>()
+            };
+            let error = distance(&score(&packed), &score(&wide));
+            assert!(error <= 1e-6, "{}: log-probabilities are off by {error:.1e}", device.describe());
+            let [wide, packed] = [&wide, &packed].map(|model| gradients(model, &samples(), Loss::Weighted, Memory::default()));
+            for ((name, wide), (_, packed)) in wide.iter().zip(&packed) {
+                let error = distance(packed, wide);
+                assert!(error <= 1e-6, "{}: the gradient of {name} is off by {error:.1e}", device.describe());
+            }
+        }
+    }
+}
+
+#[test]
+fn completions_are_those_of_the_widened_weights() {
+    for device in devices() {
+        let [wide, packed] = [DType::F32, DType::BF16].map(|dtype| generate(&rounded(&device, true, dtype)));
+        for (wide, packed) in wide.iter().zip(&packed) {
+            assert_eq!(wide.tokens, packed.tokens, "{}", device.describe());
+            let worst = wide.logprobs.iter().zip(&packed.logprobs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            eprintln!("{}: log-probabilities differ by at most {worst:.1e}", device.describe());
+            assert!(worst <= 1e-6, "{}: log-probabilities differ by {worst:.1e}", device.describe());
+        }
+    }
+}
+
+#[test]
+fn half_the_memory() {
+    for device in gpus() {
+        let caps = device.caps().expect("a GPU");
+        let bytes = |dtype: DType| {
+            let device = Device::open_adjusted(&caps.name, |_| ()).unwrap();
+            device.zeros(dtype, &[300, 24]).unwrap();
+            device.counters().bytes
+        };
+        assert_eq!((bytes(DType::F32), bytes(DType::BF16)), (28_800, 14_400));
+    }
+}
+
+#[test]
+fn numbers_of_16_bits_are_rounded_and_kept() {
+    for device in devices() {
+        let tensor = device.zeros(DType::BF16, &[3, 2]).unwrap();
+        let values = [1.0, -2.5, 1.00390625, 1.01171875, 3.0e38, f32::INFINITY];
+        tensor.write(&values).unwrap();
+        // Ties go to the even neighbour.
+        let expected = [1.0, -2.5, 1.0, 1.015625, bf16::from_f32(3.0e38).to_f32(), f32::INFINITY];
+        assert_eq!(tensor.read().unwrap(), expected, "{}", device.describe());
+        assert_eq!(tensor.slice(1..2).unwrap().read_bf16().unwrap(), [bf16::from_f32(1.0), bf16::from_f32(1.015625)]);
+        tensor.slice(2..3).unwrap().write_bf16(&[bf16::ONE, bf16::ZERO]).unwrap();
+        assert_eq!(tensor.read().unwrap()[3..], [1.015625, 1.0, 0.0], "{}", device.describe());
+
+        let message = |result: finemem_engine::Result<()>| result.expect_err("this must fail").to_string();
+        assert!(message(device.zeros(DType::BF16, &[4, 3]).map(|_| ())).contains("[4, 3]"));
+        assert!(message(tensor.view(&[2, 3]).map(|_| ())).contains("[2, 3]"));
+        assert!(message(tensor.read_u32().map(|_| ())).contains("U32"));
+        assert!(message(tensor.write_bf16(&[bf16::ONE])).contains("1 values"));
+        let f32s = device.zeros(DType::F32, &[3, 2]).unwrap();
+        let mut rec = device.record();
+        assert!(message(finemem_engine::ops::elementwise::add(&mut rec, &tensor, &f32s)).contains("BF16"));
+    }
+}
