@@ -89,7 +89,7 @@ fn gradients_are_those_of_pytorch() {
     each(|name, model, golden| {
         let samples = sft::samples(&golden.weighted(&golden.weights)).unwrap();
         let mut learner = Learner::new(model, Memory::default(), true).unwrap();
-        let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
+        let optimizer = Optimizer::new(model, Settings::default()).unwrap();
         learner.begin(model, &samples).unwrap();
         learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
         let loss = sft::loss(&samples, &learner.finish(model).unwrap());

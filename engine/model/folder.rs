@@ -1,6 +1,6 @@
 //! What a model folder holds besides tensors and tokenizer: the configuration, and small files that saving writes back as they were.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -28,6 +28,7 @@ const LARGEST_KEPT: usize = 32 << 20;
 /// The configuration of a folder with all its keys, and the files that are kept.
 #[derive(Clone)]
 pub struct Folder {
+    path: Option<PathBuf>,
     config: Value,
     kept: Vec<(&'static str, Vec<u8>)>,
 }
@@ -35,7 +36,7 @@ pub struct Folder {
 impl Folder {
     /// What is saved with a model that comes from no folder.
     pub fn new(config: &Config) -> Self {
-        Self { config: config.to_json(), kept: Vec::new() }
+        Self { path: None, config: config.to_json(), kept: Vec::new() }
     }
 
     /// Reads `folder`. The tokens that end a text are those of `generation_config.json`, or if it names none those of `config.json`.
@@ -58,7 +59,12 @@ impl Folder {
             }
             kept.push((name, bytes));
         }
-        Ok((config, Self { config: value, kept }))
+        Ok((config, Self { path: Some(folder.to_path_buf()), config: value, kept }))
+    }
+
+    /// Where it was read from.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Writes `config.json`, as it was but for the element type, which is that of the tensors, and the files that are kept.

@@ -6,6 +6,8 @@ pub mod config;
 pub mod folder;
 pub mod head;
 pub mod init;
+mod linear;
+pub mod lora;
 pub mod tensor_files;
 pub mod tokenizer;
 pub mod weights;
@@ -16,6 +18,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 pub use config::{Config, ModelType};
 use folder::Folder;
+pub use lora::Lora;
 pub use tokenizer::Tokenizer;
 pub use weights::{Gradients, Weights};
 
@@ -25,8 +28,10 @@ pub struct Model {
     pub config: Config,
     /// Text to tokens and back.
     pub tokenizer: Tokenizer,
-    /// Parameters.
+    /// Parameters, with those of the adapter if there is one.
     pub weights: Weights,
+    /// What its adapter is like. A model with an adapter trains and saves nothing else.
+    pub lora: Option<Lora>,
     /// Where the parameters are.
     pub device: Device,
     /// What else is saved with it.
@@ -44,7 +49,7 @@ impl Model {
         let tokenizer = Tokenizer::load(&file)?;
         Self::fits(&config, &tokenizer).map_err(|e| Error::format(&file, e))?;
         let weights = Weights::load(&config, device, folder)?;
-        Ok(Self { config, tokenizer, weights, device: device.clone(), folder: kept })
+        Ok(Self { config, tokenizer, weights, lora: None, device: device.clone(), folder: kept })
     }
 
     /// A model with random weights.
@@ -59,7 +64,7 @@ impl Model {
 
     fn new(config: Config, tokenizer: Tokenizer, device: &Device, make: impl FnOnce(&Config) -> Result<Weights>) -> Result<Self> {
         Self::fits(&config, &tokenizer)?;
-        Ok(Self { tokenizer, weights: make(&config)?, device: device.clone(), folder: Folder::new(&config), config })
+        Ok(Self { tokenizer, weights: make(&config)?, lora: None, device: device.clone(), folder: Folder::new(&config), config })
     }
 
     fn fits(config: &Config, tokenizer: &Tokenizer) -> Result<()> {
@@ -73,13 +78,17 @@ impl Model {
         Ok(())
     }
 
-    /// Writes the folder that [`Model::load`] and Python tools read. `dtype` is `f32`, `f16` or `bf16`.
+    /// Writes the folder that [`Model::load`] and Python tools read, or of a model with an adapter the adapter's folder, that
+    /// [`Model::load_lora`] and PEFT read. `dtype` is `f32`, `f16` or `bf16`.
     pub fn save(&self, folder: &Path, dtype: &str) -> Result<()> {
         self.save_in_shards(folder, dtype, tensor_files::LARGEST_SHARD)
     }
 
     /// [`Model::save`] with shards of at most `largest` bytes.
     pub fn save_in_shards(&self, folder: &Path, dtype: &str, largest: u64) -> Result<()> {
+        if let Some(lora) = &self.lora {
+            return self.save_lora(lora, folder, dtype);
+        }
         self.weights.save(folder, dtype, largest)?;
         self.tokenizer.save(&folder.join("tokenizer.json"))?;
         self.folder.save(folder, dtype)
@@ -110,6 +119,7 @@ impl std::fmt::Display for Model {
             c.hidden_size,
             c.vocab_size,
             self.device.describe()
-        )
+        )?;
+        self.lora.as_ref().map_or(Ok(()), |lora| write!(f, ", with {lora}"))
     }
 }

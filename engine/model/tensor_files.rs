@@ -176,7 +176,7 @@ impl TensorFiles {
         let entry = self.entry(name)?;
         let fail = |reason: String| Err(Error::format(self.path_of(name), format!("tensor {name} has {reason}")));
         if entry.shape != shape {
-            return fail(format!("shape {}, expected {shape:?} (config.json)", short(&entry.shape)));
+            return fail(format!("shape {}, expected {shape:?} by the configuration", short(&entry.shape)));
         }
         match entry.dtype {
             Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok(()),

@@ -359,7 +359,7 @@ fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
 fn gradients(lua: &Lua, model: &Model, sequences: &[Weighted]) -> mlua::Result<Value> {
     let samples = sft::samples(sequences)?;
     let mut learner = Learner::new(model, Memory::default(), true)?;
-    let optimizer = Optimizer::new(&model.config, &model.device, Settings::default())?;
+    let optimizer = Optimizer::new(model, Settings::default())?;
     learner.begin(model, &samples)?;
     learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads))?;
     let report = learner.finish(model)?;
