@@ -1,4 +1,4 @@
-//! The engine against PyTorch: what `tests/golden/make.py` wrote, on the CPU executor and every GPU.
+//! The engine against PyTorch and PEFT: what `tests/golden/make.py` and `lora.py` wrote, on the CPU executor and every GPU.
 
 mod common;
 
@@ -21,6 +21,8 @@ const GRADIENT_TOLERANCE: f64 = 1e-3;
 const LOSS_TOLERANCE: f64 = 1e-3;
 /// The folders beside `make.py`.
 const NAMES: [&str; 5] = ["tied", "untied", "qwen2", "qwen2-bf16", "llama"];
+/// Adapters, in the same place, of the models of these names.
+const ADAPTERS: [&str; 3] = ["lora/untied", "lora/qwen2", "lora/llama"];
 
 #[derive(Deserialize)]
 struct Golden {
@@ -56,10 +58,10 @@ fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// Runs `check` on every device with each of the models.
+/// Runs `check` on every device with each of the models, as they are and with adapters.
 fn each(check: impl Fn(&str, &Model, &Golden)) {
     for device in devices() {
-        for name in NAMES {
+        for name in NAMES.into_iter().chain(ADAPTERS) {
             let golden = std::fs::read_to_string(folder(name).join("golden.json")).unwrap();
             check(name, &load(name, &device), &serde_json::from_str(&golden).unwrap());
         }
@@ -67,7 +69,11 @@ fn each(check: impl Fn(&str, &Model, &Golden)) {
 }
 
 fn load(name: &str, device: &Device) -> Model {
-    Model::load(&folder(name), device).unwrap()
+    let mut model = Model::load(&folder(name.trim_start_matches("lora/")), device).unwrap();
+    if name.starts_with("lora/") {
+        model.load_lora(&folder(name)).unwrap();
+    }
+    model
 }
 
 #[test]
