@@ -9,6 +9,7 @@ use common::devices;
 use finemem_engine::device::Device;
 use finemem_engine::generate::{Generator, Options, Request, Stream};
 use finemem_engine::model::Model;
+use finemem_engine::train::export::export;
 use finemem_engine::train::learner::{Learner, Loss, Memory};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 use finemem_engine::train::sft::{self, Supervised, Weighted};
@@ -240,7 +241,7 @@ fn small_files_of_a_folder_are_kept() {
     assert_eq!(config(target.path()), expected);
 }
 
-/// Saves every model in every way and runs `check.py`, where `FINEMEM_PYTHON` names a Python that has transformers.
+/// Saves every model in every way and runs `check.py`, where `FINEMEM_PYTHON` names a Python that has transformers and peft.
 #[test]
 fn what_is_saved_opens_in_transformers() {
     let Ok(python) = std::env::var("FINEMEM_PYTHON") else {
@@ -259,6 +260,13 @@ fn what_is_saved_opens_in_transformers() {
         let new = Model::random(model.config.clone(), model.tokenizer.clone(), &Device::cpu(), 0).unwrap();
         new.weights.named().iter().zip(values(&model)).for_each(|((_, tensor), (_, values))| tensor.write(&values).unwrap());
         new.save(&target.join("f32-new"), "f32").unwrap();
+    }
+    for name in ADAPTERS {
+        let (model, base, target) = (load(name, &Device::cpu()), folder(name.trim_start_matches("lora/")), target.path().join(name));
+        for dtype in ["f32", "f16", "bf16"] {
+            model.save(&target.join(dtype), dtype).unwrap();
+            export(&base, &folder(name), &target.join(format!("{dtype}-merged")), Some(dtype), &Device::cpu()).unwrap();
+        }
     }
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/check.py");
     let output = std::process::Command::new(python).arg("-B").arg(script).arg(target.path()).output().unwrap();

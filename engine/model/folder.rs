@@ -20,6 +20,8 @@ const KEPT: [&str; 7] = [
     "vocab.json",
     "merges.txt",
 ];
+/// Element types as they are called here and in `config.json`.
+const TYPES: [(&str, &str); 3] = [("f32", "float32"), ("f16", "float16"), ("bf16", "bfloat16")];
 /// Longer configurations are taken for broken files: published ones have a few thousand bytes.
 const LARGEST_CONFIG: usize = 512 << 10;
 /// Longer files to keep are taken for broken ones: the vocabularies of published models have a few million bytes.
@@ -62,6 +64,12 @@ impl Folder {
         Ok((config, Self { path: Some(folder.to_path_buf()), config: value, kept }))
     }
 
+    /// The element type that `config.json` names: `f32`, `f16` or `bf16`; `f32` if it names none or another.
+    pub fn dtype(&self) -> &'static str {
+        let named = ["dtype", "torch_dtype"].iter().find_map(|key| self.config.get(key)?.as_str());
+        TYPES.iter().find(|(_, name)| Some(*name) == named).map_or("f32", |(short, _)| short)
+    }
+
     /// Where it was read from.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -73,11 +81,7 @@ impl Folder {
         if let Some(config) = config.as_object_mut() {
             // Newer releases of transformers write the shorter name.
             let key = if config.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-            let name = match dtype {
-                "f16" => "float16",
-                "bf16" => "bfloat16",
-                _ => "float32",
-            };
+            let name = TYPES.iter().find(|(short, _)| *short == dtype).map_or("float32", |(_, name)| name);
             config.insert(key.into(), name.into());
         }
         files::write(folder.join("config.json"), format!("{config:#}\n").as_bytes())?;

@@ -220,6 +220,20 @@ pub fn dtype(name: &str) -> Result<Dtype> {
     }
 }
 
+/// The name that [`dtype`] reads.
+pub fn name(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F16 => "f16",
+        Dtype::BF16 => "bf16",
+        _ => "f32",
+    }
+}
+
+/// The numbers that a file of type `dtype` holds for `values`.
+pub(super) fn rounded(dtype: Dtype, values: &[f32]) -> Vec<f32> {
+    widen(dtype, &narrow(dtype, values))
+}
+
 /// Writes one file, through a temporary one beside it. Only a chunk of a tensor is in host memory at a time.
 pub fn write(path: &Path, tensors: &[(String, &Tensor)], dtype: Dtype, metadata: &[(&str, &str)]) -> Result<()> {
     let mut header = Map::new();

@@ -245,6 +245,12 @@ impl Weights {
         self.map(|name, tensor| files.read(name, tensor)).map(drop)
     }
 
+    /// Rounds every number to what [`Weights::save`] writes in `dtype`.
+    pub fn round(&self, dtype: &str) -> Result<()> {
+        let dtype = tensor_files::dtype(dtype)?;
+        self.map(|_, tensor| tensor.write(&tensor_files::rounded(dtype, &tensor.read()?))).map(drop)
+    }
+
     /// Writes `model.safetensors` in `folder`, or shards of at most `largest` bytes and their index, in `dtype` (`f32`, `f16` or
     /// `bf16`).
     pub fn save(&self, folder: &Path, dtype: &str, largest: u64) -> Result<()> {
