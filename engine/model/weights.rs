@@ -109,8 +109,11 @@ impl Layer<Vec<usize>> {
     pub(super) fn shapes(config: &Config) -> Self {
         let (c, f, d) = (config.hidden_size, config.intermediate_size, config.head_dim);
         let (q, kv) = (config.num_attention_heads * d, config.num_key_value_heads * d);
-        let linear =
-            |outputs: usize, inputs: usize, bias: bool| Linear { weight: vec![outputs, inputs], bias: bias.then(|| vec![outputs]), lora: None };
+        let linear = |outputs: usize, inputs: usize, bias: bool| Linear {
+            weight: vec![outputs, inputs],
+            bias: bias.then(|| vec![outputs]),
+            lora: None,
+        };
         let qk_norm = || config.qk_norm().then(|| vec![d]);
         Self {
             input_norm: vec![c],

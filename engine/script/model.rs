@@ -15,8 +15,12 @@ use crate::train::learner::{Learner, Loss, Memory};
 use crate::train::optimizer::{Optimizer, Settings};
 use crate::train::sft::{self, Supervised, Weighted};
 
-pub(super) const AREA: Area =
-    Area { constants: &[], functions: FUNCTIONS, objects: &[&MODEL, &SFT], records: &[&LORA, &COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS] };
+pub(super) const AREA: Area = Area {
+    constants: &[],
+    functions: FUNCTIONS,
+    objects: &[&MODEL, &SFT],
+    records: &[&LORA, &COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS],
+};
 
 /// A model that scripts and trainers share, with the memory for using it.
 pub(super) struct Policy {
