@@ -1,5 +1,7 @@
 //! The command line.
 
+mod chat;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -40,6 +42,8 @@ enum Command {
         #[arg(long, default_value = "auto")]
         device: String,
     },
+    /// Talk with a model in the terminal.
+    Chat(chat::Settings),
     /// Look for mistakes in a script and in what it requires, without running them.
     Check {
         /// The script.
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run { script, device, resume, arguments } => run(script, device, resume, arguments),
         Command::Info { device } => info(&device),
+        Command::Chat(settings) => chat::chat(&settings),
         Command::Check { script } => check(&script),
         Command::Export { model, adapter, out, dtype, device } => export(&model, &adapter, &out, dtype.as_deref(), &device),
         Command::Types { out } => script::types::write(&out),

@@ -6,9 +6,10 @@ local measure = {}
 
 local operations = { memory_insert = "insert", memory_update = "update", memory_delete = "delete", memory_skip = "skip" }
 
--- Mean answer accuracy with its 95 % interval over rollouts, memory and input tokens, calls per step by kind, share of invalid calls.
+-- Mean answer accuracy with its 95 % interval over rollouts, memory and input tokens, calls per step by kind, shares of calls that could be
+-- read and of calls that were not valid.
 function measure.batch(batch)
-  local scores, memory, input, steps, calls, invalid, stray = {}, 0, 0, 0, 0, 0, 0
+  local scores, memory, input, steps, calls, parsed, invalid, stray = {}, 0, 0, 0, 0, 0, 0, 0
   local kinds = { insert = 0, update = 0, delete = 0, skip = 0 }
   for i, rollout in ipairs(batch.rollouts) do
     local sum = 0
@@ -23,6 +24,7 @@ function measure.batch(batch)
       stray = stray + step.stray
       for _, call in ipairs(step.calls) do
         calls = calls + 1
+        parsed = parsed + (call.parsed and 1 or 0)
         if not call.valid then
           invalid = invalid + 1
         elseif operations[call.tool] then
@@ -37,7 +39,7 @@ function measure.batch(batch)
   local figures = {
     accuracy = interval.mean, low = interval.low, high = interval.high,
     memory_tokens = memory / rollouts, input_tokens = input / rollouts,
-    invalid = invalid / math.max(1, calls), calls = calls / steps, stray = stray / steps,
+    parsed = calls > 0 and parsed / calls or 1, invalid = invalid / math.max(1, calls), calls = calls / steps, stray = stray / steps,
   }
   for kind, count in pairs(kinds) do
     figures[kind] = count / steps

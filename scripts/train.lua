@@ -87,6 +87,7 @@ for step = done + 1, option.steps do
     stats["memory/" .. name] = figures[name]
   end
   stats["tools/call_frequency"] = figures.calls
+  stats["tools/parse_rate"] = figures.parsed
   stats["tools/failure_frequency"] = figures.invalid
   stats["tools/stray_text"] = figures.stray
   run:log { step = step, stats = stats }

@@ -88,7 +88,7 @@ fn half_the_memory() {
 fn numbers_of_16_bits_are_rounded_and_kept() {
     for device in devices() {
         let tensor = device.zeros(DType::BF16, &[3, 2]).unwrap();
-        let values = [1.0, -2.5, 1.00390625, 1.01171875, 3.0e38, f32::INFINITY];
+        let values = [1.0, -2.5, 1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, 3.0e38, f32::INFINITY];
         tensor.write(&values).unwrap();
         // Ties go to the even neighbour.
         let expected = [1.0, -2.5, 1.0, 1.015625, bf16::from_f32(3.0e38).to_f32(), f32::INFINITY];

@@ -1,6 +1,7 @@
 //! The command line: one clear message and an exit code for everything that goes wrong.
 
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 fn finemem(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_finemem-engine")).args(arguments).output().unwrap()
@@ -101,8 +102,7 @@ fn a_script_that_asks_ends_its_loop_itself() {
         let script = folder.path().join("loop.lua");
         std::fs::write(&script, text).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_finemem-engine"));
-        let mut child =
-            child.arg("run").arg(&script).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = child.arg("run").arg(&script).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "ready");
         for _ in 0..times {
@@ -116,4 +116,37 @@ fn a_script_that_asks_ends_its_loop_itself() {
     let stuck = "local fm = require 'finemem'\nfm.stopping {}\nprint('ready')\nwhile true do end";
     assert_eq!(interrupted(stuck, 2), (Some(130), vec![]));
     assert_eq!(interrupted("print('ready')\nwhile true do end", 1), (Some(130), vec![]));
+}
+
+#[test]
+fn a_chat_answers_every_line() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(root.join("tests/golden/tied").join(name), folder.path().join(name)).unwrap();
+    }
+    let model = folder.path().to_str().unwrap().to_string();
+    fails(&["chat", "--model", &model, "--device", "cpu"], 1, "no chat template");
+    std::fs::copy(root.join("tests/template/qwen3.jinja"), folder.path().join("chat_template.jinja")).unwrap();
+    fails(&["chat", "--model", &model, "--device", "cpu", "--top-p", "2"], 1, "top_p = 2");
+    let talk = |seed: &str| {
+        let arguments = ["chat", "--model", &model, "--device", "cpu", "--max-tokens", "9", "--seed", seed];
+        let mut child = Command::new(env!("CARGO_BIN_EXE_finemem-engine"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(b"hello\n\nand you?\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let figures = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(figures.matches("[9 tokens, cut at --max-tokens, ").count(), 2, "{figures}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = talk("1");
+    assert_eq!(said.lines().filter(|line| !line.is_empty()).count(), 2, "{said}");
+    assert_eq!(said, talk("1"));
+    assert_ne!(said, talk("2"));
 }

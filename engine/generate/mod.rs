@@ -69,6 +69,24 @@ pub struct Options {
     pub stop: Vec<String>,
 }
 
+impl Options {
+    /// An error that names the number that is out of range.
+    pub fn check(&self) -> Result<()> {
+        if !(self.temperature >= 0.0
+            && self.temperature.is_finite()
+            && self.top_p > 0.0
+            && self.top_p <= 1.0
+            && (0.0..=1.0).contains(&self.min_p))
+        {
+            return Err(Error::argument(format!(
+                "temperature = {}, top_p = {}, min_p = {}: temperature must be at least 0, top_p above 0 and at most 1, min_p at least 0 and at most 1",
+                self.temperature, self.top_p, self.min_p
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Why a completion ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
@@ -325,6 +343,7 @@ impl Generator {
 
 /// An error that names the first prompt that cannot be continued.
 fn check(model: &Model, requests: &[Request], options: &Options) -> Result<()> {
+    options.check()?;
     let longest = model.config.max_position_embeddings;
     for (i, request) in requests.iter().enumerate() {
         model.check(&request.prompt)?;

@@ -1,8 +1,11 @@
-//! Reads tool calls out of a policy's text: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, any number of them.
+//! Tool calls in a policy's text, and the reader of the default dialect, that of Hermes and Qwen:
+//! `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, any number of them.
 //!
 //! Nothing that was meant as a call is lost: what cannot be read is kept with the reason.
 
 use serde_json::Value;
+
+use crate::{Error, Result};
 
 const OPEN: &str = "<tool_call>";
 const CLOSE: &str = "</tool_call>";
@@ -44,7 +47,33 @@ pub fn parse(text: &str) -> Parsed {
     parsed
 }
 
+/// A text as what the policy thought, if it did, and what it answered. It thinks from `<think>`, with which the text or the prompt before
+/// it begins the thought, to `</think>`; a thought without an end leaves no answer.
+pub fn split_thought<'a>(prompt: &str, text: &'a str) -> (Option<&'a str>, &'a str) {
+    let start = text.trim_start();
+    if !start.starts_with("<think>") && !prompt.trim_end().ends_with("<think>") {
+        return (None, text);
+    }
+    let (thought, answer) = text.split_once("</think>").unwrap_or((text, ""));
+    (Some(thought), answer)
+}
+
 impl Parsed {
+    /// What a dialect read from `text`: the calls in order, each with its `raw` from it. All text that belongs to none of them is stray.
+    pub fn from_calls(text: &str, calls: Vec<Call>) -> Result<Self> {
+        let (mut rest, mut stray) = (text, 0);
+        for call in &calls {
+            let Some((before, after)) = rest.split_once(&call.raw).filter(|_| !call.raw.is_empty()) else {
+                let shown: String = call.raw.chars().take(60).collect();
+                return Err(Error::argument(format!("the raw text {shown:?} of a call is not in the answer, or not in this order")));
+            };
+            stray += usize::from(!before.trim().is_empty());
+            rest = after;
+        }
+        stray += usize::from(!rest.trim().is_empty());
+        Ok(Self { calls, stray })
+    }
+
     /// Text between calls: chatter is counted, remains of a call are kept as one.
     fn outside(&mut self, text: &str) {
         let text = text.trim();

@@ -1,6 +1,6 @@
 //! What a tool accepts: a name and a JSON schema of its arguments, compiled once.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::{Error, Result};
 
@@ -42,6 +42,15 @@ impl Tool {
         &self.parameters
     }
 
+    /// What chat templates are given: `{"type": "function", "function": {"name", "description", "parameters"}}`.
+    ///
+    /// Models have seen descriptions with their keys in the usual order, and scripts have tables without any, so the keys of the schema are
+    /// put in order: what it is, what it holds, what is required; properties as `required` lists them, then by name.
+    pub fn to_json(&self) -> Value {
+        let parameters = ordered(&self.parameters, None);
+        json!({"type": "function", "function": {"name": self.name, "description": self.description, "parameters": parameters}})
+    }
+
     /// Whether a call may have these arguments, and if not, the first reasons why.
     pub fn check(&self, arguments: &Value) -> Result<()> {
         let reasons: Vec<String> = self.validator.iter_errors(arguments).take(3).map(|error| place(&error)).collect();
@@ -55,6 +64,29 @@ pub fn find<'a>(tools: &'a [Tool], name: &str) -> Result<&'a Tool> {
         let names: Vec<&str> = tools.iter().map(Tool::name).collect();
         Error::argument(format!("no tool is called {name:?}; there are {}", names.join(", ")))
     })
+}
+
+/// A schema with its keys in order; `names` is that of the properties when `value` is what `properties` holds.
+fn ordered(value: &Value, names: Option<&[Value]>) -> Value {
+    const USUAL: [&str; 7] = ["type", "description", "enum", "items", "minimum", "properties", "required"];
+    match value {
+        Value::Object(entries) => {
+            let rank = |key: &str| {
+                let place = match names {
+                    Some(names) => names.iter().position(|name| name.as_str() == Some(key)),
+                    None => USUAL.iter().position(|usual| *usual == key),
+                };
+                place.unwrap_or(usize::MAX)
+            };
+            let mut keys: Vec<&String> = entries.keys().collect();
+            keys.sort_by_key(|key| (rank(key), *key));
+            let required = entries.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            let inner = |key: &str| (names.is_none() && key == "properties").then_some(required);
+            keys.into_iter().map(|key| (key.clone(), ordered(&entries[key], inner(key)))).collect::<Map<_, _>>().into()
+        }
+        Value::Array(items) => items.iter().map(|item| ordered(item, None)).collect(),
+        value => value.clone(),
+    }
 }
 
 fn place(error: &jsonschema::ValidationError<'_>) -> String {

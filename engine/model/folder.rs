@@ -1,4 +1,4 @@
-//! What a model folder holds besides tensors and tokenizer: the configuration, and small files that saving writes back as they were.
+//! What a model folder holds besides tensors, tokenizer and chat templates: the configuration, and small files that saving writes back as they were.
 
 use std::path::{Path, PathBuf};
 
@@ -11,15 +11,7 @@ use crate::files;
 /// Read for the tokens that end a text, and kept.
 const GENERATION: &str = "generation_config.json";
 /// Files that are kept where a folder has them.
-const KEPT: [&str; 7] = [
-    GENERATION,
-    "tokenizer_config.json",
-    "chat_template.jinja",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-];
+const KEPT: [&str; 5] = [GENERATION, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"];
 /// Element types as they are called here and in `config.json`.
 const TYPES: [(&str, &str); 3] = [("f32", "float32"), ("f16", "float16"), ("bf16", "bfloat16")];
 /// Longer configurations are taken for broken files: published ones have a few thousand bytes.
@@ -73,6 +65,12 @@ impl Folder {
     /// Where it was read from.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// What `generation_config.json` says; empty where there is none.
+    pub fn generation_config(&self) -> Map<String, Value> {
+        let bytes = self.kept.iter().find(|(name, _)| *name == GENERATION).map(|(_, bytes)| bytes.as_slice());
+        bytes.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
     }
 
     /// Writes `config.json`, as it was but for the element type, which is that of the tensors, and the files that are kept.

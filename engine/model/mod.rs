@@ -6,8 +6,11 @@ pub mod config;
 pub mod folder;
 pub mod head;
 pub mod init;
+mod jinja;
 mod linear;
 pub mod lora;
+mod python;
+pub mod template;
 pub mod tensor_files;
 pub mod tokenizer;
 pub mod weights;
@@ -19,6 +22,7 @@ use crate::error::{Error, Result};
 pub use config::{Config, ModelType};
 use folder::Folder;
 pub use lora::Lora;
+pub use template::{Chat, ChatTemplate};
 pub use tokenizer::Tokenizer;
 pub use weights::{Gradients, Weights};
 
@@ -28,6 +32,8 @@ pub struct Model {
     pub config: Config,
     /// Text to tokens and back.
     pub tokenizer: Tokenizer,
+    /// Messages to text.
+    pub chat_template: ChatTemplate,
     /// Parameters, with those of the adapter if there is one.
     pub weights: Weights,
     /// What its adapter is like. A model with an adapter trains and saves nothing else.
@@ -39,7 +45,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads `config.json`, `tokenizer.json` and `model.safetensors`, or its shards, in `folder`.
+    /// Reads `config.json`, `tokenizer.json`, chat templates, and `model.safetensors` or its shards, in `folder`.
     pub fn load(folder: &Path, device: &Device) -> Result<Self> {
         if !folder.is_dir() {
             return Err(Error::io(folder, "there is no such model folder"));
@@ -48,8 +54,9 @@ impl Model {
         let file = folder.join("tokenizer.json");
         let tokenizer = Tokenizer::load(&file)?;
         Self::fits(&config, &tokenizer).map_err(|e| Error::format(&file, e))?;
+        let chat_template = ChatTemplate::load(folder)?;
         let weights = Weights::load(&config, device, folder)?;
-        Ok(Self { config, tokenizer, weights, lora: None, device: device.clone(), folder: kept })
+        Ok(Self { config, tokenizer, chat_template, weights, lora: None, device: device.clone(), folder: kept })
     }
 
     /// A model with random weights.
@@ -64,7 +71,8 @@ impl Model {
 
     fn new(config: Config, tokenizer: Tokenizer, device: &Device, make: impl FnOnce(&Config) -> Result<Weights>) -> Result<Self> {
         Self::fits(&config, &tokenizer)?;
-        Ok(Self { tokenizer, weights: make(&config)?, lora: None, device: device.clone(), folder: Folder::new(&config), config })
+        let (weights, folder) = (make(&config)?, Folder::new(&config));
+        Ok(Self { tokenizer, chat_template: ChatTemplate::default(), weights, lora: None, device: device.clone(), folder, config })
     }
 
     fn fits(config: &Config, tokenizer: &Tokenizer) -> Result<()> {
@@ -91,14 +99,21 @@ impl Model {
         }
         self.weights.save(folder, dtype, largest)?;
         self.tokenizer.save(&folder.join("tokenizer.json"))?;
+        self.chat_template.save(folder)?;
         self.folder.save(folder, dtype)
+    }
+
+    /// An error unless every id is a token of this model.
+    pub fn check_ids(&self, tokens: &[u32]) -> Result<()> {
+        match tokens.iter().find(|id| **id as usize >= self.config.vocab_size) {
+            Some(id) => Err(Error::argument(format!("token {id} is outside the vocabulary of {}", self.config.vocab_size))),
+            None => Ok(()),
+        }
     }
 
     /// An error unless every id is a token of this model and the sequence is not longer than the model allows.
     pub fn check(&self, tokens: &[u32]) -> Result<()> {
-        if let Some(id) = tokens.iter().find(|id| **id as usize >= self.config.vocab_size) {
-            return Err(Error::argument(format!("token {id} is outside the vocabulary of {}", self.config.vocab_size)));
-        }
+        self.check_ids(tokens)?;
         let longest = self.config.max_position_embeddings;
         if tokens.len() > longest {
             return Err(Error::argument(format!("a sequence of {} tokens is longer than the model's {longest}", tokens.len())));

@@ -26,15 +26,25 @@ impl Tokenizer {
         tokenizers::Tokenizer::from_file(path).map(Self).map_err(|e| Error::format(path, e))
     }
 
-    /// Token ids of `text`, nothing added.
+    /// Token ids of `text`. Special tokens in it are recognised; none is added, whatever the file's post-processor says: a rendered chat
+    /// already begins as its template wants it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self.0.encode_fast(text, false).map_err(|e| Error::argument(format!("the text cannot be tokenised: {e}")))?;
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Text of `ids`. Special tokens are kept.
+    /// Text of `ids`, special tokens included. An id that only the model has, because its vocabulary is padded, has no text.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        self.0.decode(ids, false).map_err(|e| Error::argument(format!("the tokens cannot be decoded: {e}")))
+        self.text(ids, false)
+    }
+
+    /// Text of `ids` without special tokens.
+    pub fn decode_without_special(&self, ids: &[u32]) -> Result<String> {
+        self.text(ids, true)
+    }
+
+    fn text(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
+        self.0.decode(ids, skip_special_tokens).map_err(|e| Error::argument(format!("the tokens cannot be decoded: {e}")))
     }
 
     /// Number of tokens.

@@ -100,6 +100,13 @@ impl Kind {
         }
     }
 
+    /// The tables of a list of records that a script's function returned; the complaint reads on after the name of what was returned.
+    pub(crate) fn checked(&self, value: &Value) -> Result<Vec<Table>, String> {
+        self.check(value).map_err(|p| if p.place.is_empty() { p.text } else { format!("is wrong at {}: {}", p.place, p.text) })?;
+        let tables = value.as_table().map(|table| table.sequence_values::<Table>().collect::<mlua::Result<Vec<_>>>());
+        tables.unwrap_or_else(|| Ok(Vec::new())).map_err(|e| e.to_string())
+    }
+
     fn check(&self, value: &Value) -> Result<(), Problem> {
         let wrong = || Err(Problem::new(format!("must be {}, not {}", self.name(), shown(value))));
         match (self, value) {

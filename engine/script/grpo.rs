@@ -6,6 +6,7 @@ use mlua::{IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
 use super::convert;
+use super::dialect::{DIALECT, Dialect};
 use super::model::{Policy, Shared};
 use super::rollout::{self, Rollouts, View};
 use crate::memory::tools::Tool;
@@ -46,6 +47,7 @@ const FUNCTIONS: &[Function] = &[Function {
             "makes the prompt of a step from { memory, total, chunk, tools }",
         ),
         required("reasoner", Kind::Object("Reasoner"), "answers the questions"),
+        optional("dialect", Kind::Record(&DIALECT), "how the policy writes calls; by default as Hermes and Qwen do"),
         default("group", Kind::Integer, Need::Number(8.0), "rollouts of each episode"),
         default("seed", Kind::Integer, Need::Number(0.0), "seed of sampling and of the order of samples"),
         default("lr", Kind::Number, Need::Number(1e-6), "learning rate of updates that name none"),
@@ -117,6 +119,7 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     }
     let rollouts = Rollouts {
         tools,
+        dialect: Dialect::from_table(args.get(lua, "dialect")?)?,
         tool_tables: args.get(lua, "tools")?,
         prompt: args.get(lua, "prompt")?,
         reasoner: args.get(lua, "reasoner")?,

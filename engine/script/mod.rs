@@ -4,9 +4,11 @@
 
 mod api;
 mod arguments;
+mod chat;
 pub mod check;
 mod convert;
 mod data;
+mod dialect;
 mod grpo;
 mod memory;
 mod model;
@@ -31,7 +33,8 @@ use crate::{Error, Result};
 use api::Area;
 
 /// The API, in the order in which the editor types list it.
-const AREAS: &[Area] = &[values::AREA, model::AREA, memory::AREA, reason::AREA, reward::AREA, data::AREA, grpo::AREA, run::AREA];
+const AREAS: &[Area] =
+    &[values::AREA, model::AREA, memory::AREA, reason::AREA, reward::AREA, data::AREA, dialect::AREA, grpo::AREA, run::AREA];
 
 /// How a script is run.
 #[derive(Debug, Clone)]

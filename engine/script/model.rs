@@ -131,7 +131,8 @@ static GRADIENTS: Record = Record {
 const FUNCTIONS: &[Function] = &[
     Function {
         path: "model.load",
-        doc: "Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards.",
+        doc: "Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards; \
+              and its chat template if it has one.",
         params: &[
             required("path", Kind::Text, "the folder"),
             optional("device", Kind::Text, "auto, gpu, cpu, or a part of an adapter's name; by default the run's device"),
@@ -247,7 +248,7 @@ static MODEL: Object = Object {
     methods: &[
         Function {
             path: "encode",
-            doc: "Cuts a text into tokens.",
+            doc: "Cuts a text into tokens. Special tokens in it are recognised, and none is added.",
             params: &[required("text", Kind::Text, "the text")],
             returns: IDS,
             result: "token ids",
@@ -256,14 +257,21 @@ static MODEL: Object = Object {
         Function {
             path: "decode",
             doc: "Puts tokens together to a text.",
-            params: &[required("tokens", IDS, "token ids")],
+            params: &[
+                required("tokens", IDS, "token ids"),
+                default("skip_special_tokens", Kind::Boolean, Need::Boolean(false), "whether to leave special tokens out"),
+            ],
             returns: Kind::Text,
             result: "the text",
             call: |lua, args| {
-                let tokens: Vec<u32> = args.get(lua, "tokens")?;
-                args.this::<Shared>()?.0.0.model.tokenizer.decode(&tokens)?.into_lua(lua)
+                let (tokens, skip): (Vec<u32>, bool) = (args.get(lua, "tokens")?, args.get(lua, "skip_special_tokens")?);
+                let this = args.this::<Shared>()?;
+                this.0.0.model.check_ids(&tokens)?;
+                let tokenizer = &this.0.0.model.tokenizer;
+                if skip { tokenizer.decode_without_special(&tokens) } else { tokenizer.decode(&tokens) }?.into_lua(lua)
             },
         },
+        super::chat::APPLY,
         Function {
             path: "logprobs",
             doc: "Log-probability of every token after the first, given those before it.",
@@ -320,10 +328,6 @@ static MODEL: Object = Object {
                     max_tokens: args.get(lua, "max_tokens")?,
                     stop: args.get::<Option<_>>(lua, "stop")?.unwrap_or_default(),
                 };
-                if !(options.temperature >= 0.0 && options.top_p > 0.0 && options.top_p <= 1.0 && (0.0..=1.0).contains(&options.min_p)) {
-                    let message = "'temperature' must be at least 0, 'top_p' above 0 and at most 1, 'min_p' at least 0 and at most 1";
-                    return Err(mlua::Error::runtime(message));
-                }
                 let prompts: Vec<Value> = args.get(lua, "prompts")?;
                 let seeds: Option<Vec<i64>> = args.get(lua, "seeds")?;
                 if let Some(seeds) = seeds.as_ref().filter(|seeds| seeds.len() != prompts.len()) {

@@ -5,7 +5,8 @@
 use mlua::{AnyUserData, Function, IntoLua, Lua, Table, Value};
 
 use super::api::{Handle, message, object};
-use super::convert::{self, list};
+use super::convert::list;
+use super::dialect::{Dialect, call_table};
 use super::memory::{item, items};
 use super::model::{Policy, text_of};
 use crate::Error;
@@ -30,6 +31,7 @@ pub(super) enum View {
 /// How rollouts are made.
 pub(super) struct Rollouts {
     pub(super) tools: Vec<(Tool, Function)>,
+    pub(super) dialect: Dialect,
     pub(super) tool_tables: Value,
     pub(super) prompt: Function,
     pub(super) reasoner: AnyUserData,
@@ -122,7 +124,7 @@ impl Rollouts {
                 top_p: self.top_p,
                 min_p: 0.0,
                 max_tokens: self.max_tokens,
-                stop: Vec::new(),
+                stop: self.dialect.stop().to_vec(),
             };
             let completions = policy.generate(&requests, &options)?;
             for ((i, prompt), completion) in active.into_iter().zip(prompts).zip(completions.into_iter().flatten()) {
@@ -184,7 +186,8 @@ impl Rollouts {
         questions: &[Question],
     ) -> mlua::Result<Table> {
         let text = text_of(&policy.model, completion)?;
-        let parsed = calls::parse(&text);
+        let (thought, answer) = calls::split_thought(prompt, &text);
+        let parsed = self.dialect.parse(answer)?;
         live.store.borrow_mut::<Handle<Store>>()?.0.set_step(t);
         let tables = parsed.calls.iter().map(|call| call_table(lua, call)).collect::<mlua::Result<Vec<_>>>()?;
         let turn = lua.create_table()?;
@@ -206,7 +209,8 @@ impl Rollouts {
         let after = items(lua, handle.0.items())?;
         let step = lua.create_table()?;
         step.raw_set("prompt", prompt)?;
-        step.raw_set("completion", text)?;
+        step.raw_set("thought", thought)?;
+        step.raw_set("completion", text.as_str())?;
         step.raw_set("tokens", completion.tokens.len())?;
         step.raw_set("calls", list(lua, tables.into_iter().map(Ok))?)?;
         step.raw_set("stray", parsed.stray)?;
@@ -284,15 +288,6 @@ impl Rollouts {
             }),
         )
     }
-}
-
-/// A call before it is carried out.
-fn call_table(lua: &Lua, call: &Call) -> mlua::Result<Table> {
-    let table = lua.create_table()?;
-    table.raw_set("tool", call.name.as_deref())?;
-    table.raw_set("arguments", convert::from_json(lua, &call.arguments)?)?;
-    table.raw_set("raw", call.raw.as_str())?;
-    Ok(table)
 }
 
 /// Reads the parts of an episode that a rollout needs. The drawn questions are the same for all rollouts of the episode.

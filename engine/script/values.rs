@@ -53,6 +53,34 @@ const FUNCTIONS: &[Function] = &[
         },
     },
     Function {
+        path: "json.scan",
+        doc: "Reads one JSON value that other text may follow.",
+        params: &[
+            required("text", Kind::Text, "the text"),
+            default(
+                "from",
+                Kind::Integer,
+                Need::Number(1.0),
+                "the place where the value begins, in bytes from 1; blanks before it are skipped",
+            ),
+        ],
+        returns: Kind::Table,
+        result: "`{ value, next }`: the value, and the place behind it",
+        call: |lua, args| {
+            let (text, from): (mlua::LuaString, usize) = (args.get(lua, "text")?, args.get(lua, "from")?);
+            let bytes = text.as_bytes();
+            let rest = from.checked_sub(1).and_then(|from| bytes.get(from..));
+            let rest = rest.ok_or_else(|| mlua::Error::runtime(format!("'from' is {from}, outside the text of {} bytes", bytes.len())))?;
+            let mut values = serde_json::Deserializer::from_slice(rest).into_iter();
+            let value = values.next().ok_or_else(|| mlua::Error::runtime("there is no JSON value"))?;
+            let value = value.map_err(|e| mlua::Error::runtime(format!("there is no JSON value: {e}")))?;
+            let table = lua.create_table()?;
+            table.raw_set("value", convert::from_json(lua, &value)?)?;
+            table.raw_set("next", from + values.byte_offset())?;
+            table.into_lua(lua)
+        },
+    },
+    Function {
         path: "read",
         doc: "Reads a file.",
         params: &[required("path", Kind::Text, "the file")],

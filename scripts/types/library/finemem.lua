@@ -64,6 +64,21 @@
 ---@field answers string[] the accepted answers
 ---@field kind? string what kind of question it is
 
+---How calls are written.
+---@class (exact) fm.Dialect
+---@field name string its name
+---@field parse fun(text: string): fm.Call[] reads every call in an answer, good and bad, in order
+---@field write fun(call: table): string writes a call, `{ name, arguments }`, as `parse` reads it
+---@field stop? string[] texts that end an answer
+---@field tools? fun(tools: table[]): string describes the tools and how to call them, for prompts of models without a chat template
+
+---A call as a dialect read it. One that cannot be carried out has an `error`.
+---@class (exact) fm.Call
+---@field raw string the text it was read from; what lies between those of all calls is stray text
+---@field name? string the tool
+---@field arguments? table<string, any> the arguments by name
+---@field error? string why it cannot be carried out
+
 ---A memory tool.
 ---@class (exact) fm.Tool
 ---@field name string the name that calls use
@@ -117,7 +132,7 @@ local Model = {}
 ---@class (exact) fm.Model.encode.arguments
 ---@field text string the text
 
----Cuts a text into tokens.
+---Cuts a text into tokens. Special tokens in it are recognised, and none is added.
 ---@param arguments fm.Model.encode.arguments
 ---@return integer[] # token ids
 function Model:encode(arguments) end
@@ -125,11 +140,25 @@ function Model:encode(arguments) end
 ---The arguments of `Model:decode`.
 ---@class (exact) fm.Model.decode.arguments
 ---@field tokens integer[] token ids
+---@field skip_special_tokens? boolean whether to leave special tokens out (default false)
 
 ---Puts tokens together to a text.
 ---@param arguments fm.Model.decode.arguments
 ---@return string # the text
 function Model:decode(arguments) end
+
+---The arguments of `Model:apply_chat_template`.
+---@class (exact) fm.Model.apply_chat_template.arguments
+---@field messages table[]|string `{ role, content, … }` each, or the list as JSON text, which keeps the order of keys in arguments of calls
+---@field tools? table[]|string tools as `fm.grpo.new` takes them, or a list of descriptions as JSON text
+---@field add_generation_prompt? boolean whether the text ends where the model's answer begins (default true)
+---@field enable_thinking? boolean whether the model is to think first, if its template knows
+---@field variables? table<string, any> more variables for the template, such as `date_string`
+
+---Writes a conversation as the model's chat template says, as in transformers. Special tokens in messages are not escaped. A template that asks for the date gets that of today, in UTC.
+---@param arguments fm.Model.apply_chat_template.arguments
+---@return string # the text; `model:encode` makes the tokens that transformers makes of it
+function Model:apply_chat_template(arguments) end
 
 ---The arguments of `Model:logprobs`.
 ---@class (exact) fm.Model.logprobs.arguments
@@ -389,6 +418,7 @@ fm.reasoner = {}
 fm.metric = {}
 fm.reward = {}
 fm.data = {}
+fm.calls = {}
 fm.grpo = {}
 fm.run = {}
 
@@ -422,6 +452,16 @@ function fm.json.encode(arguments) end
 ---@param arguments fm.json.decode.arguments
 ---@return any # the value; `null` is `fm.json.null`
 function fm.json.decode(arguments) end
+
+---The arguments of `fm.json.scan`.
+---@class (exact) fm.json.scan.arguments
+---@field text string the text
+---@field from? integer the place where the value begins, in bytes from 1; blanks before it are skipped (default 1)
+
+---Reads one JSON value that other text may follow.
+---@param arguments fm.json.scan.arguments
+---@return table # `{ value, next }`: the value, and the place behind it
+function fm.json.scan(arguments) end
 
 ---The arguments of `fm.read`.
 ---@class (exact) fm.read.arguments
@@ -460,7 +500,7 @@ function fm.rng.new(arguments) end
 ---@field path string the folder
 ---@field device? string auto, gpu, cpu, or a part of an adapter's name; by default the run's device
 
----Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards.
+---Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards; and its chat template if it has one.
 ---@param arguments fm.model.load.arguments
 ---@return fm.Model # the model
 function fm.model.load(arguments) end
@@ -636,12 +676,33 @@ function fm.reward.outcome(arguments) end
 ---@return fm.Episode[] # the episodes
 function fm.data.open(arguments) end
 
+---The arguments of `fm.calls.hermes`.
+---@class (exact) fm.calls.hermes.arguments
+---@field text string an answer
+
+---Reads the calls that Hermes and Qwen models write: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
+---@param arguments fm.calls.hermes.arguments
+---@return fm.Call[] # the calls, good and bad, in order
+function fm.calls.hermes(arguments) end
+
+---The arguments of `fm.calls.read`.
+---@class (exact) fm.calls.read.arguments
+---@field text string an answer
+---@field dialect? fm.Dialect how calls are written; by default as Hermes and Qwen do
+---@field prompt? string what the answer follows; one that ends with <think> has begun the thought
+
+---Reads the calls in a text as a rollout does: what the dialect finds is checked, and a thought before the calls is set aside.
+---@param arguments fm.calls.read.arguments
+---@return table # `{ calls, stray, thought }`: the calls, how many stretches of other text there are, and the thought if there is one
+function fm.calls.read(arguments) end
+
 ---The arguments of `fm.grpo.new`.
 ---@class (exact) fm.grpo.new.arguments
 ---@field policy fm.Model the model to train
 ---@field tools fm.Tool[] the memory tools
 ---@field prompt fun(input: table): string makes the prompt of a step from { memory, total, chunk, tools }
 ---@field reasoner fm.Reasoner answers the questions
+---@field dialect? fm.Dialect how the policy writes calls; by default as Hermes and Qwen do
 ---@field group? integer rollouts of each episode (default 8)
 ---@field seed? integer seed of sampling and of the order of samples (default 0)
 ---@field lr? number learning rate of updates that name none (default 0.000001)
