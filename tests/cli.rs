@@ -102,8 +102,7 @@ fn a_script_that_asks_ends_its_loop_itself() {
         let script = folder.path().join("loop.lua");
         std::fs::write(&script, text).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_finemem-engine"));
-        let mut child =
-            child.arg("run").arg(&script).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = child.arg("run").arg(&script).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "ready");
         for _ in 0..times {

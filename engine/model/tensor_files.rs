@@ -176,7 +176,7 @@ impl TensorFiles {
         let entry = self.entry(name)?;
         let fail = |reason: String| Err(Error::format(self.path_of(name), format!("tensor {name} has {reason}")));
         if entry.shape != shape {
-            return fail(format!("shape {}, expected {shape:?} (config.json)", short(&entry.shape)));
+            return fail(format!("shape {}, expected {shape:?} by the configuration", short(&entry.shape)));
         }
         match entry.dtype {
             Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok(()),
@@ -218,6 +218,20 @@ pub fn dtype(name: &str) -> Result<Dtype> {
         "bf16" => Ok(Dtype::BF16),
         other => Err(Error::argument(format!("dtype '{other}' is not known; known: f32, f16, bf16"))),
     }
+}
+
+/// The name that [`dtype`] reads.
+pub fn name(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F16 => "f16",
+        Dtype::BF16 => "bf16",
+        _ => "f32",
+    }
+}
+
+/// The numbers that a file of type `dtype` holds for `values`.
+pub(super) fn rounded(dtype: Dtype, values: &[f32]) -> Vec<f32> {
+    widen(dtype, &narrow(dtype, values))
 }
 
 /// Writes one file, through a temporary one beside it. Only a chunk of a tensor is in host memory at a time.

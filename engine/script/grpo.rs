@@ -72,7 +72,12 @@ const FUNCTIONS: &[Function] = &[Function {
         default("clip_low", Kind::Number, Need::Number(0.2), "how far the ratio may fall below 1"),
         default("clip_high", Kind::Number, Need::Number(0.2), "how far the ratio may rise above 1"),
         default("dual_clip", Kind::Number, Need::Number(3.0), "bound of the loss for negative advantages; 0 for none"),
-        default("kl_coef", Kind::Number, Need::Number(0.0), "weight of KL to the policy at the start; 0 for none"),
+        default(
+            "kl_coef",
+            Kind::Number,
+            Need::Number(0.0),
+            "weight of KL to the policy at the start, or to the one without its adapter; 0 for none",
+        ),
         default("minibatches", Kind::Integer, Need::Number(1.0), "optimiser steps of one update"),
         default("weight_decay", Kind::Number, Need::Number(0.0), "decoupled weight decay of matrices"),
         default("max_grad_norm", Kind::Number, Need::Number(1.0), "largest norm of the gradient; 0 for no clipping"),

@@ -10,13 +10,17 @@ use super::api::{Area, Field, Function, Handle, Kind, Need, Object, Record, Scri
 use super::{convert, session};
 use crate::Result;
 use crate::generate::{Finish, Generator, Options, Request, Stream};
-use crate::model::{Config, Model, Tokenizer};
+use crate::model::{Config, Lora, Model, Tokenizer, lora};
 use crate::train::learner::{Learner, Loss, Memory};
 use crate::train::optimizer::{Optimizer, Settings};
 use crate::train::sft::{self, Supervised, Weighted};
 
-pub(super) const AREA: Area =
-    Area { constants: &[], functions: FUNCTIONS, objects: &[&MODEL, &SFT], records: &[&COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS] };
+pub(super) const AREA: Area = Area {
+    constants: &[],
+    functions: FUNCTIONS,
+    objects: &[&MODEL, &SFT],
+    records: &[&LORA, &COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS],
+};
 
 /// A model that scripts and trainers share, with the memory for using it.
 pub(super) struct Policy {
@@ -63,6 +67,28 @@ impl Policy {
 const IDS: Kind = Kind::List(&Kind::Integer);
 const NUMBERS: Kind = Kind::List(&Kind::Number);
 
+const ADAPTER: Kind = Kind::Either(&[Kind::Record(&LORA), Kind::Text]);
+
+/// Of a new adapter.
+const RANK: usize = 16;
+const ALPHA: f64 = 32.0;
+
+static LORA: Record = Record {
+    name: "Lora",
+    doc: "A new low-rank adapter (LoRA), which changes nothing before it is trained.",
+    fields: &[
+        default("rank", Kind::Integer, Need::Number(RANK as f64), "its size"),
+        default("alpha", Kind::Number, Need::Number(ALPHA), "its product is multiplied by alpha / rank"),
+        optional(
+            "targets",
+            Kind::List(&Kind::Choice(&lora::TARGETS)),
+            "the layers that get one, of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; by default all",
+        ),
+        default("seed", Kind::Integer, Need::Number(0.0), "the seed of its random half"),
+    ],
+    checked: true,
+};
+
 static COMPLETION: Record = Record {
     name: "Completion",
     doc: "What was sampled after a prompt.",
@@ -97,7 +123,7 @@ static GRADIENTS: Record = Record {
     doc: "A loss and its gradient.",
     fields: &[
         required("loss", Kind::Number, "`-Σ weights[i] · lp[i] / count(weights ≠ 0)`"),
-        required("grads", Kind::Map(&Kind::Record(&GRADIENT)), "by the published names of the parameters"),
+        required("grads", Kind::Map(&Kind::Record(&GRADIENT)), "by the published names of the parameters, or of an adapter by PEFT's"),
     ],
     checked: false,
 };
@@ -110,6 +136,11 @@ const FUNCTIONS: &[Function] = &[
         params: &[
             required("path", Kind::Text, "the folder"),
             optional("device", Kind::Text, "auto, gpu, cpu, or a part of an adapter's name; by default the run's device"),
+            optional(
+                "lora",
+                ADAPTER,
+                "a new adapter, or the folder of one as PEFT and `model:save` write it; then only the adapter is trained",
+            ),
         ],
         returns: Kind::Object("Model"),
         result: "the model",
@@ -120,7 +151,13 @@ const FUNCTIONS: &[Function] = &[
                 Some(name) => crate::device::Device::open(&name)?,
                 None => session.device()?.clone(),
             };
-            object(lua, Shared::new(Model::load(Path::new(&path), &device)?))
+            let mut model = Model::load(Path::new(&path), &device)?;
+            match args.get::<Value>(lua, "lora")? {
+                Value::String(folder) => model.load_lora(Path::new(&*folder.to_str()?))?,
+                Value::Table(settings) => new_lora(&mut model, &settings)?,
+                _ => {}
+            }
+            object(lua, Shared::new(model))
         },
     },
     Function {
@@ -317,7 +354,7 @@ static MODEL: Object = Object {
         },
         Function {
             path: "save",
-            doc: "Writes a model folder that `fm.model.load` and Python tools read.",
+            doc: "Writes a model folder that `fm.model.load` and Python tools read; of a model with an adapter the adapter's folder, that its `lora` and PEFT read.",
             params: &[
                 required("path", Kind::Text, "the folder"),
                 default("dtype", Kind::Choice(&["f32", "f16", "bf16"]), Need::Text("f32"), "how numbers are stored"),
@@ -339,6 +376,19 @@ impl Scripted for Shared {
     fn describe(&self) -> String {
         self.0.model.to_string()
     }
+}
+
+/// Gives the model an adapter with the settings of a [`LORA`].
+fn new_lora(model: &mut Model, settings: &Table) -> mlua::Result<()> {
+    let rank = match settings.raw_get::<Option<i64>>("rank")? {
+        Some(rank) => usize::try_from(rank).map_err(|_| mlua::Error::runtime(format!("'lora.rank' is {rank}; it must be positive")))?,
+        None => RANK,
+    };
+    let alpha = settings.raw_get::<Option<f64>>("alpha")?.unwrap_or(ALPHA);
+    let targets: Option<Vec<String>> = settings.raw_get("targets")?;
+    let targets = targets.unwrap_or_else(|| lora::TARGETS.map(str::to_string).to_vec());
+    let seed = settings.raw_get::<Option<i64>>("seed")?.unwrap_or(0);
+    Ok(model.add_lora(Lora::new(rank, alpha, &targets)?, seed as u64)?)
 }
 
 fn completion_table(lua: &Lua, model: &Model, completion: crate::generate::Completion) -> mlua::Result<Table> {
@@ -363,7 +413,7 @@ fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
 fn gradients(lua: &Lua, model: &Model, sequences: &[Weighted]) -> mlua::Result<Value> {
     let samples = sft::samples(sequences)?;
     let mut learner = Learner::new(model, Memory::default(), true)?;
-    let optimizer = Optimizer::new(&model.config, &model.device, Settings::default())?;
+    let optimizer = Optimizer::new(model, Settings::default())?;
     learner.begin(model, &samples)?;
     learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads))?;
     let report = learner.finish(model)?;

@@ -73,13 +73,14 @@ pub struct Grpo {
 }
 
 impl Grpo {
-    /// A trainer for `policy`, whose present weights are the reference if there is a KL term.
+    /// A trainer for `policy`. If there is a KL term, the reference is its present weights; of a policy with an adapter it is the
+    /// policy without it.
     pub fn new(policy: &Model, settings: Settings) -> Result<Self> {
         let reference = if settings.kl_coef > 0.0 { Some(frozen(policy)?) } else { None };
         Ok(Self {
             learner: Learner::new(policy, settings.memory, true)?,
             advantages: Advantages::new(&policy.device),
-            optimizer: Optimizer::new(&policy.config, &policy.device, settings.adam)?,
+            optimizer: Optimizer::new(policy, settings.adam)?,
             reference,
             settings,
             updates: 0,
@@ -147,8 +148,11 @@ fn sample(turn: &Turn, index: u32) -> Sample {
     }
 }
 
-/// A copy of the model's weights.
+/// Weights that stay as they are: those under an adapter, else a copy.
 fn frozen(model: &Model) -> Result<Weights> {
+    if model.lora.is_some() {
+        return Ok(model.weights.without_adapters());
+    }
     model.weights.map(|_, tensor| model.device.tensor(&tensor.read()?, tensor.shape()))
 }
 
@@ -220,7 +224,7 @@ impl Checkpoint for Trained<'_> {
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
         let state: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::format(&path, e))?;
         let updates = state["updates"].as_u64().ok_or_else(|| Error::format(&path, "'updates' is missing"))?;
-        self.policy.weights.reload(&self.policy.config, &folder.join("policy"))?;
+        self.policy.reload(&folder.join("policy"))?;
         self.trainer.optimizer.load(&folder.join("optimizer.safetensors"))?;
         self.trainer.updates = updates;
         Ok(())

@@ -1,5 +1,6 @@
 //! Training: samples through the model, optimiser, rollouts, policy optimisation, run folders.
 
+pub mod export;
 pub mod grpo;
 pub mod learner;
 pub mod log;
