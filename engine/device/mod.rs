@@ -10,8 +10,8 @@ pub mod shaders;
 mod weight;
 
 use std::cell::Cell;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use half::bf16;
 
@@ -55,7 +55,9 @@ pub(crate) struct AtomicCounters {
 }
 
 enum Executor {
-    Cpu { double: bool },
+    Cpu {
+        double: bool,
+    },
     Gpu(Box<gpu::Gpu>),
     /// Runs nothing and holds nothing, but knows what was asked for.
     Planned(Mutex<Vec<Planned>>),
