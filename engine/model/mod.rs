@@ -71,6 +71,12 @@ impl Model {
         Self::new(config, tokenizer, device, |config| Weights::random(config, device, seed))
     }
 
+    /// A model without numbers, its matrices of type `dtype`: what a planned device is asked for.
+    pub fn zeros(config: Config, tokenizer: Tokenizer, device: &Device, dtype: DType) -> Result<Self> {
+        let kind = |shape: &[usize]| if shape.len() == 2 && shape[1].is_multiple_of(2) { dtype } else { DType::F32 };
+        Self::new(config, tokenizer, device, |config| Weights::build(config, |_, shape| device.zeros(kind(shape), shape)))
+    }
+
     /// A model with random weights that can copy (see [`init`]).
     pub fn copying(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
         Self::new(config, tokenizer, device, |config| Weights::copying(config, device, seed))

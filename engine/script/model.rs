@@ -52,6 +52,11 @@ impl Policy {
         }
     }
 
+    /// Gives the memory for sampling back.
+    pub(super) fn release(&self) {
+        self.generator.replace(None);
+    }
+
     fn score(&self, sequence: Weighted) -> Result<Vec<f32>> {
         let mut scorer = self.scorer.borrow_mut();
         if scorer.is_none() {
