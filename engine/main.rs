@@ -1,6 +1,7 @@
 //! The command line.
 
 mod chat;
+mod plan;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
         /// The script.
         script: PathBuf,
     },
+    /// Say what training a model takes of a device's memory, buffer by buffer, and whether it is there.
+    Plan(plan::Settings),
     /// Write a model with its adapter merged into the weights, and compare log-probabilities before the folder is there.
     Export {
         /// The folder of the base model.
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Run { script, device, resume, arguments } => run(script, device, resume, arguments),
         Command::Info { device } => info(&device),
         Command::Chat(settings) => chat::chat(&settings),
+        Command::Plan(settings) => plan::plan(&settings),
         Command::Check { script } => check(&script),
         Command::Export { model, adapter, out, dtype, device } => export(&model, &adapter, &out, dtype.as_deref(), &device),
         Command::Types { out } => script::types::write(&out),

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::ops::matmul::{self, Write};
 use crate::random::Rng;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";
@@ -237,7 +237,7 @@ impl Model {
         if let Some(name) = left.first() {
             return Err(Error::format(files.path_of(name), format!("tensor {name} does not belong to this adapter of this model")));
         }
-        lora.attach(&self.config, &mut self.weights, |name, _| files.load(name, &self.device))?;
+        lora.attach(&self.config, &mut self.weights, |name, _| files.load(name, &self.device, Some(DType::F32)))?;
         self.lora = Some(lora);
         Ok(())
     }

@@ -19,6 +19,7 @@ use std::path::Path;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::tensor::DType;
 pub use config::{Config, ModelType};
 use folder::Folder;
 pub use lora::Lora;
@@ -45,8 +46,14 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads `config.json`, `tokenizer.json`, chat templates, and `model.safetensors` or its shards, in `folder`.
+    /// Reads `config.json`, `tokenizer.json`, chat templates, and `model.safetensors` or its shards, in `folder`. Weights become f32, in
+    /// which they can be trained.
     pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+        Self::load_as(folder, device, Some(DType::F32))
+    }
+
+    /// [`Model::load`] with matrices in bf16 or f32, or as they are stored.
+    pub fn load_as(folder: &Path, device: &Device, dtype: Option<DType>) -> Result<Self> {
         if !folder.is_dir() {
             return Err(Error::io(folder, "there is no such model folder"));
         }
@@ -55,13 +62,19 @@ impl Model {
         let tokenizer = Tokenizer::load(&file)?;
         Self::fits(&config, &tokenizer).map_err(|e| Error::format(&file, e))?;
         let chat_template = ChatTemplate::load(folder)?;
-        let weights = Weights::load(&config, device, folder)?;
+        let weights = Weights::load(&config, device, folder, dtype)?;
         Ok(Self { config, tokenizer, chat_template, weights, lora: None, device: device.clone(), folder: kept })
     }
 
     /// A model with random weights.
     pub fn random(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
         Self::new(config, tokenizer, device, |config| Weights::random(config, device, seed))
+    }
+
+    /// A model without numbers, its matrices of type `dtype`: what a planned device is asked for.
+    pub fn zeros(config: Config, tokenizer: Tokenizer, device: &Device, dtype: DType) -> Result<Self> {
+        let kind = |shape: &[usize]| if shape.len() == 2 && shape[1].is_multiple_of(2) { dtype } else { DType::F32 };
+        Self::new(config, tokenizer, device, |config| Weights::build(config, |_, shape| device.zeros(kind(shape), shape)))
     }
 
     /// A model with random weights that can copy (see [`init`]).

@@ -9,7 +9,7 @@ use super::tensor_files::{self, TensorFiles};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::random::Rng;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 const EMBED: &str = "model.embed_tokens.weight";
 const NORM: &str = "model.norm.weight";
@@ -235,11 +235,11 @@ impl Weights {
         self.named().iter().map(|(_, t)| t.len()).sum()
     }
 
-    /// Reads `model.safetensors` or its shards in `folder`. Every parameter must be there with its shape, and nothing else: that is
-    /// checked before any memory is taken.
-    pub fn load(config: &Config, device: &Device, folder: &Path) -> Result<Self> {
+    /// Reads `model.safetensors` or its shards in `folder`, see [`TensorFiles::load`] for `dtype`. Every parameter must be there with its
+    /// shape, and nothing else: that is checked before any memory is taken.
+    pub fn load(config: &Config, device: &Device, folder: &Path, dtype: Option<DType>) -> Result<Self> {
         let files = open(config, folder)?;
-        Self::build(config, |name, _| files.load(name, device))
+        Self::build(config, |name, _| files.load(name, device, dtype))
     }
 
     /// [`Weights::load`] into the tensors that are there.

@@ -13,6 +13,7 @@ use crate::memory::tools::Tool;
 use crate::train::grpo::{Grpo, Settings, Trained, Turn};
 use crate::train::learner::Memory;
 use crate::train::optimizer::Settings as AdamSettings;
+use crate::train::plan;
 use crate::{Error, Result};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&TRAINER], records: &[&TOOL] };
@@ -239,6 +240,9 @@ fn update(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     let rewards: Vec<Vec<f32>> = args.get(lua, "rewards")?;
     let flat = flatten(&batch.turns, &rewards)?;
     let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(trainer.settings.lr);
+    if plan::alternates(&policy.model) {
+        policy.release();
+    }
     let stats = trainer.update(&policy.model, &batch.turns, &flat, batch.temperature.max(f32::MIN_POSITIVE), lr)?;
     let table = lua.create_table()?;
     for (name, value) in stats {

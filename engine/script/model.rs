@@ -11,6 +11,7 @@ use super::{convert, session};
 use crate::Result;
 use crate::generate::{Finish, Generator, Options, Request, Stream};
 use crate::model::{Config, Lora, Model, Tokenizer, lora};
+use crate::tensor::DType;
 use crate::train::learner::{Learner, Loss, Memory};
 use crate::train::optimizer::{Optimizer, Settings};
 use crate::train::sft::{self, Supervised, Weighted};
@@ -49,6 +50,11 @@ impl Policy {
             Some(generator) => generator.generate(&self.model, requests, options),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Gives the memory for sampling back.
+    pub(super) fn release(&self) {
+        self.generator.replace(None);
     }
 
     fn score(&self, sequence: Weighted) -> Result<Vec<f32>> {
@@ -137,6 +143,11 @@ const FUNCTIONS: &[Function] = &[
             required("path", Kind::Text, "the folder"),
             optional("device", Kind::Text, "auto, gpu, cpu, or a part of an adapter's name; by default the run's device"),
             optional(
+                "dtype",
+                Kind::Choice(&["f32", "bf16"]),
+                "how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them",
+            ),
+            optional(
                 "lora",
                 ADAPTER,
                 "a new adapter, or the folder of one as PEFT and `model:save` write it; then only the adapter is trained",
@@ -151,8 +162,14 @@ const FUNCTIONS: &[Function] = &[
                 Some(name) => crate::device::Device::open(&name)?,
                 None => session.device()?.clone(),
             };
-            let mut model = Model::load(Path::new(&path), &device)?;
-            match args.get::<Value>(lua, "lora")? {
+            let lora = args.get::<Value>(lua, "lora")?;
+            let dtype = match args.get::<Option<String>>(lua, "dtype")?.as_deref() {
+                Some("bf16") => Some(DType::BF16),
+                None if !lora.is_nil() => None,
+                _ => Some(DType::F32),
+            };
+            let mut model = Model::load_as(Path::new(&path), &device, dtype)?;
+            match lora {
                 Value::String(folder) => model.load_lora(Path::new(&*folder.to_str()?))?,
                 Value::Table(settings) => new_lora(&mut model, &settings)?,
                 _ => {}

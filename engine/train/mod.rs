@@ -5,6 +5,7 @@ pub mod grpo;
 pub mod learner;
 pub mod log;
 pub mod optimizer;
+pub mod plan;
 pub mod sft;
 pub mod stop;
 pub mod tensorboard;
