@@ -41,6 +41,8 @@ fn what_is_wrong_is_said() {
     fails(&["check", &misspelt], 1, "did you mean 'seed'?");
     fails(&["check", "absent.lua"], 1, "absent.lua");
     fails(&["types", "--out", &broken], 1, "broken.lua");
+    fails(&["export", "--model", "absent", "--adapter", "absent", "--out", &broken], 1, "there already");
+    fails(&["export", "--model", "absent", "--adapter", "absent", "--out", "new"], 1, "no such model folder");
 }
 
 #[test]
