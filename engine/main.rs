@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod chat;
 
 use std::path::{Path, PathBuf};
@@ -44,6 +45,9 @@ enum Command {
     },
     /// Talk with a model in the terminal.
     Chat(chat::Settings),
+    /// Measure what a device does.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Look for mistakes in a script and in what it requires, without running them.
     Check {
         /// The script.
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Command::Run { script, device, resume, arguments } => run(script, device, resume, arguments),
         Command::Info { device } => info(&device),
         Command::Chat(settings) => chat::chat(&settings),
+        Command::Bench(what) => bench::bench(&what),
         Command::Check { script } => check(&script),
         Command::Types { out } => script::types::write(&out),
     };

@@ -35,6 +35,8 @@ fn what_is_wrong_is_said() {
     fails(&["run", "--resume", &runless], 1, "no run to resume");
     fails(&["run"], 2, "SCRIPT");
     fails(&["run", &broken, "--dvice", "cpu"], 2, "--device");
+    fails(&["bench", "model"], 2, "--shape");
+    fails(&["bench", "model", "--shape", "qwen3-5b"], 2, "qwen3-4b, llama-3.2-3b");
     fails(&["sing"], 2, "unrecognized subcommand");
     fails(&[], 2, "Usage");
     fails(&["check", &broken], 1, "broken.lua:1: ");
@@ -102,8 +104,7 @@ fn a_script_that_asks_ends_its_loop_itself() {
         let script = folder.path().join("loop.lua");
         std::fs::write(&script, text).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_finemem-engine"));
-        let mut child =
-            child.arg("run").arg(&script).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = child.arg("run").arg(&script).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "ready");
         for _ in 0..times {
