@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod chat;
 mod plan;
 
@@ -45,6 +46,9 @@ enum Command {
     },
     /// Talk with a model in the terminal.
     Chat(chat::Settings),
+    /// Measure what a device does.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Look for mistakes in a script and in what it requires, without running them.
     Check {
         /// The script.
@@ -88,6 +92,7 @@ fn main() -> ExitCode {
         Command::Info { device } => info(&device),
         Command::Chat(settings) => chat::chat(&settings),
         Command::Plan(settings) => plan::plan(&settings),
+        Command::Bench(what) => bench::bench(&what),
         Command::Check { script } => check(&script),
         Command::Export { model, adapter, out, dtype, device } => export(&model, &adapter, &out, dtype.as_deref(), &device),
         Command::Types { out } => script::types::write(&out),

@@ -35,6 +35,8 @@ fn what_is_wrong_is_said() {
     fails(&["run", "--resume", &runless], 1, "no run to resume");
     fails(&["run"], 2, "SCRIPT");
     fails(&["run", &broken, "--dvice", "cpu"], 2, "--device");
+    fails(&["bench", "model"], 2, "--shape");
+    fails(&["bench", "model", "--shape", "qwen3-5b"], 2, "qwen3-4b, llama-3.2-3b");
     fails(&["sing"], 2, "unrecognized subcommand");
     fails(&[], 2, "Usage");
     fails(&["check", &broken], 1, "broken.lua:1: ");

@@ -82,7 +82,8 @@ impl Model {
         Self::new(config, tokenizer, device, |config| Weights::copying(config, device, seed))
     }
 
-    fn new(config: Config, tokenizer: Tokenizer, device: &Device, make: impl FnOnce(&Config) -> Result<Weights>) -> Result<Self> {
+    /// A model with the weights that `make` gives for its sizes.
+    pub fn new(config: Config, tokenizer: Tokenizer, device: &Device, make: impl FnOnce(&Config) -> Result<Weights>) -> Result<Self> {
         Self::fits(&config, &tokenizer)?;
         let (weights, folder) = (make(&config)?, Folder::new(&config));
         Ok(Self { tokenizer, chat_template: ChatTemplate::default(), weights, lora: None, device: device.clone(), folder, config })
