@@ -55,6 +55,7 @@ const FUNCTIONS: &[Function] = &[Function {
         default("temperature", Kind::Number, Need::Number(1.0), "sampling temperature of rollouts that name none"),
         default("top_p", Kind::Number, Need::Number(1.0), "keep the likely tokens with this probability"),
         default("max_tokens", Kind::Integer, Need::Number(256.0), "longest completion of a step"),
+        optional("max_prompt", Kind::Integer, "longest prompt of a step; by default what the model has room for"),
         default(
             "view",
             Kind::Choice(&["recent", "relevant"]),
@@ -127,6 +128,7 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         temperature: args.get(lua, "temperature")?,
         top_p: args.get(lua, "top_p")?,
         max_tokens: args.get(lua, "max_tokens")?,
+        max_prompt: args.get(lua, "max_prompt")?,
         view: if args.get::<String>(lua, "view")? == "recent" { View::Recent } else { View::Relevant },
         view_items: args.get(lua, "view_items")?,
         top_k: args.get(lua, "top_k")?,

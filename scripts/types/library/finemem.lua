@@ -347,6 +347,16 @@ local GrpoTrainer = {}
 ---@return table # the batch: `rollouts[i]` with steps, answers and memory
 function GrpoTrainer:rollout(arguments) end
 
+---The arguments of `GrpoTrainer:plan`.
+---@class (exact) fm.GrpoTrainer.plan.arguments
+---@field prompt integer longest prompt in tokens
+---@field episodes integer episodes of a batch
+
+---The memory that rollouts and updates take. A run that does not fit is an error, with what is needed and what there is.
+---@param arguments fm.GrpoTrainer.plan.arguments
+---@return table<string, number> # bytes: `planned`, `peak` (the most in use so far), and `available` where that is known
+function GrpoTrainer:plan(arguments) end
+
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
 ---@field batch table what `rollout` returned last
@@ -506,6 +516,7 @@ function fm.rng.new(arguments) end
 ---@class (exact) fm.model.load.arguments
 ---@field path string the folder
 ---@field device? string auto, gpu, cpu, or a part of an adapter's name; by default the run's device
+---@field dtype? "f32"|"bf16" how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them
 ---@field lora? fm.Lora|string a new adapter, or the folder of one as PEFT and `model:save` write it; then only the adapter is trained
 
 ---Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards; and its chat template if it has one.
@@ -717,6 +728,7 @@ function fm.calls.read(arguments) end
 ---@field temperature? number sampling temperature of rollouts that name none (default 1)
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field max_tokens? integer longest completion of a step (default 256)
+---@field max_prompt? integer longest prompt of a step; by default what the model has room for
 ---@field view? "recent"|"relevant" which items a prompt shows: the newest, or those BM25 finds for the chunk (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
 ---@field top_k? integer items that BM25 retrieves for a question (default 10)
