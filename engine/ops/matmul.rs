@@ -157,7 +157,11 @@ fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: usize, k: u
 const SMALL_OUTPUT: usize = 256;
 
 fn nt_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
-    let (a, b, y) = (args.read(0), args.weight(1), args.write(2));
+    by_gemm(p, args.read(0), args.weight(1), args.write(2));
+}
+
+/// `y (+)= scale · a · bᵀ`
+fn by_gemm<F: Float>(p: &Params, a: &[F], b: Weight<'_, F>, y: &mut [F]) {
     let (m, n, k) = (p.m as usize, p.n as usize, p.k as usize);
     let (first, stride) = (p.first as usize, p.stride as usize);
     let (scale, add) = (F::from_f64(p.scale.into()), p.accumulate == 1);
@@ -217,11 +221,17 @@ const TOGETHER: usize = 8;
 /// at, and 16 bits are widened in registers.
 const TALL: usize = 4;
 
+/// A weight of f32 with at most so many elements stays in the cache, where GEMM is faster than reading each weight row once.
+const CACHED_WEIGHT: usize = 1 << 20;
+
 fn rows_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
-    let (a, b, y) = (args.read(0), args.weight(1), args.write(2));
     let (m, n, k) = (p.m as usize, p.n as usize, p.k as usize);
     if m * n * k == 0 {
         return;
+    }
+    let (a, b, y) = (args.read(0), args.weight(1), args.write(2));
+    if n * k <= CACHED_WEIGHT && matches!(b, Weight::Full(_)) {
+        return by_gemm(p, a, b, y);
     }
     let (first, stride) = (p.first as usize, p.stride as usize);
     let (scale, add) = (F::from_f64(p.scale.into()), p.accumulate == 1);
