@@ -55,7 +55,7 @@ static ANSWERING: AtomicBool = AtomicBool::new(false);
 pub(crate) fn chat(settings: &Settings) -> Result<()> {
     let device = Device::open(&settings.device)?;
     let started = Instant::now();
-    let model = Model::load(&settings.model, &device)?;
+    let model = Model::load_as(&settings.model, &device, None)?;
     let options = options(settings, &model)?;
     let mut messages: Vec<Value> = settings.system.iter().map(|text| json!({ "role": "system", "content": text })).collect();
     // A folder without a chat template says so before anybody has typed.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod chat;
+mod plan;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use finemem_engine::device::{Device, gpu};
 use finemem_engine::script::{self, Options, Runtime};
-use finemem_engine::train::{log::Run, stop};
+use finemem_engine::train::{self, log::Run, stop};
 use finemem_engine::{Error, Result};
 
 /// Trains, evaluates and runs memory managers with reinforcement learning, on any GPU or on the CPU.
@@ -53,6 +54,26 @@ enum Command {
         /// The script.
         script: PathBuf,
     },
+    /// Say what training a model takes of a device's memory, buffer by buffer, and whether it is there.
+    Plan(plan::Settings),
+    /// Write a model with its adapter merged into the weights, and compare log-probabilities before the folder is there.
+    Export {
+        /// The folder of the base model.
+        #[arg(long, value_name = "DIR")]
+        model: PathBuf,
+        /// The folder of the adapter, as PEFT and model:save write it.
+        #[arg(long, value_name = "DIR")]
+        adapter: PathBuf,
+        /// The folder to write, empty or not there yet.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// How numbers are stored: f32, f16 or bf16; by default as in the base model.
+        #[arg(long)]
+        dtype: Option<String>,
+        /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
+        #[arg(long, default_value = "auto")]
+        device: String,
+    },
     /// Write the types of the API for editors.
     Types {
         /// The folder to write to.
@@ -71,7 +92,9 @@ fn main() -> ExitCode {
         Command::Info { device } => info(&device),
         Command::Chat(settings) => chat::chat(&settings),
         Command::Bench(what) => bench::bench(&what),
+        Command::Plan(settings) => plan::plan(&settings),
         Command::Check { script } => check(&script),
+        Command::Export { model, adapter, out, dtype, device } => export(&model, &adapter, &out, dtype.as_deref(), &device),
         Command::Types { out } => script::types::write(&out),
     };
     match done {
@@ -97,6 +120,16 @@ fn run(script: Option<PathBuf>, device: String, resume: Option<PathBuf>, argumen
     }
     stop::install()?;
     Runtime::new(options)?.run(&script.expect("the parser asks for one"))
+}
+
+fn export(model: &Path, adapter: &Path, out: &Path, dtype: Option<&str>, device: &str) -> Result<()> {
+    let found = train::export::export(model, adapter, out, dtype, &Device::open(device)?)?;
+    println!("wrote {} in {}, and read it again", out.display(), found.dtype);
+    println!(
+        "{} log-probabilities: merging changed them by at most {:.1e}, with rounding to {} by at most {:.1e}",
+        found.compared, found.merged, found.dtype, found.rounded
+    );
+    Ok(())
 }
 
 fn info(device: &str) -> Result<()> {

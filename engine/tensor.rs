@@ -43,11 +43,20 @@ impl DType {
 pub(crate) enum Memory {
     Cpu(CpuBuffer),
     Gpu(GpuBuffer),
+    /// Counted, but not there.
+    Planned,
 }
 
 pub(crate) struct Buffer {
     pub(crate) device: Device,
     pub(crate) memory: Memory,
+    pub(crate) bytes: u64,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.device.count().live.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// A row-major tensor. Cloning shares the memory.
@@ -158,6 +167,7 @@ impl Tensor {
                 Values::BF16(_) | Values::U32(_) => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
+            Memory::Planned => {}
         }
         Ok(())
     }
@@ -172,6 +182,7 @@ impl Tensor {
                 _ => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
+            Memory::Planned => {}
         }
         Ok(())
     }
@@ -186,6 +197,7 @@ impl Tensor {
                 _ => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
+            Memory::Planned => {}
         }
         Ok(())
     }
@@ -215,6 +227,7 @@ impl Tensor {
                 Values::BF16(_) | Values::U32(_) => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
+            Memory::Planned => return Err(Error::Device("a planned device holds no numbers".into())),
         })
     }
 
@@ -227,6 +240,7 @@ impl Tensor {
                 _ => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
+            Memory::Planned => return Err(Error::Device("a planned device holds no numbers".into())),
         })
     }
 
@@ -249,6 +263,7 @@ impl Tensor {
                 _ => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
+            Memory::Planned => return Err(Error::Device("a planned device holds no numbers".into())),
         })
     }
 
@@ -270,14 +285,14 @@ impl Tensor {
     pub(crate) fn cpu_buffer(&self) -> &CpuBuffer {
         match &self.buffer.memory {
             Memory::Cpu(cpu) => cpu,
-            Memory::Gpu(_) => panic!("a GPU tensor was given to the CPU executor"),
+            Memory::Gpu(_) | Memory::Planned => panic!("a tensor of another device was given to the CPU executor"),
         }
     }
 
     pub(crate) fn gpu_buffer(&self) -> &GpuBuffer {
         match &self.buffer.memory {
             Memory::Gpu(gpu) => gpu,
-            Memory::Cpu(_) => panic!("a CPU tensor was given to the GPU executor"),
+            Memory::Cpu(_) | Memory::Planned => panic!("a tensor of another device was given to the GPU executor"),
         }
     }
 

@@ -6,6 +6,7 @@ use finemem_engine::Error;
 use finemem_engine::device::Device;
 use finemem_engine::model::config::Llama3;
 use finemem_engine::model::{Config, Model, ModelType};
+use finemem_engine::tensor::DType;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
@@ -411,5 +412,19 @@ fn half_precision_is_read() {
     for ((name, a), (_, b)) in whole.weights.named().iter().zip(half.weights.named()) {
         let expected: Vec<f32> = a.read().unwrap().iter().map(|v| f32::from_bits(v.to_bits() & 0xFFFF_0000)).collect();
         assert_eq!(b.read().unwrap(), expected, "{name}");
+    }
+    // Matrices may be kept as they are stored, or rounded; vectors are f32 either way.
+    for (folder, dtype) in [(folder.path(), None), (folder.path(), Some(DType::BF16)), (&golden("untied"), Some(DType::BF16))] {
+        let device = Device::cpu();
+        let kept = Model::load_as(folder, &device, dtype).unwrap();
+        for ((name, a), (_, b)) in half.weights.named().iter().zip(kept.weights.named()) {
+            let matrix = a.shape().len() == 2;
+            assert_eq!(b.dtype(), if matrix { DType::BF16 } else { DType::F32 }, "{name}");
+            // Rounding goes to the nearest, the folder above was cut.
+            let near = |(x, y): (&f32, &f32)| (x - y).abs() <= x.abs() / 128.0;
+            assert!(a.read().unwrap().iter().zip(&b.read().unwrap()).all(near) || !matrix, "{name}");
+        }
+        let wide: usize = half.weights.named().iter().map(|(_, t)| 4 * t.len()).sum();
+        assert!(device.counters().live < wide as u64 * 6 / 10, "{} of {wide} bytes", device.counters().live);
     }
 }

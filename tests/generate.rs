@@ -88,7 +88,7 @@ fn scored(model: &Model, request: &Request, completions: &[Completion], temperat
     if !differentiate {
         return learner.score(model, &samples, temperature).unwrap().logprob;
     }
-    let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
+    let optimizer = Optimizer::new(model, Settings::default()).unwrap();
     learner.begin(model, &samples).unwrap();
     learner.run(model, &samples, Loss::Weighted, temperature, Some(&optimizer.grads)).unwrap();
     learner.finish(model).unwrap().logprob

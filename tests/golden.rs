@@ -1,4 +1,4 @@
-//! The engine against PyTorch: what `tests/golden/make.py` wrote, on the CPU executor and every GPU.
+//! The engine against PyTorch and PEFT: what `tests/golden/make.py` and `lora.py` wrote, on the CPU executor and every GPU.
 
 mod common;
 
@@ -9,6 +9,7 @@ use common::devices;
 use finemem_engine::device::Device;
 use finemem_engine::generate::{Generator, Options, Request, Stream};
 use finemem_engine::model::Model;
+use finemem_engine::train::export::export;
 use finemem_engine::train::learner::{Learner, Loss, Memory};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 use finemem_engine::train::sft::{self, Supervised, Weighted};
@@ -21,6 +22,8 @@ const GRADIENT_TOLERANCE: f64 = 1e-3;
 const LOSS_TOLERANCE: f64 = 1e-3;
 /// The folders beside `make.py`.
 const NAMES: [&str; 5] = ["tied", "untied", "qwen2", "qwen2-bf16", "llama"];
+/// Adapters, in the same place, of the models of these names.
+const ADAPTERS: [&str; 3] = ["lora/untied", "lora/qwen2", "lora/llama"];
 
 #[derive(Deserialize)]
 struct Golden {
@@ -56,10 +59,10 @@ fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// Runs `check` on every device with each of the models.
+/// Runs `check` on every device with each of the models, as they are and with adapters.
 fn each(check: impl Fn(&str, &Model, &Golden)) {
     for device in devices() {
-        for name in NAMES {
+        for name in NAMES.into_iter().chain(ADAPTERS) {
             let golden = std::fs::read_to_string(folder(name).join("golden.json")).unwrap();
             check(name, &load(name, &device), &serde_json::from_str(&golden).unwrap());
         }
@@ -67,7 +70,11 @@ fn each(check: impl Fn(&str, &Model, &Golden)) {
 }
 
 fn load(name: &str, device: &Device) -> Model {
-    Model::load(&folder(name), device).unwrap()
+    let mut model = Model::load(&folder(name.trim_start_matches("lora/")), device).unwrap();
+    if name.starts_with("lora/") {
+        model.load_lora(&folder(name)).unwrap();
+    }
+    model
 }
 
 #[test]
@@ -89,7 +96,7 @@ fn gradients_are_those_of_pytorch() {
     each(|name, model, golden| {
         let samples = sft::samples(&golden.weighted(&golden.weights)).unwrap();
         let mut learner = Learner::new(model, Memory::default(), true).unwrap();
-        let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
+        let optimizer = Optimizer::new(model, Settings::default()).unwrap();
         learner.begin(model, &samples).unwrap();
         learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
         let loss = sft::loss(&samples, &learner.finish(model).unwrap());
@@ -234,7 +241,7 @@ fn small_files_of_a_folder_are_kept() {
     assert_eq!(config(target.path()), expected);
 }
 
-/// Saves every model in every way and runs `check.py`, where `FINEMEM_PYTHON` names a Python that has transformers.
+/// Saves every model in every way and runs `check.py`, where `FINEMEM_PYTHON` names a Python that has transformers and peft.
 #[test]
 fn what_is_saved_opens_in_transformers() {
     let Ok(python) = std::env::var("FINEMEM_PYTHON") else {
@@ -253,6 +260,13 @@ fn what_is_saved_opens_in_transformers() {
         let new = Model::random(model.config.clone(), model.tokenizer.clone(), &Device::cpu(), 0).unwrap();
         new.weights.named().iter().zip(values(&model)).for_each(|((_, tensor), (_, values))| tensor.write(&values).unwrap());
         new.save(&target.join("f32-new"), "f32").unwrap();
+    }
+    for name in ADAPTERS {
+        let (model, base, target) = (load(name, &Device::cpu()), folder(name.trim_start_matches("lora/")), target.path().join(name));
+        for dtype in ["f32", "f16", "bf16"] {
+            model.save(&target.join(dtype), dtype).unwrap();
+            export(&base, &folder(name), &target.join(format!("{dtype}-merged")), Some(dtype), &Device::cpu()).unwrap();
+        }
     }
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/check.py");
     let output = std::process::Command::new(python).arg("-B").arg(script).arg(target.path()).output().unwrap();

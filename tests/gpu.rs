@@ -48,7 +48,7 @@ fn train(device: &Device, steps: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>, Vec<Co
     let mut samples = samples();
     samples.iter_mut().for_each(|s| s.weights.fill(-0.01));
     let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
-    let mut optimizer = Optimizer::new(&model.config, device, Settings::default()).unwrap();
+    let mut optimizer = Optimizer::new(&model, Settings::default()).unwrap();
     let (mut logprobs, mut counters) = (Vec::new(), vec![device.counters()]);
     for _ in 0..steps {
         learner.begin(&model, &samples).unwrap();

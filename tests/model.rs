@@ -14,7 +14,7 @@ use finemem_engine::train::optimizer::{Optimizer, Settings};
 /// The loss that the gradients belong to.
 fn loss_of(model: &Model, samples: &[Sample], loss: Loss<'_>) -> f64 {
     let mut learner = Learner::new(model, Memory::default(), true).unwrap();
-    let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
+    let optimizer = Optimizer::new(model, Settings::default()).unwrap();
     learner.begin(model, samples).unwrap();
     learner.run(model, samples, loss, 1.3, Some(&optimizer.grads)).unwrap();
     // The report is f32: compare sums of the f64 numbers behind it through the coefficients instead.
@@ -85,7 +85,7 @@ fn an_optimiser_lowers_the_loss() {
     let mut samples = samples();
     samples.iter_mut().for_each(|s| s.weights.fill(-0.01));
     let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
-    let mut optimizer = Optimizer::new(&model.config, &device, Settings::default()).unwrap();
+    let mut optimizer = Optimizer::new(&model, Settings::default()).unwrap();
     let mut means = Vec::new();
     for _ in 0..30 {
         learner.begin(&model, &samples).unwrap();
@@ -104,11 +104,11 @@ fn parameters_without_a_gradient_stay_as_they_are() {
         let (model, samples) = (model(&device, tied), samples());
         let all: HashMap<String, Vec<f64>> = gradients(&model, &samples, Loss::Weighted, Memory::default()).into_iter().collect();
         let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
-        let mut optimizer = Optimizer::new(&model.config, &device, Settings::default()).unwrap();
+        let mut optimizer = Optimizer::new(&model, Settings::default()).unwrap();
         // Every second parameter, then the others.
         for frozen in [0, 1] {
             let mut index = frozen;
-            let fresh = Optimizer::new(&model.config, &device, Settings::default()).unwrap().grads;
+            let fresh = Optimizer::new(&model, Settings::default()).unwrap().grads;
             optimizer.grads = fresh
                 .map(|_, gradient| {
                     index += 1;

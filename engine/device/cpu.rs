@@ -112,3 +112,10 @@ fn run_as<F: Element>(twin: fn(&[u8], Args<'_, F>), kernel: &Kernel, params: &[u
         .collect();
     twin(params, Args(args));
 }
+
+/// Memory that the system can give without swapping, in bytes, where it says so (Linux).
+pub(super) fn memory_available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}

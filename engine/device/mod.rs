@@ -10,8 +10,8 @@ pub mod shaders;
 mod weight;
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use half::bf16;
 
@@ -37,6 +37,10 @@ pub struct Counters {
     pub buffers: u64,
     /// Bytes of all buffers created.
     pub bytes: u64,
+    /// Bytes of the buffers that are there.
+    pub live: u64,
+    /// The most that `live` has been.
+    pub peak: u64,
 }
 
 #[derive(Default)]
@@ -46,11 +50,28 @@ pub(crate) struct AtomicCounters {
     pub(crate) readbacks: AtomicU64,
     pub(crate) buffers: AtomicU64,
     pub(crate) bytes: AtomicU64,
+    pub(crate) live: AtomicU64,
+    pub(crate) peak: AtomicU64,
 }
 
 enum Executor {
-    Cpu { double: bool },
+    Cpu {
+        double: bool,
+    },
     Gpu(Box<gpu::Gpu>),
+    /// Runs nothing and holds nothing, but knows what was asked for.
+    Planned(Mutex<Vec<Planned>>),
+}
+
+/// A buffer that a planned device was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Element type.
+    pub dtype: DType,
+    /// The shape asked for.
+    pub shape: Vec<usize>,
+    /// Size.
+    pub bytes: u64,
 }
 
 struct Inner {
@@ -75,6 +96,28 @@ impl Device {
     /// The CPU executor in f64, for gradient checks by finite differences.
     pub fn cpu_f64() -> Self {
         Self::new(Executor::Cpu { double: true })
+    }
+
+    /// A device that only counts: everything can be set up on it as on another, at no cost, and nothing be computed.
+    pub fn planned() -> Self {
+        Self::new(Executor::Planned(Mutex::default()))
+    }
+
+    /// The buffers that a planned device was asked for since the last call.
+    pub fn take_planned(&self) -> Vec<Planned> {
+        match &self.0.executor {
+            Executor::Planned(ledger) => std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Bytes of memory that can be had, where that is known: what the system has left for the CPU executor, the memory of a GPU.
+    pub fn memory(&self) -> Option<u64> {
+        match &self.0.executor {
+            Executor::Cpu { .. } => cpu::memory_available(),
+            Executor::Gpu(gpu) => gpu.caps().memory,
+            Executor::Planned(_) => None,
+        }
     }
 
     /// Opens the device that `choice` names: `auto` (a hardware GPU if there is one, else the CPU executor), `cpu`, `gpu`
@@ -122,13 +165,14 @@ impl Device {
             }
             Executor::Cpu { double: true } => "CPU executor in f64".to_string(),
             Executor::Gpu(gpu) => gpu.caps().to_string(),
+            Executor::Planned(_) => "a plan".to_string(),
         }
     }
 
     /// What the GPU can do; `None` on the CPU executor.
     pub fn caps(&self) -> Option<&Caps> {
         match &self.0.executor {
-            Executor::Cpu { .. } => None,
+            Executor::Cpu { .. } | Executor::Planned(_) => None,
             Executor::Gpu(gpu) => Some(gpu.caps()),
         }
     }
@@ -142,6 +186,8 @@ impl Device {
             readbacks: c.readbacks.load(Ordering::Relaxed),
             buffers: c.buffers.load(Ordering::Relaxed),
             bytes: c.bytes.load(Ordering::Relaxed),
+            live: c.live.load(Ordering::Relaxed),
+            peak: c.peak.load(Ordering::Relaxed),
         }
     }
 
@@ -157,10 +203,18 @@ impl Device {
                 DType::F32 => Values::F32(vec![0.0; elements]),
             }))),
             Executor::Gpu(gpu) => Memory::Gpu(gpu.create_buffer(dtype.size() * elements)?),
+            Executor::Planned(ledger) => {
+                let planned = Planned { dtype, shape: shape.to_vec(), bytes: (dtype.size() * elements) as u64 };
+                ledger.lock().unwrap_or_else(PoisonError::into_inner).push(planned);
+                Memory::Planned
+            }
         };
+        let bytes = (dtype.size() * elements) as u64;
         self.0.counters.buffers.fetch_add(1, Ordering::Relaxed);
-        self.0.counters.bytes.fetch_add((dtype.size() * elements) as u64, Ordering::Relaxed);
-        Ok(Tensor::new(Arc::new(Buffer { device: self.clone(), memory }), dtype, shape))
+        self.0.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let live = self.0.counters.live.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.0.counters.peak.fetch_max(live, Ordering::Relaxed);
+        Ok(Tensor::new(Arc::new(Buffer { device: self.clone(), memory, bytes }), dtype, shape))
     }
 
     /// A tensor with these numbers.
@@ -187,7 +241,7 @@ impl Device {
     /// Starts recording.
     pub fn record(&self) -> Recorder<'_> {
         let commands = match &self.0.executor {
-            Executor::Cpu { .. } => None,
+            Executor::Cpu { .. } | Executor::Planned(_) => None,
             Executor::Gpu(gpu) => Some(gpu.commands()),
         };
         Recorder { device: self, commands, recorded: Cell::new(0) }
@@ -195,7 +249,7 @@ impl Device {
 
     pub(crate) fn gpu(&self) -> Option<&gpu::Gpu> {
         match &self.0.executor {
-            Executor::Cpu { .. } => None,
+            Executor::Cpu { .. } | Executor::Planned(_) => None,
             Executor::Gpu(gpu) => Some(gpu),
         }
     }
@@ -250,7 +304,7 @@ impl Recorder<'_> {
         match (&self.device.0.executor, &mut self.commands) {
             (Executor::Cpu { double }, _) => cpu::run(*double, kernel, bytemuck::bytes_of(params), bindings),
             (Executor::Gpu(gpu), Some(commands)) => gpu.dispatch(commands, launch, bytemuck::bytes_of(params), bindings)?,
-            (Executor::Gpu(_), None) => {}
+            (Executor::Gpu(_), None) | (Executor::Planned(_), _) => {}
         }
         Ok(())
     }

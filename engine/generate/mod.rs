@@ -182,7 +182,7 @@ impl Generator {
     ) -> Result<Vec<Vec<Completion>>> {
         check(model, requests, options)?;
         let shared = shared_beginning(requests);
-        let mut rows = Rows::new(self.reserve(model, requests, options, shared)?);
+        let mut rows = Rows::new(self.reserve(model, requests, options)?);
         if shared > 0 {
             self.prefill(model, true, &[(0, 0..shared)], requests, 0)?;
         }
@@ -219,9 +219,9 @@ impl Generator {
         Ok(results.into_iter().map(|completions| completions.into_iter().flatten().collect()).collect())
     }
 
-    /// Makes the caches large enough; gives the rows of the main one.
-    fn reserve(&mut self, model: &Model, requests: &[Request], options: &Options, shared: usize) -> Result<usize> {
-        let config = &model.config;
+    /// Makes the caches large enough; gives the rows of the one for prompts and completions.
+    pub fn reserve(&mut self, model: &Model, requests: &[Request], options: &Options) -> Result<usize> {
+        let (config, shared) = (&model.config, shared_beginning(requests));
         let prompts = || requests.iter().map(|r| r.prompt.len() - 1);
         let longest = prompts().max().unwrap_or(0);
         let side_by_side = requests.iter().map(|r| r.streams.len()).sum::<usize>().min(SLOTS);

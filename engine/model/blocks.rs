@@ -8,12 +8,13 @@
 
 use super::batch::Batch;
 use super::config::Config;
-use super::weights::{Gradients, Layer, Linear, Weights};
+use super::linear::{self, Scratch};
+use super::weights::{Gradients, Layer, Weights};
 use crate::device::{Device, Recorder};
 use crate::error::{Error, Result};
-use crate::ops::matmul::{self, Write};
+use crate::ops::matmul::Write;
 use crate::ops::rmsnorm::PARTIAL_ROWS;
-use crate::ops::{attention, bias, elementwise, embedding, rmsnorm, rope, swiglu};
+use crate::ops::{attention, elementwise, embedding, rmsnorm, rope, swiglu};
 use crate::tensor::{DType, Tensor};
 
 /// What a block keeps for its backward pass, for up to `capacity` tokens.
@@ -208,13 +209,6 @@ impl Saved {
     }
 }
 
-/// `y = x · wᵀ + b`, by the product made for few rows when decoding.
-fn linear(rec: &mut Recorder<'_>, decoding: bool, x: &Tensor, w: &Linear, y: &Tensor) -> Result<()> {
-    let product = if decoding { matmul::rows } else { matmul::nt };
-    product(rec, x, &w.weight, y, Write::Replace)?;
-    w.bias.as_ref().map_or(Ok(()), |b| bias::forward(rec, b, y))
-}
-
 /// `x: [T, H · D]` seen as `[T · H, D]`.
 fn per_head(x: &Tensor, dim: usize) -> Result<Tensor> {
     x.view(&[x.len() / dim, dim])
@@ -267,9 +261,11 @@ fn block_forward(
     let (table, branch) = (acts.table.slice(0..n)?, acts.branch.slice(0..n)?);
     let decoding = matches!(keys, Keys::Cached { spans: Some(_), .. });
     let raw = s.raw.as_ref();
-    linear(rec, decoding, &s.h, &w.q, raw.map_or(&s.q, |raw| &raw.q))?;
-    linear(rec, decoding, &s.h, &w.k, raw.map_or(&s.k, |raw| &raw.k))?;
-    linear(rec, decoding, &s.h, &w.v, &s.v)?;
+    // The final hidden states, which nobody needs while blocks run, are where adapters work.
+    let low = &acts.hidden;
+    linear::forward(rec, decoding, &s.h, &w.q, raw.map_or(&s.q, |raw| &raw.q), low)?;
+    linear::forward(rec, decoding, &s.h, &w.k, raw.map_or(&s.k, |raw| &raw.k), low)?;
+    linear::forward(rec, decoding, &s.h, &w.v, &s.v, low)?;
     if let (Some(raw), Some(q_norm), Some(k_norm)) = (raw, &w.q_norm, &w.k_norm) {
         rmsnorm::forward(rec, &per_head(&raw.q, heads.dim)?, q_norm, &per_head(&s.q, heads.dim)?, &raw.q_rstd, eps)?;
         rmsnorm::forward(rec, &per_head(&raw.k, heads.dim)?, k_norm, &per_head(&s.k, heads.dim)?, &raw.k_rstd, eps)?;
@@ -288,12 +284,12 @@ fn block_forward(
             }
         }
     }
-    linear(rec, decoding, &s.o, &w.o, &branch)?;
+    linear::forward(rec, decoding, &s.o, &w.o, &branch, low)?;
     rmsnorm::residual_forward(rec, x, &branch, &w.post_norm, &s.mid, &s.mid_h, &s.mid_rstd, eps)?;
-    linear(rec, decoding, &s.mid_h, &w.gate, &s.gate)?;
-    linear(rec, decoding, &s.mid_h, &w.up, &s.up)?;
+    linear::forward(rec, decoding, &s.mid_h, &w.gate, &s.gate, low)?;
+    linear::forward(rec, decoding, &s.mid_h, &w.up, &s.up, low)?;
     swiglu::forward(rec, &s.gate, &s.up, &s.act)?;
-    linear(rec, decoding, &s.act, &w.down, &branch)
+    linear::forward(rec, decoding, &s.act, &w.down, &branch, low)
 }
 
 /// Gradients of activations, for up to `capacity` tokens.
@@ -389,26 +385,6 @@ pub fn backward(
     grads.embed.as_ref().map_or(Ok(()), |d_embed| embedding::backward(rec, &g.stream, order, distinct, starts, d_embed))
 }
 
-/// Gradients of `y = x · wᵀ + b`: `dx (+)= dy · w`, and as far as they are trained `dw += dyᵀ · x`, `db += Σ_rows dy`.
-fn linear_backward(
-    rec: &mut Recorder<'_>,
-    dy: &Tensor,
-    x: &Tensor,
-    w: &Linear,
-    dx: &Tensor,
-    write: Write,
-    partial: &Tensor,
-    dw: &Linear<Option<Tensor>>,
-) -> Result<()> {
-    if let Some(dw) = &dw.weight {
-        matmul::tn(rec, dy, x, dw, Write::Add)?;
-    }
-    if let Some(Some(db)) = &dw.bias {
-        bias::backward(rec, dy, partial, db)?;
-    }
-    matmul::nn(rec, dy, &w.weight, dx, write)
-}
-
 /// Gradients of `y = norm(x) · w`: `dx (+)= …`, and if it is trained `dw += …`.
 fn norm_backward(
     rec: &mut Recorder<'_>,
@@ -441,14 +417,16 @@ fn block_backward(
     let heads = config.heads();
     let table = acts.table.slice(0..batch.tokens)?;
     let partial = &g.partial;
+    // The final hidden states and their gradient have been used by now.
+    let scratch = Scratch { partial, low: [&acts.hidden, &g.hidden] };
     // SwiGLU branch
-    linear_backward(rec, &g.stream, &s.act, &w.down, &g.act, Write::Replace, partial, &dw.down)?;
+    linear::backward(rec, &g.stream, &s.act, &w.down, &g.act, Write::Replace, &scratch, &dw.down)?;
     swiglu::backward(rec, &g.act, &s.gate, &s.up, &g.gate, &g.up)?;
-    linear_backward(rec, &g.gate, &s.mid_h, &w.gate, &g.h, Write::Replace, partial, &dw.gate)?;
-    linear_backward(rec, &g.up, &s.mid_h, &w.up, &g.h, Write::Add, partial, &dw.up)?;
+    linear::backward(rec, &g.gate, &s.mid_h, &w.gate, &g.h, Write::Replace, &scratch, &dw.gate)?;
+    linear::backward(rec, &g.up, &s.mid_h, &w.up, &g.h, Write::Add, &scratch, &dw.up)?;
     norm_backward(rec, &g.h, &s.mid, &w.post_norm, &s.mid_rstd, partial, &dw.post_norm, &g.stream, true)?;
     // Attention branch
-    linear_backward(rec, &g.stream, &s.o, &w.o, &g.o, Write::Replace, partial, &dw.o)?;
+    linear::backward(rec, &g.stream, &s.o, &w.o, &g.o, Write::Replace, &scratch, &dw.o)?;
     let saved = attention::Saved { q: &s.q, k: &s.k, v: &s.v, o: &s.o, lse: &s.lse, seqs: &batch.seqs };
     attention::backward(rec, heads, &g.o, &saved, &g.stats, &g.q, &g.k, &g.v)?;
     rope::apply(rec, &table, &g.q, true)?;
@@ -464,8 +442,8 @@ fn block_backward(
         }
         (dq, dk) = (dq_raw, dk_raw);
     }
-    linear_backward(rec, dq, &s.h, &w.q, &g.h, Write::Replace, partial, &dw.q)?;
-    linear_backward(rec, dk, &s.h, &w.k, &g.h, Write::Add, partial, &dw.k)?;
-    linear_backward(rec, &g.v, &s.h, &w.v, &g.h, Write::Add, partial, &dw.v)?;
+    linear::backward(rec, dq, &s.h, &w.q, &g.h, Write::Replace, &scratch, &dw.q)?;
+    linear::backward(rec, dk, &s.h, &w.k, &g.h, Write::Add, &scratch, &dw.k)?;
+    linear::backward(rec, &g.v, &s.h, &w.v, &g.h, Write::Add, &scratch, &dw.v)?;
     norm_backward(rec, &g.h, x, &w.input_norm, &s.rstd, partial, &dw.input_norm, &g.stream, true)
 }

@@ -7,6 +7,8 @@ pub mod folder;
 pub mod head;
 pub mod init;
 mod jinja;
+mod linear;
+pub mod lora;
 mod python;
 pub mod template;
 pub mod tensor_files;
@@ -17,8 +19,10 @@ use std::path::Path;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::tensor::DType;
 pub use config::{Config, ModelType};
 use folder::Folder;
+pub use lora::Lora;
 pub use template::{Chat, ChatTemplate};
 pub use tokenizer::Tokenizer;
 pub use weights::{Gradients, Weights};
@@ -31,8 +35,10 @@ pub struct Model {
     pub tokenizer: Tokenizer,
     /// Messages to text.
     pub chat_template: ChatTemplate,
-    /// Parameters.
+    /// Parameters, with those of the adapter if there is one.
     pub weights: Weights,
+    /// What its adapter is like. A model with an adapter trains and saves nothing else.
+    pub lora: Option<Lora>,
     /// Where the parameters are.
     pub device: Device,
     /// What else is saved with it.
@@ -40,8 +46,14 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads `config.json`, `tokenizer.json`, chat templates, and `model.safetensors` or its shards, in `folder`.
+    /// Reads `config.json`, `tokenizer.json`, chat templates, and `model.safetensors` or its shards, in `folder`. Weights become f32, in
+    /// which they can be trained.
     pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+        Self::load_as(folder, device, Some(DType::F32))
+    }
+
+    /// [`Model::load`] with matrices in bf16 or f32, or as they are stored.
+    pub fn load_as(folder: &Path, device: &Device, dtype: Option<DType>) -> Result<Self> {
         if !folder.is_dir() {
             return Err(Error::io(folder, "there is no such model folder"));
         }
@@ -50,13 +62,19 @@ impl Model {
         let tokenizer = Tokenizer::load(&file)?;
         Self::fits(&config, &tokenizer).map_err(|e| Error::format(&file, e))?;
         let chat_template = ChatTemplate::load(folder)?;
-        let weights = Weights::load(&config, device, folder)?;
-        Ok(Self { config, tokenizer, chat_template, weights, device: device.clone(), folder: kept })
+        let weights = Weights::load(&config, device, folder, dtype)?;
+        Ok(Self { config, tokenizer, chat_template, weights, lora: None, device: device.clone(), folder: kept })
     }
 
     /// A model with random weights.
     pub fn random(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
         Self::new(config, tokenizer, device, |config| Weights::random(config, device, seed))
+    }
+
+    /// A model without numbers, its matrices of type `dtype`: what a planned device is asked for.
+    pub fn zeros(config: Config, tokenizer: Tokenizer, device: &Device, dtype: DType) -> Result<Self> {
+        let kind = |shape: &[usize]| if shape.len() == 2 && shape[1].is_multiple_of(2) { dtype } else { DType::F32 };
+        Self::new(config, tokenizer, device, |config| Weights::build(config, |_, shape| device.zeros(kind(shape), shape)))
     }
 
     /// A model with random weights that can copy (see [`init`]).
@@ -68,7 +86,7 @@ impl Model {
     pub fn new(config: Config, tokenizer: Tokenizer, device: &Device, make: impl FnOnce(&Config) -> Result<Weights>) -> Result<Self> {
         Self::fits(&config, &tokenizer)?;
         let (weights, folder) = (make(&config)?, Folder::new(&config));
-        Ok(Self { tokenizer, chat_template: ChatTemplate::default(), weights, device: device.clone(), folder, config })
+        Ok(Self { tokenizer, chat_template: ChatTemplate::default(), weights, lora: None, device: device.clone(), folder, config })
     }
 
     fn fits(config: &Config, tokenizer: &Tokenizer) -> Result<()> {
@@ -82,13 +100,17 @@ impl Model {
         Ok(())
     }
 
-    /// Writes the folder that [`Model::load`] and Python tools read. `dtype` is `f32`, `f16` or `bf16`.
+    /// Writes the folder that [`Model::load`] and Python tools read, or of a model with an adapter the adapter's folder, that
+    /// [`Model::load_lora`] and PEFT read. `dtype` is `f32`, `f16` or `bf16`.
     pub fn save(&self, folder: &Path, dtype: &str) -> Result<()> {
         self.save_in_shards(folder, dtype, tensor_files::LARGEST_SHARD)
     }
 
     /// [`Model::save`] with shards of at most `largest` bytes.
     pub fn save_in_shards(&self, folder: &Path, dtype: &str, largest: u64) -> Result<()> {
+        if let Some(lora) = &self.lora {
+            return self.save_lora(lora, folder, dtype);
+        }
         self.weights.save(folder, dtype, largest)?;
         self.tokenizer.save(&folder.join("tokenizer.json"))?;
         self.chat_template.save(folder)?;
@@ -126,6 +148,7 @@ impl std::fmt::Display for Model {
             c.hidden_size,
             c.vocab_size,
             self.device.describe()
-        )
+        )?;
+        self.lora.as_ref().map_or(Ok(()), |lora| write!(f, ", with {lora}"))
     }
 }

@@ -176,7 +176,7 @@ impl TensorFiles {
         let entry = self.entry(name)?;
         let fail = |reason: String| Err(Error::format(self.path_of(name), format!("tensor {name} has {reason}")));
         if entry.shape != shape {
-            return fail(format!("shape {}, expected {shape:?} (config.json)", short(&entry.shape)));
+            return fail(format!("shape {}, expected {shape:?} by the configuration", short(&entry.shape)));
         }
         match entry.dtype {
             Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok(()),
@@ -184,10 +184,16 @@ impl TensorFiles {
         }
     }
 
-    /// The tensor `name` on `device`.
-    pub fn load(&self, name: &str, device: &Device) -> Result<Tensor> {
-        // Every element type becomes f32. This is the place to keep a 16-bit weight as it is.
-        let tensor = device.zeros(DType::F32, &self.entry(name)?.shape)?;
+    /// The tensor `name` on `device`, in f32; a matrix in bf16 if that is the `wanted` type, or if it is stored so and none is wanted.
+    /// Vectors are small, and rows of odd length cannot be had in bf16.
+    pub fn load(&self, name: &str, device: &Device, wanted: Option<DType>) -> Result<Tensor> {
+        let Entry { dtype, shape, .. } = self.entry(name)?;
+        let stored = if *dtype == Dtype::BF16 { DType::BF16 } else { DType::F32 };
+        let kept = match wanted.unwrap_or(stored) {
+            DType::BF16 if shape.len() == 2 && shape[1].is_multiple_of(2) => DType::BF16,
+            _ => DType::F32,
+        };
+        let tensor = device.zeros(kept, shape)?;
         self.read(name, &tensor)?;
         Ok(tensor)
     }
@@ -218,6 +224,20 @@ pub fn dtype(name: &str) -> Result<Dtype> {
         "bf16" => Ok(Dtype::BF16),
         other => Err(Error::argument(format!("dtype '{other}' is not known; known: f32, f16, bf16"))),
     }
+}
+
+/// The name that [`dtype`] reads.
+pub fn name(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F16 => "f16",
+        Dtype::BF16 => "bf16",
+        _ => "f32",
+    }
+}
+
+/// The numbers that a file of type `dtype` holds for `values`.
+pub(super) fn rounded(dtype: Dtype, values: &[f32]) -> Vec<f32> {
+    widen(dtype, &narrow(dtype, values))
 }
 
 /// Writes one file, through a temporary one beside it. Only a chunk of a tensor is in host memory at a time.

@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::config::Config;
+use super::lora;
 use super::tensor_files::{self, TensorFiles};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::random::Rng;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 const EMBED: &str = "model.embed_tokens.weight";
 const NORM: &str = "model.norm.weight";
 const HEAD: &str = "lm_head.weight";
 
-/// Something for every parameter of a model: a tensor, or in gradients and an optimiser's moments a tensor or `None` for a parameter
+/// Something for every parameter of a model and its adapters: a tensor, or in gradients and an optimiser's moments a tensor or `None` for a parameter
 /// that is not trained.
 #[derive(Clone)]
 pub struct Weights<T = Tensor> {
@@ -65,6 +66,26 @@ pub struct Linear<T = Tensor> {
     pub weight: T,
     /// [outputs]
     pub bias: Option<T>,
+    /// What is trained in place of the weight, where there is an adapter.
+    pub lora: Option<Adapter<T>>,
+}
+
+/// A low-rank adapter of a linear layer: it adds `scale · (x · aᵀ) · bᵀ` (LoRA, arXiv 2106.09685).
+#[derive(Clone)]
+pub struct Adapter<T = Tensor> {
+    /// [rank, inputs]
+    pub a: T,
+    /// [outputs, rank]
+    pub b: T,
+    /// `alpha / rank`
+    pub scale: f32,
+}
+
+impl Adapter {
+    /// The size in the middle.
+    pub fn rank(&self) -> usize {
+        self.a.rows_cols().0
+    }
 }
 
 impl<T> Linear<T> {
@@ -72,17 +93,27 @@ impl<T> Linear<T> {
         Ok(Linear {
             weight: make(&format!("{name}.weight"), &self.weight)?,
             bias: self.bias.as_ref().map(|bias| make(&format!("{name}.bias"), bias)).transpose()?,
+            lora: match &self.lora {
+                None => None,
+                Some(Adapter { a, b, scale }) => {
+                    let [a_name, b_name] = lora::names(name);
+                    Some(Adapter { a: make(&a_name, a)?, b: make(&b_name, b)?, scale: *scale })
+                }
+            },
         })
     }
 }
 
 impl Layer<Vec<usize>> {
     /// The shapes of a block's parameters.
-    fn shapes(config: &Config) -> Self {
+    pub(super) fn shapes(config: &Config) -> Self {
         let (c, f, d) = (config.hidden_size, config.intermediate_size, config.head_dim);
         let (q, kv) = (config.num_attention_heads * d, config.num_key_value_heads * d);
-        let linear =
-            |outputs: usize, inputs: usize, bias: bool| Linear { weight: vec![outputs, inputs], bias: bias.then(|| vec![outputs]) };
+        let linear = |outputs: usize, inputs: usize, bias: bool| Linear {
+            weight: vec![outputs, inputs],
+            bias: bias.then(|| vec![outputs]),
+            lora: None,
+        };
         let qk_norm = || config.qk_norm().then(|| vec![d]);
         Self {
             input_norm: vec![c],
@@ -101,6 +132,19 @@ impl Layer<Vec<usize>> {
 }
 
 impl<T> Layer<T> {
+    /// The linear layers with their published names inside the block.
+    pub(super) fn linears(&mut self) -> [(&'static str, &mut Linear<T>); 7] {
+        [
+            ("self_attn.q_proj", &mut self.q),
+            ("self_attn.k_proj", &mut self.k),
+            ("self_attn.v_proj", &mut self.v),
+            ("self_attn.o_proj", &mut self.o),
+            ("mlp.gate_proj", &mut self.gate),
+            ("mlp.up_proj", &mut self.up),
+            ("mlp.down_proj", &mut self.down),
+        ]
+    }
+
     /// The block with `make(published name, leaf)` in place of each leaf. `index` counts the blocks.
     fn map<'a, U>(&'a self, index: usize, make: &mut impl FnMut(&str, &'a T) -> Result<U>) -> Result<Layer<U>> {
         let name = |part: &str| format!("model.layers.{index}.{part}");
@@ -191,17 +235,23 @@ impl Weights {
         self.named().iter().map(|(_, t)| t.len()).sum()
     }
 
-    /// Reads `model.safetensors` or its shards in `folder`. Every parameter must be there with its shape, and nothing else: that is
-    /// checked before any memory is taken.
-    pub fn load(config: &Config, device: &Device, folder: &Path) -> Result<Self> {
+    /// Reads `model.safetensors` or its shards in `folder`, see [`TensorFiles::load`] for `dtype`. Every parameter must be there with its
+    /// shape, and nothing else: that is checked before any memory is taken.
+    pub fn load(config: &Config, device: &Device, folder: &Path, dtype: Option<DType>) -> Result<Self> {
         let files = open(config, folder)?;
-        Self::build(config, |name, _| files.load(name, device))
+        Self::build(config, |name, _| files.load(name, device, dtype))
     }
 
     /// [`Weights::load`] into the tensors that are there.
     pub fn reload(&self, config: &Config, folder: &Path) -> Result<()> {
         let files = open(config, folder)?;
         self.map(|name, tensor| files.read(name, tensor)).map(drop)
+    }
+
+    /// Rounds every number to what [`Weights::save`] writes in `dtype`.
+    pub fn round(&self, dtype: &str) -> Result<()> {
+        let dtype = tensor_files::dtype(dtype)?;
+        self.map(|_, tensor| tensor.write(&tensor_files::rounded(dtype, &tensor.read()?))).map(drop)
     }
 
     /// Writes `model.safetensors` in `folder`, or shards of at most `largest` bytes and their index, in `dtype` (`f32`, `f16` or

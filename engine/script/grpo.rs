@@ -13,6 +13,7 @@ use crate::memory::tools::Tool;
 use crate::train::grpo::{Grpo, Settings, Trained, Turn};
 use crate::train::learner::Memory;
 use crate::train::optimizer::Settings as AdamSettings;
+use crate::train::plan;
 use crate::{Error, Result};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&TRAINER], records: &[&TOOL] };
@@ -72,7 +73,12 @@ const FUNCTIONS: &[Function] = &[Function {
         default("clip_low", Kind::Number, Need::Number(0.2), "how far the ratio may fall below 1"),
         default("clip_high", Kind::Number, Need::Number(0.2), "how far the ratio may rise above 1"),
         default("dual_clip", Kind::Number, Need::Number(3.0), "bound of the loss for negative advantages; 0 for none"),
-        default("kl_coef", Kind::Number, Need::Number(0.0), "weight of KL to the policy at the start; 0 for none"),
+        default(
+            "kl_coef",
+            Kind::Number,
+            Need::Number(0.0),
+            "weight of KL to the policy at the start, or to the one without its adapter; 0 for none",
+        ),
         default("minibatches", Kind::Integer, Need::Number(1.0), "optimiser steps of one update"),
         default("weight_decay", Kind::Number, Need::Number(0.0), "decoupled weight decay of matrices"),
         default("max_grad_norm", Kind::Number, Need::Number(1.0), "largest norm of the gradient; 0 for no clipping"),
@@ -234,6 +240,9 @@ fn update(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     let rewards: Vec<Vec<f32>> = args.get(lua, "rewards")?;
     let flat = flatten(&batch.turns, &rewards)?;
     let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(trainer.settings.lr);
+    if plan::alternates(&policy.model) {
+        policy.release();
+    }
     let stats = trainer.update(&policy.model, &batch.turns, &flat, batch.temperature.max(f32::MIN_POSITIVE), lr)?;
     let table = lua.create_table()?;
     for (name, value) in stats {

@@ -10,13 +10,18 @@ use super::api::{Area, Field, Function, Handle, Kind, Need, Object, Record, Scri
 use super::{convert, session};
 use crate::Result;
 use crate::generate::{Finish, Generator, Options, Request, Stream};
-use crate::model::{Config, Model, Tokenizer};
+use crate::model::{Config, Lora, Model, Tokenizer, lora};
+use crate::tensor::DType;
 use crate::train::learner::{Learner, Loss, Memory};
 use crate::train::optimizer::{Optimizer, Settings};
 use crate::train::sft::{self, Supervised, Weighted};
 
-pub(super) const AREA: Area =
-    Area { constants: &[], functions: FUNCTIONS, objects: &[&MODEL, &SFT], records: &[&COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS] };
+pub(super) const AREA: Area = Area {
+    constants: &[],
+    functions: FUNCTIONS,
+    objects: &[&MODEL, &SFT],
+    records: &[&LORA, &COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS],
+};
 
 /// A model that scripts and trainers share, with the memory for using it.
 pub(super) struct Policy {
@@ -47,6 +52,11 @@ impl Policy {
         }
     }
 
+    /// Gives the memory for sampling back.
+    pub(super) fn release(&self) {
+        self.generator.replace(None);
+    }
+
     fn score(&self, sequence: Weighted) -> Result<Vec<f32>> {
         let mut scorer = self.scorer.borrow_mut();
         if scorer.is_none() {
@@ -62,6 +72,28 @@ impl Policy {
 
 const IDS: Kind = Kind::List(&Kind::Integer);
 const NUMBERS: Kind = Kind::List(&Kind::Number);
+
+const ADAPTER: Kind = Kind::Either(&[Kind::Record(&LORA), Kind::Text]);
+
+/// Of a new adapter.
+const RANK: usize = 16;
+const ALPHA: f64 = 32.0;
+
+static LORA: Record = Record {
+    name: "Lora",
+    doc: "A new low-rank adapter (LoRA), which changes nothing before it is trained.",
+    fields: &[
+        default("rank", Kind::Integer, Need::Number(RANK as f64), "its size"),
+        default("alpha", Kind::Number, Need::Number(ALPHA), "its product is multiplied by alpha / rank"),
+        optional(
+            "targets",
+            Kind::List(&Kind::Choice(&lora::TARGETS)),
+            "the layers that get one, of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; by default all",
+        ),
+        default("seed", Kind::Integer, Need::Number(0.0), "the seed of its random half"),
+    ],
+    checked: true,
+};
 
 static COMPLETION: Record = Record {
     name: "Completion",
@@ -97,7 +129,7 @@ static GRADIENTS: Record = Record {
     doc: "A loss and its gradient.",
     fields: &[
         required("loss", Kind::Number, "`-Σ weights[i] · lp[i] / count(weights ≠ 0)`"),
-        required("grads", Kind::Map(&Kind::Record(&GRADIENT)), "by the published names of the parameters"),
+        required("grads", Kind::Map(&Kind::Record(&GRADIENT)), "by the published names of the parameters, or of an adapter by PEFT's"),
     ],
     checked: false,
 };
@@ -110,6 +142,16 @@ const FUNCTIONS: &[Function] = &[
         params: &[
             required("path", Kind::Text, "the folder"),
             optional("device", Kind::Text, "auto, gpu, cpu, or a part of an adapter's name; by default the run's device"),
+            optional(
+                "dtype",
+                Kind::Choice(&["f32", "bf16"]),
+                "how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them",
+            ),
+            optional(
+                "lora",
+                ADAPTER,
+                "a new adapter, or the folder of one as PEFT and `model:save` write it; then only the adapter is trained",
+            ),
         ],
         returns: Kind::Object("Model"),
         result: "the model",
@@ -120,7 +162,19 @@ const FUNCTIONS: &[Function] = &[
                 Some(name) => crate::device::Device::open(&name)?,
                 None => session.device()?.clone(),
             };
-            object(lua, Shared::new(Model::load(Path::new(&path), &device)?))
+            let lora = args.get::<Value>(lua, "lora")?;
+            let dtype = match args.get::<Option<String>>(lua, "dtype")?.as_deref() {
+                Some("bf16") => Some(DType::BF16),
+                None if !lora.is_nil() => None,
+                _ => Some(DType::F32),
+            };
+            let mut model = Model::load_as(Path::new(&path), &device, dtype)?;
+            match lora {
+                Value::String(folder) => model.load_lora(Path::new(&*folder.to_str()?))?,
+                Value::Table(settings) => new_lora(&mut model, &settings)?,
+                _ => {}
+            }
+            object(lua, Shared::new(model))
         },
     },
     Function {
@@ -317,7 +371,7 @@ static MODEL: Object = Object {
         },
         Function {
             path: "save",
-            doc: "Writes a model folder that `fm.model.load` and Python tools read.",
+            doc: "Writes a model folder that `fm.model.load` and Python tools read; of a model with an adapter the adapter's folder, that its `lora` and PEFT read.",
             params: &[
                 required("path", Kind::Text, "the folder"),
                 default("dtype", Kind::Choice(&["f32", "f16", "bf16"]), Need::Text("f32"), "how numbers are stored"),
@@ -339,6 +393,19 @@ impl Scripted for Shared {
     fn describe(&self) -> String {
         self.0.model.to_string()
     }
+}
+
+/// Gives the model an adapter with the settings of a [`LORA`].
+fn new_lora(model: &mut Model, settings: &Table) -> mlua::Result<()> {
+    let rank = match settings.raw_get::<Option<i64>>("rank")? {
+        Some(rank) => usize::try_from(rank).map_err(|_| mlua::Error::runtime(format!("'lora.rank' is {rank}; it must be positive")))?,
+        None => RANK,
+    };
+    let alpha = settings.raw_get::<Option<f64>>("alpha")?.unwrap_or(ALPHA);
+    let targets: Option<Vec<String>> = settings.raw_get("targets")?;
+    let targets = targets.unwrap_or_else(|| lora::TARGETS.map(str::to_string).to_vec());
+    let seed = settings.raw_get::<Option<i64>>("seed")?.unwrap_or(0);
+    Ok(model.add_lora(Lora::new(rank, alpha, &targets)?, seed as u64)?)
 }
 
 fn completion_table(lua: &Lua, model: &Model, completion: crate::generate::Completion) -> mlua::Result<Table> {
@@ -363,7 +430,7 @@ fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
 fn gradients(lua: &Lua, model: &Model, sequences: &[Weighted]) -> mlua::Result<Value> {
     let samples = sft::samples(sequences)?;
     let mut learner = Learner::new(model, Memory::default(), true)?;
-    let optimizer = Optimizer::new(&model.config, &model.device, Settings::default())?;
+    let optimizer = Optimizer::new(model, Settings::default())?;
     learner.begin(model, &samples)?;
     learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads))?;
     let report = learner.finish(model)?;

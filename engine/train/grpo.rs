@@ -8,6 +8,7 @@ use std::path::Path;
 use super::learner::{Learner, Loss, Memory, Report, Sample};
 use super::log::Checkpoint;
 use super::optimizer::{Optimizer, Settings as AdamSettings};
+use super::plan;
 use crate::error::{Error, Result};
 use crate::model::{Model, Weights};
 use crate::ops::policy_loss::Clip;
@@ -65,7 +66,8 @@ pub type Stats = BTreeMap<String, f64>;
 pub struct Grpo {
     /// Its settings.
     pub settings: Settings,
-    learner: Learner,
+    /// `None` between updates where its memory is needed for sampling.
+    learner: Option<Learner>,
     advantages: Advantages,
     optimizer: Optimizer,
     reference: Option<Weights>,
@@ -73,13 +75,14 @@ pub struct Grpo {
 }
 
 impl Grpo {
-    /// A trainer for `policy`, whose present weights are the reference if there is a KL term.
+    /// A trainer for `policy`. If there is a KL term, the reference is its present weights; of a policy with an adapter it is the
+    /// policy without it.
     pub fn new(policy: &Model, settings: Settings) -> Result<Self> {
         let reference = if settings.kl_coef > 0.0 { Some(frozen(policy)?) } else { None };
         Ok(Self {
-            learner: Learner::new(policy, settings.memory, true)?,
+            learner: None,
             advantages: Advantages::new(&policy.device),
-            optimizer: Optimizer::new(&policy.config, &policy.device, settings.adam)?,
+            optimizer: Optimizer::new(policy, settings.adam)?,
             reference,
             settings,
             updates: 0,
@@ -114,7 +117,12 @@ impl Grpo {
         let size = samples.len().div_ceil(s.minibatches.max(1));
         let all_tokens: usize = turns.iter().map(|t| t.completion.len()).sum();
         let share = order.len() as f64 / turns.len() as f64;
-        self.learner.begin(policy, &samples)?;
+        let longest = samples.iter().map(|s| s.tokens.len()).max().unwrap_or(0);
+        let mut learner = match self.learner.take() {
+            Some(learner) => learner,
+            None => Learner::new(policy, s.memory.for_sequence(longest), true)?,
+        };
+        learner.begin(policy, &samples)?;
         for minibatch in samples.chunks_mut(size) {
             // The mean is over the tokens of all turns of the minibatch, also those left out.
             let tokens: usize = minibatch.iter().map(|s| s.targets.len()).sum();
@@ -123,10 +131,11 @@ impl Grpo {
             minibatch.iter_mut().for_each(|sample| sample.weights.fill(weight));
             let clip = Clip::new(s.clip_low, s.clip_high, s.dual_clip, s.kl_coef);
             let loss = Loss::Policy { clip, advantages: &advantage.values, reference: self.reference.as_ref() };
-            self.learner.run(policy, minibatch, loss, temperature, Some(&self.optimizer.grads))?;
-            self.learner.step(policy, &mut self.optimizer, lr)?;
+            learner.run(policy, minibatch, loss, temperature, Some(&self.optimizer.grads))?;
+            learner.step(policy, &mut self.optimizer, lr)?;
         }
-        let report = self.learner.finish(policy)?;
+        let report = learner.finish(policy)?;
+        self.learner = (!plan::alternates(policy)).then_some(learner);
         if report.norms.iter().any(|n| !n[0].is_finite()) {
             return Err(Error::argument("the gradient is not finite; the weights are as they were. Lower the learning rate"));
         }
@@ -147,8 +156,11 @@ fn sample(turn: &Turn, index: u32) -> Sample {
     }
 }
 
-/// A copy of the model's weights.
+/// Weights that stay as they are: those under an adapter, else a copy.
 fn frozen(model: &Model) -> Result<Weights> {
+    if model.lora.is_some() {
+        return Ok(model.weights.without_adapters());
+    }
     model.weights.map(|_, tensor| model.device.tensor(&tensor.read()?, tensor.shape()))
 }
 
@@ -220,7 +232,7 @@ impl Checkpoint for Trained<'_> {
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
         let state: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::format(&path, e))?;
         let updates = state["updates"].as_u64().ok_or_else(|| Error::format(&path, "'updates' is missing"))?;
-        self.policy.weights.reload(&self.policy.config, &folder.join("policy"))?;
+        self.policy.reload(&folder.join("policy"))?;
         self.trainer.optimizer.load(&folder.join("optimizer.safetensors"))?;
         self.trainer.updates = updates;
         Ok(())

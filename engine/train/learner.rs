@@ -67,6 +67,13 @@ pub struct Memory {
     pub recompute: bool,
 }
 
+impl Memory {
+    /// With room for one sequence of `longest` tokens.
+    pub fn for_sequence(self, longest: usize) -> Self {
+        Self { micro_tokens: self.micro_tokens.max(longest.next_multiple_of(256)), ..self }
+    }
+}
+
 impl Default for Memory {
     fn default() -> Self {
         Self { micro_tokens: 4096, recompute: false }
@@ -154,8 +161,7 @@ impl Learner {
         }
         let longest = samples.iter().map(|s| s.tokens.len()).max().unwrap_or(0);
         if longest > self.capacity {
-            let memory = Memory { micro_tokens: longest.next_multiple_of(256), ..self.memory };
-            *self = Self::new(model, memory, self.differentiates)?;
+            *self = Self::new(model, self.memory.for_sequence(longest), self.differentiates)?;
         }
         // Every micro-batch may waste up to ALIGN rows.
         let tokens: usize = samples.iter().map(|s| s.tokens.len()).sum();

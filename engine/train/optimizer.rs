@@ -1,13 +1,13 @@
-//! Gradients of all parameters and the AdamW state.
+//! Gradients of what is trained and the AdamW state.
 
 use std::path::Path;
 
 use safetensors::tensor::Dtype;
 
-use crate::device::{Device, Recorder};
+use crate::device::Recorder;
 use crate::error::{Error, Result};
 use crate::model::tensor_files::{self, TensorFiles};
-use crate::model::{Config, Gradients, Weights};
+use crate::model::{Gradients, Model, Weights, lora};
 use crate::ops::adamw::{self, AdamW};
 use crate::tensor::{DType, Tensor};
 
@@ -47,9 +47,15 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// Zero gradients and moments for every parameter.
-    pub fn new(config: &Config, device: &Device, settings: Settings) -> Result<Self> {
-        let zeros = || Weights::build(config, |_, shape| device.zeros(DType::F32, shape).map(Some));
+    /// Zero gradients and moments: for the adapters if the model has some, else for every parameter.
+    pub fn new(model: &Model, settings: Settings) -> Result<Self> {
+        let (device, weights) = (&model.device, &model.weights);
+        let zeros = || {
+            weights.map(|name, tensor| {
+                let trained = model.lora.is_none() || lora::is_adapter(name);
+                trained.then(|| device.zeros(DType::F32, tensor.shape())).transpose()
+            })
+        };
         let grads = zeros()?;
         let slots = grads.trained().len();
         Ok(Self {

@@ -60,7 +60,7 @@ pub struct Supervised {
 impl Supervised {
     /// A trainer for `model`.
     pub fn new(model: &Model, memory: Memory, settings: Settings) -> Result<Self> {
-        Ok(Self { learner: Learner::new(model, memory, true)?, optimizer: Optimizer::new(&model.config, &model.device, settings)? })
+        Ok(Self { learner: Learner::new(model, memory, true)?, optimizer: Optimizer::new(model, settings)? })
     }
 
     /// One optimiser step on `sequences`.

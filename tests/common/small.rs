@@ -83,7 +83,7 @@ impl Against {
 /// The gradient of every parameter.
 pub fn gradients(model: &Model, samples: &[Sample], loss: Loss<'_>, memory: Memory) -> Vec<(String, Vec<f64>)> {
     let mut learner = Learner::new(model, memory, true).unwrap();
-    let optimizer = Optimizer::new(&model.config, &model.device, Settings::default()).unwrap();
+    let optimizer = Optimizer::new(model, Settings::default()).unwrap();
     learner.begin(model, samples).unwrap();
     learner.run(model, samples, loss, 1.3, Some(&optimizer.grads)).unwrap();
     optimizer.grads.trained().into_iter().map(|(name, g)| (name, g.read_f64().unwrap())).collect()

@@ -1,10 +1,12 @@
-"""Opens what the engine saved in transformers, and compares it with the folders beside this file.
+"""Opens what the engine saved in transformers and peft, and compares it with the folders beside this file.
 
-    python tests/golden/check.py SAVED        (needs torch, transformers and tokenizers)
+    python tests/golden/check.py SAVED        (needs torch, transformers, tokenizers and peft)
 
 SAVED/<model>/<variant> is the folder tests/golden/<model> after the engine loaded and saved it; a variant is an element type (f32,
 f16, bf16), maybe with an ending. Every parameter must be the original one rounded to that type, the configuration must mean the same,
 the tokenizer must do the same, and log-probabilities must be those of the original with such parameters.
+SAVED/lora/<model>/<variant> is in the same way the adapter tests/golden/lora/<model>, or with the ending `-merged` the model with this
+adapter exported: every parameter must be what peft merges, rounded to that type.
 `FINEMEM_PYTHON=<python> cargo test --test golden` makes the folders and runs this.
 """
 
@@ -12,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+import peft
 import tokenizers
 import torch
 import transformers
@@ -56,8 +59,46 @@ def check(original, saved):
     print(f"{original.name} {saved.name}: same parameters, log-probabilities within {worst:.1e}, {len(files)} files")
 
 
+def adapted(name, adapter, dtype=torch.float32):
+    """The model under an adapter whose parameters are rounded to a type."""
+    base = transformers.AutoModelForCausalLM.from_pretrained(Path(__file__).parent / name, dtype=torch.float32)
+    model = peft.PeftModel.from_pretrained(base, adapter)
+    with torch.no_grad():
+        for parameter in (p for n, p in model.named_parameters() if ".lora_" in n):
+            parameter.copy_(parameter.to(dtype))
+    return model
+
+
+@torch.no_grad()
+def check_adapter(name, saved):
+    kind, _, merged = saved.name.partition("-")
+    original = Path(__file__).parent / "lora" / name
+    sequences = json.loads((original / "golden.json").read_text())["sequences"]
+    if merged:
+        expected, found = adapted(name, original).merge_and_unload(), transformers.AutoModelForCausalLM.from_pretrained(saved)
+        assert found.dtype == TYPES[kind], f"{saved}: opened as {found.dtype}"
+        parameters = dict(found.named_parameters())
+        for parameter, tensor in expected.named_parameters():
+            # Merging in another order changes the last bits, which may change what a number is rounded to.
+            step = torch.finfo(TYPES[kind]).eps * tensor.abs() + 1e-6
+            assert ((tensor - parameters[parameter].float()).abs() <= step).all(), f"{saved}: {parameter} differs"
+        if kind != "f32":
+            for parameter, tensor in expected.named_parameters():
+                tensor.copy_(parameters[parameter])
+        expected, found = adapted(name, original) if kind == "f32" else expected, found.float()
+    else:
+        expected, found = adapted(name, original, TYPES[kind]), adapted(name, saved)
+    worst = max((logprobs(found, tokens) - logprobs(expected, tokens)).abs().max().item() for tokens in sequences)
+    assert worst <= 2 * TOLERANCE, f"{saved}: log-probabilities are off by {worst:.1e}"
+    print(f"lora/{name} {saved.name}: log-probabilities within {worst:.1e}")
+
+
 if __name__ == "__main__":
     transformers.logging.disable_progress_bar()
     for model in sorted(Path(sys.argv[1]).iterdir()):
+        if model.name == "lora":
+            for variant in sorted(model.glob("*/*")):
+                check_adapter(variant.parent.name, variant)
+            continue
         for variant in sorted(model.iterdir()):
             check(Path(__file__).parent / model.name, variant)

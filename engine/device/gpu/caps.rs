@@ -36,6 +36,8 @@ pub struct Caps {
     pub max_groups: u32,
     /// Most storage bindings of a kernel.
     pub max_storage_buffers: u32,
+    /// The device's memory in bytes, where the backend tells (Vulkan does).
+    pub memory: Option<u64>,
 }
 
 impl Caps {
@@ -64,6 +66,7 @@ impl Caps {
             max_invocations: limits.max_compute_invocations_per_workgroup,
             max_groups: limits.max_compute_workgroups_per_dimension,
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            memory: memory(adapter),
         }
     }
 
@@ -85,7 +88,8 @@ impl Caps {
     /// The limits that kernels keep to, in words.
     pub fn limits(&self) -> String {
         format!(
-            "buffers up to {} MiB, bindings up to {} MiB and {} a kernel; workgroups of up to {} invocations and {} KiB, {} on an axis",
+            "{}buffers up to {} MiB, bindings up to {} MiB and {} a kernel; workgroups of up to {} invocations and {} KiB, {} on an axis",
+            self.memory.map_or(String::new(), |bytes| format!("{:.1} GiB of memory; ", bytes as f64 / (1u64 << 30) as f64)),
             self.max_buffer >> 20,
             self.max_binding >> 20,
             self.max_storage_buffers,
@@ -111,6 +115,25 @@ impl std::fmt::Display for Caps {
         let shaders = if self.software { "software" } else { "hardware" };
         write!(f, "{} ({}, {}, {}), {shaders} shaders", self.name, self.kind, self.backend, self.driver)
     }
+}
+
+/// The largest heap that is the device's own.
+#[cfg(any(target_os = "linux", target_os = "windows"))]
+fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
+    /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`
+    const DEVICE_LOCAL: u32 = 1;
+    // SAFETY: the handles are only asked for properties while the adapter holds them.
+    let properties = unsafe {
+        let vulkan = adapter.as_hal::<wgpu::hal::api::Vulkan>()?;
+        vulkan.shared_instance().raw_instance().get_physical_device_memory_properties(vulkan.raw_physical_device())
+    };
+    let heaps = &properties.memory_heaps[..properties.memory_heap_count as usize];
+    heaps.iter().filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0).map(|heap| heap.size).max()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "windows")))]
+fn memory(_: &wgpu::Adapter) -> Option<u64> {
+    None
 }
 
 /// Every adapter that can run the engine, hardware first.
