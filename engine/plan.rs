@@ -19,6 +19,9 @@ pub(crate) struct Settings {
     /// Train an adapter of this rank on all linear layers; without it all weights are trained.
     #[arg(long, value_name = "RANK")]
     lora: Option<usize>,
+    /// Prompts that are continued at the same time: episodes of a batch.
+    #[arg(long, default_value_t = 1)]
+    prompts: usize,
     /// Completions of a prompt.
     #[arg(long, default_value_t = 8)]
     group: usize,
@@ -59,6 +62,7 @@ pub(crate) fn plan(settings: &Settings) -> Result<()> {
     let work = Workload {
         lora: settings.lora.map(|rank| Lora::new(rank, 2.0 * rank as f64, &TARGETS)).transpose()?,
         dtype,
+        prompts: settings.prompts,
         group: settings.group,
         prompt: settings.prompt,
         completion: settings.completion,

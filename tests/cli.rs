@@ -43,6 +43,8 @@ fn what_is_wrong_is_said() {
     fails(&["check", &misspelt], 1, "did you mean 'seed'?");
     fails(&["check", "absent.lua"], 1, "absent.lua");
     fails(&["types", "--out", &broken], 1, "broken.lua");
+    fails(&["export", "--model", "absent", "--adapter", "absent", "--out", &broken], 1, "there already");
+    fails(&["export", "--model", "absent", "--adapter", "absent", "--out", "new"], 1, "no such model folder");
 }
 
 #[test]
@@ -151,4 +153,33 @@ fn a_chat_answers_every_line() {
     assert_eq!(said.lines().filter(|line| !line.is_empty()).count(), 2, "{said}");
     assert_eq!(said, talk("1"));
     assert_ne!(said, talk("2"));
+}
+
+#[test]
+fn a_published_folder_is_planned_trained_and_exported() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let (model, data, run, merged) = (path("model"), path("episodes.jsonl"), path("run"), path("merged"));
+    std::fs::create_dir(&model).unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(root.join("models/tiny").join(name), std::path::Path::new(&model).join(name)).unwrap();
+    }
+    std::fs::copy(root.join("tests/template/qwen3.jinja"), std::path::Path::new(&model).join("chat_template.jinja")).unwrap();
+    let episode = r#"{"id": "1", "source": "test", "chunks": ["The cat of Ana is Tom."], "questions": [{"question": "What is the cat of Ana?", "answers": ["Tom"]}]}"#;
+    std::fs::write(&data, episode).unwrap();
+    let sizes = ["--lora", "2", "--group", "2", "--prompt", "1500", "--completion", "8", "--device", "cpu"];
+    fails(&[&["plan", "--model", &model][..], &sizes, &["--memory", "0.01"]].concat(), 1, "does not fit");
+    let planned = finemem(&[&["plan", "--model", &model][..], &sizes].concat());
+    let text = String::from_utf8(planned.stdout).unwrap();
+    assert!(planned.status.success() && text.contains("peak, sampling and update by turns") && text.contains("fits: "), "{text}");
+    let script = root.join("scripts/train_llm.lua");
+    let arguments = ["--max_prompt", "1500", "--max_tokens", "8", "--micro_tokens", "256", "--steps", "1", "--group", "2", "--lora", "2"];
+    let files = ["run", script.to_str().unwrap(), "--device", "cpu", "--", "--model", &model, "--data", &data, "--out", &run];
+    let trained = finemem(&[&files[..], &arguments].concat());
+    assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    let adapter = format!("{run}/policy");
+    let exported = finemem(&["export", "--model", &model, "--adapter", &adapter, "--out", &merged, "--device", "cpu"]);
+    assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    assert!(std::path::Path::new(&merged).join("model.safetensors").is_file());
 }

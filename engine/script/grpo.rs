@@ -13,7 +13,7 @@ use crate::memory::tools::Tool;
 use crate::train::grpo::{Grpo, Settings, Trained, Turn};
 use crate::train::learner::Memory;
 use crate::train::optimizer::Settings as AdamSettings;
-use crate::train::plan;
+use crate::train::plan::{self, Workload};
 use crate::{Error, Result};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&TRAINER], records: &[&TOOL] };
@@ -55,6 +55,7 @@ const FUNCTIONS: &[Function] = &[Function {
         default("temperature", Kind::Number, Need::Number(1.0), "sampling temperature of rollouts that name none"),
         default("top_p", Kind::Number, Need::Number(1.0), "keep the likely tokens with this probability"),
         default("max_tokens", Kind::Integer, Need::Number(256.0), "longest completion of a step"),
+        optional("max_prompt", Kind::Integer, "longest prompt of a step; by default what the model has room for"),
         default(
             "view",
             Kind::Choice(&["recent", "relevant"]),
@@ -127,6 +128,7 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         temperature: args.get(lua, "temperature")?,
         top_p: args.get(lua, "top_p")?,
         max_tokens: args.get(lua, "max_tokens")?,
+        max_prompt: args.get(lua, "max_prompt")?,
         view: if args.get::<String>(lua, "view")? == "recent" { View::Recent } else { View::Relevant },
         view_items: args.get(lua, "view_items")?,
         top_k: args.get(lua, "top_k")?,
@@ -200,6 +202,46 @@ static TRAINER: Object = Object {
                 trainer.batches += 1;
                 table.raw_set("id", trainer.batches)?;
                 trainer.last = Some(Batch { id: trainer.batches, turns, temperature });
+                table.into_lua(lua)
+            },
+        },
+        Function {
+            path: "plan",
+            doc: "The memory that rollouts and updates take. A run that does not fit is an error, with what is needed and what there is.",
+            params: &[
+                required("prompt", Kind::Integer, "longest prompt in tokens"),
+                required("episodes", Kind::Integer, "episodes of a batch"),
+            ],
+            returns: Kind::Map(&Kind::Number),
+            result: "bytes: `planned`, `peak` (the most in use so far), and `available` where that is known",
+            call: |lua, args| {
+                let this = args.this::<Trainer>()?;
+                let Trainer { policy: shared, trainer, rollouts, group, .. } = &this.0;
+                let model = &shared.model;
+                let work = Workload {
+                    lora: model.lora.clone(),
+                    dtype: model.weights.embed.dtype(),
+                    prompts: args.get(lua, "episodes")?,
+                    group: *group,
+                    prompt: args.get(lua, "prompt")?,
+                    completion: rollouts.max_tokens,
+                    memory: trainer.settings.memory,
+                };
+                let planned = plan::plan_of(model.config.clone(), model.tokenizer.clone(), &work)?.peak;
+                let counters = model.device.counters();
+                let available = model.device.memory();
+                // What is in use already is part of the plan.
+                if let Some(free) = available.filter(|free| planned > free + counters.live) {
+                    let (needed, free) = (plan::readable(planned), plan::readable(free + counters.live));
+                    let ways =
+                        "set recompute, shorten prompts or max_tokens, or train an adapter; finemem-engine plan shows what each saves";
+                    let device = model.device.describe();
+                    return Err(mlua::Error::runtime(format!("the run needs {needed} of memory and {device} has {free}: {ways}")));
+                }
+                let table = lua.create_table()?;
+                table.raw_set("planned", planned)?;
+                table.raw_set("peak", counters.peak)?;
+                table.raw_set("available", available)?;
                 table.into_lua(lua)
             },
         },

@@ -38,6 +38,8 @@ pub(super) struct Rollouts {
     pub(super) temperature: f32,
     pub(super) top_p: f32,
     pub(super) max_tokens: usize,
+    /// Longest prompt in tokens; `None` leaves it to the model.
+    pub(super) max_prompt: Option<usize>,
     pub(super) view: View,
     pub(super) view_items: usize,
     pub(super) top_k: usize,
@@ -146,7 +148,7 @@ impl Rollouts {
     fn prompt(&self, lua: &Lua, policy: &Policy, store: &AnyUserData, chunk: &str) -> mlua::Result<Prompt> {
         let handle = store.borrow::<Handle<Store>>()?;
         let store = &handle.0;
-        let room = policy.model.config.max_position_embeddings.saturating_sub(self.max_tokens);
+        let room = policy.model.config.max_position_embeddings.saturating_sub(self.max_tokens).min(self.max_prompt.unwrap_or(usize::MAX));
         let mut k = self.view_items;
         loop {
             let mut shown: Vec<&Item> = match self.view {
@@ -166,7 +168,7 @@ impl Rollouts {
             }
             if k == 0 {
                 return Err(mlua::Error::runtime(format!(
-                    "a prompt without any memory item has {} tokens, and the model has room for {room} beside max_tokens: use shorter chunks",
+                    "a prompt without any memory item has {} tokens, and there is room for {room} (max_prompt, or the model's longest sequence less max_tokens): use shorter chunks",
                     tokens.len()
                 )));
             }

@@ -19,6 +19,8 @@ pub struct Workload {
     pub lora: Option<Lora>,
     /// Element type of the matrices that are read from the folder.
     pub dtype: DType,
+    /// Prompts that are continued at the same time: episodes of a batch.
+    pub prompts: usize,
     /// Completions of a prompt.
     pub group: usize,
     /// Longest prompt in tokens.
@@ -83,16 +85,18 @@ pub fn plan_of(config: Config, tokenizer: Tokenizer, work: &Workload) -> Result<
     }
     let optimizer = Optimizer::new(&model, Settings::default())?;
     take("gradients and optimiser");
-    let prompt = vec![0; work.prompt];
-    let streams = (0..work.group as u32).map(|rollout| Stream::new(0, 0, [0, rollout, 0])).collect();
+    let streams = vec![Stream::new(0, 0, [0; 3]); work.group];
+    // They differ from the first token on: that they share a beginning cannot be counted on.
+    let request = |i: usize| Request { prompt: vec![i as u32; work.prompt], streams: streams.clone() };
+    let requests: Vec<Request> = (0..work.prompts).map(request).collect();
     let options = Options { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: work.completion, stop: Vec::new() };
     let mut generator = Generator::new(&model)?;
-    generator.reserve(&model, &[Request { prompt, streams }], &options)?;
+    generator.reserve(&model, &requests, &options)?;
     take("sampling");
     let targets: Vec<u32> = (work.prompt as u32..longest as u32).collect();
     let sample = Sample { tokens: vec![0; longest], weights: vec![0.0; targets.len()], targets, ..Sample::default() };
     let mut learner = Learner::new(&model, work.memory.for_sequence(longest), true)?;
-    learner.begin(&model, &vec![sample; work.group])?;
+    learner.begin(&model, &vec![sample; work.prompts * work.group])?;
     take("update");
     drop(optimizer);
 

@@ -2,6 +2,13 @@
 -- The types of `require "finemem"` for lua-language-server, written by `finemem-engine types`. Editor setting:
 -- "Lua.workspace.library": ["scripts/types/library"]
 
+---A new low-rank adapter (LoRA), which changes nothing before it is trained.
+---@class (exact) fm.Lora
+---@field rank? integer its size (default 16)
+---@field alpha? number its product is multiplied by alpha / rank (default 32)
+---@field targets? ("q_proj"|"k_proj"|"v_proj"|"o_proj"|"gate_proj"|"up_proj"|"down_proj")[] the layers that get one, of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; by default all
+---@field seed? integer the seed of its random half (default 0)
+
 ---What was sampled after a prompt.
 ---@class (exact) fm.Completion
 ---@field tokens integer[] token ids, with the end token if there was one
@@ -22,7 +29,7 @@
 ---A loss and its gradient.
 ---@class (exact) fm.Gradients
 ---@field loss number `-Σ weights[i] · lp[i] / count(weights ≠ 0)`
----@field grads table<string, fm.Gradient> by the published names of the parameters
+---@field grads table<string, fm.Gradient> by the published names of the parameters, or of an adapter by PEFT's
 
 ---An item of a memory.
 ---@class (exact) fm.Item
@@ -201,7 +208,7 @@ function Model:generate(arguments) end
 ---@field path string the folder
 ---@field dtype? "f32"|"f16"|"bf16" how numbers are stored (default "f32")
 
----Writes a model folder that `fm.model.load` and Python tools read.
+---Writes a model folder that `fm.model.load` and Python tools read; of a model with an adapter the adapter's folder, that its `lora` and PEFT read.
 ---@param arguments fm.Model.save.arguments
 function Model:save(arguments) end
 
@@ -339,6 +346,16 @@ local GrpoTrainer = {}
 ---@param arguments fm.GrpoTrainer.rollout.arguments
 ---@return table # the batch: `rollouts[i]` with steps, answers and memory
 function GrpoTrainer:rollout(arguments) end
+
+---The arguments of `GrpoTrainer:plan`.
+---@class (exact) fm.GrpoTrainer.plan.arguments
+---@field prompt integer longest prompt in tokens
+---@field episodes integer episodes of a batch
+
+---The memory that rollouts and updates take. A run that does not fit is an error, with what is needed and what there is.
+---@param arguments fm.GrpoTrainer.plan.arguments
+---@return table<string, number> # bytes: `planned`, `peak` (the most in use so far), and `available` where that is known
+function GrpoTrainer:plan(arguments) end
 
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
@@ -499,6 +516,8 @@ function fm.rng.new(arguments) end
 ---@class (exact) fm.model.load.arguments
 ---@field path string the folder
 ---@field device? string auto, gpu, cpu, or a part of an adapter's name; by default the run's device
+---@field dtype? "f32"|"bf16" how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them
+---@field lora? fm.Lora|string a new adapter, or the folder of one as PEFT and `model:save` write it; then only the adapter is trained
 
 ---Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards; and its chat template if it has one.
 ---@param arguments fm.model.load.arguments
@@ -709,6 +728,7 @@ function fm.calls.read(arguments) end
 ---@field temperature? number sampling temperature of rollouts that name none (default 1)
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field max_tokens? integer longest completion of a step (default 256)
+---@field max_prompt? integer longest prompt of a step; by default what the model has room for
 ---@field view? "recent"|"relevant" which items a prompt shows: the newest, or those BM25 finds for the chunk (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
 ---@field top_k? integer items that BM25 retrieves for a question (default 10)
@@ -717,7 +737,7 @@ function fm.calls.read(arguments) end
 ---@field clip_low? number how far the ratio may fall below 1 (default 0.2)
 ---@field clip_high? number how far the ratio may rise above 1 (default 0.2)
 ---@field dual_clip? number bound of the loss for negative advantages; 0 for none (default 3)
----@field kl_coef? number weight of KL to the policy at the start; 0 for none (default 0)
+---@field kl_coef? number weight of KL to the policy at the start, or to the one without its adapter; 0 for none (default 0)
 ---@field minibatches? integer optimiser steps of one update (default 1)
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
