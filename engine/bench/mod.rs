@@ -1,0 +1,353 @@
+//! `finemem-engine bench`: what a device does with models of published shapes, without their files.
+
+mod report;
+mod shapes;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use finemem_engine::device::{Device, parallel};
+use finemem_engine::generate::{Generator, Options, Request, Stream};
+use finemem_engine::model::lora::{Lora, TARGETS};
+use finemem_engine::model::{Config, Model, Tokenizer, Weights};
+use finemem_engine::ops::elementwise;
+use finemem_engine::ops::matmul::{self, Write};
+use finemem_engine::random::Rng;
+use finemem_engine::tensor::DType;
+use finemem_engine::train::learner::Memory;
+use finemem_engine::train::optimizer;
+use finemem_engine::train::plan::readable;
+use finemem_engine::train::sft::{Supervised, Weighted};
+use finemem_engine::{Error, Result};
+use half::bf16;
+use rayon::prelude::*;
+use report::Row;
+use serde_json::json;
+use shapes::{Sizes, shapes};
+
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// Measure loading, prefill, decoding and training of a published shape with random weights.
+    Model(Settings),
+}
+
+#[derive(Args)]
+pub(crate) struct Settings {
+    /// The published model whose sizes are taken.
+    #[arg(long, value_parser = PossibleValuesParser::new(shapes().map(|(name, _)| name)))]
+    shape: String,
+    /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Element type of the matrices. Full training holds them in f32 whatever this says.
+    #[arg(long, default_value = "bf16", value_parser = ["bf16", "f32"])]
+    dtype: String,
+    /// Write the figures here as well.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Tokens of the long prompt, and of the sequence of a training step.
+const TOKENS: usize = 512;
+/// Tokens of the prompt of decoding.
+const SHORT: usize = 32;
+/// Decoding steps that are timed, after the first.
+const STEPS: usize = 16;
+/// Sequences that are decoded side by side.
+const BATCHES: [usize; 3] = [1, 16, 64];
+/// Each is measured so often, and the fastest counts.
+const ROUNDS: usize = 3;
+
+/// How a training step uses memory.
+const MEMORY: Memory = Memory { micro_tokens: TOKENS, recompute: false };
+/// Size of the adapter that is trained.
+const RANK: usize = 16;
+
+/// Measures and reports.
+pub(crate) fn bench(what: &Bench) -> Result<()> {
+    let Bench::Model(settings) = what;
+    let (name, config) = shapes().into_iter().find(|(name, _)| *name == settings.shape).expect("the parser knows the shapes");
+    let dtype = if settings.dtype == "f32" { DType::F32 } else { DType::BF16 };
+    let device = Device::open(&settings.device)?;
+    let sizes = Sizes::of(&config)?;
+    let add_adapter = |model: &mut Model| model.add_lora(Lora::new(RANK, 2.0 * RANK as f64, &TARGETS)?, 0);
+    let train = |model: &mut Model| Supervised::new(model, MEMORY, optimizer::Settings::default()).map(drop);
+    // Now, while nothing is taken of the memory that is there.
+    fits(&device, &config, dtype, |model| {
+        let (request, options) = request(model, SHORT, BATCHES[BATCHES.len() - 1], STEPS + 1);
+        Generator::new(model)?.reserve(model, &[request], &options).map(drop)
+    })
+    .map_err(|e| Error::argument(format!("{name} in {}: {e}", settings.dtype)))?;
+    let lora_fits = fits(&device, &config, dtype, |model| add_adapter(model).and_then(|()| train(model)));
+    let full_fits = fits(&device, &config, DType::F32, train);
+    println!("{name} in {} on {}", settings.dtype, device.describe());
+    eprintln!("measuring the device");
+    let peaks = Peaks::measure(&device)?;
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+
+    eprintln!("making {} of weights", readable(sizes.bytes(dtype)));
+    let (mut model, seconds) = make(&config, &device, dtype)?;
+    let written = Some(sizes.bytes(dtype));
+    rows.push(Row { seconds, bytes: written, ..Row::new("load", &device) });
+    rows.extend(generation(&model, &sizes, dtype)?);
+    let peaks = peaks.max(Peaks::measure(&device)?);
+
+    // Two operations for each token and weight forwards, two for the gradient of the activations, two for that of the weights.
+    let operations = ((sizes.blocks + sizes.head) * TOKENS) as f64;
+    match lora_fits {
+        Ok(()) => {
+            add_adapter(&mut model)?;
+            rows.push(training(&format!("training, LoRA {RANK}"), &model, 4.0 * operations)?);
+        }
+        Err(error) => left_out.push(format!("training, LoRA {RANK}: {error}")),
+    }
+    drop(model);
+    match full_fits {
+        Ok(()) => {
+            eprintln!("making {} of weights for full training", readable(sizes.bytes(DType::F32)));
+            rows.push(training("training, full", &make(&config, &device, DType::F32)?.0, 6.0 * operations)?);
+        }
+        Err(error) => left_out.push(format!("training, full: {error}")),
+    }
+
+    let layers = config.num_hidden_layers;
+    println!("{:.2} M parameters in {}; {peaks}", sizes.all as f64 / 1e6, readable(sizes.bytes(dtype)));
+    report::print(&rows, &peaks, layers);
+    left_out.iter().for_each(|line| println!("{line}"));
+    let Some(path) = &settings.json else { return Ok(()) };
+    let figures = json!({
+        "shape": name,
+        "dtype": settings.dtype,
+        "device": device.describe(),
+        "parameters": sizes.all,
+        "weight_bytes": sizes.bytes(dtype),
+        "read_bytes_per_s": peaks.read,
+        "product_operations_per_s": peaks.product,
+        "rows": rows.iter().map(|row| row.json(&peaks, layers)).collect::<Vec<_>>(),
+        "left_out": left_out,
+    });
+    std::fs::write(path, format!("{figures:#}\n")).map_err(|e| Error::io(path, e))
+}
+
+/// An error if what `set_up` makes for a model does not fit the device with it. Both are made on a device that only counts.
+fn fits(device: &Device, config: &Config, dtype: DType, set_up: impl FnOnce(&mut Model) -> Result<()>) -> Result<()> {
+    let counting = Device::planned();
+    set_up(&mut Model::zeros(config.clone(), tokenizer()?, &counting, dtype)?)?;
+    let needed = counting.counters().peak;
+    match device.memory() {
+        Some(available) if available < needed => Err(Error::argument(format!(
+            "{} of memory are needed and {} are there: free some, or take a smaller shape",
+            readable(needed),
+            readable(available)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// No text is needed, but a model has a tokenizer.
+fn tokenizer() -> Result<Tokenizer> {
+    Tokenizer::train(vec!["a".into()], 300, &[], "<end>")
+}
+
+/// What the device does at best.
+#[derive(Clone, Copy)]
+struct Peaks {
+    /// Bytes a second: of a sum on all cores, or read and written by the copy kernel of a GPU.
+    read: f64,
+    /// Operations a second of a product of large f32 matrices.
+    product: f64,
+}
+
+impl Peaks {
+    fn measure(device: &Device) -> Result<Self> {
+        const BYTES: usize = 256 << 20;
+        const SIDE: usize = 2048;
+        // A GPU takes a queue of work before its clock says something; a CPU is as busy with one piece.
+        let times = if device.caps().is_some_and(|caps| !caps.software) { 32 } else { 1 };
+        let read = if device.caps().is_none() {
+            let words = vec![1u64; BYTES / 8];
+            let sum = || words.par_chunks(1 << 16).map(|block| parallel::dispatch(|| block.iter().sum::<u64>())).sum::<u64>();
+            let best = best(5, || {
+                assert_eq!(std::hint::black_box(sum()), words.len() as u64);
+                Ok(())
+            })?;
+            BYTES as f64 / best
+        } else {
+            let bytes = device.caps().map_or(BYTES, |caps| BYTES.min(caps.max_binding as usize));
+            let (x, y) = (device.zeros(DType::F32, &[bytes / 4])?, device.zeros(DType::F32, &[bytes / 4])?);
+            let best = best(5, || {
+                let mut rec = device.record();
+                (0..times).try_for_each(|_| elementwise::copy(&mut rec, &x, &y))?;
+                rec.submit_and_read(&y.slice(0..1)?).map(drop)
+            })?;
+            (2 * bytes * times) as f64 / best
+        };
+        let square = || device.tensor(&vec![1.0; SIDE * SIDE], &[SIDE, SIDE]);
+        let (a, b, y) = (square()?, square()?, square()?);
+        let best = best(5, || {
+            let mut rec = device.record();
+            (0..times).try_for_each(|_| matmul::nt(&mut rec, &a, &b, &y, Write::Replace))?;
+            rec.submit_and_read(&y.slice(0..1)?).map(drop)
+        })?;
+        Ok(Self { read, product: (2 * SIDE * SIDE * SIDE * times) as f64 / best })
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self { read: self.read.max(other.read), product: self.product.max(other.product) }
+    }
+}
+
+impl std::fmt::Display for Peaks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the device reads {:.1} GB/s and multiplies f32 matrices at {:.0} GFLOP/s", self.read / 1e9, self.product / 1e9)
+    }
+}
+
+/// Seconds of the fastest of `rounds`.
+fn best(rounds: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    (0..rounds).try_fold(f64::INFINITY, |best, _| {
+        let start = Instant::now();
+        work()?;
+        Ok(best.min(start.elapsed().as_secs_f64()))
+    })
+}
+
+/// A model whose matrices repeat one block of random numbers, each from another start, and the seconds that took.
+fn make(config: &Config, device: &Device, dtype: DType) -> Result<(Model, f64)> {
+    const BLOCK: usize = 1 << 22;
+    const STARTS: usize = 1 << 16;
+    let tokenizer = tokenizer()?;
+    let start = Instant::now();
+    let mut rng = Rng::new(&[0]);
+    // Uniform with the deviation 0.02 of fresh weights.
+    let wide: Vec<f32> = (0..BLOCK + STARTS).map(|_| (rng.next_u32() as f32 / u32::MAX as f32 - 0.5) * 0.02 * 12f32.sqrt()).collect();
+    let narrow: Vec<bf16> = wide.iter().map(|v| bf16::from_f32(*v)).collect();
+    let mut matrices = 0;
+    let model = Model::new(config.clone(), tokenizer, device, |config| {
+        Weights::build(config, |name, shape| {
+            let &[rows, columns] = shape else {
+                return device.tensor(&vec![if name.ends_with(".bias") { 0.0 } else { 1.0 }; shape[0]], shape);
+            };
+            let tensor = device.zeros(dtype, shape)?;
+            matrices += 1;
+            let first = matrices * 4099 % STARTS;
+            // A part of a tensor begins at a multiple of 256 bytes.
+            let step = BLOCK / columns / 128 * 128;
+            for row in (0..rows).step_by(step) {
+                let part = tensor.slice(row..rows.min(row + step))?;
+                match dtype {
+                    DType::BF16 => part.write_bf16(&narrow[first..][..part.len()])?,
+                    _ => part.write(&wide[first..][..part.len()])?,
+                }
+            }
+            Ok(tensor)
+        })
+    })?;
+    // Uploads are done when something has been read back.
+    model.weights.norm.read()?;
+    Ok((model, start.elapsed().as_secs_f64()))
+}
+
+/// A prompt with as many completions, which all have `max_tokens` tokens.
+fn request(model: &Model, prompt: usize, batch: usize, max_tokens: usize) -> (Request, Options) {
+    let streams = (0..batch as u32).map(|i| Stream::new(0, 0, [i, 0, 0])).collect();
+    let options = Options { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens, stop: Vec::new() };
+    (Request { prompt: tokens(model, prompt), streams }, options)
+}
+
+fn tokens(model: &Model, count: usize) -> Vec<u32> {
+    let mut rng = Rng::new(&[1]);
+    (0..count).map(|_| rng.next_u32() % model.config.vocab_size as u32).collect()
+}
+
+/// When each decoding step ended, and the dispatches by then, from the start on.
+fn times(model: &Model, generator: &mut Generator, prompt: usize, batch: usize, steps: usize) -> Result<Vec<(Instant, u64)>> {
+    let (request, options) = request(model, prompt, batch, steps);
+    let now = || (Instant::now(), model.device.counters().dispatches);
+    let mut times = vec![now()];
+    let mut count = |_: usize, completion: usize, _: &_| {
+        if completion == 0 {
+            times.push(now());
+        }
+        ControlFlow::Continue(())
+    };
+    generator.stream(model, &[request], &options, &mut count)?;
+    Ok(times)
+}
+
+/// Prefill, then decoding at each batch size.
+fn generation(model: &Model, sizes: &Sizes, dtype: DType) -> Result<Vec<Row>> {
+    let mut generator = Generator::new(model)?;
+    let mut rows = Vec::new();
+    for batch in BATCHES {
+        eprintln!("decoding, batch {batch}");
+        let (mut seconds, mut dispatches) = (f64::INFINITY, 0.0);
+        for _ in 0..ROUNDS {
+            let times = times(model, &mut generator, SHORT, batch, STEPS + 1)?;
+            let (first, last) = (times[1], times[STEPS + 1]);
+            seconds = seconds.min((last.0 - first.0).as_secs_f64() / STEPS as f64);
+            dispatches = (last.1 - first.1) as f64 / STEPS as f64;
+        }
+        let read = sizes.blocks + sizes.head;
+        rows.push(Row {
+            seconds,
+            tokens: Some(batch),
+            bytes: Some((read * dtype.size()) as u64),
+            operations: Some((2 * read * batch) as f64),
+            dispatches: Some(dispatches),
+            ..Row::new(&format!("decode, batch {batch}"), &model.device)
+        });
+    }
+    eprintln!("prefill of {TOKENS} tokens");
+    let (mut seconds, mut dispatches) = (f64::INFINITY, 0.0);
+    for _ in 0..ROUNDS {
+        // The prompt's last token is the input of the first decoding step, whose time is known.
+        let times = times(model, &mut generator, TOKENS + 1, 1, 1)?;
+        seconds = seconds.min((times[1].0 - times[0].0).as_secs_f64() - rows[0].seconds);
+        dispatches = (times[1].1 - times[0].1) as f64 - rows[0].dispatches.unwrap_or(0.0);
+    }
+    let prefill = Row {
+        seconds,
+        tokens: Some(TOKENS),
+        bytes: Some((sizes.blocks * dtype.size()) as u64),
+        operations: Some((2 * sizes.blocks * TOKENS) as f64),
+        dispatches: Some(dispatches),
+        ..Row::new("prefill", &model.device)
+    };
+    rows.insert(0, prefill);
+    Ok(rows)
+}
+
+/// A step of whatever in `model` is trained, on one sequence.
+fn training(work: &str, model: &Model, operations: f64) -> Result<Row> {
+    eprintln!("{work}, {TOKENS} tokens");
+    let mut trainer = Supervised::new(model, MEMORY, optimizer::Settings::default())?;
+    let sequence = [Weighted { tokens: tokens(model, TOKENS), weights: vec![1.0; TOKENS - 1] }];
+    let before = model.device.counters().dispatches;
+    let seconds = best(ROUNDS, || trainer.step(model, &sequence, 1e-5).map(drop))?;
+    let dispatches = (model.device.counters().dispatches - before) as f64 / ROUNDS as f64;
+    let (operations, dispatches) = (Some(operations), Some(dispatches));
+    Ok(Row { seconds, tokens: Some(TOKENS), operations, dispatches, ..Row::new(work, &model.device) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_both_sizes() {
+        let device = Device::cpu();
+        let (name, small) = &shapes()[0];
+        let config = Config { num_hidden_layers: 1, vocab_size: 1000, ..small.clone() };
+        let error = |config: &Config| fits(&device, config, DType::BF16, |_| Ok(())).map_err(|e| e.to_string());
+        assert_eq!(error(&config), Ok(()), "{name}");
+        let huge = Config { vocab_size: 1 << 40, ..config };
+        if device.memory().is_some() {
+            let said = error(&huge).unwrap_err();
+            assert!(said.contains("GB of memory are needed and") && said.contains("are there"), "{said}");
+        }
+    }
+}
