@@ -221,8 +221,8 @@ const TOGETHER: usize = 8;
 /// at, and 16 bits are widened in registers.
 const TALL: usize = 4;
 
-/// A weight of f32 with at most so many elements stays in the cache, where GEMM is faster than reading each weight row once.
-const CACHED_WEIGHT: usize = 1 << 20;
+/// A weight with at most so many elements stays in the cache, where GEMM is faster than reading each weight row once.
+const CACHED_WEIGHT: usize = 1 << 19;
 
 fn rows_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
     let (m, n, k) = (p.m as usize, p.n as usize, p.k as usize);
@@ -230,7 +230,7 @@ fn rows_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
         return;
     }
     let (a, b, y) = (args.read(0), args.weight(1), args.write(2));
-    if n * k <= CACHED_WEIGHT && matches!(b, Weight::Full(_)) {
+    if n * k <= CACHED_WEIGHT {
         return by_gemm(p, a, b, y);
     }
     let (first, stride) = (p.first as usize, p.stride as usize);
