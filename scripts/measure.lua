@@ -58,4 +58,20 @@ function measure.mean(values)
   return sum / math.max(1, count)
 end
 
+-- Adds what a training step's batch and rewards were like to the figures of its update; gives the figures of the batch.
+function measure.step(stats, batch, rewards)
+  local figures = measure.batch(batch)
+  for name, values in pairs(rewards.terms) do
+    stats["rewards/" .. name .. "/mean"] = measure.mean(values)
+  end
+  for _, name in ipairs { "accuracy", "memory_tokens", "input_tokens", "insert", "update", "delete", "skip" } do
+    stats["memory/" .. name] = figures[name]
+  end
+  stats["tools/call_frequency"] = figures.calls
+  stats["tools/parse_rate"] = figures.parsed
+  stats["tools/failure_frequency"] = figures.invalid
+  stats["tools/stray_text"] = figures.stray
+  return figures
+end
+
 return measure

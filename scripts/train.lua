@@ -79,17 +79,7 @@ for step = done + 1, option.steps do
   local rolled = fm.seconds {}
   local rewards = reward.steps(batch, { without = without })
   local stats = trainer:update { batch = batch, rewards = rewards.total }
-  local figures = measure.batch(batch)
-  for name, values in pairs(rewards.terms) do
-    stats["rewards/" .. name .. "/mean"] = measure.mean(values)
-  end
-  for _, name in ipairs { "accuracy", "memory_tokens", "input_tokens", "insert", "update", "delete", "skip" } do
-    stats["memory/" .. name] = figures[name]
-  end
-  stats["tools/call_frequency"] = figures.calls
-  stats["tools/parse_rate"] = figures.parsed
-  stats["tools/failure_frequency"] = figures.invalid
-  stats["tools/stray_text"] = figures.stray
+  local figures = measure.step(stats, batch, rewards)
   run:log { step = step, stats = stats }
   run:rollouts { step = step, batch = batch, count = 1 }
   -- Times go to the progress line only: logged figures are the same for the same seed.

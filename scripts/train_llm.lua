@@ -122,17 +122,7 @@ for step = done + 1, option.steps do
   local rewards = reward.steps(batch, { without = without, w1 = option.w1, w2 = option.w2, beta = option.beta })
   local rate = option.lr * math.min(1, step / math.max(1, option.warm_up * option.steps))
   local stats = trainer:update { batch = batch, rewards = rewards.total, lr = rate }
-  local figures = measure.batch(batch)
-  for name, values in pairs(rewards.terms) do
-    stats["rewards/" .. name .. "/mean"] = measure.mean(values)
-  end
-  for _, name in ipairs { "accuracy", "memory_tokens", "input_tokens", "insert", "update", "delete", "skip" } do
-    stats["memory/" .. name] = figures[name]
-  end
-  stats["tools/call_frequency"] = figures.calls
-  stats["tools/failure_frequency"] = figures.invalid
-  stats["tools/stray_text"] = figures.stray
-  stats["tools/parse_rate"] = figures.parsed
+  local figures = measure.step(stats, batch, rewards)
   run:log { step = step, stats = stats }
   run:rollouts { step = step, batch = batch, count = 1 }
   local finished = fm.seconds {}
