@@ -83,7 +83,7 @@ pub fn plan_of(config: Config, tokenizer: Tokenizer, work: &Workload) -> Result<
         model.add_lora(lora.clone(), 0)?;
         take("adapter");
     }
-    let optimizer = Optimizer::new(&model, Settings::default())?;
+    Optimizer::new(&model, Settings::default())?;
     take("gradients and optimiser");
     let streams = vec![Stream::new(0, 0, [0; 3]); work.group];
     // They differ from the first token on: that they share a beginning cannot be counted on.
@@ -98,7 +98,6 @@ pub fn plan_of(config: Config, tokenizer: Tokenizer, work: &Workload) -> Result<
     let mut learner = Learner::new(&model, work.memory.for_sequence(longest), true)?;
     learner.begin(&model, &vec![sample; work.prompts * work.group])?;
     take("update");
-    drop(optimizer);
 
     let bytes = |name: &str| parts.iter().filter(|part| part.name == name).map(|part| part.bytes).sum::<u64>();
     let (all, sampling, update) = (parts.iter().map(|part| part.bytes).sum::<u64>(), bytes("sampling"), bytes("update"));
