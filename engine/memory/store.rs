@@ -80,6 +80,8 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 pub struct Store {
     items: Vec<Item>,
+    /// Over the contents of `items`.
+    index: Bm25,
     journal: Vec<Entry>,
     next_id: u64,
     step: usize,
@@ -106,7 +108,7 @@ impl Store {
 
     /// An empty store whose ids start at `first_id`.
     pub fn with_first_id(first_id: u64) -> Self {
-        Self { items: Vec::new(), journal: Vec::new(), next_id: first_id, step: 0 }
+        Self { items: Vec::new(), index: Bm25::default(), journal: Vec::new(), next_id: first_id, step: 0 }
     }
 
     /// Sets the step that the operations to come are recorded with.
@@ -134,14 +136,9 @@ impl Store {
         &self.items[self.items.len().saturating_sub(k)..]
     }
 
-    /// An index over the contents of [`Store::items`], for as long as the store does not change.
-    pub fn index(&self) -> Bm25 {
-        Bm25::new(&self.items.iter().map(|item| item.content.as_str()).collect::<Vec<_>>())
-    }
-
     /// The `k` items that BM25 ranks highest for `query`, best first, with their scores.
     pub fn retrieve(&self, query: &str, k: usize) -> Vec<(&Item, f64)> {
-        self.index().top_k(query, k).into_iter().map(|(at, score)| (&self.items[at], score)).collect()
+        self.index.top_k(query, k).into_iter().map(|(at, score)| (&self.items[at], score)).collect()
     }
 
     /// Adds an item and returns its id. A content that is empty, or that an item has already, is refused.
@@ -149,6 +146,7 @@ impl Store {
         let id = self.next_id;
         let next_id = id.checked_add(1).ok_or_else(|| Error::argument("the memory has used up its ids"))?;
         self.refuse(content)?;
+        self.index.push(content);
         self.items.push(Item { id, content: content.to_owned(), step: self.step, created: self.step, history: Vec::new() });
         self.next_id = next_id;
         self.record(Operation::Insert { id, content: content.to_owned() });
@@ -162,6 +160,7 @@ impl Store {
         self.refuse(content)?;
         let item = &mut self.items[at];
         let content_before = std::mem::replace(&mut item.content, content.to_owned());
+        self.index.replace(at, &content_before, content);
         let step_before = std::mem::replace(&mut item.step, self.step);
         item.history.push(Version { step: step_before, content: content_before });
         self.record(Operation::Update { id, content: content.to_owned() });
@@ -172,6 +171,7 @@ impl Store {
     pub fn delete(&mut self, id: u64) -> Result<()> {
         let at = self.position(id)?;
         self.items.remove(at);
+        self.index.remove(at);
         self.record(Operation::Delete { id });
         Ok(())
     }
