@@ -265,7 +265,7 @@ fn chat(lua: &Lua, args: &Args, metric: Metric) -> mlua::Result<Value> {
     let message = lua.create_table()?;
     message.raw_set("role", "user")?;
     message.raw_set("content", metric.judge(&judged)?)?;
-    list(lua, [Ok(message)].into_iter())
+    list(lua, [Ok(message)])
 }
 
 fn interval(lua: &Lua, mean: Mean) -> mlua::Result<Table> {
