@@ -54,12 +54,12 @@ pub enum Write {
     AddScaled(f32),
 }
 
-/// `y (+)= a · bᵀ`.   a: [M, K]   b: [N, K], also bf16   y: [M, N]
+/// `y (+)= a · bᵀ`.   a: [M, K]   b: [N, K], also of 16 bits   y: [M, N]
 pub fn nt(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Write) -> Result<()> {
     product(rec, &NT, Form::NT, a, b, y, write)
 }
 
-/// `y (+)= a · b`.   a: [M, K]   b: [K, N], also bf16   y: [M, N]
+/// `y (+)= a · b`.   a: [M, K]   b: [K, N], also of 16 bits   y: [M, N]
 pub fn nn(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Write) -> Result<()> {
     product(rec, &NN, Form::NN, a, b, y, write)
 }
@@ -69,7 +69,7 @@ pub fn tn(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Wri
     product(rec, &TN, Form::TN, a, b, y, write)
 }
 
-/// `y (+)= a · bᵀ` for the few rows of a decoding step.   a: [M, K]   b: [N, K], also bf16   y: [M, N]
+/// `y (+)= a · bᵀ` for the few rows of a decoding step.   a: [M, K]   b: [N, K], also of 16 bits   y: [M, N]
 pub fn rows(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Write) -> Result<()> {
     product(rec, &ROWS, Form::NT, a, b, y, write)
 }
@@ -250,6 +250,7 @@ fn rows_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
             };
             match b {
                 Weight::BF16(b) if m < TALL => few_rows(a, &b[range], k, store),
+                Weight::F16(b) if m < TALL => few_rows(a, &b[range], k, store),
                 Weight::Full(b) if m < TALL => few_rows(a, &b[range], k, store),
                 _ => many_rows(a, b.widened(range, &mut scratch), k, store),
             }

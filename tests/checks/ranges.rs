@@ -12,7 +12,7 @@ use crate::common::random::Random;
 /// Rows and columns of the weight, and rows of the other matrices.
 const WEIGHT: (usize, usize) = (700, 12);
 const ROWS: usize = 5;
-/// In bytes: 256 rows of f32 fit, 512 of bf16, and every other matrix.
+/// In bytes: 256 rows of f32 fit, 512 of 16 bits, and every other matrix.
 const LIMIT: u64 = 16 << 10;
 
 fn random(device: &Device, name: &str, dtype: DType, shape: &[usize]) -> Tensor {
@@ -58,7 +58,7 @@ fn weights_beyond_the_binding_limit() {
             limited.max_binding = LIMIT;
         });
         let limited = limited.unwrap();
-        for (dtype, pieces) in [(DType::F32, 3), (DType::BF16, 2)] {
+        for (dtype, pieces) in [(DType::F32, 3), (DType::BF16, 2), (DType::F16, 2)] {
             let (expected, _) = results(&Device::cpu_f64(), dtype);
             let (found, dispatches) = results(&limited, dtype);
             // What is written, dw and de, is always f32.

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::device::shaders;
 use crate::error::{Error, Result};
+use crate::tensor::DType;
 pub use caps::{Caps, adapters};
 pub(crate) use commands::Commands;
 use commands::Encoder;
@@ -53,8 +54,8 @@ pub(crate) struct Gpu {
     caps: Caps,
     device: wgpu::Device,
     queue: wgpu::Queue,
-    /// By the variant that a launch names, and whether its weight is bf16.
-    pipelines: Mutex<HashMap<(&'static str, bool), Arc<Pipeline>>>,
+    /// By the variant that a launch names, and the type of its weight.
+    pipelines: Mutex<HashMap<(&'static str, DType), Arc<Pipeline>>>,
     encoder: Mutex<Encoder>,
     /// Distance between the parameters of two dispatches is a multiple of this.
     params_alignment: usize,
@@ -257,13 +258,13 @@ impl Gpu {
         }
     }
 
-    fn pipeline(&self, launch: &crate::device::Launch, bf16: bool) -> Result<Arc<Pipeline>> {
+    fn pipeline(&self, launch: &crate::device::Launch, weight: DType) -> Result<Arc<Pipeline>> {
         let mut pipelines = lock(&self.pipelines);
-        let key = (launch.variant, bf16);
+        let key = (launch.variant, weight);
         if let Some(pipeline) = pipelines.get(&key).filter(|pipeline| pipeline.kernel == launch.kernel.stem) {
             return Ok(pipeline.clone());
         }
-        let variant = shaders::find(launch.variant, bf16, self.caps.software)?;
+        let variant = shaders::find(launch.variant, weight, self.caps.software)?;
         let pipeline = Arc::new(Pipeline::new(&self.device, launch.kernel, variant)?);
         pipelines.insert(key, pipeline.clone());
         Ok(pipeline)
