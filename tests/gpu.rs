@@ -5,11 +5,11 @@ mod common;
 use common::case::distance;
 use common::small::{Against, gradients, model, samples};
 use common::{devices, gpus};
-use finemem_engine::device::{Counters, Device};
+use finemem_engine::device::{Caps, Counters, Device};
 use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
 use finemem_engine::reward::Grouping;
 use finemem_engine::train::grpo::{Grpo, Settings as GrpoSettings, Turn};
-use finemem_engine::train::learner::{Learner, Loss, Memory};
+use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 
 /// How far f32 gradients of the whole model may be from f64, relative to the size of a tensor's elements. The CPU executor
@@ -71,6 +71,42 @@ fn training_follows_the_cpu_and_repeats_itself() {
         }
         let (again, weights_again, _) = train(device, 4);
         assert!(found == again && weights == weights_again, "{}: two runs differ", device.describe());
+    }
+}
+
+#[test]
+fn matrices_that_are_larger_than_a_binding_are_trained() {
+    // 256 rows of the embedding and of the head, which have 300, and everything else of a short sequence.
+    let limit = 256 * 24 * 4;
+    let sample =
+        Sample { tokens: samples()[2].tokens[..21].to_vec(), targets: (1..21).collect(), weights: vec![-0.05; 20], ..Sample::default() };
+    let train = |device: &Device| -> (Vec<f32>, u64) {
+        let (model, samples) = (model(device, false), [sample.clone()]);
+        let before = device.counters().dispatches;
+        let mut learner = Learner::new(&model, Memory { micro_tokens: 64, recompute: false }, true).unwrap();
+        let mut optimizer = Optimizer::new(&model, Settings::default()).unwrap();
+        for _ in 0..4 {
+            learner.begin(&model, &samples).unwrap();
+            learner.run(&model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
+            learner.step(&model, &mut optimizer, 3e-3).unwrap();
+        }
+        let dispatches = device.counters().dispatches - before;
+        // The head's gradient is as large as the head.
+        assert!(optimizer.grads.trained().iter().all(|(_, g)| g.read().unwrap().iter().all(|g| *g == 0.0)), "gradients are cleared");
+        (learner.score(&model, &samples, 1.0).unwrap().logprob, dispatches)
+    };
+    for device in gpus() {
+        let caps = device.caps().expect("a GPU");
+        let open = |max_binding| {
+            let adjust = |adjusted: &mut Caps| (adjusted.software, adjusted.max_binding) = (caps.software, max_binding);
+            Device::open_adjusted(&caps.name, adjust).unwrap()
+        };
+        let ((expected, whole), (found, pieces)) = (train(&open(caps.max_binding)), train(&open(limit)));
+        // A step has for each of the two matrices one more sum of squares and update, for the head three more products, for the
+        // embedding one more look-up and gradient.
+        assert_eq!(pieces, whole + 4 * (2 * 2 + 3 + 2), "{}", device.describe());
+        let worst = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-3, "{}: log-probabilities differ by {worst}", device.describe());
     }
 }
 
