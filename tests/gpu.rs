@@ -3,11 +3,13 @@
 mod common;
 
 use common::case::distance;
-use common::small::{Against, gradients, model, samples};
+use common::small::{Against, config, gradients, model, samples};
 use common::{devices, gpus};
 use finemem_engine::device::{Caps, Counters, Device};
 use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
+use finemem_engine::model::Model;
 use finemem_engine::reward::Grouping;
+use finemem_engine::tensor::DType;
 use finemem_engine::train::grpo::{Grpo, Settings as GrpoSettings, Turn};
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
@@ -220,6 +222,26 @@ fn a_grpo_update_reads_once() {
             // The reference is what the policy was before the first update.
             assert_eq!(stats.contains_key("kl"), kl_coef > 0.0);
             assert!(kl_coef == 0.0 || stats["kl"] > 1e-6, "{stats:?}");
+        }
+    }
+}
+
+#[test]
+fn a_matrix_that_no_buffer_can_hold_is_named() {
+    for device in gpus() {
+        let caps = device.caps().expect("a GPU");
+        let limited = |max_buffer| Device::open_adjusted(&caps.name, |adjusted| adjusted.max_buffer = max_buffer).unwrap();
+        let tokenizer = || model(&Device::planned(), true).tokenizer;
+        // The embedding of 300 rows of 24 takes 28,800 bytes in f32.
+        let error = Model::zeros(config(true), tokenizer(), &limited(28_799), DType::F32).err().expect("it is too large").to_string();
+        for word in ["model.embed_tokens.weight", "[300, 24]", "f32", "28800 bytes", "28799", &caps.name, "bf16", "another device"] {
+            assert!(error.contains(word), "no '{word}' in '{error}'");
+        }
+        // In 16 bits it fits, and is not trained.
+        let narrow = Model::zeros(config(true), tokenizer(), &limited(28_799), DType::F16).unwrap();
+        let error = Optimizer::new(&narrow, Settings::default()).err().expect("16 bits are not trained").to_string();
+        for word in ["model.embed_tokens.weight", "f16", "dtype = \"f32\"", "adapter"] {
+            assert!(error.contains(word), "no '{word}' in '{error}'");
         }
     }
 }

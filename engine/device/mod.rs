@@ -200,7 +200,7 @@ impl Device {
                 DType::F32 if *double => Values::F64(vec![0.0; elements]),
                 DType::F32 => Values::F32(vec![0.0; elements]),
             }))),
-            Executor::Gpu(gpu) => Memory::Gpu(gpu.create_buffer(dtype.size() * elements)?),
+            Executor::Gpu(gpu) => Memory::Gpu(gpu.create_buffer(dtype, shape)?),
             Executor::Planned(ledger) => {
                 let planned = Planned { dtype, shape: shape.to_vec(), bytes: (dtype.size() * elements) as u64 };
                 ledger.lock().unwrap_or_else(PoisonError::into_inner).push(planned);

@@ -64,7 +64,7 @@ impl Optimizer {
                         "{name} is kept in {kept}, and weights are trained in f32: load the model with dtype = \"f32\", or train an adapter"
                     )));
                 }
-                device.zeros(DType::F32, tensor.shape()).map(Some)
+                device.zeros(DType::F32, tensor.shape()).map(Some).map_err(|error| error.of_tensor(&format!("the gradient of {name}")))
             })
         };
         let grads = zeros()?;
