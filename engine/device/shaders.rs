@@ -112,7 +112,7 @@ pub fn variants() -> Result<&'static [Variant]> {
 
 /// The variant `name`, for a weight of 16 bits `name.bf16` or `name.f16`; on a software adapter the same with the ending `.software` if
 /// there is one.
-pub(super) fn find(name: &str, weight: DType, software: bool) -> Result<&'static Variant> {
+pub(crate) fn find(name: &str, weight: DType, software: bool) -> Result<&'static Variant> {
     let all = variants()?;
     let name = if weight.packed() { format!("{name}.{}", weight.name()) } else { name.to_string() };
     let preferred = all.iter().find(|v| software && v.name.strip_suffix(SOFTWARE) == Some(&name));

@@ -130,9 +130,10 @@ fn product(rec: &mut Recorder<'_>, kernel: &'static Kernel, form: Form, a: &Tens
     }
     Ok(())
 }
+
 /// The shader variant and grid of a product: tiles in workgroup memory on a GPU; on a software adapter one subgroup a workgroup if
 /// all subgroups have a size that the shader knows, else plain registers.
-fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: usize, k: usize, stride: usize) -> Launch {
+pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: usize, k: usize, stride: usize) -> Launch {
     // Names: vectors of four, one subgroup of 8 or 4 lanes, registers. Sizes: what is read as vectors.
     let (names, vectors) = match kernel.stem {
         "matmul_nt" => (["matmul_nt.vec4", "matmul_nt.lanes8", "matmul_nt.lanes4", "matmul_nt.registers"], [k, k, k]),
