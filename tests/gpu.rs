@@ -80,22 +80,22 @@ fn training_follows_the_cpu_and_repeats_itself() {
 fn matrices_that_are_larger_than_a_binding_are_trained() {
     // 256 rows of the embedding and of the head, which have 300, and everything else of a short sequence.
     let limit = 256 * 24 * 4;
-    let sample =
-        Sample { tokens: samples()[2].tokens[..21].to_vec(), targets: (1..21).collect(), weights: vec![-0.05; 20], ..Sample::default() };
-    let train = |device: &Device| -> (Vec<f32>, u64) {
-        let (model, samples) = (model(device, false), [sample.clone()]);
+    let tokens = samples()[2].tokens[..21].to_vec();
+    let samples = [Sample { tokens, targets: (1..21).collect(), weights: vec![-0.05; 20], ..Sample::default() }];
+    let train = |device: &Device| -> (Vec<Vec<f64>>, u64) {
+        let model = model(device, false);
         let before = device.counters().dispatches;
         let mut learner = Learner::new(&model, Memory { micro_tokens: 64, recompute: false }, true).unwrap();
-        let mut optimizer = Optimizer::new(&model, Settings::default()).unwrap();
-        for _ in 0..4 {
-            learner.begin(&model, &samples).unwrap();
-            learner.run(&model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
-            learner.step(&model, &mut optimizer, 3e-3).unwrap();
-        }
+        // With the usual eps the first step is the sign of each gradient, and where that is near 0 rounding decides.
+        let mut optimizer = Optimizer::new(&model, Settings { eps: 1e-2, ..Settings::default() }).unwrap();
+        learner.begin(&model, &samples).unwrap();
+        learner.run(&model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
+        learner.step(&model, &mut optimizer, 3e-3).unwrap();
         let dispatches = device.counters().dispatches - before;
-        // The head's gradient is as large as the head.
-        assert!(optimizer.grads.trained().iter().all(|(_, g)| g.read().unwrap().iter().all(|g| *g == 0.0)), "gradients are cleared");
-        (learner.score(&model, &samples, 1.0).unwrap().logprob, dispatches)
+        for (name, g) in optimizer.grads.trained() {
+            assert!(g.read().unwrap().iter().all(|g| *g == 0.0), "{}: the gradient of {name} is not cleared", device.describe());
+        }
+        (model.weights.named().iter().map(|(_, w)| w.read_f64().unwrap()).collect(), dispatches)
     };
     for device in gpus() {
         let caps = device.caps().expect("a GPU");
@@ -104,11 +104,13 @@ fn matrices_that_are_larger_than_a_binding_are_trained() {
             Device::open_adjusted(&caps.name, adjust).unwrap()
         };
         let ((expected, whole), (found, pieces)) = (train(&open(caps.max_binding)), train(&open(limit)));
-        // A step has for each of the two matrices one more sum of squares and update, for the head three more products, for the
-        // embedding one more look-up and gradient.
-        assert_eq!(pieces, whole + 4 * (2 * 2 + 3 + 2), "{}", device.describe());
-        let worst = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst < 1e-3, "{}: log-probabilities differ by {worst}", device.describe());
+        // For each of the two matrices one more sum of squares and update, for the head three more products, for the embedding one
+        // more look-up and gradient.
+        assert_eq!(pieces, whole + 2 * 2 + 3 + 2, "{}", device.describe());
+        for (expected, found) in expected.iter().zip(&found) {
+            let error = distance(found, expected);
+            assert!(error <= 1e-5, "{}: a weight of {} elements is off by {error:.1e}", device.describe(), found.len());
+        }
     }
 }
 
@@ -231,7 +233,7 @@ fn a_matrix_that_no_buffer_can_hold_is_named() {
     for device in gpus() {
         let caps = device.caps().expect("a GPU");
         let limited = |max_buffer| Device::open_adjusted(&caps.name, |adjusted| adjusted.max_buffer = max_buffer).unwrap();
-        let tokenizer = || model(&Device::planned(), true).tokenizer;
+        let tokenizer = || model(&Device::cpu(), true).tokenizer;
         // The embedding of 300 rows of 24 takes 28,800 bytes in f32.
         let error = Model::zeros(config(true), tokenizer(), &limited(28_799), DType::F32).err().expect("it is too large").to_string();
         for word in ["model.embed_tokens.weight", "[300, 24]", "f32", "28800 bytes", "28799", &caps.name, "bf16", "another device"] {

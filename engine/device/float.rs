@@ -170,12 +170,13 @@ impl Float for f32 {
     }
     #[inline(always)]
     fn from_f16(value: f16) -> Self {
-        // Without a branch, so that loops become vector code. Exponent and fraction move to their places, and 2^112 makes up for the
-        // smaller bias, also of subnormal numbers; infinity and NaN then get the largest exponent.
-        let bits = u32::from(value.to_bits());
-        let magnitude = (f32::from_bits((bits & 0x7FFF) << 13) * f32::from_bits(0x7780_0000)).to_bits();
-        let special = if bits & 0x7C00 == 0x7C00 { 0x7F80_0000 } else { 0 };
-        f32::from_bits(magnitude | special | (bits & 0x8000) << 16)
+        // Without a branch, so that loops become vector code; faster than the blocks of the `half` crate. Sign, exponent and fraction
+        // move to their places, and 2^112 makes up for the smaller bias, also of subnormal numbers. Infinity and NaN then get the
+        // largest exponent.
+        let placed = (i32::from(value.to_bits() as i16) << 13) as u32 & 0x8FFF_E000;
+        let scaled = (f32::from_bits(placed) * f32::from_bits(0x7780_0000)).to_bits();
+        let special = if placed & 0x0F80_0000 == 0x0F80_0000 { 0x7F80_0000 } else { 0 };
+        f32::from_bits(scaled | special)
     }
     #[inline(always)]
     fn to_f64(self) -> f64 {
