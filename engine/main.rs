@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use finemem_engine::device::{Device, gpu};
+use finemem_engine::ops;
 use finemem_engine::script::{self, Options, Runtime};
 use finemem_engine::train::{self, log::Run, stop};
 use finemem_engine::{Error, Result};
@@ -153,7 +154,14 @@ fn info(device: &str) -> Result<()> {
         ("auto", Some(_)) => ", because a hardware GPU is faster than the CPU executor; --device cpu takes that all the same",
         _ => "",
     };
-    println!("chosen by --device {device}: {}{why}", Device::open(device)?.describe());
+    let chosen = Device::open(device)?;
+    println!("chosen by --device {device}: {}{why}", chosen.describe());
+    if let Some(caps) = chosen.caps() {
+        println!("shader variants it runs for the sizes of published models; weights of 16 bits take the same with .bf16 or .f16:");
+        for (ending, kernels) in ops::chosen(caps)? {
+            println!("  {:<14}{}", if ending.is_empty() { "default" } else { ending }, kernels.join(", "));
+        }
+    }
     Ok(())
 }
 
