@@ -146,7 +146,8 @@ impl Hub<'_> {
         }
         if let Some(wanted) = &file.sha256 {
             let mut hash = Sha256::new();
-            std::io::copy(&mut File::open(&part).map_err(|error| Error::io(&part, error))?, &mut hash).map_err(|error| Error::io(&part, error))?;
+            std::io::copy(&mut File::open(&part).map_err(|error| Error::io(&part, error))?, &mut hash)
+                .map_err(|error| Error::io(&part, error))?;
             let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
             if found != *wanted {
                 std::fs::remove_file(&part).map_err(|error| Error::io(&part, error))?;
@@ -182,7 +183,9 @@ impl Hub<'_> {
         let mut from = response.body_mut().as_reader().take(file.size - held);
         let (mut block, mut all) = (vec![0; 1 << 16], held);
         loop {
-            let read = from.read(&mut block).map_err(|error| self.failed(url, format!("it broke off after {all} of {} bytes: {error}", file.size)))?;
+            let read = from
+                .read(&mut block)
+                .map_err(|error| self.failed(url, format!("it broke off after {all} of {} bytes: {error}", file.size)))?;
             if read == 0 {
                 break;
             }

@@ -70,24 +70,21 @@ pub(super) fn session(date: Option<&str>, turns: &[Value]) -> Result<Session, St
 
 /// The chunks of a dialogue as MemoryAgentBench has it, a list of `Chat Time: …` and sessions in turn, and the chunk of each thing that is said.
 pub(super) fn dialogue(context: &Value, tokens: usize) -> (Vec<String>, HashMap<String, usize>) {
-    let mut found = Vec::new();
-    collect(context, &mut None, &mut found);
-    let sessions: Vec<Session> =
-        found.iter().map(|(session, _)| session).map(|s| Session { heading: s.heading.clone(), turns: s.turns.clone() }).collect();
+    let (mut sessions, mut said) = (Vec::new(), Vec::new());
+    collect(context, &mut None, &mut sessions, &mut said);
     let (chunks, places) = chunk::sessions(&sessions, tokens);
-    let said = found.into_iter().zip(places).flat_map(|((_, said), places)| said.into_iter().zip(places)).collect();
-    (chunks, said)
+    (chunks, said.into_iter().zip(places.into_iter().flatten()).collect())
 }
 
-fn collect(value: &Value, date: &mut Option<String>, found: &mut Vec<(Session, Vec<String>)>) {
+fn collect(value: &Value, date: &mut Option<String>, sessions: &mut Vec<Session>, said: &mut Vec<String>) {
     match value {
         Value::String(text) => *date = Some(text.trim().trim_start_matches("Chat Time:").trim().to_owned()),
         Value::Array(list) => match session(date.as_deref(), list) {
-            Ok(session) if !list.is_empty() => {
-                let said = list.iter().filter_map(|turn| Some(turn.get("content")?.as_str()?.trim().to_owned())).collect();
-                found.push((session, said));
+            Ok(session) => {
+                said.extend(list.iter().filter_map(|turn| text_if_any(turn, "content")).map(|text| text.trim().to_owned()));
+                sessions.push(session);
             }
-            _ => list.iter().for_each(|value| collect(value, date, found)),
+            Err(_) => list.iter().for_each(|value| collect(value, date, sessions, said)),
         },
         _ => {}
     }

@@ -15,11 +15,14 @@ pub(super) fn fits(content: &Content) -> bool {
 
 /// Reads every article as one episode, every paragraph as a chunk.
 pub(super) fn read(content: Content, _: &Options, found: &mut Found) {
-    for row in content.rows() {
-        let data = row.value.map(|mut value| value.get_mut("data").map(Value::take));
-        if let Ok(Some(Value::Array(articles))) = data {
-            let row = |(at, value)| Row { place: format!("article {at}"), value: Ok(value) };
-            each(articles.into_iter().enumerate().map(row).collect(), found, |at, article, faults| episode(at, &article, faults));
+    for Row { place, value } in content.rows() {
+        match value.map(|mut value| value.get_mut("data").map(Value::take)) {
+            Ok(Some(Value::Array(articles))) => {
+                let row = |(at, value)| Row { place: format!("article {at}"), value: Ok(value) };
+                each(articles.into_iter().enumerate().map(row).collect(), found, |at, article, faults| episode(at, &article, faults));
+            }
+            Ok(_) => found.skipped.push(format!("{place}: \"data\" must be a list of articles")),
+            Err(reason) => found.skipped.push(format!("{place}: {reason}")),
         }
     }
 }
