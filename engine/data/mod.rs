@@ -13,6 +13,7 @@ mod longmemeval;
 mod memalpha;
 mod membuilder;
 mod memoryagentbench;
+mod pages;
 mod parquet;
 mod python;
 mod squad;

@@ -8,6 +8,7 @@ use parquet::record::{Field, Row as Record};
 use serde_json::{Map, Value};
 
 use super::content::Row;
+use super::pages;
 
 /// The first bytes of a Parquet file.
 pub(super) const MAGIC: &[u8] = b"PAR1";
@@ -29,7 +30,9 @@ pub(super) fn rows(bytes: Vec<u8>) -> Result<Vec<Row>, String> {
 
 fn read(bytes: Vec<u8>, rows: &mut Vec<Row>) -> Result<(), String> {
     let size = bytes.len();
-    let file = SerializedFileReader::new(Bytes::from(bytes)).map_err(|error| error.to_string())?;
+    let bytes = Bytes::from(bytes);
+    let file = SerializedFileReader::new(bytes.clone()).map_err(|error| error.to_string())?;
+    pages::check(file.metadata(), &bytes)?;
     let said = file.metadata().file_metadata().num_rows();
     if usize::try_from(said).map_or(true, |said| said > size) {
         return Err(format!("{said} rows in a file of {size} bytes"));
