@@ -1,6 +1,8 @@
 //! Rows of Parquet files as JSON values.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use bytes::Bytes;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -13,19 +15,37 @@ use super::pages;
 /// The first bytes of a Parquet file.
 pub(super) const MAGIC: &[u8] = b"PAR1";
 
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// All rows. The first that cannot be read is the last: what follows it in the file cannot be found.
 pub(super) fn rows(bytes: Vec<u8>) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
-    // The reader asserts what a file that was damaged or made up need not hold. This is the only place that calls it.
-    let done = catch_unwind(AssertUnwindSafe(|| read(bytes, &mut rows)));
-    done.unwrap_or_else(|_| Err("the file is damaged".to_owned())).or_else(|reason| match rows.len() {
-        0 => Err(reason),
-        at => {
-            rows.push(Row { place: format!("row {at} and those after it"), value: Err(reason) });
-            Ok(())
-        }
-    })?;
+    match guarded(|| read(bytes, &mut rows)).unwrap_or_else(|| Err("the file is damaged".to_owned())) {
+        Err(reason) if rows.is_empty() => return Err(reason),
+        Err(reason) => rows.push(Row { place: format!("row {} and those after it", rows.len()), value: Err(reason) }),
+        Ok(()) => {}
+    }
     Ok(rows)
+}
+
+/// What `work` gives; None if it panics. The reader asserts what a file that was damaged or made up need not hold, and this is the only
+/// place that calls it. Such a panic is no bug of ours to be printed.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                print(panic);
+            }
+        }));
+    });
+    GUARDED.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(false);
+    done.ok()
 }
 
 fn read(bytes: Vec<u8>, rows: &mut Vec<Row>) -> Result<(), String> {
