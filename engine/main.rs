@@ -57,6 +57,14 @@ enum Command {
     },
     /// Say what training a model takes of a device's memory, buffer by buffer, and whether it is there.
     Plan(plan::Settings),
+    /// Get a published data set from the Hugging Face hub.
+    Fetch {
+        /// Its name; a wrong one lists all.
+        name: String,
+        /// The folder to write to; by default data/NAME.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Write a model with its adapter merged into the weights, and compare log-probabilities before the folder is there.
     Export {
         /// The folder of the base model.
@@ -94,6 +102,7 @@ fn main() -> ExitCode {
         Command::Chat(settings) => chat::chat(&settings),
         Command::Bench(what) => bench::bench(&what),
         Command::Plan(settings) => plan::plan(&settings),
+        Command::Fetch { name, out } => fetch(&name, out),
         Command::Check { script } => check(&script),
         Command::Export { model, adapter, out, dtype, device } => export(&model, &adapter, &out, dtype.as_deref(), &device),
         Command::Types { out } => script::types::write(&out),
@@ -163,6 +172,20 @@ fn info(device: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(feature = "fetch")]
+fn fetch(name: &str, out: Option<PathBuf>) -> Result<()> {
+    let out = out.unwrap_or_else(|| Path::new("data").join(name));
+    for path in finemem_engine::data::fetch::fetch(name, &out)? {
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "fetch"))]
+fn fetch(_: &str, _: Option<PathBuf>) -> Result<()> {
+    Err(Error::argument("this build cannot fetch; build one that can with: cargo build --release --features fetch"))
 }
 
 fn check(path: &Path) -> Result<()> {
