@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use finemem_engine::device::{Device, gpu};
 use finemem_engine::script::{self, Options, Runtime};
 use finemem_engine::train::{self, log::Run, stop};
-use finemem_engine::{Error, Result};
+use finemem_engine::{Error, Result, view};
 
 /// Trains, evaluates and runs memory managers with reinforcement learning, on any GPU or on the CPU.
 #[derive(Parser)]
@@ -74,6 +74,17 @@ enum Command {
         #[arg(long, default_value = "auto")]
         device: String,
     },
+    /// Write a page that shows a run, and open it: curves, and a reader that steps through its rollouts.
+    View {
+        /// The run's folder.
+        run: PathBuf,
+        /// The page to write; by default view.html in the run's folder.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Write the page and do not open it.
+        #[arg(long)]
+        no_open: bool,
+    },
     /// Write the types of the API for editors.
     Types {
         /// The folder to write to.
@@ -95,6 +106,7 @@ fn main() -> ExitCode {
         Command::Plan(settings) => plan::plan(&settings),
         Command::Check { script } => check(&script),
         Command::Export { model, adapter, out, dtype, device } => export(&model, &adapter, &out, dtype.as_deref(), &device),
+        Command::View { run, out, no_open } => show(&run, out, !no_open),
         Command::Types { out } => script::types::write(&out),
     };
     match done {
@@ -154,6 +166,26 @@ fn info(device: &str) -> Result<()> {
         _ => "",
     };
     println!("chosen by --device {device}: {}{why}", Device::open(device)?.describe());
+    Ok(())
+}
+
+fn show(run: &Path, out: Option<PathBuf>, open: bool) -> Result<()> {
+    let out = out.unwrap_or_else(|| run.join("view.html"));
+    view::page_of_run(run)?.write(&out)?;
+    println!("wrote {}", out.display());
+    // Elsewhere than on Linux and its kin there is always a desktop.
+    let desktop = !cfg!(all(unix, not(target_os = "macos")))
+        || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    match (open, desktop) {
+        (true, true) => {
+            // The page is there; a desktop without a browser is no failure.
+            open::that_detached(&out).unwrap_or_else(|e| eprintln!("cannot open it: {e}"));
+        }
+        (true, false) => println!("there is no display to open it on"),
+        (false, _) => {}
+    }
     Ok(())
 }
 

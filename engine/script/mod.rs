@@ -12,6 +12,7 @@ mod dialect;
 mod grpo;
 mod memory;
 mod model;
+mod page;
 mod reason;
 mod require;
 mod reward;
@@ -34,7 +35,7 @@ use api::Area;
 
 /// The API, in the order in which the editor types list it.
 const AREAS: &[Area] =
-    &[values::AREA, model::AREA, memory::AREA, reason::AREA, reward::AREA, data::AREA, dialect::AREA, grpo::AREA, run::AREA];
+    &[values::AREA, model::AREA, memory::AREA, reason::AREA, reward::AREA, data::AREA, dialect::AREA, grpo::AREA, run::AREA, page::AREA];
 
 /// How a script is run.
 #[derive(Debug, Clone)]

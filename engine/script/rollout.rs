@@ -133,6 +133,7 @@ impl Rollouts {
                 let live = &mut lives[i];
                 let questions = episodes[live.episode].chunk_questions.get(t).map_or(&[][..], Vec::as_slice);
                 let step = self.step(lua, policy, live, t, &prompt.text, &completion, questions)?;
+                step.raw_set("chunk", episodes[live.episode].chunks[t].as_str())?;
                 live.steps.push(step);
                 let Completion { tokens, logprobs, .. } = completion;
                 turns[i].push(Turn { rollout: i, episode: live.episode, step: t, prompt: prompt.tokens, completion: tokens, logprobs });
