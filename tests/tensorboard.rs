@@ -8,7 +8,8 @@ use finemem_engine::train::log::{Description, Run};
 use serde_json::{Map, Value, json};
 
 fn figures(step: u64, reward: f64) -> Map<String, Value> {
-    let figures = json!({ "reward": reward, "rewards/finemem/mean": -reward, "loss": 1e-7, "entropy": null, "num_tokens": 1_000_000 * step });
+    let figures =
+        json!({ "reward": reward, "rewards/finemem/mean": -reward, "loss": 1e-7, "entropy": null, "num_tokens": 1_000_000 * step });
     figures.as_object().expect("an object").clone()
 }
 
