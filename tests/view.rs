@@ -1,6 +1,6 @@
 //! Pages: what is in them cannot break them, they need nothing but themselves, and they work in a browser.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use finemem_engine::view::{self, Page};
@@ -33,13 +33,15 @@ fn section<'a>(data: &'a Value, title: &str) -> &'a Value {
 fn a_page_stands_alone() {
     let folder = run_folder();
     let html = page(folder.path());
+    let data = html.split_once("id=\"data\">").and_then(|(_, rest)| rest.split_once("</script>")).expect("data").0;
+    let html = html.replace(data, "");
     for (at, _) in html.match_indices("http") {
         let rest = &html[at..];
-        assert!(!rest.starts_with("http-equiv=\"Content-Security-Policy\"") || rest.contains("default-src 'none'"));
         let alone = rest.starts_with("http-equiv") || rest.starts_with("http://www.w3.org/2000/svg\"");
         assert!(alone, "a reference to the network: {}", &rest[..rest.len().min(60)]);
     }
-    for word in ["src=", "@import", "url(", "fetch(", "XMLHttpRequest", "{{"] {
+    assert!(html.contains("http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';"));
+    for word in [" src=", "@import", "url(", "fetch(", "XMLHttpRequest", "{{"] {
         assert!(!html.contains(word), "the page has {word}");
     }
 }
@@ -232,5 +234,4 @@ fn pages_work_in_a_browser() {
     let dom = browser.dom(&all, "#episode=1&step=end");
     assert!(dom.contains("class=\"band\"") && dom.contains("class=\"area\"") && dom.contains("class=\"bar\""), "{dom}");
     assert!(dom.contains("Questions at the end") && dom.contains("50.0"), "{dom}");
-    let _: PathBuf = all;
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use mlua::{Lua, Table, Value};
 use serde_json::Value as Json;
 
-use super::api::{Area, Function, Kind, Need, Param, Record, default, optional, required};
+use super::api::{Area, Function, Kind, Need, Param, Record, default, message, optional, required};
 use super::convert;
-use crate::view::{Content, Episodes, Page, Section};
+use crate::view::{Content, Page, Section};
 
 pub(super) const AREA: Area =
     Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&SECTION, &COLUMN, &CHART, &SERIES, &EPISODE] };
@@ -116,7 +116,8 @@ const FUNCTIONS: &[Function] = &[Function {
         let tables: Vec<Table> = args.get(lua, "sections")?;
         let (mut sections, mut left_out) = (Vec::new(), 0);
         for (i, table) in tables.iter().enumerate() {
-            let (section, left) = section(lua, table).map_err(|e| mlua::Error::runtime(format!("'sections[{}]' {e}", i + 1)))?;
+            let (section, left) =
+                section(lua, table).map_err(|e| mlua::Error::runtime(format!("'sections[{}]' {}", i + 1, message(&e))))?;
             sections.push(section);
             left_out += left;
         }
@@ -126,50 +127,49 @@ const FUNCTIONS: &[Function] = &[Function {
 }];
 
 /// A section, and how many of its episodes were left out.
-fn section(lua: &Lua, table: &Table) -> Result<(Section, u32), String> {
-    let kind: String = table.get("kind").map_err(|e| e.to_string())?;
+fn section(lua: &Lua, table: &Table) -> mlua::Result<(Section, u32)> {
+    let kind: String = table.get("kind")?;
     let needs: &[&str] = match kind.as_str() {
+        "text" => &["text"],
         "facts" => &["rows"],
         "table" => &["columns", "rows"],
-        other => &[if other == "text" {
-            "text"
-        } else if other == "charts" {
-            "charts"
-        } else {
-            "episodes"
-        }],
+        "charts" => &["charts"],
+        _ => &["episodes"],
     };
     for name in ["text", "columns", "rows", "charts", "episodes"] {
-        let given = table.contains_key(name).map_err(|e| e.to_string())?;
+        let given = table.contains_key(name)?;
         if given != needs.contains(&name) {
-            return Err(format!("is of kind '{kind}', which {} '{name}'", if given { "has no" } else { "needs" }));
+            let verb = if given { "has no" } else { "needs" };
+            return Err(mlua::Error::runtime(format!("is of kind '{kind}', which {verb} '{name}'")));
         }
     }
-    // Rollouts are large: each becomes what the page keeps of it before the next is looked at.
-    let shell = lua.create_table().map_err(|e| e.to_string())?;
-    let (mut episodes, mut left_out) = (Episodes::default(), 0);
+    let rest = lua.create_table()?;
     for pair in table.pairs::<String, Value>() {
-        let (name, value) = pair.map_err(|e| e.to_string())?;
+        let (name, value) = pair?;
         if name != "episodes" {
-            shell.raw_set(name, value).map_err(|e| e.to_string())?;
+            rest.raw_set(name, value)?;
         }
     }
-    for entry in table.get::<Option<Vec<Table>>>("episodes").map_err(|e| e.to_string())?.unwrap_or_default() {
-        let text = |name: &str| entry.get::<Option<String>>(name).map(Option::unwrap_or_default).map_err(|e| e.to_string());
-        let rollout: Value = entry.get("rollout").map_err(|e| e.to_string())?;
-        let rollout = convert::to_json_or_null(&rollout).map_err(|e| format!("cannot be written: {e}"))?;
-        left_out += u32::from(!episodes.push(&text("title")?, &text("group")?, &rollout));
-    }
-    let mut json = convert::to_json_or_null(&Value::Table(shell)).map_err(|e| format!("cannot be written: {e}"))?;
+    let mut json = json_of(&Value::Table(rest))?;
     if kind == "episodes" {
         json["episodes"] = Json::Array(Vec::new());
     }
-    let mut section: Section = serde_json::from_value(json).map_err(|e| format!("cannot be shown: {e}"))?;
-    if let Content::Episodes(place) = &mut section.content {
-        *place = episodes;
+    let mut section: Section = serde_json::from_value(json).map_err(|e| mlua::Error::runtime(format!("cannot be shown: {e}")))?;
+    let mut left_out = 0;
+    if let Content::Episodes(episodes) = &mut section.content {
+        // Rollouts are large: each becomes what the page keeps of it before the next is looked at.
+        for entry in table.get::<Vec<Table>>("episodes")? {
+            let (title, group): (String, Option<String>) = (entry.get("title")?, entry.get("group")?);
+            let rollout = json_of(&entry.get("rollout")?)?;
+            left_out += u32::from(!episodes.push(&title, group.as_deref().unwrap_or_default(), &rollout));
+        }
     }
     if left_out > 0 {
         section.note = format!("{} {left_out} more episodes had no room on this page.", section.note).trim().into();
     }
     Ok((section, left_out))
+}
+
+fn json_of(value: &Value) -> mlua::Result<Json> {
+    convert::to_json_or_null(value).map_err(|e| mlua::Error::runtime(format!("cannot be written: {e}")))
 }

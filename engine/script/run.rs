@@ -280,7 +280,8 @@ fn rewards_of(rewards: &Table, rollout: usize) -> mlua::Result<Json> {
         terms.insert(name.clone(), steps(&values, &format!("terms.{name}"))?);
     }
     terms.sort_keys();
-    Ok(serde_json::json!({ "total": steps(&rewards.get("total")?, "total")?, "terms": terms }))
+    let total: Table = rewards.get("total").map_err(|_| mlua::Error::runtime("'rewards.total' must be a list of lists"))?;
+    Ok(serde_json::json!({ "total": steps(&total, "total")?, "terms": terms }))
 }
 
 /// The next free folder for a run of a script.

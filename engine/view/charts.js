@@ -1,7 +1,7 @@
 // Charts as inline SVG: lines with bands, stacked areas (as they are or as shares), scatter with error bars.
 
 const HEIGHT = 190;
-const MARGIN = { left: 46, right: 10, top: 8, bottom: 34 };
+const MARGIN = { right: 14, top: 8, bottom: 34 };
 
 // The <figure> of a chart { kind, title, x, y, percent, series, note }.
 function chart(spec) {
@@ -53,9 +53,9 @@ function chart(spec) {
     for (const dot of stop.dots) frame.cursor.append(s("circle", { cx: dot.px, cy: dot.py, r: 3, style: `fill:${dot.color}` }));
     readout.replaceChildren(h("div", { class: "muted" }, stop.label), ...stop.rows.map(([name, value, color]) =>
       h("div", {}, h("i", { class: "swatch", style: `background:${color}` }), h("span", {}, name), h("b", {}, value))));
-    const right = stop.px > frame.width / 2;
-    readout.style.left = right ? "auto" : `${stop.px + 10}px`;
-    readout.style.right = right ? `${frame.width - stop.px + 10}px` : "auto";
+    // Below the axis, where it hides no data.
+    const [room, size] = [frame.width, readout.offsetWidth];
+    readout.style.left = `${Math.max(0, Math.min(room - size, stop.px - size / 2))}px`;
   };
 
   const legend = spec.series.length > 1 && h("div", { class: "legend" }, spec.series.map((one, i) =>

@@ -34,13 +34,15 @@ function reader(section) {
     } catch {
       // Some viewers keep addresses fixed; the page then still steps.
     }
-    if (focused) root.querySelector(`[data-keep="${focused}"]`)?.focus();
-    else root.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (focused) root.querySelector(`[data-keep="${focused}"]`)?.focus({ preventScroll: true });
   };
 
   function draw(now) {
     const end = view.step === now.steps.length;
     root.replaceChildren(bar(now, end), strip(now), end ? questionsPage(now) : stepPage(now, view.step));
+    const cells = root.querySelector(".cells");
+    const current = cells.querySelector("[aria-current]");
+    cells.scrollLeft = current.offsetLeft - cells.offsetLeft - (cells.clientWidth - current.offsetWidth) / 2;
   }
 
   function bar(now, end) {
@@ -77,7 +79,7 @@ function reader(section) {
         type: "button", class: "cell", "data-keep": `cell ${t}`, "aria-label": label, title: label,
         "aria-current": t === view.step ? "step" : null, onclick: () => view.go(t - view.step),
       },
-      h("span", { class: "up", style: `height:${up}px` }, (values[t] || []).map(part(1))),
+      names.length > 0 && h("span", { class: "up", style: `height:${up}px` }, (values[t] || []).map(part(1))),
       down > 0 && h("span", { class: "down", style: `height:${down}px` }, (values[t] || []).map(part(-1))),
       h("span", { class: invalid ? "n invalid" : "n" }, (t + 1) % every === 0 || t === 0 ? t + 1 : "·"));
     });
@@ -198,8 +200,7 @@ function reader(section) {
 
   function answers(now, all) {
     return h("ol", { class: "answers" }, all.map((one) => h("li", {},
-      h("div", { class: "question" }, one.score !== undefined && mark(one.score >= 0.5, `score ${shown(one.score)}`), h("b", {}, one.question),
-        one.kind && h("span", { class: "chip" }, one.kind)),
+      h("div", { class: "question" }, one.score !== undefined && mark(one.score >= 0.5, `score ${shown(one.score)}`), h("span", {}, h("b", {}, one.question), one.kind && h("span", { class: "chip" }, one.kind))),
       h("dl", {},
         h("div", {}, h("dt", {}, "answer"), h("dd", {}, one.answer ?? "–")),
         h("div", {}, h("dt", {}, "gold"), h("dd", {}, one.gold.join(" | ") || "–")),
@@ -223,7 +224,7 @@ function reader(section) {
     const wrong = now.answers.filter((one) => !(one.score >= 0.5));
     const pick = { all: now.answers, right, wrong };
     const choice = ["all", "right", "wrong"].map((name) => h("button", {
-      type: "button", "data-keep": name, "aria-pressed": String(view.only === name),
+      type: "button", "data-keep": name, "aria-pressed": String(view.only === name), title: { right: "a score of at least 0.5", wrong: "a score below 0.5" }[name],
       onclick: () => { view.only = name; view.go(0); },
     }, `${name} ${pick[name].length}`));
     const mean = now.answers.reduce((sum, one) => sum + (one.score || 0), 0) / Math.max(1, now.answers.length);

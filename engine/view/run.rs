@@ -193,7 +193,7 @@ impl Metrics {
             title: title.into(),
             kind,
             x: "step".into(),
-            y: y.into(),
+            y: y.trim_matches('%').into(),
             percent: kind == ChartKind::Shares || y == "%",
             note: String::new(),
             series,

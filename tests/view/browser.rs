@@ -27,7 +27,7 @@ impl Browser {
         Some(Self { program, profile: tempfile::tempdir().expect("a folder") })
     }
 
-    /// The elements of a page after its scripts ran. A message on the console, such as an error, fails the test.
+    /// The elements of a page after its scripts ran, without the scripts themselves. A message on the console, such as an error, fails the test.
     pub(crate) fn dom(&self, page: &Path, address: &str) -> String {
         let output = Command::new(&self.program)
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"])
@@ -40,7 +40,12 @@ impl Browser {
         let console: Vec<&str> = said.lines().filter(|line| line.contains("CONSOLE")).collect();
         assert!(console.is_empty(), "{}{address}: {}", page.display(), console.join("\n"));
         assert!(output.status.success(), "{said}");
-        String::from_utf8(output.stdout).expect("UTF-8")
+        let mut elements = String::from_utf8(output.stdout).expect("UTF-8");
+        while let Some((before, rest)) = elements.split_once("<script") {
+            let after = rest.split_once("</script>").expect("the script ends").1;
+            elements = format!("{before}{after}");
+        }
+        elements
     }
 
     /// The same after a script of the test's ran, too.
