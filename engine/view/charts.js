@@ -104,6 +104,7 @@ function layout(spec, series, width, format) {
   if (!xs.length) xs = [0, 1];
   if (!ys.length) ys = [0, 1];
   let [low, high] = [ys.reduce((a, b) => Math.min(a, b)), ys.reduce((a, b) => Math.max(a, b))];
+  if (low === high) [low, high] = low === 0 ? [0, 1] : [Math.min(0, low), Math.max(0, high)];
   if (low > 0 && low < 0.5 * high) low = 0;
   let [left, right] = [xs.reduce((a, b) => Math.min(a, b)), xs.reduce((a, b) => Math.max(a, b))];
   if (left === right) [left, right] = [left - 0.5, right + 0.5];
