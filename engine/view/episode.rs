@@ -66,12 +66,12 @@ impl Items {
     /// The index of a version. Scores are not part of it.
     fn index(&mut self, item: &Value) -> usize {
         let part = |name: &str| item.get(name).filter(|value| !value.is_null());
-        let key = format!("{:?} {:?} {:?} {:?}", part("section"), part("id"), part("step"), part("content"));
+        let key = ["section", "id", "step", "closed", "content"].map(|name| format!("{:?}", part(name))).join(" ");
         if let Some(index) = self.known.get(&key) {
             return *index;
         }
         let mut out = Map::new();
-        copy(item, &mut out, &["id", "step"]);
+        copy(item, &mut out, &["id", "step", "closed", "replaces"]);
         let section = part("section").and_then(Value::as_str).filter(|section| !section.is_empty());
         out.extend(section.map(|section| ("section".into(), section.into())));
         out.insert("content".into(), text(part("content").and_then(Value::as_str).unwrap_or_default()).into());

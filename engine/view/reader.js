@@ -138,10 +138,15 @@ function reader(section) {
     const others = list(one.writes).filter((step) => step !== one.step);
     return h("li", { class: { "+": "added", "~": "rewritten", "−": "removed" }[sign] || "" },
       h("span", { class: "sign", "aria-label": { "+": "added", "~": "rewritten", "−": "removed" }[sign] }, sign),
-      h("span", { class: "content" }, one.section && h("span", { class: "chip" }, one.section), text || one.content),
+      h("span", { class: "content" }, one.section && h("span", { class: "chip" }, one.section), text || one.content, fate(one)),
       h("span", { class: "from" }, one.id !== undefined && `[${one.id}] `, one.step !== undefined && one.step !== at && link(one.step),
         others.length > 0 && [" first by ", link(others[0])]));
   }
+
+  const fate = (one) => [
+    one.closed !== undefined && h("span", { class: "chip" }, `closed by step ${one.closed}`),
+    one.replaces !== undefined && h("span", { class: "chip" }, `replaces [${one.replaces}]`),
+  ];
 
   // The memory after a step, with what the step changed marked.
   function difference(now, before, after, t) {
@@ -209,7 +214,7 @@ function reader(section) {
       one.evidence.length > 0 && lazily(`${plural(one.evidence.length, "item")} of evidence, from ${steps(now, one)}`, () =>
         h("ol", { class: "memory" }, one.evidence.map(([i, score]) => h("li", {},
           h("span", { class: "sign number" }, score === null ? "" : shown(score, { digits: 2 })),
-          h("span", { class: "content" }, now.items[i].section && h("span", { class: "chip" }, now.items[i].section), now.items[i].content),
+          h("span", { class: "content" }, now.items[i].section && h("span", { class: "chip" }, now.items[i].section), now.items[i].content, fate(now.items[i])),
           h("span", { class: "from" }, now.items[i].id !== undefined && `[${now.items[i].id}] `, writers(now.items[i])))))))));
   }
 
