@@ -78,7 +78,15 @@ for step = done + 1, option.steps do
   local batch = trainer:rollout { episodes = episodes(option.episodes, option.seed * 1000 + step) }
   local rolled = fm.seconds {}
   local rewards = reward.steps(batch, { without = without })
-  local stats = trainer:update { batch = batch, rewards = rewards.total }
+  local stats = trainer:update {
+    batch = batch,
+    rewards = rewards.total,
+    advantages = rewards.advantages,
+    weights = rewards.weights,
+    grouping = rewards.grouping,
+    groups = rewards.groups,
+    scale_rewards = rewards.scale_rewards,
+  }
   local figures = measure.step(stats, batch, rewards)
   run:log { step = step, stats = stats }
   run:rollouts { step = step, batch = batch, count = 1 }

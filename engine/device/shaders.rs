@@ -42,6 +42,7 @@ static FILES: &[(&str, &str)] = files! {
     "rope"
     "rope_table"
     "sample"
+    "sequence_ratio"
     "shared/attention"
     "shared/attention_tile"
     "shared/bf16"
