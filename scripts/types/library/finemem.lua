@@ -38,6 +38,9 @@
 ---@field step integer the step that wrote it last
 ---@field created integer the step that inserted it
 ---@field history fm.Version[] what it said before, oldest first
+---@field section string the part of the memory that it belongs to; empty in a flat memory
+---@field replaces? integer the item that it replaced with its insert
+---@field closed? integer the step from which it holds no more
 ---@field score? number how well it fits the query, where there was one
 
 ---An earlier content of an item.
@@ -50,6 +53,22 @@
 ---@field text string the answer, or `not in memory`
 ---@field known boolean whether the items hold an answer
 ---@field item? fm.Item the item that it was taken from
+
+---A question that was answered from a memory, and its score.
+---@class (exact) fm.Asked
+---@field question string the question
+---@field gold string[] the accepted answers
+---@field answer string the answer
+---@field score number its score, from 0 to 1
+---@field metric string the metric that scored it
+---@field evidence fm.Item[] the items that were retrieved, the most fitting first
+---@field used? integer which of them the answer was taken from
+---@field kind? string what kind of question it is
+---@field id? string its name in its file
+---@field chunks? integer[] the chunks that hold what proves the gold answer
+---@field prompt_tokens integer tokens that a model read
+---@field completion_tokens integer tokens that it wrote
+---@field requests integer requests to a server
 
 ---A mean with its 95 % interval.
 ---@class (exact) fm.Interval
@@ -70,6 +89,10 @@
 ---@field question string the question
 ---@field answers string[] the accepted answers
 ---@field kind? string what kind of question it is
+---@field id? string its name in its file
+---@field metric? string the metric that scores it, one of fm.metric; by default substring_exact_match
+---@field evidence? integer[] the chunks that hold what proves the answer, from 1
+---@field instruction? string what a model is told beside the question, such as the form of the answer
 
 ---How calls are written.
 ---@class (exact) fm.Dialect
@@ -241,8 +264,10 @@ function Memory:set_step(arguments) end
 ---The arguments of `Memory:insert`.
 ---@class (exact) fm.Memory.insert.arguments
 ---@field content string what it says
+---@field section? string the part of the memory that it belongs to; by default that of the item replaced, or the empty one
+---@field replaces? integer an item that is closed, because this one takes its place
 
----Adds an item. It is an error if an item says exactly the same.
+---Adds an item. It is an error if an item of its section says exactly the same.
 ---@param arguments fm.Memory.insert.arguments
 ---@return integer # its id
 function Memory:insert(arguments) end
@@ -264,16 +289,37 @@ function Memory:update(arguments) end
 ---@param arguments fm.Memory.delete.arguments
 function Memory:delete(arguments) end
 
----Every item, in order of creation.
----@param arguments? {}
+---The arguments of `Memory:close`.
+---@class (exact) fm.Memory.close.arguments
+---@field id integer the item
+
+---Ends an item and keeps it for its history: it held until the step at hand. Only `closed`, `get` and, if asked, `retrieve` find it.
+---@param arguments fm.Memory.close.arguments
+function Memory:close(arguments) end
+
+---The arguments of `Memory:items`.
+---@class (exact) fm.Memory.items.arguments
+---@field section? string only items of this section
+
+---Every item that is not closed, in order of creation.
+---@param arguments? fm.Memory.items.arguments
 ---@return fm.Item[] # the items
 function Memory:items(arguments) end
+
+---The arguments of `Memory:closed`.
+---@class (exact) fm.Memory.closed.arguments
+---@field section? string only items of this section
+
+---Every closed item, in order of creation.
+---@param arguments? fm.Memory.closed.arguments
+---@return fm.Item[] # the items
+function Memory:closed(arguments) end
 
 ---The arguments of `Memory:get`.
 ---@class (exact) fm.Memory.get.arguments
 ---@field id integer the item
 
----One item.
+---One item, closed or not.
 ---@param arguments fm.Memory.get.arguments
 ---@return fm.Item|nil # the item, or nil if there is none
 function Memory:get(arguments) end
@@ -282,6 +328,8 @@ function Memory:get(arguments) end
 ---@class (exact) fm.Memory.retrieve.arguments
 ---@field query string words to look for
 ---@field k integer how many items
+---@field section? string only items of this section
+---@field closed? boolean whether closed items are looked at too (default false)
 
 ---The items that BM25 finds nearest to a query, best first.
 ---@param arguments fm.Memory.retrieve.arguments
@@ -291,6 +339,7 @@ function Memory:retrieve(arguments) end
 ---The arguments of `Memory:recent`.
 ---@class (exact) fm.Memory.recent.arguments
 ---@field k integer how many items
+---@field section? string only items of this section
 
 ---The items created last.
 ---@param arguments fm.Memory.recent.arguments
@@ -299,7 +348,7 @@ function Memory:recent(arguments) end
 
 ---Every operation so far.
 ---@param arguments? {}
----@return table[] # a list of `{ step, operation = "insert", "update" or "delete", id, content }`
+---@return table[] # a list of `{ step, operation = "insert", "update", "delete" or "close", id, content, section, replaces }`
 function Memory:journal(arguments) end
 
 ---A second memory in the same state; the two then go their own ways.
@@ -328,6 +377,17 @@ local Reasoner = {}
 ---@param arguments fm.Reasoner.answer.arguments
 ---@return fm.Answer # the answer
 function Reasoner:answer(arguments) end
+
+---The arguments of `Reasoner:ask`.
+---@class (exact) fm.Reasoner.ask.arguments
+---@field memory fm.Memory the memory
+---@field questions fm.Question[] the questions of an episode
+---@field top_k? integer items that BM25 retrieves for a question (default 10)
+
+---Answers questions from a memory, all in one batch, and scores the answers.
+---@param arguments fm.Reasoner.ask.arguments
+---@return fm.Asked[] # the answers, in the order of the questions
+function Reasoner:ask(arguments) end
 
 ---A policy in training.
 ---@class fm.GrpoTrainer
