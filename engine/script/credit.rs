@@ -20,7 +20,7 @@ pub(super) fn credit(lua: &Lua, args: &Args, turns: &[Turn], grouping: &str) -> 
     let grouping = match (groups, chosen.as_deref().unwrap_or(grouping)) {
         (Some(_), _) if chosen.is_some() => return Err(mlua::Error::runtime("'groups' stands in place of 'grouping': give one of them")),
         (Some(groups), _) => Grouping::Keys(numbered(groups.iter().map(Key::of))),
-        (None, "state") => by_state(args, lua, turns)?,
+        (None, "state") => by_state(lua, args, turns)?,
         (None, word) => word.parse()?,
     };
     Ok(Credit {
@@ -58,7 +58,7 @@ fn of_tokens(lua: &Lua, weight: Value, turn: &Turn) -> mlua::Result<Vec<f32>> {
 
 /// The same step of the rollouts of an episode whose tables have the same `state`: those that began with the same memory. Without one a
 /// rollout began with an empty memory.
-fn by_state(args: &Args, lua: &Lua, turns: &[Turn]) -> mlua::Result<Grouping> {
+fn by_state(lua: &Lua, args: &Args, turns: &[Turn]) -> mlua::Result<Grouping> {
     let rollouts: Vec<Table> = args.get::<Table>(lua, "batch")?.raw_get("rollouts")?;
     let mut states = Vec::new();
     for (i, rollout) in rollouts.iter().enumerate() {

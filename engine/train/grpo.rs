@@ -188,17 +188,17 @@ impl Grpo {
             return Ok(stats);
         }
         let size = samples.len().div_ceil(s.minibatches.max(1));
-        let all_tokens: usize = turns.iter().map(|t| t.completion.len()).sum();
-        let share = order.len() as f64 / turns.len() as f64;
+        let tokens = |samples: &[Sample]| samples.iter().map(|s| s.targets.len()).sum::<usize>() as f64;
+        let left_out = turns.iter().map(|t| t.completion.len()).sum::<usize>() as f64 - tokens(&samples);
+        let all = samples.len() as f64;
         let mut learner = self.learner(policy, turns)?;
         learner.begin(policy, &samples)?;
         for minibatch in samples.chunks_mut(size) {
-            // Means are over all turns of the minibatch, also those left out.
-            let tokens: usize = minibatch.iter().map(|s| s.targets.len()).sum();
-            let left_out = all_tokens as f64 * (1.0 - share) * minibatch.len() as f64 / order.len() as f64;
-            let (tokens, many) = (tokens as f64 + left_out, minibatch.len() as f64 / share);
+            // Means are over all turns, also those left out, of which each minibatch has its part.
+            let part = minibatch.len() as f64 / all;
+            let (of_turns, of_tokens) = (part * turns.len() as f64, tokens(minibatch) + part * left_out);
             for sample in minibatch.iter_mut() {
-                let weight = s.loss.aggregation.weight(many, tokens, sample.targets.len()) as f32;
+                let weight = s.loss.aggregation.weight(of_turns, of_tokens, sample.targets.len()) as f32;
                 sample.weights.iter_mut().for_each(|w| *w *= weight);
             }
             let reference = self.reference.as_ref().filter(|_| kl_in_loss);

@@ -22,6 +22,7 @@
 //! - `cispo`: the paper drops the lower bound and tunes the upper one without naming it; 5 is what ScaleRL (arXiv 2510.13786) uses.
 //! - `rloo`, `reinforce`: no coefficient of KL, as it goes by the task: 0 unless set. The baseline of `reinforce` is the mean of what `grouping`
 //!   compares; on groups of `n` it is `rloo` with advantages `(n − 1) / n` as large.
+//! - `rloo`, `reinforce`: without a ratio, the second and later minibatches of an update are not corrected for the step before them.
 //! - Means and clips are those of a minibatch, as in TRL and verl; turns that are left out because all compared rewards are equal count in them.
 
 use crate::error::{Error, Result};
