@@ -74,7 +74,7 @@ const FUNCTIONS: &[Function] = &[Function {
             "loss",
             Kind::Choice(Recipe::NAMES),
             Need::Text("verl"),
-            "the policy loss, as its paper states it; each of the next nine replaces one of its settings",
+            "the policy loss, as its paper states it; each of the next ten replaces one of its settings",
         ),
         optional("ratio", Kind::Choice(&["token", "sequence"]), "whether each token has a ratio, or each step the mean of its tokens'"),
         optional("clip_low", Kind::Number, "how far the ratio may fall below 1"),

@@ -799,7 +799,7 @@ function fm.calls.read(arguments) end
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
 ---@field top_k? integer items that BM25 retrieves for a question (default 10)
 ---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state` (default "step")
----@field loss? "verl"|"grpo"|"dr_grpo"|"dapo"|"gspo"|"cispo"|"rloo"|"reinforce" the policy loss, as its paper states it; each of the next nine replaces one of its settings (default "verl")
+---@field loss? "verl"|"grpo"|"dr_grpo"|"dapo"|"gspo"|"cispo"|"rloo"|"reinforce" the policy loss, as its paper states it; each of the next ten replaces one of its settings (default "verl")
 ---@field ratio? "token"|"sequence" whether each token has a ratio, or each step the mean of its tokens'
 ---@field clip_low? number how far the ratio may fall below 1
 ---@field clip_high? number how far the ratio may rise above 1
