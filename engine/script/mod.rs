@@ -7,6 +7,7 @@ mod arguments;
 mod chat;
 pub mod check;
 mod convert;
+mod credit;
 mod data;
 mod dialect;
 mod grpo;
@@ -19,6 +20,7 @@ mod require;
 mod reward;
 mod rollout;
 mod run;
+mod schedule;
 mod tokens;
 pub mod types;
 mod values;
@@ -45,6 +47,7 @@ const AREAS: &[Area] = &[
     data::AREA,
     dialect::AREA,
     grpo::AREA,
+    schedule::AREA,
     run::AREA,
     page::AREA,
 ];

@@ -447,10 +447,15 @@ function GrpoTrainer:plan(arguments) end
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
 ---@field batch table what `rollout` returned last
----@field rewards number[][] `rewards[i][t]`: the reward of step t of rollout i
+---@field rewards? number[][] `rewards[i][t]`, from which group advantages are made; beside `advantages` only logged
+---@field advantages? number[][] `advantages[i][t]`, used as they are
+---@field weights? ((number|number[])[])[] `weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1
+---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared; by default the trainer's
+---@field groups? ((number|string)[])[] `groups[i][t]`, in place of a grouping: steps with equal keys are compared
+---@field scale_rewards? boolean whether advantages are divided by the group's deviation; by default the trainer's
 ---@field lr? number learning rate of this update
 
----Improves the policy by the rewards of the newest batch.
+---Improves the policy by the rewards or advantages of the newest batch. In all lists, `[i][t]` is step t of rollout i.
 ---@param arguments fm.GrpoTrainer.update.arguments
 ---@return table<string, number> # figures of the update
 function GrpoTrainer:update(arguments) end
@@ -524,6 +529,7 @@ fm.reward = {}
 fm.data = {}
 fm.calls = {}
 fm.grpo = {}
+fm.schedule = {}
 fm.run = {}
 
 ---The arguments after `--` on the command line.
@@ -990,12 +996,18 @@ function fm.calls.read(arguments) end
 ---@field view? "recent"|"relevant" which items a prompt shows: the newest, or those BM25 finds for the chunk (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
 ---@field top_k? integer items that BM25 retrieves for a question (default 10)
----@field grouping? "step"|"instance" what is compared: the same step of all rollouts, or all steps (default "step")
----@field scale_rewards? boolean whether advantages are divided by the group's deviation (default true)
----@field clip_low? number how far the ratio may fall below 1 (default 0.2)
----@field clip_high? number how far the ratio may rise above 1 (default 0.2)
----@field dual_clip? number bound of the loss for negative advantages; 0 for none (default 3)
----@field kl_coef? number weight of KL to the policy at the start, or to the one without its adapter; 0 for none (default 0)
+---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state` (default "step")
+---@field loss? "verl"|"grpo"|"dr_grpo"|"dapo"|"gspo"|"cispo"|"rloo"|"reinforce" the policy loss, as its paper states it; each of the next ten replaces one of its settings (default "verl")
+---@field ratio? "token"|"sequence" whether each token has a ratio, or each step the mean of its tokens'
+---@field clip_low? number how far the ratio may fall below 1
+---@field clip_high? number how far the ratio may rise above 1
+---@field dual_clip? number bound of a clipped loss for negative advantages; 0 for none
+---@field aggregation? "token"|"sequence"|"constant"|"sum" mean over tokens, or over steps of: the mean over tokens, their sum / max_tokens, their sum
+---@field baseline? "mean"|"leave_one_out" what a reward is compared with: the group's mean, or that of the others
+---@field scale_rewards? boolean whether advantages are divided by the group's deviation
+---@field kl_coef? number weight of KL to the policy at the start, or to the one without its adapter; 0 for none
+---@field kl_estimator? "k1"|"k2"|"k3" how KL is estimated; in the loss, k1 restrains nothing
+---@field kl_in? "loss"|"reward" where KL is: in the loss of each token, or summed in the reward of each step
 ---@field minibatches? integer optimiser steps of one update (default 1)
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
@@ -1006,6 +1018,49 @@ function fm.calls.read(arguments) end
 ---@param arguments fm.grpo.new.arguments
 ---@return fm.GrpoTrainer # the trainer
 function fm.grpo.new(arguments) end
+
+---The arguments of `fm.schedule.linear`.
+---@class (exact) fm.schedule.linear.arguments
+---@field from number the value up to `start`
+---@field to number the value from `start + steps` on
+---@field steps number how many steps it takes
+---@field start? number the step at which it begins to change (default 0)
+
+---A value that goes from one number to another in a straight line, and stays there.
+---@param arguments fm.schedule.linear.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.linear(arguments) end
+
+---The arguments of `fm.schedule.cosine`.
+---@class (exact) fm.schedule.cosine.arguments
+---@field from number the value up to `start`
+---@field to number the value from `start + steps` on
+---@field steps number how many steps it takes
+---@field start? number the step at which it begins to change (default 0)
+
+---A value that goes from one number to another along half a cosine, slowly at both ends, and stays there.
+---@param arguments fm.schedule.cosine.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.cosine(arguments) end
+
+---The arguments of `fm.schedule.piecewise`.
+---@class (exact) fm.schedule.piecewise.arguments
+---@field points number[][] `{ { step, value }, … }`, steps rising: the value from that step on; before the first step it is the first value
+
+---A value that changes at given steps and is constant between them.
+---@param arguments fm.schedule.piecewise.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.piecewise(arguments) end
+
+---The arguments of `fm.schedule.warm_up`.
+---@class (exact) fm.schedule.warm_up.arguments
+---@field to number|(fun(step: number): number) the value after the warm-up: a number, or a schedule
+---@field steps number how many steps the warm-up takes; with 1 or less there is none
+
+---A value that rises from near 0 to what it should be: step 1 gives `to / steps`, step `steps` and all later ones `to`.
+---@param arguments fm.schedule.warm_up.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.warm_up(arguments) end
 
 ---The arguments of `fm.run.open`.
 ---@class (exact) fm.run.open.arguments
