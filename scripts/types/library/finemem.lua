@@ -143,6 +143,55 @@
 ---@field parameters table JSON schema of the arguments
 ---@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; returns the id it wrote; an error means that the call is not valid
 
+---The rewards of a batch.
+---@class (exact) fm.Rewards
+---@field total any[][] `total[i][t]`: the reward of step t of rollout i
+---@field terms? table<string, any[][]> its parts by name, each in the same form
+
+---A part of a page. Its kind says which of the keys it needs: `text`; `rows` for facts; `columns` and `rows` for a table; `charts`; `episodes`.
+---@class (exact) fm.PageSection
+---@field kind "text"|"facts"|"table"|"charts"|"episodes" what it shows
+---@field title? string its heading
+---@field note? string a remark below
+---@field folded? boolean whether it is shut until somebody opens it (default false)
+---@field text? string paragraphs, with empty lines between them
+---@field columns? fm.PageColumn[] the columns of a table
+---@field rows? any[][] cells: a number, a string, { value, low, high } by name, or fm.json.null; facts have a name and a string
+---@field charts? fm.PageChart[] charts, side by side
+---@field episodes? fm.PageEpisode[] episodes to step through
+
+---A column of a table.
+---@class (exact) fm.PageColumn
+---@field name string what stands above it
+---@field digits? integer digits behind the point; by default four significant ones
+---@field percent? boolean whether 0.5 is shown as 50 % (default false)
+
+---A chart.
+---@class (exact) fm.PageChart
+---@field title string what it shows
+---@field kind "lines"|"areas"|"shares"|"scatter" lines with bands, series stacked, their shares stacked, or dots with error bars
+---@field x? string what the x axis counts (default "step")
+---@field y? string the unit of the y axis
+---@field percent? boolean whether 0.5 is shown as 50 % (default false)
+---@field note? string a remark below
+---@field series fm.PageSeries[] what is drawn
+
+---One series of a chart. All lists are as long as `x`; a number that is not finite is a gap, and so is fm.json.null.
+---@class (exact) fm.PageSeries
+---@field name string its name in the legend
+---@field x number[] where its points are, ascending but for a scatter
+---@field y any[] the values
+---@field low? any[] lower ends of the values: a band, or error bars
+---@field high? any[] upper ends of the values
+---@field x_low? any[] left ends of the places of a scatter
+---@field x_high? any[] right ends of the places of a scatter
+
+---An episode to step through.
+---@class (exact) fm.PageEpisode
+---@field title string its name in the list
+---@field group? string what heads those that share it, such as the policy
+---@field rollout table a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; without `steps`, `chunks`, `memory` and `answers` are shown
+
 ---A stream of random numbers.
 ---@class fm.Rng
 local Rng = {}
@@ -480,6 +529,7 @@ function Run:log(arguments) end
 ---@field step integer the step, from 1
 ---@field batch table the batch
 ---@field count? integer how many of them; all by default
+---@field rewards? fm.Rewards what the steps got, and for what; a page of the run shows it
 
 ---Appends the rollouts of a batch to rollouts.jsonl, one a line.
 ---@param arguments fm.Run.rollouts.arguments
@@ -531,6 +581,7 @@ fm.calls = {}
 fm.grpo = {}
 fm.schedule = {}
 fm.run = {}
+fm.page = {}
 
 ---The arguments after `--` on the command line.
 ---@type string[]
@@ -950,11 +1001,13 @@ function fm.reward.outcome(arguments) end
 
 ---The arguments of `fm.data.open`.
 ---@class (exact) fm.data.open.arguments
----@field path string the file
----@field format? "memoryagentbench"|"episodes" what the file holds; by default its content tells
+---@field path string the file, or the folder
+---@field format? "memalpha"|"memoryagentbench"|"locomo"|"longmemeval"|"squad"|"intents"|"membuilder"|"episodes" what the file holds; by default its content tells
+---@field strict? boolean make a row that cannot be read an error; otherwise it is skipped, and reported (default false)
 ---@field facts_per_chunk? integer how many facts of a list make a chunk (default 4)
+---@field chunk_tokens? integer how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of the file cut it: 4096, intents 1024, LoCoMo a session
 
----Reads a file of episodes.
+---Reads the episodes of a published file, or of a folder of CSV files.
 ---@param arguments fm.data.open.arguments
 ---@return fm.Episode[] # the episodes
 function fm.data.open(arguments) end
@@ -983,7 +1036,7 @@ function fm.calls.read(arguments) end
 ---@class (exact) fm.grpo.new.arguments
 ---@field policy fm.Model the model to train
 ---@field tools fm.Tool[] the memory tools
----@field prompt fun(input: table): string makes the prompt of a step from { memory, total, chunk, tools }
+---@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, tools }: the items in view, how many there are, and in each section
 ---@field reasoner fm.Reasoner answers the questions
 ---@field dialect? fm.Dialect how the policy writes calls; by default as Hermes and Qwen do
 ---@field group? integer rollouts of each episode (default 8)
@@ -993,7 +1046,7 @@ function fm.calls.read(arguments) end
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field max_tokens? integer longest completion of a step (default 256)
 ---@field max_prompt? integer longest prompt of a step; by default what the model has room for
----@field view? "recent"|"relevant" which items a prompt shows: the newest, or those BM25 finds for the chunk (default "recent")
+---@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
 ---@field top_k? integer items that BM25 retrieves for a question (default 10)
 ---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state` (default "step")
@@ -1086,5 +1139,16 @@ function fm.log(arguments) end
 ---@param arguments? {}
 ---@return boolean # true when the script should save what it has and end
 function fm.stopping(arguments) end
+
+---The arguments of `fm.page.write`.
+---@class (exact) fm.page.write.arguments
+---@field path string the file, HTML
+---@field title string what stands above the page
+---@field sections fm.PageSection[] its sections, from top to bottom
+
+---Writes a self-contained HTML page of tables, charts and episodes to step through.
+---@param arguments fm.page.write.arguments
+---@return integer # how many episodes the page had no room for; it says so itself
+function fm.page.write(arguments) end
 
 return fm
