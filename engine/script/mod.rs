@@ -12,6 +12,7 @@ mod data;
 mod dialect;
 mod grpo;
 mod memory;
+mod metric;
 mod model;
 mod reason;
 mod require;
@@ -40,6 +41,7 @@ const AREAS: &[Area] = &[
     model::AREA,
     memory::AREA,
     reason::AREA,
+    metric::AREA,
     reward::AREA,
     data::AREA,
     dialect::AREA,
