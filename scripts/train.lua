@@ -90,7 +90,7 @@ for step = done + 1, option.steps do
   }
   local figures = measure.step(stats, batch, rewards)
   run:log { step = step, stats = stats }
-  run:rollouts { step = step, batch = batch, count = 1 }
+  run:rollouts { step = step, batch = batch, count = 1, rewards = rewards }
   -- Times go to the progress line only: logged figures are the same for the same seed.
   local finished = fm.seconds {}
   run:progress {

@@ -120,17 +120,17 @@ fn a_new_adapter_changes_nothing_and_one_switched_off_is_the_base() {
 
 #[test]
 fn a_base_in_16_bits_gives_what_its_numbers_give_in_32() {
-    for device in devices() {
-        let [wide, packed] = [DType::F32, DType::BF16].map(|dtype| {
+    for (device, packed) in devices().into_iter().flat_map(|device| [DType::BF16, DType::F16].map(|packed| (device.clone(), packed))) {
+        let [wide, packed] = [DType::F32, packed].map(|dtype| {
             let mut model = adapted(&device, true, &lora::TARGETS);
             let tensors = model.weights.map(|name, tensor| {
                 if lora::is_adapter(name) || tensor.shape().len() == 1 {
                     return Ok(tensor.clone());
                 }
-                let [packed, wide] = [device.zeros(DType::BF16, tensor.shape())?, device.zeros(DType::F32, tensor.shape())?];
+                let [packed, wide] = [device.zeros(packed, tensor.shape())?, device.zeros(DType::F32, tensor.shape())?];
                 packed.write(&tensor.read()?)?;
                 wide.write(&packed.read()?)?;
-                Ok(if dtype == DType::BF16 { packed } else { wide })
+                Ok(if dtype.packed() { packed } else { wide })
             });
             model.weights = tensors.unwrap();
             model

@@ -74,7 +74,7 @@ fn a_run_takes_what_is_planned() {
 }
 
 #[test]
-fn half_the_bytes_for_matrices_in_bf16() {
+fn half_the_bytes_for_matrices_in_16_bits() {
     let model = model(&Device::cpu(), true);
     let work = |dtype| Workload {
         lora: Some(Lora::new(4, 8.0, &["q_proj"]).unwrap()),
@@ -87,6 +87,7 @@ fn half_the_bytes_for_matrices_in_bf16() {
     };
     let weights = |dtype| plan::plan_of(model.config.clone(), model.tokenizer.clone(), &work(dtype)).unwrap().parts[0].bytes;
     let (wide, narrow) = (weights(DType::F32), weights(DType::BF16));
+    assert_eq!(narrow, weights(DType::F16));
     assert!(2 * narrow < wide * 11 / 10, "{narrow} and {wide}");
     let long = Workload { prompt: 600, ..work(DType::F32) };
     let error = plan::plan_of(model.config.clone(), model.tokenizer.clone(), &long).unwrap_err().to_string();

@@ -6,6 +6,7 @@ use mlua::{IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
 use super::dialect::{DIALECT, Dialect};
+use super::memory::ITEMS;
 use super::model::{Policy, Shared};
 use super::rollout::{self, Rollouts, View};
 use super::{convert, credit};
@@ -41,6 +42,10 @@ const COMPARED: &str = "what is compared within an episode: the same step of all
 
 const TOOLS: Kind = Kind::List(&Kind::Record(&TOOL));
 
+/// A function that chooses the items in view.
+const CHOOSE: Kind = Kind::Function(&[("memory", Kind::Object("Memory")), ("input", Kind::Table)], &ITEMS);
+const VIEW: Kind = Kind::Either(&[Kind::Choice(&["recent", "relevant"]), CHOOSE]);
+
 const FUNCTIONS: &[Function] = &[Function {
     path: "grpo.new",
     doc: "A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation.",
@@ -50,7 +55,7 @@ const FUNCTIONS: &[Function] = &[Function {
         required(
             "prompt",
             Kind::Function(&[("input", Kind::Table)], &Kind::Text),
-            "makes the prompt of a step from { memory, total, chunk, tools }",
+            "makes the prompt of a step from { memory, total, totals, chunk, step, tools }: the items in view, how many there are, and in each section",
         ),
         required("reasoner", Kind::Object("Reasoner"), "answers the questions"),
         optional("dialect", Kind::Record(&DIALECT), "how the policy writes calls; by default as Hermes and Qwen do"),
@@ -63,9 +68,9 @@ const FUNCTIONS: &[Function] = &[Function {
         optional("max_prompt", Kind::Integer, "longest prompt of a step; by default what the model has room for"),
         default(
             "view",
-            Kind::Choice(&["recent", "relevant"]),
+            VIEW,
             Need::Text("recent"),
-            "which items a prompt shows: the newest, or those BM25 finds for the chunk",
+            "which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns",
         ),
         default("view_items", Kind::Integer, Need::Number(20.0), "how many; halved until the prompt fits the model"),
         default("top_k", Kind::Integer, Need::Number(10.0), "items that BM25 retrieves for a question"),
@@ -142,7 +147,11 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         top_p: args.get(lua, "top_p")?,
         max_tokens: args.get(lua, "max_tokens")?,
         max_prompt: args.get(lua, "max_prompt")?,
-        view: if args.get::<String>(lua, "view")? == "recent" { View::Recent } else { View::Relevant },
+        view: match args.get::<Value>(lua, "view")? {
+            Value::Function(view) => View::Chosen(view),
+            Value::String(name) if name == "relevant" => View::Relevant,
+            _ => View::Recent,
+        },
         view_items: args.get(lua, "view_items")?,
         top_k: args.get(lua, "top_k")?,
     };

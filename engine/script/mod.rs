@@ -14,6 +14,7 @@ mod grpo;
 mod memory;
 mod metric;
 mod model;
+mod page;
 mod reason;
 mod require;
 mod reward;
@@ -48,6 +49,7 @@ const AREAS: &[Area] = &[
     grpo::AREA,
     schedule::AREA,
     run::AREA,
+    page::AREA,
 ];
 
 /// How a script is run.

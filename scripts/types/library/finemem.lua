@@ -609,7 +609,7 @@ function fm.rng.new(arguments) end
 ---@class (exact) fm.model.load.arguments
 ---@field path string the folder
 ---@field device? string auto, gpu, cpu, or a part of an adapter's name; by default the run's device
----@field dtype? "f32"|"bf16" how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them
+---@field dtype? "f32"|"bf16"|"f16" how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them
 ---@field lora? fm.Lora|string a new adapter, or the folder of one as PEFT and `model:save` write it; then only the adapter is trained
 
 ---Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards; and its chat template if it has one.
