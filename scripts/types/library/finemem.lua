@@ -779,7 +779,7 @@ function fm.calls.read(arguments) end
 ---@class (exact) fm.grpo.new.arguments
 ---@field policy fm.Model the model to train
 ---@field tools fm.Tool[] the memory tools
----@field prompt fun(input: table): string makes the prompt of a step from { memory, total, chunk, tools }
+---@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, tools }: the items in view, how many there are, and in each section
 ---@field reasoner fm.Reasoner answers the questions
 ---@field dialect? fm.Dialect how the policy writes calls; by default as Hermes and Qwen do
 ---@field group? integer rollouts of each episode (default 8)
@@ -789,7 +789,7 @@ function fm.calls.read(arguments) end
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field max_tokens? integer longest completion of a step (default 256)
 ---@field max_prompt? integer longest prompt of a step; by default what the model has room for
----@field view? "recent"|"relevant" which items a prompt shows: the newest, or those BM25 finds for the chunk (default "recent")
+---@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
 ---@field top_k? integer items that BM25 retrieves for a question (default 10)
 ---@field grouping? "step"|"instance" what is compared: the same step of all rollouts, or all steps (default "step")
