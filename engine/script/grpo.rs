@@ -5,6 +5,7 @@ use std::rc::Rc;
 use mlua::{IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
+use super::batch::Batches;
 use super::dialect::{DIALECT, Dialect};
 use super::memory::ITEMS;
 use super::model::{Policy, Shared};
@@ -13,7 +14,7 @@ use super::{convert, credit};
 use crate::memory::tools::Tool;
 use crate::ops::policy_loss::{Estimator, Level, PolicyLoss};
 use crate::reward::Baseline;
-use crate::train::grpo::{Grpo, Settings, Trained, Turn};
+use crate::train::grpo::{Grpo, Settings, Trained};
 use crate::train::learner::Memory;
 use crate::train::losses::{Aggregation, KlIn, Recipe};
 use crate::train::optimizer::Settings as AdamSettings;
@@ -157,7 +158,7 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     };
     let trainer = Grpo::new(&policy.model, settings)?;
     let (group, grouping) = (args.get(lua, "group")?, args.get(lua, "grouping")?);
-    object(lua, Trainer { policy, trainer, rollouts, group, grouping, last: None, batches: 0 })
+    object(lua, Trainer { policy, trainer, rollouts, group, grouping, batches: Batches::default() })
 }
 
 /// The loss that was named, with what replaces its settings.
@@ -215,15 +216,7 @@ struct Trainer {
     group: usize,
     /// A word of [`GROUPING`].
     grouping: String,
-    last: Option<Batch>,
-    batches: u64,
-}
-
-/// The tokens behind a batch table.
-struct Batch {
-    id: u64,
-    turns: Vec<Turn>,
-    temperature: f32,
+    batches: Batches,
 }
 
 static TRAINER: Object = Object {
@@ -240,7 +233,11 @@ static TRAINER: Object = Object {
             path: "rollout",
             doc: "Lets the policy read episodes chunk by chunk and manage a memory for each, then answers their questions.",
             params: &[
-                required("episodes", Kind::List(&Kind::Table), "what a world samples or fm.data.open returns"),
+                required(
+                    "episodes",
+                    Kind::List(&Kind::Table),
+                    "what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, and have a `state` for its rollouts",
+                ),
                 optional("group", Kind::Integer, "rollouts of each episode; by default the trainer's"),
                 optional("temperature", Kind::Number, "0 is greedy; by default the trainer's"),
                 default("seed", Kind::Integer, Need::Number(0.0), "another seed gives other samples at the same update"),
@@ -271,9 +268,7 @@ static TRAINER: Object = Object {
                     question_share: args.get(lua, "question_share")?,
                 };
                 let (table, turns) = trainer.rollouts.run(lua, &trainer.policy, &plan)?;
-                trainer.batches += 1;
-                table.raw_set("id", trainer.batches)?;
-                trainer.last = Some(Batch { id: trainer.batches, turns, temperature });
+                trainer.batches.keep(&table, turns, temperature)?;
                 table.into_lua(lua)
             },
         },
@@ -319,9 +314,11 @@ static TRAINER: Object = Object {
         },
         Function {
             path: "update",
-            doc: "Improves the policy by the rewards or advantages of the newest batch. In all lists, `[i][t]` is step t of rollout i.",
+            doc: "Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1 \
+                  for the steps that are to be imitated and 0 for all others it is a supervised update.",
             params: &[
-                required("batch", Kind::Table, "what `rollout` returned last"),
+                optional("batch", Kind::Table, "what `rollout` returned since the last update"),
+                optional("batches", Kind::List(&Kind::Table), "several in place of one; their rollouts are counted on"),
                 optional(
                     "rewards",
                     credit::EACH_STEP,
@@ -367,17 +364,14 @@ impl Scripted for Trainer {
 
 fn update(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     let mut this = args.this_mut::<Trainer>()?;
-    let Trainer { policy, trainer, last, grouping, .. } = &mut this.0;
-    let id: Option<u64> = args.get::<Table>(lua, "batch")?.raw_get("id")?;
-    let Some(batch) = last.as_ref().filter(|last| Some(last.id) == id) else {
-        return Err(mlua::Error::runtime("'batch' is not what this trainer rolled out last"));
-    };
-    let credit = credit::credit(lua, args, &batch.turns, grouping)?;
+    let Trainer { policy, trainer, batches, grouping, .. } = &mut this.0;
+    let (turns, temperature, rollouts) = batches.chosen(lua, args)?;
+    let credit = credit::credit(lua, args, &turns, &rollouts, grouping)?;
     let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(trainer.settings.lr);
     if plan::alternates(&policy.model) {
         policy.release();
     }
-    let stats = trainer.update(&policy.model, &batch.turns, &credit, batch.temperature.max(f32::MIN_POSITIVE), lr)?;
+    let stats = trainer.update(&policy.model, &turns, &credit, temperature.max(f32::MIN_POSITIVE), lr)?;
     let table = lua.create_table()?;
     for (name, value) in stats {
         table.raw_set(name, value)?;

@@ -4,6 +4,7 @@
 
 mod api;
 mod arguments;
+mod batch;
 mod chat;
 pub mod check;
 mod convert;

@@ -472,7 +472,7 @@ local GrpoTrainer = {}
 
 ---The arguments of `GrpoTrainer:rollout`.
 ---@class (exact) fm.GrpoTrainer.rollout.arguments
----@field episodes table[] what a world samples or fm.data.open returns
+---@field episodes table[] what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, and have a `state` for its rollouts
 ---@field group? integer rollouts of each episode; by default the trainer's
 ---@field temperature? number 0 is greedy; by default the trainer's
 ---@field seed? integer another seed gives other samples at the same update (default 0)
@@ -495,7 +495,8 @@ function GrpoTrainer:plan(arguments) end
 
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
----@field batch table what `rollout` returned last
+---@field batch? table what `rollout` returned since the last update
+---@field batches? table[] several in place of one; their rollouts are counted on
 ---@field rewards? number[][] `rewards[i][t]`, from which group advantages are made; beside `advantages` only logged
 ---@field advantages? number[][] `advantages[i][t]`, used as they are
 ---@field weights? ((number|number[])[])[] `weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1
@@ -504,8 +505,8 @@ function GrpoTrainer:plan(arguments) end
 ---@field scale_rewards? boolean whether advantages are divided by the group's deviation; by default the trainer's
 ---@field lr? number learning rate of this update
 
----Improves the policy by the rewards or advantages of the newest batch. In all lists, `[i][t]` is step t of rollout i.
----@param arguments fm.GrpoTrainer.update.arguments
+---Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1 for the steps that are to be imitated and 0 for all others it is a supervised update.
+---@param arguments? fm.GrpoTrainer.update.arguments
 ---@return table<string, number> # figures of the update
 function GrpoTrainer:update(arguments) end
 
@@ -729,7 +730,8 @@ function fm.memory.import(arguments) end
 
 ---The arguments of `fm.memory.replay`.
 ---@class (exact) fm.memory.replay.arguments
----@field journal table[] what `memory:journal` returned, or the first part of it
+---@field journal table[] what `memory:journal` returned, or a rollout's `journal`
+---@field last? integer the last step that is carried out; by default all are
 
 ---Carries out a journal on an empty memory.
 ---@param arguments fm.memory.replay.arguments
