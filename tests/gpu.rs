@@ -7,6 +7,7 @@ use common::small::{Against, gradients, model, samples};
 use common::{devices, gpus};
 use finemem_engine::device::{Counters, Device};
 use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
+use finemem_engine::model::activations::Recompute;
 use finemem_engine::reward::Grouping;
 use finemem_engine::train::grpo::{Grpo, Settings as GrpoSettings, Turn};
 use finemem_engine::train::learner::{Learner, Loss, Memory};
@@ -29,7 +30,8 @@ fn gradients_match_f64() {
         for device in &devices() {
             // Small micro-batches with recomputation go through every kernel of training.
             let mut worst = 0.0f64;
-            for memory in [Memory::default(), Memory { micro_tokens: 64, recompute: true }] {
+            for (micro_tokens, recompute) in [(4096, Recompute::None), (64, Recompute::Attention), (64, Recompute::All)] {
+                let memory = Memory { micro_tokens, recompute };
                 let found = of(device, memory);
                 for ((name, expected), (_, found)) in expected.iter().zip(&found) {
                     let error = distance(found, expected);

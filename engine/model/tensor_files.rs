@@ -184,16 +184,20 @@ impl TensorFiles {
         }
     }
 
-    /// The tensor `name` on `device`, in f32; a matrix in bf16 if that is the `wanted` type, or if it is stored so and none is wanted.
-    /// Vectors are small, and rows of odd length cannot be had in bf16.
-    pub fn load(&self, name: &str, device: &Device, wanted: Option<DType>) -> Result<Tensor> {
+    /// The element type in which [`TensorFiles::load`] keeps a tensor: f32; of a matrix bf16 if that is the `wanted` type, or if it is stored
+    /// so and none is wanted. Vectors are small, and rows of odd length cannot be had in bf16.
+    pub fn kept(&self, name: &str, wanted: Option<DType>) -> Result<DType> {
         let Entry { dtype, shape, .. } = self.entry(name)?;
         let stored = if *dtype == Dtype::BF16 { DType::BF16 } else { DType::F32 };
-        let kept = match wanted.unwrap_or(stored) {
+        Ok(match wanted.unwrap_or(stored) {
             DType::BF16 if shape.len() == 2 && shape[1].is_multiple_of(2) => DType::BF16,
             _ => DType::F32,
-        };
-        let tensor = device.zeros(kept, shape)?;
+        })
+    }
+
+    /// The tensor `name` on `device`.
+    pub fn load(&self, name: &str, device: &Device, wanted: Option<DType>) -> Result<Tensor> {
+        let tensor = device.zeros(self.kept(name, wanted)?, &self.entry(name)?.shape)?;
         self.read(name, &tensor)?;
         Ok(tensor)
     }

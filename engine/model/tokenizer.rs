@@ -13,6 +13,9 @@ use tokenizers::{AddedToken, DecoderWrapper, ModelWrapper, SplitDelimiterBehavio
 use crate::error::{Error, Result};
 use crate::files;
 
+/// Longer files are taken for broken ones: those of published models have up to some 35 million bytes.
+const LARGEST: usize = 128 << 20;
+
 /// Turns text into token ids and back.
 #[derive(Clone)]
 pub struct Tokenizer(tokenizers::Tokenizer);
@@ -23,7 +26,9 @@ impl Tokenizer {
         if !path.is_file() {
             return Err(Error::io(path, "there is no such file; a model folder needs its tokenizer.json"));
         }
-        tokenizers::Tokenizer::from_file(path).map(Self).map_err(|e| Error::format(path, e))
+        let text = String::from_utf8(files::read_small(path, LARGEST)?).map_err(|e| Error::format(path, e))?;
+        let read = || text.parse::<tokenizers::Tokenizer>();
+        read().map(Self).map_err(|e| Error::format(path, e.to_string().chars().take(200).collect::<String>()))
     }
 
     /// Token ids of `text`. Special tokens in it are recognised; none is added, whatever the file's post-processor says: a rendered chat
@@ -47,9 +52,9 @@ impl Tokenizer {
         self.0.decode(ids, skip_special_tokens).map_err(|e| Error::argument(format!("the tokens cannot be decoded: {e}")))
     }
 
-    /// Number of tokens.
+    /// One more than the largest id.
     pub fn vocab_size(&self) -> usize {
-        self.0.get_vocab_size(true)
+        self.0.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
     }
 
     /// The id of a token by its text.

@@ -9,9 +9,10 @@ use super::convert;
 use super::dialect::{DIALECT, Dialect};
 use super::model::{Policy, Shared};
 use super::rollout::{self, Rollouts, View};
+use super::sft::{RECOMPUTE, memory};
+use crate::generate::SLOTS;
 use crate::memory::tools::Tool;
 use crate::train::grpo::{Grpo, Settings, Trained, Turn};
-use crate::train::learner::Memory;
 use crate::train::optimizer::Settings as AdamSettings;
 use crate::train::plan::{self, Workload};
 use crate::{Error, Result};
@@ -38,7 +39,8 @@ const TOOLS: Kind = Kind::List(&Kind::Record(&TOOL));
 
 const FUNCTIONS: &[Function] = &[Function {
     path: "grpo.new",
-    doc: "A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation.",
+    doc: "A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it \
+          needs; a run that does not fit is an error before anything is taken.",
     params: &[
         required("policy", Kind::Object("Model"), "the model to train"),
         required("tools", TOOLS, "the memory tools"),
@@ -55,7 +57,12 @@ const FUNCTIONS: &[Function] = &[Function {
         default("temperature", Kind::Number, Need::Number(1.0), "sampling temperature of rollouts that name none"),
         default("top_p", Kind::Number, Need::Number(1.0), "keep the likely tokens with this probability"),
         default("max_tokens", Kind::Integer, Need::Number(256.0), "longest completion of a step"),
-        optional("max_prompt", Kind::Integer, "longest prompt of a step; by default what the model has room for"),
+        optional(
+            "max_prompt",
+            Kind::Integer,
+            "longest prompt of a step, for which memory is taken; by default what the model has room for",
+        ),
+        optional("episodes", Kind::Integer, "episodes of a batch, for which memory is taken; by default as much as sampling ever uses"),
         default(
             "view",
             Kind::Choice(&["recent", "relevant"]),
@@ -84,7 +91,7 @@ const FUNCTIONS: &[Function] = &[Function {
         default("weight_decay", Kind::Number, Need::Number(0.0), "decoupled weight decay of matrices"),
         default("max_grad_norm", Kind::Number, Need::Number(1.0), "largest norm of the gradient; 0 for no clipping"),
         default("micro_tokens", Kind::Integer, Need::Number(4096.0), "tokens that go through the model at a time"),
-        default("recompute", Kind::Boolean, Need::Boolean(false), "whether to save memory by computing blocks twice"),
+        RECOMPUTE,
     ],
     returns: Kind::Object("GrpoTrainer"),
     result: "the trainer",
@@ -110,8 +117,21 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         minibatches: args.get(lua, "minibatches")?,
         seed: args.get::<i64>(lua, "seed")? as u64,
         adam,
-        memory: Memory { micro_tokens: args.get(lua, "micro_tokens")?, recompute: args.get(lua, "recompute")? },
+        memory: memory(lua, args)?,
     };
+    let (model, group, max_tokens) = (&policy.model, args.get::<usize>(lua, "group")?, args.get::<usize>(lua, "max_tokens")?);
+    let longest = model.config.max_position_embeddings.saturating_sub(max_tokens);
+    let max_prompt = args.get::<Option<usize>>(lua, "max_prompt")?.map_or(longest, |max_prompt| max_prompt.min(longest));
+    let work = Workload {
+        lora: model.lora.clone(),
+        dtype: model.weights.embed.dtype(),
+        kl: settings.kl_coef > 0.0,
+        rollouts: args.get::<Option<usize>>(lua, "episodes")?.map_or(SLOTS, |episodes| episodes.saturating_mul(group)),
+        prompt: max_prompt,
+        completion: max_tokens,
+        memory: settings.memory,
+    };
+    let planned = plan::plan_on(&model.device, &model.config, &model.tokenizer, &work, model.weights.bytes())?.peak;
     let tables: Vec<Table> = args.get(lua, "tools")?;
     let mut tools = Vec::new();
     for table in &tables {
@@ -127,14 +147,14 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         reasoner: args.get(lua, "reasoner")?,
         temperature: args.get(lua, "temperature")?,
         top_p: args.get(lua, "top_p")?,
-        max_tokens: args.get(lua, "max_tokens")?,
-        max_prompt: args.get(lua, "max_prompt")?,
+        max_tokens,
+        max_prompt,
         view: if args.get::<String>(lua, "view")? == "recent" { View::Recent } else { View::Relevant },
         view_items: args.get(lua, "view_items")?,
         top_k: args.get(lua, "top_k")?,
     };
-    let trainer = Grpo::new(&policy.model, settings)?;
-    object(lua, Trainer { policy, trainer, rollouts, group: args.get(lua, "group")?, last: None, batches: 0 })
+    let trainer = Grpo::new(model, Settings { memory: work.update(), ..settings })?;
+    object(lua, Trainer { policy: policy.clone(), trainer, rollouts, group, work, planned, last: None, batches: 0 })
 }
 
 /// A trainer, its policy, and the turns of the last batch that can be trained on.
@@ -143,6 +163,8 @@ struct Trainer {
     trainer: Grpo,
     rollouts: Rollouts,
     group: usize,
+    work: Workload,
+    planned: u64,
     last: Option<Batch>,
     batches: u64,
 }
@@ -157,12 +179,26 @@ struct Batch {
 static TRAINER: Object = Object {
     name: "GrpoTrainer",
     doc: "A policy in training.",
-    fields: &[Field {
-        name: "updates",
-        kind: Kind::Integer,
-        doc: "Number of updates done.",
-        get: |lua, this| this.borrow::<Handle<Trainer>>()?.0.trainer.updates().into_lua(lua),
-    }],
+    fields: &[
+        Field {
+            name: "updates",
+            kind: Kind::Integer,
+            doc: "Number of updates done.",
+            get: |lua, this| this.borrow::<Handle<Trainer>>()?.0.trainer.updates().into_lua(lua),
+        },
+        Field {
+            name: "planned",
+            kind: Kind::Integer,
+            doc: "Bytes of memory that were planned for the run.",
+            get: |lua, this| this.borrow::<Handle<Trainer>>()?.0.planned.into_lua(lua),
+        },
+        Field {
+            name: "peak",
+            kind: Kind::Integer,
+            doc: "The most bytes that were in use on the policy's device so far.",
+            get: |lua, this| this.borrow::<Handle<Trainer>>()?.0.policy.model.device.counters().peak.into_lua(lua),
+        },
+    ],
     methods: &[
         Function {
             path: "rollout",
@@ -198,50 +234,11 @@ static TRAINER: Object = Object {
                     salt: args.get::<i64>(lua, "seed")? as u32,
                     question_share: args.get(lua, "question_share")?,
                 };
+                trainer.policy.reserve(trainer.work.room())?;
                 let (table, turns) = trainer.rollouts.run(lua, &trainer.policy, &plan)?;
                 trainer.batches += 1;
                 table.raw_set("id", trainer.batches)?;
                 trainer.last = Some(Batch { id: trainer.batches, turns, temperature });
-                table.into_lua(lua)
-            },
-        },
-        Function {
-            path: "plan",
-            doc: "The memory that rollouts and updates take. A run that does not fit is an error, with what is needed and what there is.",
-            params: &[
-                required("prompt", Kind::Integer, "longest prompt in tokens"),
-                required("episodes", Kind::Integer, "episodes of a batch"),
-            ],
-            returns: Kind::Map(&Kind::Number),
-            result: "bytes: `planned`, `peak` (the most in use so far), and `available` where that is known",
-            call: |lua, args| {
-                let this = args.this::<Trainer>()?;
-                let Trainer { policy: shared, trainer, rollouts, group, .. } = &this.0;
-                let model = &shared.model;
-                let work = Workload {
-                    lora: model.lora.clone(),
-                    dtype: model.weights.embed.dtype(),
-                    prompts: args.get(lua, "episodes")?,
-                    group: *group,
-                    prompt: args.get(lua, "prompt")?,
-                    completion: rollouts.max_tokens,
-                    memory: trainer.settings.memory,
-                };
-                let planned = plan::plan_of(model.config.clone(), model.tokenizer.clone(), &work)?.peak;
-                let counters = model.device.counters();
-                let available = model.device.memory();
-                // What is in use already is part of the plan.
-                if let Some(free) = available.filter(|free| planned > free + counters.live) {
-                    let (needed, free) = (plan::readable(planned), plan::readable(free + counters.live));
-                    let ways =
-                        "set recompute, shorten prompts or max_tokens, or train an adapter; finemem-engine plan shows what each saves";
-                    let device = model.device.describe();
-                    return Err(mlua::Error::runtime(format!("the run needs {needed} of memory and {device} has {free}: {ways}")));
-                }
-                let table = lua.create_table()?;
-                table.raw_set("planned", planned)?;
-                table.raw_set("peak", counters.peak)?;
-                table.raw_set("available", available)?;
                 table.into_lua(lua)
             },
         },

@@ -38,8 +38,8 @@ pub(super) struct Rollouts {
     pub(super) temperature: f32,
     pub(super) top_p: f32,
     pub(super) max_tokens: usize,
-    /// Longest prompt in tokens; `None` leaves it to the model.
-    pub(super) max_prompt: Option<usize>,
+    /// Longest prompt in tokens.
+    pub(super) max_prompt: usize,
     pub(super) view: View,
     pub(super) view_items: usize,
     pub(super) top_k: usize,
@@ -148,7 +148,7 @@ impl Rollouts {
     fn prompt(&self, lua: &Lua, policy: &Policy, store: &AnyUserData, chunk: &str) -> mlua::Result<Prompt> {
         let handle = store.borrow::<Handle<Store>>()?;
         let store = &handle.0;
-        let room = policy.model.config.max_position_embeddings.saturating_sub(self.max_tokens).min(self.max_prompt.unwrap_or(usize::MAX));
+        let room = self.max_prompt;
         let mut k = self.view_items;
         loop {
             let mut shown: Vec<&Item> = match self.view {
