@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
@@ -16,6 +18,19 @@ use crate::files;
 /// Longer files are taken for broken ones: those of published models have up to some 35 million bytes.
 const LARGEST: usize = 128 << 20;
 
+/// What is looked at before the crate reads the file: it cuts a BPE's tokens at the length of the prefix without asking whether they begin
+/// with it, which panics, or worse. Models of the types that are supported have none.
+#[derive(Deserialize)]
+struct Shape {
+    model: Bpe,
+}
+
+#[derive(Deserialize)]
+struct Bpe {
+    merges: Option<IgnoredAny>,
+    continuing_subword_prefix: Option<String>,
+}
+
 /// Turns text into token ids and back.
 #[derive(Clone)]
 pub struct Tokenizer(tokenizers::Tokenizer);
@@ -27,8 +42,12 @@ impl Tokenizer {
             return Err(Error::io(path, "there is no such file; a model folder needs its tokenizer.json"));
         }
         let text = String::from_utf8(files::read_small(path, LARGEST)?).map_err(|e| Error::format(path, e))?;
-        let read = || text.parse::<tokenizers::Tokenizer>();
-        read().map(Self).map_err(|e| Error::format(path, e.to_string().chars().take(200).collect::<String>()))
+        let broken = |e: &dyn std::fmt::Display| Error::format(path, e.to_string().chars().take(200).collect::<String>());
+        let Shape { model: Bpe { merges, continuing_subword_prefix: prefix } } = serde_json::from_str(&text).map_err(|e| broken(&e))?;
+        if merges.is_some() && prefix.is_some_and(|prefix| !prefix.is_empty()) {
+            return Err(broken(&"a BPE with a continuing_subword_prefix is not supported"));
+        }
+        text.parse().map(Self).map_err(|e: tokenizers::Error| broken(&e))
     }
 
     /// Token ids of `text`. Special tokens in it are recognised; none is added, whatever the file's post-processor says: a rendered chat

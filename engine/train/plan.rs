@@ -132,15 +132,11 @@ pub fn plan_on(device: &Device, config: &Config, tokenizer: &Tokenizer, work: &W
             .into_iter()
             .filter_map(|(what, work)| {
                 let peak = plan(config, tokenizer, &work).ok()?.peak;
-                let fits = if peak.saturating_sub(taken) <= free { ", fits" } else { "" };
-                (peak < found.peak).then(|| format!("\n  {what}: {} in all{fits}", readable(peak)))
+                let needed = peak.saturating_sub(taken);
+                (peak < found.peak).then(|| format!("\n  {what}: {}{}", readable(needed), if needed <= free { ", fits" } else { "" }))
             })
             .collect();
-        if ways.is_empty() {
-            "a smaller model is needed".into()
-        } else {
-            format!("less takes, of {}:{}", readable(found.peak), ways.concat())
-        }
+        if ways.is_empty() { "a smaller model is needed".into() } else { format!("less is needed with{}", ways.concat()) }
     })?;
     Ok(found)
 }
