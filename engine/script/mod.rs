@@ -11,6 +11,7 @@ mod data;
 mod dialect;
 mod grpo;
 mod memory;
+mod metric;
 mod model;
 mod reason;
 mod require;
@@ -34,8 +35,19 @@ use crate::{Error, Result};
 use api::Area;
 
 /// The API, in the order in which the editor types list it.
-const AREAS: &[Area] =
-    &[values::AREA, model::AREA, sft::AREA, memory::AREA, reason::AREA, reward::AREA, data::AREA, dialect::AREA, grpo::AREA, run::AREA];
+const AREAS: &[Area] = &[
+    values::AREA,
+    model::AREA,
+    sft::AREA,
+    memory::AREA,
+    reason::AREA,
+    metric::AREA,
+    reward::AREA,
+    data::AREA,
+    dialect::AREA,
+    grpo::AREA,
+    run::AREA,
+];
 
 /// How a script is run.
 #[derive(Debug, Clone)]

@@ -38,6 +38,9 @@
 ---@field step integer the step that wrote it last
 ---@field created integer the step that inserted it
 ---@field history fm.Version[] what it said before, oldest first
+---@field section string the part of the memory that it belongs to; empty in a flat memory
+---@field replaces? integer the item that it replaced with its insert
+---@field closed? integer the step from which it holds no more
 ---@field score? number how well it fits the query, where there was one
 
 ---An earlier content of an item.
@@ -51,11 +54,54 @@
 ---@field known boolean whether the items hold an answer
 ---@field item? fm.Item the item that it was taken from
 
+---A question that was answered from a memory, and its score.
+---@class (exact) fm.Asked
+---@field question string the question
+---@field gold string[] the accepted answers
+---@field answer string the answer
+---@field score? number its score, from 0 to 1; none where a judge has to give it
+---@field metric string the metric that scored it
+---@field evidence fm.Item[] the items that were retrieved, the most fitting first
+---@field used? integer which of them the answer was taken from
+---@field kind? string what kind of question it is
+---@field id? string its name in its file
+---@field chunks? integer[] the chunks that hold what proves the gold answer
+---@field prompt_tokens integer tokens that a model read
+---@field completion_tokens integer tokens that it wrote
+---@field requests integer requests to a server
+
 ---A mean with its 95 % interval.
 ---@class (exact) fm.Interval
 ---@field mean number the mean of the scores
 ---@field low number the lower end
 ---@field high number the upper end
+---@field n integer how many scores there are
+
+---The score of one question; an `Asked` is one too.
+---@class (exact) fm.Result
+---@field source string the source that the question is from
+---@field metric string the metric that it was scored by
+---@field score number the score
+
+---The mean score of a source by a metric.
+---@class (exact) fm.SummaryRow
+---@field source string the source
+---@field metric string the metric
+---@field mean number the mean of the scores
+---@field low number the lower end of its 95 % interval
+---@field high number the upper end
+---@field n integer how many questions there are
+
+---The figures of a table.
+---@class (exact) fm.Summary
+---@field rows fm.SummaryRow[] a row for each source and metric, in order of first appearance
+---@field over_sources fm.Interval the mean of the rows' means: each source counts the same; `n` is the number of rows
+---@field over_questions fm.Interval the mean of all scores: each question counts the same
+
+---A message of a chat.
+---@class (exact) fm.Message
+---@field role string who says it
+---@field content string what is said
 
 ---Text in chunks, and questions about it.
 ---@class (exact) fm.Episode
@@ -70,6 +116,10 @@
 ---@field question string the question
 ---@field answers string[] the accepted answers
 ---@field kind? string what kind of question it is
+---@field id? string its name in its file
+---@field metric? string the metric that scores it, one of fm.metric; by default substring_exact_match
+---@field evidence? integer[] the chunks that hold what proves the answer, from 1
+---@field instruction? string what a model is told beside the question, such as the form of the answer
 
 ---How calls are written.
 ---@class (exact) fm.Dialect
@@ -241,8 +291,10 @@ function Memory:set_step(arguments) end
 ---The arguments of `Memory:insert`.
 ---@class (exact) fm.Memory.insert.arguments
 ---@field content string what it says
+---@field section? string the part of the memory that it belongs to; by default that of the item replaced, or the empty one
+---@field replaces? integer an item that is closed, because this one takes its place
 
----Adds an item. It is an error if an item says exactly the same.
+---Adds an item. It is an error if an item of its section says exactly the same.
 ---@param arguments fm.Memory.insert.arguments
 ---@return integer # its id
 function Memory:insert(arguments) end
@@ -264,16 +316,37 @@ function Memory:update(arguments) end
 ---@param arguments fm.Memory.delete.arguments
 function Memory:delete(arguments) end
 
----Every item, in order of creation.
----@param arguments? {}
+---The arguments of `Memory:close`.
+---@class (exact) fm.Memory.close.arguments
+---@field id integer the item
+
+---Ends an item and keeps it for its history: it held until the step at hand. Only `closed`, `get` and, if asked, `retrieve` find it.
+---@param arguments fm.Memory.close.arguments
+function Memory:close(arguments) end
+
+---The arguments of `Memory:items`.
+---@class (exact) fm.Memory.items.arguments
+---@field section? string only items of this section
+
+---Every item that is not closed, in order of creation.
+---@param arguments? fm.Memory.items.arguments
 ---@return fm.Item[] # the items
 function Memory:items(arguments) end
+
+---The arguments of `Memory:closed`.
+---@class (exact) fm.Memory.closed.arguments
+---@field section? string only items of this section
+
+---Every closed item, in order of creation.
+---@param arguments? fm.Memory.closed.arguments
+---@return fm.Item[] # the items
+function Memory:closed(arguments) end
 
 ---The arguments of `Memory:get`.
 ---@class (exact) fm.Memory.get.arguments
 ---@field id integer the item
 
----One item.
+---One item, closed or not.
 ---@param arguments fm.Memory.get.arguments
 ---@return fm.Item|nil # the item, or nil if there is none
 function Memory:get(arguments) end
@@ -282,6 +355,8 @@ function Memory:get(arguments) end
 ---@class (exact) fm.Memory.retrieve.arguments
 ---@field query string words to look for
 ---@field k integer how many items
+---@field section? string only items of this section
+---@field closed? boolean whether closed items are looked at too (default false)
 
 ---The items that BM25 finds nearest to a query, best first.
 ---@param arguments fm.Memory.retrieve.arguments
@@ -291,6 +366,7 @@ function Memory:retrieve(arguments) end
 ---The arguments of `Memory:recent`.
 ---@class (exact) fm.Memory.recent.arguments
 ---@field k integer how many items
+---@field section? string only items of this section
 
 ---The items created last.
 ---@param arguments fm.Memory.recent.arguments
@@ -299,7 +375,7 @@ function Memory:recent(arguments) end
 
 ---Every operation so far.
 ---@param arguments? {}
----@return table[] # a list of `{ step, operation = "insert", "update" or "delete", id, content }`
+---@return table[] # a list of `{ step, operation = "insert", "update", "delete" or "close", id, content, section, replaces }`
 function Memory:journal(arguments) end
 
 ---A second memory in the same state; the two then go their own ways.
@@ -328,6 +404,17 @@ local Reasoner = {}
 ---@param arguments fm.Reasoner.answer.arguments
 ---@return fm.Answer # the answer
 function Reasoner:answer(arguments) end
+
+---The arguments of `Reasoner:ask`.
+---@class (exact) fm.Reasoner.ask.arguments
+---@field memory fm.Memory the memory
+---@field questions fm.Question[] the questions of an episode
+---@field top_k? integer items that BM25 retrieves for a question (default 10)
+
+---Answers questions from a memory, all in one batch, and scores the answers.
+---@param arguments fm.Reasoner.ask.arguments
+---@return fm.Asked[] # the answers, in the order of the questions
+function Reasoner:ask(arguments) end
 
 ---A policy in training.
 ---@class fm.GrpoTrainer
@@ -594,7 +681,7 @@ function fm.reasoner.extractive(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----1 if the normalised answer equals an accepted one, else 0.
+---1 if the normalised answer equals an accepted one, else 0. SQuAD's.
 ---@param arguments fm.metric.exact_match.arguments
 ---@return number # the score
 function fm.metric.exact_match(arguments) end
@@ -604,7 +691,7 @@ function fm.metric.exact_match(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----1 if the normalised answer contains an accepted one, else 0.
+---1 if the normalised answer contains an accepted one, else 0. MemoryAgentBench's.
 ---@param arguments fm.metric.substring_exact_match.arguments
 ---@return number # the score
 function fm.metric.substring_exact_match(arguments) end
@@ -614,10 +701,160 @@ function fm.metric.substring_exact_match(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall.
+---How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall. SQuAD's.
 ---@param arguments fm.metric.token_f1.arguments
----@return number # the best score over the accepted answers
+---@return number # the score
 function fm.metric.token_f1(arguments) end
+
+---The arguments of `fm.metric.locomo_f1`.
+---@class (exact) fm.metric.locomo_f1.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+---@field kind string the category: 1 to 5, or multi-hop, temporal, open-domain, single-hop, adversarial
+
+---LoCoMo's score by the question's category: the F1 over stems, or whether the answer to an adversarial question knows nothing.
+---@param arguments fm.metric.locomo_f1.arguments
+---@return number # the score
+function fm.metric.locomo_f1(arguments) end
+
+---The arguments of `fm.metric.rouge_l`.
+---@class (exact) fm.metric.rouge_l.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---The F-measure of the longest common subsequence of stemmed words, as `rouge_score` has it.
+---@param arguments fm.metric.rouge_l.arguments
+---@return number # the score
+function fm.metric.rouge_l(arguments) end
+
+---The arguments of `fm.metric.keyword_fraction`.
+---@class (exact) fm.metric.keyword_fraction.arguments
+---@field answer string the answer that was given
+---@field gold string[] the keywords
+
+---The share of keywords in the answer; one gold text lists them between commas, of several each is one. Mem-α's.
+---@param arguments fm.metric.keyword_fraction.arguments
+---@return number # the score
+function fm.metric.keyword_fraction(arguments) end
+
+---The arguments of `fm.metric.parts_fraction`.
+---@class (exact) fm.metric.parts_fraction.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's for PerLTQA, SQuAD and HotpotQA.
+---@param arguments fm.metric.parts_fraction.arguments
+---@return number # the score
+function fm.metric.parts_fraction(arguments) end
+
+---The arguments of `fm.metric.boxed_label_strict`.
+---@class (exact) fm.metric.boxed_label_strict.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if what `\boxed{}` holds, or the whole answer without one, is an accepted number and nothing else. Mem-α's for classes.
+---@param arguments fm.metric.boxed_label_strict.arguments
+---@return number # the score
+function fm.metric.boxed_label_strict(arguments) end
+
+---The arguments of `fm.metric.boxed_label`.
+---@class (exact) fm.metric.boxed_label.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if the number in `\boxed{}`, after "label:" or the like, or the only one in the answer, is accepted.
+---@param arguments fm.metric.boxed_label.arguments
+---@return number # the score
+function fm.metric.boxed_label(arguments) end
+
+---The arguments of `fm.metric.recall_at_k`.
+---@class (exact) fm.metric.recall_at_k.arguments
+---@field answer string the answer that was given
+---@field gold string[] the titles that are looked for
+---@field titles? string[] the catalogue; without one a recommendation stands for itself
+---@field k integer how many recommendations count
+
+---The share of gold titles among k recommendations, each taken for the nearest title of a catalogue. MemoryAgentBench's.
+---@param arguments fm.metric.recall_at_k.arguments
+---@return number # the score
+function fm.metric.recall_at_k(arguments) end
+
+---The arguments of `fm.metric.edit_distance`.
+---@class (exact) fm.metric.edit_distance.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---The smallest number of characters to put in, take out or replace that makes the answer an accepted one. Lower is better.
+---@param arguments fm.metric.edit_distance.arguments
+---@return number # the score
+function fm.metric.edit_distance(arguments) end
+
+---The arguments of `fm.metric.all_recalled`.
+---@class (exact) fm.metric.all_recalled.arguments
+---@field answer string the answer that was given
+---@field gold string[] the parts of the gold answer
+
+---1 if the answer contains every part, else 0. MemoryAgentBench's for EventQA.
+---@param arguments fm.metric.all_recalled.arguments
+---@return number # the score
+function fm.metric.all_recalled(arguments) end
+
+---The arguments of `fm.metric.score`.
+---@class (exact) fm.metric.score.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
+
+---The score of an answer by the metric of that name.
+---@param arguments fm.metric.score.arguments
+---@return number # the score
+function fm.metric.score(arguments) end
+
+---The arguments of `fm.metric.needs_judge`.
+---@class (exact) fm.metric.needs_judge.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+
+---Whether a model gives the score: the function of that name makes the chat, `fm.metric.verdict` reads the reply.
+---@param arguments fm.metric.needs_judge.arguments
+---@return boolean # whether it does
+function fm.metric.needs_judge(arguments) end
+
+---The arguments of `fm.metric.judge_longmemeval`.
+---@class (exact) fm.metric.judge_longmemeval.arguments
+---@field question string the question
+---@field answer string the answer that was given
+---@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered
+---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
+---@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
+
+---What LongMemEval's judge is asked about an answer, by the question's type.
+---@param arguments fm.metric.judge_longmemeval.arguments
+---@return fm.Message[] # the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply
+function fm.metric.judge_longmemeval(arguments) end
+
+---The arguments of `fm.metric.judge_memalpha`.
+---@class (exact) fm.metric.judge_memalpha.arguments
+---@field question string the question
+---@field answer string the answer that was given
+---@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered
+---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
+---@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
+
+---What Mem-α's judge is asked about an answer: whether it meets a rubric.
+---@param arguments fm.metric.judge_memalpha.arguments
+---@return fm.Message[] # the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply
+function fm.metric.judge_memalpha(arguments) end
+
+---The arguments of `fm.metric.verdict`.
+---@class (exact) fm.metric.verdict.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+---@field reply string what the judge said
+
+---Reads a judge's reply.
+---@param arguments fm.metric.verdict.arguments
+---@return number # 1 if it found the answer correct, else 0
+function fm.metric.verdict(arguments) end
 
 ---The arguments of `fm.metric.interval`.
 ---@class (exact) fm.metric.interval.arguments
@@ -628,6 +865,27 @@ function fm.metric.token_f1(arguments) end
 ---@param arguments fm.metric.interval.arguments
 ---@return fm.Interval # mean and interval
 function fm.metric.interval(arguments) end
+
+---The arguments of `fm.metric.paired_interval`.
+---@class (exact) fm.metric.paired_interval.arguments
+---@field scores number[] the scores
+---@field than number[] the scores of the same questions that they are compared with
+---@field seed? integer what the resampling depends on (default 0)
+
+---How much better scores are than others of the same questions, with the 95 % bootstrap interval of the difference.
+---@param arguments fm.metric.paired_interval.arguments
+---@return fm.Interval # the mean of the differences and its interval
+function fm.metric.paired_interval(arguments) end
+
+---The arguments of `fm.metric.summary`.
+---@class (exact) fm.metric.summary.arguments
+---@field results fm.Result[] a score for each question
+---@field seed? integer what the resampling depends on (default 0)
+
+---The mean score of each source and metric, and the averages over sources and over questions, with 95 % bootstrap intervals.
+---@param arguments fm.metric.summary.arguments
+---@return fm.Summary # the figures
+function fm.metric.summary(arguments) end
 
 ---The arguments of `fm.reward.format`.
 ---@class (exact) fm.reward.format.arguments
