@@ -34,7 +34,7 @@ local trainer = fm.grpo.new {
   view = "relevant",
   view_items = 10,
   max_tokens = 160,
-  max_prompt = 1024,
+  max_prompt = 512,
   episodes = option.episodes,
 }
 print(string.format("planned: %.0f MB of memory", trainer.planned / 1e6))

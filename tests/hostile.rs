@@ -225,8 +225,8 @@ fn mutated_tokenizers() {
         replaced("\"end_of_word_suffix\": null", "\"end_of_word_suffix\": \"</w>\""),
     ];
     assert!(cases.iter().all(|case| *case != good));
-    cases.extend((0..5000).map(|_| mutate(&good, &mut rng)));
-    cases.extend((0..5000).map(|_| mutate_values(&good, &mut rng)));
+    cases.extend((0..500).map(|_| mutate(&good, &mut rng)));
+    cases.extend((0..500).map(|_| mutate_values(&good, &mut rng)));
     for (i, case) in cases.iter().enumerate() {
         std::fs::write(&path, case).unwrap();
         if !load(folder.path(), &format!("tokenizer.json, case {i}")) {
@@ -247,7 +247,7 @@ fn mutated_tokenizers() {
         assert!(bytes <= 2 * case.len() + 64 * MIB, "case {i}: {bytes} bytes for a file of {}", case.len());
     }
     eprintln!("tokenizer.json: {worked} of {} changes were harmless", cases.len());
-    assert!(worked > 20 && worked < 8000);
+    assert!(worked > 20 && worked < 800);
 }
 
 #[test]
