@@ -7,11 +7,12 @@ use finemem_engine::device::Device;
 use finemem_engine::generate::{Generator, Options as Sampling, Request, Stream};
 use finemem_engine::model::activations::Recompute;
 use finemem_engine::model::lora::{Lora, TARGETS};
-use finemem_engine::reward::Grouping;
+use finemem_engine::ops::policy_loss::PolicyLoss;
 use finemem_engine::script::{Options, Runtime};
 use finemem_engine::tensor::DType;
-use finemem_engine::train::grpo::{Grpo, Settings, Turn};
+use finemem_engine::train::grpo::{Credit, Grpo, Settings, Turn};
 use finemem_engine::train::learner::Memory;
+use finemem_engine::train::losses::Recipe;
 use finemem_engine::train::optimizer::Settings as AdamSettings;
 use finemem_engine::train::plan::{self, Plan, Workload};
 
@@ -25,16 +26,12 @@ fn actual(work: &Workload) -> u64 {
     if let Some(lora) = &work.lora {
         model.add_lora(lora.clone(), 1).unwrap();
     }
+    let loss = Recipe::named("verl", 256).unwrap();
     let mut trainer = Grpo::new(
         &model,
         Settings {
             lr: 1e-3,
-            grouping: Grouping::Step,
-            divide_by_deviation: true,
-            clip_low: 0.2,
-            clip_high: 0.2,
-            dual_clip: 3.0,
-            kl_coef: if work.kl { 0.1 } else { 0.0 },
+            loss: Recipe { policy: PolicyLoss { kl_coef: if work.kl { 0.1 } else { 0.0 }, ..loss.policy }, ..loss },
             minibatches: 1,
             seed: 1,
             adam: AdamSettings::default(),
@@ -72,7 +69,7 @@ fn actual(work: &Workload) -> u64 {
             })
             .collect();
         let rewards: Vec<f32> = (0..turns.len()).map(|i| i as f32).collect();
-        trainer.update(&model, &turns, &rewards, 1.0, 1e-3).unwrap();
+        trainer.update(&model, &turns, &Credit::rewards(&rewards), 1.0, 1e-3).unwrap();
     }
     device.counters().peak
 }
@@ -90,7 +87,7 @@ fn a_run_takes_what_is_planned() {
             [(None, true, 8, 24), (None, false, 8, 300), (lora(), true, 4, 300), (lora(), false, 12, 40)]
         {
             let memory = Memory { micro_tokens: 256, recompute };
-            let work = Workload { lora, dtype: DType::F32, kl, rollouts, prompt: 100, completion, memory };
+            let work = Workload { train: true, lora, dtype: DType::F32, kl, rollouts, prompt: 100, completion, memory };
             let (plan, actual) = (planned(&work), actual(&work));
             let off = (plan.peak as f64 - actual as f64) / actual as f64;
             assert!(off.abs() <= 0.05, "planned {}, took {actual} with {work:?}:\n{plan}", plan.peak);
@@ -102,6 +99,7 @@ fn a_run_takes_what_is_planned() {
 fn what_is_computed_again_takes_no_memory() {
     let memory = |recompute| Memory { micro_tokens: 1024, recompute };
     let work = |recompute| Workload {
+        train: true,
         lora: None,
         dtype: DType::F32,
         kl: false,
@@ -163,13 +161,21 @@ fn a_run_that_does_not_fit_is_refused_before_it_starts() {
         let (planned, peak) = (found["planned"].as_f64().unwrap(), found["peak"].as_f64().unwrap());
         assert!((planned / peak - 1.0).abs() <= 0.05, "planned {planned}, took {peak} with {recompute}");
     }
+    // Rollouts alone take neither gradients nor an optimiser.
+    let rolls = trainer(&format!("{sizes}, train = false")).replace("trainer:update", "local _ = pcall(trainer.update, trainer, {})--");
+    let found: serde_json::Value = serde_json::from_str(&refusal(&rolls, 150)).unwrap();
+    let (planned, peak) = (found["planned"].as_f64().unwrap(), found["peak"].as_f64().unwrap());
+    assert!((planned / peak - 1.0).abs() <= 0.05 && planned < 80e6, "planned {planned}, took {peak} without updates");
+    let refused = refusal(&trainer(&format!("{sizes}, train = false")), 150);
+    assert!(refused.contains("made with train = false"), "{refused}");
     // Without sizes there must be room for what the model allows.
     assert!(refusal(&trainer("group = 4"), 500).contains("the run needs"));
 }
 
 #[test]
-fn half_the_bytes_for_matrices_in_bf16() {
+fn half_the_bytes_for_matrices_in_16_bits() {
     let work = |dtype| Workload {
+        train: true,
         lora: Some(Lora::new(4, 8.0, &["q_proj"]).unwrap()),
         dtype,
         kl: true,
@@ -180,6 +186,7 @@ fn half_the_bytes_for_matrices_in_bf16() {
     };
     let weights = |dtype| planned(&work(dtype)).parts[0].bytes;
     let (wide, narrow) = (weights(DType::F32), weights(DType::BF16));
+    assert_eq!(narrow, weights(DType::F16));
     assert!(2 * narrow < wide * 11 / 10, "{narrow} and {wide}");
     let long = Workload { prompt: 600, ..work(DType::F32) };
     let model = model(&Device::cpu(), true);

@@ -252,7 +252,9 @@ pub fn backward(
         if acts.lost(&acts.mlp, i) {
             mlp_forward(rec, config, w, acts, &Keys::Packed, &x, &attention.o, &mlp)?;
         }
-        block_backward(rec, config, w, acts, batch, &x, &attention, &mlp, &g, dw)?;
+        // Under an adapter nothing is trained below the first block's products.
+        let below = i > 0 || grads.embed.is_some() || dw.input_norm.is_some();
+        block_backward(rec, config, w, acts, batch, &x, &attention, &mlp, &g, dw, below)?;
     }
     let (order, distinct, starts) = &batch.groups;
     grads.embed.as_ref().map_or(Ok(()), |d_embed| embedding::backward(rec, &g.stream, order, distinct, starts, d_embed))
@@ -276,6 +278,7 @@ fn norm_backward(
     rmsnorm::backward(rec, dy, x, w, rstd, dx, accumulate)
 }
 
+/// `below` says whether anything below the block needs the gradient of its input; else that is left out.
 fn block_backward(
     rec: &mut Recorder<'_>,
     config: &Config,
@@ -287,6 +290,7 @@ fn block_backward(
     mlp: &Mlp,
     g: &Backward,
     dw: &Layer<Option<Tensor>>,
+    below: bool,
 ) -> Result<()> {
     let heads = config.heads();
     let table = acts.table.slice(0..batch.tokens)?;
@@ -294,13 +298,13 @@ fn block_backward(
     // The final hidden states and their gradient have been used by now.
     let scratch = Scratch { partial, low: [&acts.hidden, &g.hidden] };
     // SwiGLU branch
-    linear::backward(rec, &g.stream, &mlp.act, &w.down, &g.act, Write::Replace, &scratch, &dw.down)?;
+    linear::backward(rec, &g.stream, &mlp.act, &w.down, Some((&g.act, Write::Replace)), &scratch, &dw.down)?;
     swiglu::backward(rec, &g.act, &mlp.gate, &mlp.up, &g.gate, &g.up)?;
-    linear::backward(rec, &g.gate, &mlp.mid_h, &w.gate, &g.h, Write::Replace, &scratch, &dw.gate)?;
-    linear::backward(rec, &g.up, &mlp.mid_h, &w.up, &g.h, Write::Add, &scratch, &dw.up)?;
+    linear::backward(rec, &g.gate, &mlp.mid_h, &w.gate, Some((&g.h, Write::Replace)), &scratch, &dw.gate)?;
+    linear::backward(rec, &g.up, &mlp.mid_h, &w.up, Some((&g.h, Write::Add)), &scratch, &dw.up)?;
     norm_backward(rec, &g.h, &mlp.mid, &w.post_norm, &mlp.mid_rstd, partial, &dw.post_norm, &g.stream, true)?;
     // Attention branch
-    linear::backward(rec, &g.stream, &s.o, &w.o, &g.o, Write::Replace, &scratch, &dw.o)?;
+    linear::backward(rec, &g.stream, &s.o, &w.o, Some((&g.o, Write::Replace)), &scratch, &dw.o)?;
     let saved = attention::Saved { q: &s.q, k: &s.k, v: &s.v, o: &s.o, lse: &s.lse, seqs: &batch.seqs };
     attention::backward(rec, heads, &g.o, &saved, &g.stats, &g.q, &g.k, &g.v)?;
     rope::apply(rec, &table, &g.q, true)?;
@@ -316,8 +320,12 @@ fn block_backward(
         }
         (dq, dk) = (dq_raw, dk_raw);
     }
-    linear::backward(rec, dq, &s.h, &w.q, &g.h, Write::Replace, &scratch, &dw.q)?;
-    linear::backward(rec, dk, &s.h, &w.k, &g.h, Write::Add, &scratch, &dw.k)?;
-    linear::backward(rec, &g.v, &s.h, &w.v, &g.h, Write::Add, &scratch, &dw.v)?;
+    let into = |write| below.then_some((&g.h, write));
+    linear::backward(rec, dq, &s.h, &w.q, into(Write::Replace), &scratch, &dw.q)?;
+    linear::backward(rec, dk, &s.h, &w.k, into(Write::Add), &scratch, &dw.k)?;
+    linear::backward(rec, &g.v, &s.h, &w.v, into(Write::Add), &scratch, &dw.v)?;
+    if !below {
+        return Ok(());
+    }
     norm_backward(rec, &g.h, x, &w.input_norm, &s.rstd, partial, &dw.input_norm, &g.stream, true)
 }

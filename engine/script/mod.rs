@@ -7,17 +7,20 @@ mod arguments;
 mod chat;
 pub mod check;
 mod convert;
+mod credit;
 mod data;
 mod dialect;
 mod grpo;
 mod memory;
 mod metric;
 mod model;
+mod page;
 mod reason;
 mod require;
 mod reward;
 mod rollout;
 mod run;
+mod schedule;
 mod sft;
 mod tokens;
 pub mod types;
@@ -46,7 +49,9 @@ const AREAS: &[Area] = &[
     data::AREA,
     dialect::AREA,
     grpo::AREA,
+    schedule::AREA,
     run::AREA,
+    page::AREA,
 ];
 
 /// How a script is run.

@@ -18,6 +18,8 @@ const SHARED: usize = 1024;
 /// What is to be done with the model.
 #[derive(Clone, Debug)]
 pub struct Workload {
+    /// Whether there are updates, not only rollouts.
+    pub train: bool,
     /// The adapter that is trained; `None` trains all weights.
     pub lora: Option<Lora>,
     /// Element type of the matrices that are read from the folder.
@@ -93,16 +95,20 @@ pub fn plan(config: &Config, tokenizer: &Tokenizer, work: &Workload) -> Result<P
     if let Some(lora) = &work.lora {
         model.add_lora(lora.clone(), 0)?;
         take("adapter");
-    } else if work.kl {
+    } else if work.train && work.kl {
         model.weights.map(|_, tensor| device.zeros(tensor.dtype(), tensor.shape()))?;
         take("weights as they were, for KL");
     }
-    Optimizer::new(&model, Settings::default())?;
-    take("gradients and optimiser");
+    if work.train {
+        Optimizer::new(&model, Settings::default())?;
+        take("gradients and optimiser");
+    }
     Generator::new(&model)?.reserve(&model, work.room())?;
     take("sampling");
-    Learner::new(&model, work.update(), true)?;
-    take("update");
+    if work.train {
+        Learner::new(&model, work.update(), true)?;
+        take("update");
+    }
 
     let bytes = |name: &str| parts.iter().filter(|part| part.name == name).map(|part| part.bytes).sum::<u64>();
     let (all, sampling, update) = (parts.iter().map(|part| part.bytes).sum::<u64>(), bytes("sampling"), bytes("update"));
@@ -154,11 +160,12 @@ fn less(work: &Workload) -> Vec<(String, Workload)> {
     with("", Memory { recompute: Recompute::Attention, ..work.memory }, &|_| ());
     with("", all, &|_| ());
     let lora = work.lora.clone().or_else(|| Lora::new(16, 32.0, &TARGETS).ok());
-    if work.lora.is_none() {
+    let all_weights = work.train && work.lora.is_none();
+    if all_weights {
         with(", lora 16", all, &|work| work.lora.clone_from(&lora));
     }
     if work.dtype == DType::F32 {
-        with(if work.lora.is_none() { ", lora 16, dtype bf16" } else { ", dtype bf16" }, all, &|work| {
+        with(if all_weights { ", lora 16, dtype bf16" } else { ", dtype bf16" }, all, &|work| {
             work.lora.clone_from(&lora);
             work.dtype = DType::BF16;
         });
