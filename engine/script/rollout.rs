@@ -41,8 +41,8 @@ pub(super) struct Rollouts {
     pub(super) temperature: f32,
     pub(super) top_p: f32,
     pub(super) max_tokens: usize,
-    /// Longest prompt in tokens; `None` leaves it to the model.
-    pub(super) max_prompt: Option<usize>,
+    /// Longest prompt in tokens.
+    pub(super) max_prompt: usize,
     pub(super) view: View,
     pub(super) view_items: usize,
     pub(super) top_k: usize,
@@ -160,7 +160,7 @@ impl Rollouts {
 
     /// The prompt of a step, with as many items as fit.
     fn prompt(&self, lua: &Lua, policy: &Policy, live: &Live, t: usize, chunk: &str) -> mlua::Result<Prompt> {
-        let room = policy.model.config.max_position_embeddings.saturating_sub(self.max_tokens).min(self.max_prompt.unwrap_or(usize::MAX));
+        let room = self.max_prompt;
         let mut k = self.view_items;
         loop {
             let shown = self.shown(lua, live, t, chunk, k)?;

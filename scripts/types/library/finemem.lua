@@ -468,6 +468,8 @@ function Reasoner:ask(arguments) end
 ---A policy in training.
 ---@class fm.GrpoTrainer
 ---@field updates integer Number of updates done.
+---@field planned integer Bytes of memory that were planned for the run.
+---@field peak integer The most bytes that were in use on the policy's device so far.
 local GrpoTrainer = {}
 
 ---The arguments of `GrpoTrainer:rollout`.
@@ -482,16 +484,6 @@ local GrpoTrainer = {}
 ---@param arguments fm.GrpoTrainer.rollout.arguments
 ---@return table # the batch: `rollouts[i]` with steps, answers and memory
 function GrpoTrainer:rollout(arguments) end
-
----The arguments of `GrpoTrainer:plan`.
----@class (exact) fm.GrpoTrainer.plan.arguments
----@field prompt integer longest prompt in tokens
----@field episodes integer episodes of a batch
-
----The memory that rollouts and updates take. A run that does not fit is an error, with what is needed and what there is.
----@param arguments fm.GrpoTrainer.plan.arguments
----@return table<string, number> # bytes: `planned`, `peak` (the most in use so far), and `available` where that is known
-function GrpoTrainer:plan(arguments) end
 
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
@@ -703,7 +695,7 @@ function fm.tokenizer.train(arguments) end
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
 ---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
----@field recompute? boolean whether to save memory by computing blocks twice (default false)
+---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
 
 ---A supervised trainer: AdamW on the weighted log-likelihood of given sequences.
 ---@param arguments fm.sft.new.arguments
@@ -1067,9 +1059,9 @@ function fm.calls.read(arguments) end
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
 ---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
----@field recompute? boolean whether to save memory by computing blocks twice (default false)
+---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
 
----A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation.
+---A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it needs; a run that does not fit is an error before anything is taken.
 ---@param arguments fm.grpo.new.arguments
 ---@return fm.GrpoTrainer # the trainer
 function fm.grpo.new(arguments) end
