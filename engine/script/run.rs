@@ -12,8 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::api::{Area, Args, Field, Function, Kind, Object, Scripted, object, optional, required};
 use super::{AREAS, Session, convert, session};
 use crate::train::log::{Checkpoint, Description, Run};
-use crate::train::stop;
-use crate::{Error, Result};
+use crate::{Error, Result, stop};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN], records: &[] };
 

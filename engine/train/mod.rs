@@ -7,5 +7,4 @@ pub mod log;
 pub mod optimizer;
 pub mod plan;
 pub mod sft;
-pub mod stop;
 pub mod tensorboard;
