@@ -33,7 +33,10 @@ fn memoryagentbench_rows_become_episodes() {
         assert_eq!(episodes.len(), 3);
         assert_eq!((episodes[0].id.as_str(), episodes[0].source.as_str()), ("facts_sh/0", "facts_sh"));
         assert_eq!(episodes[0].chunks, ["A is B.\nC was born in 1984. D.C. is E. goes on", "F is G."]);
-        assert_eq!(episodes[0].questions[0], Question { question: "What is A?".into(), answers: vec!["B".into(), "b".into()], kind: None });
+        assert_eq!(
+            episodes[0].questions[0],
+            Question { question: "What is A?".into(), answers: vec!["B".into(), "b".into()], ..Question::default() }
+        );
         assert_eq!(episodes[0].chunk_questions, [vec![], vec![]]);
         assert_eq!(episodes[1].source, "memoryagentbench");
         assert_eq!((episodes[2].questions[0].answers[0].as_str(), episodes[2].questions[0].kind.as_deref()), ("3", Some("count")));
@@ -46,8 +49,8 @@ fn own_episodes_are_read_back() {
         id: "e".into(),
         source: "s".into(),
         chunks: vec!["one\ntwo".into(), "three".into()],
-        questions: vec![Question { question: "q?".into(), answers: vec!["a".into()], kind: Some("new".into()) }],
-        chunk_questions: vec![vec![], vec![Question { question: "r?".into(), answers: vec!["b".into()], kind: None }]],
+        questions: vec![Question { question: "q?".into(), answers: vec!["a".into()], kind: Some("new".into()), ..Question::default() }],
+        chunk_questions: vec![vec![], vec![Question { question: "r?".into(), answers: vec!["b".into()], ..Question::default() }]],
     };
     let short = "{\"chunks\": [\"x\"], \"events\": 1, \"questions\": [{\"question\": \"q\", \"answers\": \"a\"}, {\"question\": \"q\", \"answers\": 7}]}";
     let text = format!("{}\n\n{short}", serde_json::to_string(&episode).unwrap());

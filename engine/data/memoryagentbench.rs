@@ -32,7 +32,12 @@ fn episode(at: usize, row: &Value, options: &Options) -> Result<Episode, String>
     let kind = |at: usize| Some(metadata.get("question_types")?.get(at)?.as_str()?.to_owned());
     let question = |(at, (question, accepted)): (usize, (&Value, &Value))| -> Result<Question, String> {
         let question = question.as_str().ok_or_else(|| format!("question {at} is {}, not a text", brief(question)))?.to_owned();
-        Ok(Question { question, answers: answers(accepted).map_err(|reason| format!("answer {at}: {reason}"))?, kind: kind(at) })
+        Ok(Question {
+            question,
+            answers: answers(accepted).map_err(|reason| format!("answer {at}: {reason}"))?,
+            kind: kind(at),
+            ..Question::default()
+        })
     };
     let questions = asked.iter().zip(accepted).enumerate().map(question).collect::<Result<_, _>>()?;
     let facts = facts(context);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{Error, Result};
 
 /// A question and the answers that are accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Question {
     /// What is asked.
     pub question: String,
@@ -21,6 +21,18 @@ pub struct Question {
     /// What sort of question it is, where the file says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Names the question inside its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The metric that its protocol scores it by, see [`crate::reason::metrics::Metric`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// The chunks that hold what proves the answer, from 0; empty where the file does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<usize>,
+    /// What its protocol tells a model beside the question, such as the form of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<String>,
 }
 
 /// A stream of text and the questions that it answers.

@@ -15,6 +15,8 @@ use std::ops::Range;
 
 use super::question::{AUXILIARY, PREPOSITIONS, Question, Wants};
 use super::words::{Token, agreement, is_abbreviation, sentences, tokens};
+use super::{Answer, Message, Query, Reason, Reply, Usage};
+use crate::{Error, Result};
 
 /// What the reasoner says when the memory does not hold the answer.
 pub const UNKNOWN: &str = "not in memory";
@@ -28,17 +30,6 @@ const KIND_WEIGHT: f64 = 0.3;
 const HEAD_WEIGHT: f64 = 1.5;
 /// Below this a sentence does not fit.
 const THRESHOLD: f64 = 0.48;
-
-/// What the reasoner makes of a question.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The answer, or [`UNKNOWN`].
-    pub text: String,
-    /// Whether the contents hold an answer.
-    pub known: bool,
-    /// Which of the contents it was taken from.
-    pub used: Option<usize>,
-}
 
 /// The reasoner. It has no state: the same question and contents always give the same answer.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,9 +52,25 @@ impl Extractive {
             }
         }
         match best {
-            Some((_, text, used)) => Answer { text, known: true, used: Some(used) },
-            None => Answer { text: UNKNOWN.to_owned(), known: false, used: None },
+            Some((_, text, used)) => Answer { text, known: true, used: Some(used), usage: Usage::default() },
+            None => Answer { text: UNKNOWN.to_owned(), known: false, used: None, usage: Usage::default() },
         }
+    }
+}
+
+impl Reason for Extractive {
+    fn describe(&self) -> String {
+        "a reasoner that answers from the items alone, and says when it cannot".into()
+    }
+
+    fn answer(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>> {
+        Ok(queries.iter().map(|query| Self::answer(self, query.question, &query.items)).collect())
+    }
+
+    fn complete(&self, _: &[Vec<Message>]) -> Result<Vec<Reply>> {
+        Err(Error::argument(
+            "the extractive reasoner only answers questions from items; a chat needs a model: fm.reasoner.local or fm.reasoner.server",
+        ))
     }
 }
 

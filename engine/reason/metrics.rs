@@ -1,5 +1,54 @@
 //! Answer metrics, as in the SQuAD evaluation: texts are normalised, and the best of the accepted answers counts.
 
+use std::str::FromStr;
+
+use crate::Error;
+
+/// A metric by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Metric {
+    /// [`exact_match`].
+    ExactMatch,
+    /// [`substring_exact_match`], which scores questions that name no metric.
+    #[default]
+    SubstringExactMatch,
+    /// [`token_f1`].
+    TokenF1,
+}
+
+impl Metric {
+    /// All metrics.
+    pub const ALL: [Metric; 3] = [Metric::ExactMatch, Metric::SubstringExactMatch, Metric::TokenF1];
+
+    /// Its name in scripts and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::ExactMatch => "exact_match",
+            Metric::SubstringExactMatch => "substring_exact_match",
+            Metric::TokenF1 => "token_f1",
+        }
+    }
+
+    /// The score of an answer, from 0 to 1.
+    pub fn score<T: AsRef<str>>(self, answer: &str, gold: &[T]) -> f64 {
+        match self {
+            Metric::ExactMatch => exact_match(answer, gold),
+            Metric::SubstringExactMatch => substring_exact_match(answer, gold),
+            Metric::TokenF1 => token_f1(answer, gold),
+        }
+    }
+}
+
+impl FromStr for Metric {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|metric| metric.name() == name);
+        found.ok_or_else(|| Error::argument(format!("no metric is called {name:?}; there are {}", names())))
+    }
+}
+
 /// The text without upper case, ASCII punctuation, English articles and extra white space.
 pub fn normalise(text: &str) -> String {
     let plain: String = text.to_lowercase().chars().filter(|c| !c.is_ascii_punctuation()).collect();

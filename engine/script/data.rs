@@ -1,6 +1,6 @@
 //! `fm.data`: episodes from published files.
 
-use mlua::{Lua, Value};
+use mlua::{Lua, Table, Value};
 
 use super::api::{Area, Function, Kind, Need, Record, default, optional, required};
 use super::convert::list;
@@ -21,13 +21,17 @@ static EPISODE: Record = Record {
     checked: false,
 };
 
-static QUESTION: Record = Record {
+pub(super) static QUESTION: Record = Record {
     name: "Question",
     doc: "A question with its accepted answers.",
     fields: &[
         required("question", Kind::Text, "the question"),
         required("answers", Kind::List(&Kind::Text), "the accepted answers"),
         optional("kind", Kind::Text, "what kind of question it is"),
+        optional("id", Kind::Text, "its name in its file"),
+        optional("metric", Kind::Text, "the metric that scores it, one of fm.metric; by default substring_exact_match"),
+        optional("evidence", Kind::List(&Kind::Integer), "the chunks that hold what proves the answer, from 1"),
+        optional("instruction", Kind::Text, "what a model is told beside the question, such as the form of the answer"),
     ],
     checked: false,
 };
@@ -65,7 +69,36 @@ fn questions(lua: &Lua, all: &[Question]) -> mlua::Result<Value> {
         table.raw_set("question", question.question.as_str())?;
         table.raw_set("answers", list(lua, question.answers.iter().map(|answer| Ok(answer.as_str())))?)?;
         table.raw_set("kind", question.kind.as_deref())?;
+        table.raw_set("id", question.id.as_deref())?;
+        table.raw_set("metric", question.metric.as_deref())?;
+        if !question.evidence.is_empty() {
+            table.raw_set("evidence", list(lua, question.evidence.iter().map(|chunk| Ok(chunk + 1)))?)?;
+        }
+        table.raw_set("instruction", question.instruction.as_deref())?;
         Ok(table)
     };
     list(lua, all.iter().map(question))
+}
+
+/// Questions that a script passes.
+pub(super) fn questions_from(list: &[Table]) -> mlua::Result<Vec<Question>> {
+    let read = |(at, q): (usize, &Table)| {
+        let wrong = |key: &str, what: &str| mlua::Error::runtime(format!("question {}: '{key}' must be {what}", at + 1));
+        let evidence: Vec<usize> =
+            q.raw_get::<Option<Vec<usize>>>("evidence").map_err(|_| wrong("evidence", "a list of chunks"))?.unwrap_or_default();
+        if evidence.contains(&0) {
+            return Err(wrong("evidence", "a list of chunks, which count from 1"));
+        }
+        let text = |key: &str| q.raw_get::<Option<String>>(key).map_err(|_| wrong(key, "a text"));
+        Ok(Question {
+            question: q.raw_get("question").map_err(|_| wrong("question", "a text"))?,
+            answers: q.raw_get("answers").map_err(|_| wrong("answers", "a list of texts"))?,
+            kind: text("kind")?,
+            id: text("id")?,
+            metric: text("metric")?,
+            evidence: evidence.into_iter().map(|chunk| chunk - 1).collect(),
+            instruction: text("instruction")?,
+        })
+    };
+    list.iter().enumerate().map(read).collect()
 }

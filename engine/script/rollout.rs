@@ -6,17 +6,19 @@ use mlua::{AnyUserData, Function, IntoLua, Lua, Table, Value};
 
 use super::api::{Handle, message, object};
 use super::convert::list;
+use super::data::questions_from;
 use super::dialect::{Dialect, call_table};
 use super::memory::{item, items};
 use super::model::{Policy, text_of};
+use super::reason::{answers, reasoner};
 use crate::Error;
+use crate::data::Question;
 use crate::generate::{Completion, Options, Request, Stream};
-use crate::memory::bm25::Bm25;
 use crate::memory::calls::{self, Call};
 use crate::memory::tools::Tool;
 use crate::memory::{Item, Store};
 use crate::random::Rng;
-use crate::reason::{Extractive, metrics};
+use crate::reason::Retrieval;
 use crate::train::grpo::Turn;
 
 /// Which items of the memory a prompt shows.
@@ -54,13 +56,6 @@ pub(super) struct Plan<'a> {
     pub(super) seed: (u64, u64),
     pub(super) salt: u32,
     pub(super) question_share: f64,
-}
-
-/// A question with its accepted answers.
-struct Question {
-    question: String,
-    answers: Vec<String>,
-    kind: Option<String>,
 }
 
 /// An episode as far as a rollout needs it.
@@ -129,16 +124,23 @@ impl Rollouts {
                 stop: self.dialect.stop().to_vec(),
             };
             let completions = policy.generate(&requests, &options)?;
-            for ((i, prompt), completion) in active.into_iter().zip(prompts).zip(completions.into_iter().flatten()) {
+            for ((&i, prompt), completion) in active.iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];
-                let questions = episodes[live.episode].chunk_questions.get(t).map_or(&[][..], Vec::as_slice);
-                let step = self.step(lua, policy, live, t, &prompt.text, &completion, questions)?;
+                let step = self.step(lua, policy, live, t, &prompt.text, &completion)?;
                 live.steps.push(step);
                 let Completion { tokens, logprobs, .. } = completion;
                 turns[i].push(Turn { rollout: i, episode: live.episode, step: t, prompt: prompt.tokens, completion: tokens, logprobs });
             }
+            let chunk = |live: &Live| episodes[live.episode].chunk_questions.get(t).map_or(&[][..], Vec::as_slice);
+            let active: Vec<&Live> = active.iter().map(|i| &lives[*i]).collect();
+            for (live, answers) in active.iter().zip(self.answers(lua, &active, chunk)?) {
+                live.steps[t].raw_set("chunk_answers", answers)?;
+            }
         }
-        let rollouts = list(lua, lives.iter().map(|live| self.finish(lua, policy, live, &episodes[live.episode])))?;
+        let all: Vec<&Live> = lives.iter().collect();
+        let answers = self.answers(lua, &all, |live| &episodes[live.episode].questions)?;
+        let finished = lives.iter().zip(answers);
+        let rollouts = list(lua, finished.map(|(live, answers)| self.finish(lua, policy, live, &episodes[live.episode], answers)))?;
         let table = lua.create_table()?;
         table.raw_set("rollouts", rollouts)?;
         Ok((table, turns.into_iter().flatten().collect()))
@@ -176,17 +178,8 @@ impl Rollouts {
         }
     }
 
-    /// Carries out the calls of a completion and asks the chunk's questions.
-    fn step(
-        &self,
-        lua: &Lua,
-        policy: &Policy,
-        live: &mut Live,
-        t: usize,
-        prompt: &str,
-        completion: &Completion,
-        questions: &[Question],
-    ) -> mlua::Result<Table> {
+    /// Carries out the calls of a completion.
+    fn step(&self, lua: &Lua, policy: &Policy, live: &mut Live, t: usize, prompt: &str, completion: &Completion) -> mlua::Result<Table> {
         let text = text_of(&policy.model, completion)?;
         let (thought, answer) = calls::split_thought(prompt, &text);
         let parsed = self.dialect.parse(answer)?;
@@ -219,7 +212,6 @@ impl Rollouts {
         step.raw_set("written", list(lua, written.into_iter().map(Ok))?)?;
         step.raw_set("memory_before", std::mem::replace(&mut live.items, after.clone()))?;
         step.raw_set("memory_after", after)?;
-        step.raw_set("chunk_answers", self.answers(lua, &handle.0, questions)?)?;
         Ok(step)
     }
 
@@ -251,7 +243,7 @@ impl Rollouts {
     }
 
     /// The table of a finished rollout.
-    fn finish(&self, lua: &Lua, policy: &Policy, live: &Live, episode: &Episode) -> mlua::Result<Table> {
+    fn finish(&self, lua: &Lua, policy: &Policy, live: &Live, episode: &Episode, answers: Value) -> mlua::Result<Table> {
         let handle = live.store.borrow::<Handle<Store>>()?;
         let mut memory_tokens = 0;
         for item in handle.0.items() {
@@ -261,41 +253,28 @@ impl Rollouts {
         table.raw_set("episode", live.episode + 1)?;
         table.raw_set("member", live.member + 1)?;
         table.raw_set("steps", list(lua, live.steps.iter().map(Ok))?)?;
-        table.raw_set("answers", self.answers(lua, &handle.0, &episode.questions)?)?;
+        table.raw_set("answers", answers)?;
         table.raw_set("memory", live.items.clone())?;
         table.raw_set("memory_tokens", memory_tokens)?;
         table.raw_set("input_tokens", episode.input_tokens)?;
         Ok(table)
     }
 
-    /// Answers to questions from a memory, with their evidence.
-    fn answers(&self, lua: &Lua, store: &Store, questions: &[Question]) -> mlua::Result<Value> {
-        let reasoner = self.reasoner.borrow::<Handle<Extractive>>()?;
-        let index: Bm25 = store.index();
-        list(
-            lua,
-            questions.iter().map(|q| {
-                let found: Vec<(&Item, f64)> =
-                    index.top_k(&q.question, self.top_k).into_iter().map(|(i, score)| (&store.items()[i], score)).collect();
-                let contents: Vec<&str> = found.iter().map(|(item, _)| item.content.as_str()).collect();
-                let answer = reasoner.0.answer(&q.question, &contents);
-                let table = lua.create_table()?;
-                table.raw_set("question", q.question.as_str())?;
-                table.raw_set("gold", list(lua, q.answers.iter().map(|a| Ok(a.as_str())))?)?;
-                table.raw_set("answer", answer.text.as_str())?;
-                table.raw_set("score", metrics::substring_exact_match(&answer.text, &q.answers))?;
-                table.raw_set("evidence", list(lua, found.iter().map(|(found, score)| item(lua, found, Some(*score))))?)?;
-                table.raw_set("kind", q.kind.as_deref())?;
-                Ok(table)
-            }),
-        )
+    /// The answers of rollouts to their questions, all from one batch: a list for each.
+    fn answers<'a>(&self, lua: &Lua, lives: &[&Live], questions: impl Fn(&Live) -> &'a [Question]) -> mlua::Result<Vec<Value>> {
+        let stores = lives.iter().map(|live| live.store.borrow::<Handle<Store>>()).collect::<mlua::Result<Vec<_>>>()?;
+        let asked = lives.iter().zip(&stores).flat_map(|(live, store)| questions(live).iter().map(move |q| (&store.0, q)));
+        let reasoner = reasoner(&self.reasoner)?;
+        let mut answered = answers(lua, &*reasoner, Retrieval { top_k: self.top_k }, &asked.collect::<Vec<_>>())?.into_iter();
+        lives.iter().map(|live| list(lua, answered.by_ref().take(questions(live).len()).map(Ok))).collect()
     }
 }
 
 /// Reads the parts of an episode that a rollout needs. The drawn questions are the same for all rollouts of the episode.
 fn episode(policy: &Policy, table: &Table, plan: &Plan<'_>, index: usize) -> mlua::Result<Episode> {
     let chunks: Vec<String> = table.raw_get("chunks").map_err(|_| mlua::Error::runtime("'chunks' must be a list of texts"))?;
-    let mut questions = questions(&table.raw_get("questions").map_err(|_| mlua::Error::runtime("'questions' must be a list"))?)?;
+    let mut questions =
+        questions_from(&table.raw_get::<Vec<Table>>("questions").map_err(|_| mlua::Error::runtime("'questions' must be a list"))?)?;
     if plan.question_share < 1.0 {
         let mut order: Vec<usize> = (0..questions.len()).collect();
         Rng::new(&[plan.seed.0, plan.seed.1, u64::from(plan.salt), index as u64]).shuffle(&mut order);
@@ -307,26 +286,11 @@ fn episode(policy: &Policy, table: &Table, plan: &Plan<'_>, index: usize) -> mlu
             order.binary_search(&(position - 1)).is_ok()
         });
     }
-    let asked: Option<Vec<Table>> = table.raw_get("chunk_questions")?;
-    let chunk_questions = asked.unwrap_or_default().iter().map(self::questions).collect::<mlua::Result<_>>()?;
+    let asked: Option<Vec<Vec<Table>>> = table.raw_get("chunk_questions")?;
+    let chunk_questions = asked.unwrap_or_default().iter().map(|asked| questions_from(asked)).collect::<mlua::Result<_>>()?;
     let mut input_tokens = 0;
     for chunk in &chunks {
         input_tokens += policy.model.tokenizer.encode(chunk)?.len();
     }
     Ok(Episode { chunks, questions, chunk_questions, input_tokens })
-}
-
-fn questions(list: &Table) -> mlua::Result<Vec<Question>> {
-    list.sequence_values::<Table>()
-        .map(|q| {
-            let q = q?;
-            let need = |key: &str| mlua::Error::runtime(format!("a question needs '{key}'"));
-            Ok(Question {
-                question: q.raw_get("question").map_err(|_| need("question"))?,
-                answers: q.raw_get("answers").map_err(|_| need("answers"))?,
-                kind: q.raw_get("kind")?,
-            })
-        })
-        .collect::<mlua::Result<_>>()
-        .map_err(|e: mlua::Error| mlua::Error::runtime(message(&e)))
 }

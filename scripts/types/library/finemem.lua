@@ -51,6 +51,22 @@
 ---@field known boolean whether the items hold an answer
 ---@field item? fm.Item the item that it was taken from
 
+---A question that was answered from a memory, and its score.
+---@class (exact) fm.Asked
+---@field question string the question
+---@field gold string[] the accepted answers
+---@field answer string the answer
+---@field score number its score, from 0 to 1
+---@field metric string the metric that scored it
+---@field evidence fm.Item[] the items that were retrieved, the most fitting first
+---@field used? integer which of them the answer was taken from
+---@field kind? string what kind of question it is
+---@field id? string its name in its file
+---@field chunks? integer[] the chunks that hold what proves the gold answer
+---@field prompt_tokens integer tokens that a model read
+---@field completion_tokens integer tokens that it wrote
+---@field requests integer requests to a server
+
 ---A mean with its 95 % interval.
 ---@class (exact) fm.Interval
 ---@field mean number the mean of the scores
@@ -70,6 +86,10 @@
 ---@field question string the question
 ---@field answers string[] the accepted answers
 ---@field kind? string what kind of question it is
+---@field id? string its name in its file
+---@field metric? string the metric that scores it, one of fm.metric; by default substring_exact_match
+---@field evidence? integer[] the chunks that hold what proves the answer, from 1
+---@field instruction? string what a model is told beside the question, such as the form of the answer
 
 ---How calls are written.
 ---@class (exact) fm.Dialect
@@ -328,6 +348,17 @@ local Reasoner = {}
 ---@param arguments fm.Reasoner.answer.arguments
 ---@return fm.Answer # the answer
 function Reasoner:answer(arguments) end
+
+---The arguments of `Reasoner:ask`.
+---@class (exact) fm.Reasoner.ask.arguments
+---@field memory fm.Memory the memory
+---@field questions fm.Question[] the questions of an episode
+---@field top_k? integer items that BM25 retrieves for a question (default 10)
+
+---Answers questions from a memory, all in one batch, and scores the answers.
+---@param arguments fm.Reasoner.ask.arguments
+---@return fm.Asked[] # the answers, in the order of the questions
+function Reasoner:ask(arguments) end
 
 ---A policy in training.
 ---@class fm.GrpoTrainer
