@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use finemem_engine::device::{Device, gpu};
 use finemem_engine::script::{self, Options, Runtime};
-use finemem_engine::train::{self, log::Run};
 use finemem_engine::stop;
+use finemem_engine::train::{self, log::Run};
 use finemem_engine::{Error, Result};
 
 /// Trains, evaluates and runs memory managers with reinforcement learning, on any GPU or on the CPU.

@@ -7,8 +7,10 @@
 
 mod rows;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -108,6 +110,14 @@ pub struct Completion {
     pub finish: Finish,
 }
 
+impl Completion {
+    /// The text, without its end token.
+    pub fn text(&self, model: &Model) -> Result<String> {
+        let ended = self.tokens.last().is_some_and(|last| model.config.eos_token_id.contains(last));
+        model.tokenizer.decode(&self.tokens[..self.tokens.len() - usize::from(ended)])
+    }
+}
+
 /// What [`Generator::stream`] calls for each new token: with the request, the number of its completion, and the completion so far.
 /// [`ControlFlow::Break`] ends the completion.
 pub type OnToken<'a> = dyn FnMut(usize, usize, &Completion) -> ControlFlow<()> + 'a;
@@ -144,6 +154,27 @@ pub struct Generator {
     spans: Tensor,
     from: Tensor,
     to: Tensor,
+}
+
+/// A [`Generator`] that is made when it is first needed, for all who sample from models of the same sizes on one device.
+#[derive(Clone, Default)]
+pub struct Shared(Rc<RefCell<Option<Generator>>>);
+
+impl Shared {
+    /// [`Generator::generate`].
+    pub fn generate(&self, model: &Model, requests: &[Request], options: &Options) -> Result<Vec<Vec<Completion>>> {
+        let mut generator = self.0.borrow_mut();
+        let generator = match &mut *generator {
+            Some(generator) => generator,
+            none => none.insert(Generator::new(model)?),
+        };
+        generator.generate(model, requests, options)
+    }
+
+    /// Gives the memory back.
+    pub fn release(&self) {
+        self.0.replace(None);
+    }
 }
 
 impl Generator {

@@ -40,7 +40,14 @@ enum Fault {
 
 impl Endpoint {
     /// An endpoint below the address that OpenAI's clients call the base URL, such as `http://127.0.0.1:8000/v1`.
-    pub(super) fn new(base: &str, key: Option<String>, timeout: Duration, retries: usize, pause: Duration, connections: usize) -> Result<Self> {
+    pub(super) fn new(
+        base: &str,
+        key: Option<String>,
+        timeout: Duration,
+        retries: usize,
+        pause: Duration,
+        connections: usize,
+    ) -> Result<Self> {
         let wrong = |why: &str| Error::argument(format!("'url' is no address of a server, {why}; it is like http://127.0.0.1:8000/v1"));
         let base = base.trim_end_matches('/');
         let uri: Uri = base.parse().map_err(|e| wrong(&format!("{e}")))?;

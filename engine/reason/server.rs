@@ -1,7 +1,8 @@
 //! A model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp, Ollama and transformers do.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -73,7 +74,8 @@ impl Settings {
 /// The reasoner.
 pub struct Server {
     endpoint: Arc<Endpoint>,
-    cache: Arc<Cache>,
+    /// Set when it is first needed.
+    cache: OnceCell<Arc<Cache>>,
     settings: Settings,
 }
 
@@ -135,29 +137,34 @@ impl Server {
         if !(0.0..).contains(&settings.temperature) {
             return Err(Error::argument(format!("'temperature' is {}; it is at least 0, which is greedy", settings.temperature)));
         }
-        if let Some(name) = ["model", "messages", "temperature", "max_tokens", "seed", "stream", "n"].iter().find(|name| settings.extra.contains_key(**name)) {
-            return Err(Error::argument(format!("'extra.{name}' is not for the extra fields: it has an argument of its own, or is always the same")));
+        if let Some(name) = ["model", "messages", "temperature", "max_tokens", "seed", "stream", "n"]
+            .iter()
+            .find(|name| settings.extra.contains_key(**name))
+        {
+            return Err(Error::argument(format!(
+                "'extra.{name}' is not for the extra fields: it has an argument of its own, or is always the same"
+            )));
         }
         let key = settings.key_env.as_deref().filter(|_| !offline).map(key).transpose()?;
         let endpoint = Endpoint::new(&settings.url, key, timeout, retries, pause, concurrency)?;
-        let cache = match &settings.cache {
-            Some(path) => Cache::open(path, offline)?,
-            None if offline => return Err(Error::argument("'offline' needs the 'cache' that it answers from")),
-            None => Arc::default(),
-        };
+        if offline && settings.cache.is_none() {
+            return Err(Error::argument("'offline' needs the 'cache' that it answers from"));
+        }
+        let opened = settings.cache.as_deref().map(|path| Cache::open(path, offline)).transpose()?;
+        let cache = opened.map_or_else(OnceCell::new, OnceCell::from);
         Ok(Self { endpoint: Arc::new(endpoint), cache, settings })
     }
 
-    /// Where replies are kept; `None` for in memory.
-    pub fn cache(&self) -> Option<&std::path::Path> {
-        self.settings.cache.as_deref()
+    /// Keeps replies in a file, beginning with what it holds; does nothing once there is a cache, as after the first question.
+    pub fn keep_in(&self, path: &Path) -> Result<()> {
+        if self.cache.get().is_none() {
+            let _ = self.cache.set(Cache::open(path, false)?);
+        }
+        Ok(())
     }
 
-    /// Keeps replies in a file from now on, beginning with what it holds.
-    pub fn keep_in(&mut self, path: PathBuf) -> Result<()> {
-        self.cache = Cache::open(&path, false)?;
-        self.settings.cache = Some(path);
-        Ok(())
+    fn cache(&self) -> &Arc<Cache> {
+        self.cache.get_or_init(Arc::default)
     }
 
     fn body(&self, chat: &[Message]) -> Value {
@@ -177,7 +184,7 @@ impl Server {
         let (requests, next, cancelled) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (sender, receiver) = mpsc::channel();
         for _ in 0..self.settings.concurrency.min(total) {
-            let (endpoint, cache, sender) = (self.endpoint.clone(), self.cache.clone(), sender.clone());
+            let (endpoint, cache, sender) = (self.endpoint.clone(), self.cache().clone(), sender.clone());
             let (requests, next, cancelled) = (requests.clone(), next.clone(), cancelled.clone());
             // Not scoped: a stop does not wait for replies.
             std::thread::spawn(move || {
@@ -246,7 +253,7 @@ impl Reason for Server {
     fn describe(&self) -> String {
         let Settings { model, url, offline, .. } = &self.settings;
         match offline {
-            true => format!("the replies of the model {model} in {}", self.cache.path().display()),
+            true => format!("the replies of the model {model} in {}", self.cache().path().display()),
             false => format!("the model {model} at {url}"),
         }
     }
@@ -255,14 +262,14 @@ impl Reason for Server {
         let bodies: Vec<Value> = chats.iter().map(|chat| self.body(chat)).collect();
         let keys: Vec<String> = bodies.iter().map(cache::key).collect();
         // Equal requests are sent once.
-        let mut seen = std::collections::HashSet::new();
-        let missing = |at: &usize| self.cache.get(&keys[*at]).is_none();
+        let mut seen = HashSet::new();
+        let missing = |at: &usize| self.cache().get(&keys[*at]).is_none();
         let missing: Vec<usize> = (0..chats.len()).filter(missing).filter(|at| seen.insert(&keys[*at])).collect();
         if let (true, Some(&first)) = (self.settings.offline, missing.first()) {
             let asked: String = chats[first].last().map_or("", |message| message.content.as_str()).chars().take(200).collect();
             return Err(Error::Server(format!(
                 "{} has no reply to {} of {} requests, and 'offline' forbids to ask; the first is {} with the message {asked:?}",
-                self.cache.path().display(),
+                self.cache().path().display(),
                 missing.len(),
                 chats.len(),
                 keys[first],
@@ -275,7 +282,7 @@ impl Reason for Server {
             self.send(requests, &mut answered)?;
         }
         let reply = |key: &String| {
-            let kept = self.cache.get(key).ok_or_else(|| Error::Server(format!("the reply {key} is gone")))?;
+            let kept = self.cache().get(key).ok_or_else(|| Error::Server(format!("the reply {key} is gone")))?;
             // The first of equal chats pays.
             let requests = answered.remove(key).unwrap_or(0);
             let usage = Usage {
@@ -283,6 +290,7 @@ impl Reason for Server {
                 completion_tokens: kept.completion_tokens,
                 requests,
                 cached: u64::from(requests == 0),
+                ..Usage::default()
             };
             Ok(Reply { text: prompt::without_thought(&kept.text).to_owned(), usage })
         };

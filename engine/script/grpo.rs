@@ -8,6 +8,7 @@ use super::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Record
 use super::convert;
 use super::dialect::{DIALECT, Dialect};
 use super::model::{Policy, Shared};
+use super::reason::{MAX_QUESTION, RETRIEVAL, Reasoner, TOP_K, retrieval};
 use super::rollout::{self, Rollouts, View};
 use crate::memory::tools::Tool;
 use crate::train::grpo::{Grpo, Settings, Trained, Turn};
@@ -63,7 +64,9 @@ const FUNCTIONS: &[Function] = &[Function {
             "which items a prompt shows: the newest, or those BM25 finds for the chunk",
         ),
         default("view_items", Kind::Integer, Need::Number(20.0), "how many; halved until the prompt fits the model"),
-        default("top_k", Kind::Integer, Need::Number(10.0), "items that BM25 retrieves for a question"),
+        RETRIEVAL,
+        TOP_K,
+        MAX_QUESTION,
         default(
             "grouping",
             Kind::Choice(&["step", "instance"]),
@@ -131,8 +134,14 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         max_prompt: args.get(lua, "max_prompt")?,
         view: if args.get::<String>(lua, "view")? == "recent" { View::Recent } else { View::Relevant },
         view_items: args.get(lua, "view_items")?,
-        top_k: args.get(lua, "top_k")?,
+        retrieval: retrieval(lua, args)?,
     };
+    if args.object::<Reasoner>(lua, "reasoner")?.policy.as_ref().is_some_and(|of| Rc::ptr_eq(of, &policy)) && policy.model.lora.is_none() {
+        return Err(mlua::Error::runtime(
+            "'reasoner' answers with the weights that are trained, and would change with them: give it 'path', which reads a copy, or train an \
+             adapter ('lora' of fm.model.load), without which it answers",
+        ));
+    }
     let trainer = Grpo::new(&policy.model, settings)?;
     object(lua, Trainer { policy, trainer, rollouts, group: args.get(lua, "group")?, last: None, batches: 0 })
 }

@@ -13,6 +13,7 @@ mod grpo;
 mod memory;
 mod model;
 mod reason;
+mod reasoners;
 mod require;
 mod reward;
 mod rollout;
@@ -23,18 +24,30 @@ mod values;
 
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use mlua::{Lua, LuaOptions, StdLib, Value, VmState};
 
 use crate::device::Device;
+use crate::generate;
+use crate::model::Model;
 use crate::{Error, Result};
 use api::Area;
 
 /// The API, in the order in which the editor types list it.
-const AREAS: &[Area] =
-    &[values::AREA, model::AREA, memory::AREA, reason::AREA, reward::AREA, data::AREA, dialect::AREA, grpo::AREA, run::AREA];
+const AREAS: &[Area] = &[
+    values::AREA,
+    model::AREA,
+    memory::AREA,
+    reason::AREA,
+    reasoners::AREA,
+    reward::AREA,
+    data::AREA,
+    dialect::AREA,
+    grpo::AREA,
+    run::AREA,
+];
 
 /// How a script is run.
 #[derive(Debug, Clone)]
@@ -73,6 +86,9 @@ struct Session {
     loaded: RefCell<Vec<Loaded>>,
     device: OnceCell<Device>,
     run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
+    /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
+    frozen: RefCell<Vec<(Weak<Model>, generate::Shared)>>,
+    policies: RefCell<Vec<Weak<model::Policy>>>,
     started: Instant,
 }
 
@@ -110,6 +126,8 @@ impl Runtime {
             loaded: RefCell::default(),
             device: OnceCell::new(),
             run: RefCell::default(),
+            frozen: RefCell::default(),
+            policies: RefCell::default(),
             started: Instant::now(),
         });
         lua.set_app_data(session.clone());

@@ -273,6 +273,11 @@ fn log(lua: &Lua, args: &Args, run: &RefCell<OpenRun>) -> mlua::Result<Value> {
 }
 
 impl OpenRun {
+    /// The run's folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.run.folder()
+    }
+
     fn progress(&mut self, step: u64, total: u64, text: &str) {
         let bar = self.bar.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {elapsed} elapsed, {eta} left  {msg}");
