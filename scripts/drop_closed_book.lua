@@ -10,17 +10,13 @@ local arguments = require "arguments"
 local lines = require "lines"
 local reasoners = require "reasoners"
 
-local known = {
+local option = arguments.read(reasoners.with {
   data = "",
   reasoner = "", -- a word of reasoners.lua
   out = false, -- by default the data file's name with .open_book.jsonl
   facts = 0, -- facts a chunk, for files that are cut by facts; 0 leaves it to the reader
   score = 1, -- the least score of a right answer
-}
-for name, default in pairs(reasoners.arguments) do
-  known[name] = default
-end
-local option = arguments.read(known)
+})
 if option.data == "" or option.reasoner == "" then
   error("--data FILE and --reasoner WORD are needed, see the head of this script", 0)
 end

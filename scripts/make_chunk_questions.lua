@@ -11,7 +11,7 @@ local arguments = require "arguments"
 local lines = require "lines"
 local reasoners = require "reasoners"
 
-local known = {
+local option = arguments.read(reasoners.with {
   data = "",
   generator = "", -- a word of reasoners.lua
   verifier = false, -- another one; by default the generator
@@ -21,11 +21,7 @@ local known = {
   keep = 5, -- questions that stay (paper)
   answer_words = 8, -- longest answer
   metric = "substring_exact_match", -- how the verifier's answer is compared
-}
-for name, default in pairs(reasoners.arguments) do
-  known[name] = default
-end
-local option = arguments.read(known)
+})
 if option.data == "" or option.generator == "" then
   error("--data FILE and --generator WORD are needed, see the head of this script", 0)
 end

@@ -8,17 +8,25 @@ local fm = require "finemem"
 
 local reasoners = {}
 
--- What a script's arguments may say about reasoners with a model; its table of arguments begins with these.
-reasoners.arguments = {
+-- What a script's arguments may say about reasoners with a model.
+local arguments = {
   key_env = false, -- the environment variable that holds a server's key
   extra = false, -- more fields of a server's requests, as JSON: '{"chat_template_kwargs":{"enable_thinking":false}}'
   reply_tokens = 512, -- longest reply
+  reply_temperature = 0,
   concurrency = 8, -- requests to a server at a time
-  offline = false, -- any word: a server is not asked, its replies come from the cache
+  offline = "no", -- yes: a server is not asked, its replies come from the cache
 }
 
--- `settings`: key_env, extra, reply_tokens, concurrency and offline as above, each optional; `temperature`; and `cache`, the file that
--- keeps the replies of a server.
+-- A script's arguments with their defaults, and those about reasoners.
+function reasoners.with(known)
+  for name, default in pairs(arguments) do
+    known[name] = default
+  end
+  return known
+end
+
+-- `settings` as above, each optional; and `cache`, the file that keeps the replies of a server.
 function reasoners.make(word, settings)
   settings = settings or {}
   if word == "extractive" then
@@ -29,7 +37,7 @@ function reasoners.make(word, settings)
     if word:match "^https?://" then
       error(string.format("'%s' does not name the model: write NAME@%s", word, word), 0)
     end
-    return fm.reasoner.model { path = word, max_tokens = settings.reply_tokens, temperature = settings.temperature }
+    return fm.reasoner.model { path = word, max_tokens = settings.reply_tokens, temperature = settings.reply_temperature }
   end
   return fm.reasoner.server {
     url = url,
@@ -37,10 +45,10 @@ function reasoners.make(word, settings)
     key_env = settings.key_env or nil,
     extra = settings.extra and fm.json.decode { text = settings.extra } or nil,
     max_tokens = settings.reply_tokens,
-    temperature = settings.temperature,
+    temperature = settings.reply_temperature,
     concurrency = settings.concurrency,
     cache = settings.cache,
-    offline = settings.offline and true or nil,
+    offline = settings.offline == "yes",
   }
 end
 

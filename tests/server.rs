@@ -57,6 +57,11 @@ fn answers_come_in_order_and_equal_chats_are_asked_once() {
         [&json!("tiny"), &json!(0.0), &json!(9), &json!(7)]
     );
     assert!(server.complete(&[]).unwrap().is_empty());
+    let extra = json!({ "max_tokens": null, "max_completion_tokens": 5, "chat_template_kwargs": { "enable_thinking": false } });
+    said(&Server::new(Settings { extra: extra.as_object().unwrap().clone(), ..fake.settings() }).unwrap(), "x");
+    let body = fake.seen.lock().unwrap()[20].body.clone();
+    assert_eq!((body.get("max_tokens"), &body["max_completion_tokens"]), (None, &json!(5)));
+    assert_eq!(body["chat_template_kwargs"]["enable_thinking"], json!(false));
 }
 
 #[test]
@@ -170,7 +175,7 @@ fn settings_that_cannot_be() {
         (Settings { concurrency: 0, ..settings() }, "concurrency"),
         (Settings { temperature: f64::NAN, ..settings() }, "temperature"),
         (Settings { offline: true, ..settings() }, "cache"),
-        (extra("messages"), "extra.messages"),
+        (extra("messages"), "may not change \"messages\""),
     ] {
         let text = Server::new(settings).err().unwrap().to_string();
         assert!(text.contains(said) && !text.contains("secret"), "{text}");

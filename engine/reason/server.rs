@@ -31,7 +31,7 @@ pub struct Settings {
     pub max_tokens: usize,
     /// The seed of sampling, for servers that know of one.
     pub seed: Option<u64>,
-    /// More fields of the request, such as `chat_template_kwargs`.
+    /// More fields of the request, such as `chat_template_kwargs`. One that is null takes a field out.
     pub extra: Map<String, Value>,
     /// How long one request may take, its reply included.
     pub timeout: Duration,
@@ -137,13 +137,8 @@ impl Server {
         if !(0.0..).contains(&settings.temperature) {
             return Err(Error::argument(format!("'temperature' is {}; it is at least 0, which is greedy", settings.temperature)));
         }
-        if let Some(name) = ["model", "messages", "temperature", "max_tokens", "seed", "stream", "n"]
-            .iter()
-            .find(|name| settings.extra.contains_key(**name))
-        {
-            return Err(Error::argument(format!(
-                "'extra.{name}' is not for the extra fields: it has an argument of its own, or is always the same"
-            )));
+        if let Some(name) = ["model", "messages", "n", "stream"].iter().find(|name| settings.extra.contains_key(**name)) {
+            return Err(Error::argument(format!("'extra' may not change {name:?}")));
         }
         let key = settings.key_env.as_deref().filter(|_| !offline).map(key).transpose()?;
         let endpoint = Endpoint::new(&settings.url, key, timeout, retries, pause, concurrency)?;
@@ -175,6 +170,7 @@ impl Server {
         let fields = body.as_object_mut().expect("made as one");
         fields.extend(settings.seed.map(|seed| ("seed".into(), seed.into())));
         fields.extend(settings.extra.clone());
+        fields.retain(|_, value| !value.is_null());
         body
     }
 

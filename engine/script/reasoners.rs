@@ -93,7 +93,7 @@ const FUNCTIONS: &[Function] = &[
             optional(
                 "extra",
                 Kind::Map(&Kind::Any),
-                "more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM",
+                "more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` takes one out",
             ),
             default("timeout", Kind::Number, Need::Number(120.0), "seconds that one request may take"),
             default(
