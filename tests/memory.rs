@@ -72,11 +72,108 @@ fn a_store_is_the_replay_of_its_journal() {
     let mut late = Store::with_first_id(40);
     late.insert("x").unwrap();
     assert_eq!(Store::replay(late.journal()).unwrap(), late);
-    let insert = |id| Entry { step: 0, operation: Operation::Insert { id, content: format!("{id}") } };
+    let insert =
+        |id| Entry { step: 0, operation: Operation::Insert { id, content: format!("{id}"), section: String::new(), replaces: None } };
     for broken in [vec![insert(1), insert(3)], vec![insert(2), insert(2)], vec![Entry { step: 0, operation: Operation::Delete { id: 1 } }]]
     {
         assert!(Store::replay(&broken).unwrap_err().to_string().contains("journal entry"));
     }
+}
+
+#[test]
+fn a_closed_item_is_kept_but_not_found() {
+    let mut store = filled();
+    store.set_step(6);
+    let new = store.insert_as("Mira Tolen lives in Ug.", None, Some(1)).unwrap();
+    store.set_step(7);
+    store.close(3).unwrap();
+    assert_eq!(store.items().iter().map(|item| (item.id, item.replaces)).collect::<Vec<_>>(), [(new, Some(1))]);
+    assert_eq!(store.closed().iter().map(|item| (item.id, item.closed)).collect::<Vec<_>>(), [(1, Some(6)), (3, Some(7))]);
+    let old = store.get(1).unwrap();
+    assert_eq!((old.content.as_str(), old.created, old.step), ("Mira Tolen lives in Tal.", 0, 5));
+    assert_eq!(store.view_recent(9).len(), 1);
+    assert!(store.retrieve("Mira Tolen rained", 9).iter().all(|(item, _)| item.id == new));
+    let all: Vec<u64> = store.retrieve_among("Mira Tolen", 9, Some(""), true).iter().map(|(item, _)| item.id).collect();
+    assert_eq!(all.len(), 3);
+    let before = store.clone();
+    for error in [store.update(1, "x").unwrap_err(), store.close(3).unwrap_err(), store.delete(3).unwrap_err()] {
+        assert!(error.to_string().contains("is closed"), "{error}");
+    }
+    assert!(store.insert_as("y", None, Some(3)).unwrap_err().to_string().contains("item 3 is closed"));
+    assert!(store.insert_as("Mira Tolen lives in Ug.", None, Some(new)).unwrap_err().to_string().contains("already"));
+    assert_eq!(store, before);
+    // What was closed may become true again.
+    assert_eq!(store.insert("It rained.").unwrap(), 5);
+}
+
+#[test]
+fn sections_are_apart() {
+    let mut store = Store::new();
+    store.insert_as("Ada paints.", Some("semantic"), None).unwrap();
+    store.insert_as("Ada paints.", Some("episodic"), None).unwrap();
+    store.insert_as("It rained.", Some("episodic"), None).unwrap();
+    assert!(store.insert_as("Ada paints.", Some("semantic"), None).unwrap_err().to_string().contains("item 1 says exactly that"));
+    assert!(store.update(3, "Ada paints.").unwrap_err().to_string().contains("item 2 says exactly that"));
+    store.insert_as("Ada draws.", None, Some(1)).unwrap();
+    assert_eq!(store.get(4).unwrap().section, "semantic", "a version stays in its section");
+    assert_eq!(store.retrieve_among("Ada", 9, Some("semantic"), false).len(), 1);
+    assert_eq!(store.retrieve_among("Ada", 9, Some("nothing"), true).len(), 0);
+    assert_eq!(store.retrieve("Ada", 9).len(), 3);
+}
+
+#[test]
+fn any_operations_are_replayed_and_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.jsonl");
+    for seed in 0..200u64 {
+        let mut state = seed;
+        let mut below = |bound: u64| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) % bound
+        };
+        let (mut store, mut last) = (Store::with_first_id(1 + below(9)), 0);
+        for step in 0..60 {
+            store.set_step(step);
+            let before = store.clone();
+            let (id, content, section) = (below(24), below(12).to_string(), ["", "core", "semantic"][below(3) as usize]);
+            let done = match below(6) {
+                0 | 1 => store.insert_as(&content, Some(section), None).map(drop),
+                2 => store.insert_as(&content, None, Some(id)).map(drop),
+                3 => store.update(id, &content),
+                4 => store.delete(id),
+                _ => store.close(id),
+            };
+            match done {
+                Ok(()) => assert_eq!(store.journal().len(), before.journal().len() + 1),
+                Err(_) => assert_eq!(store, before),
+            }
+            let ids: Vec<u64> = store.items().iter().map(|item| item.id).collect();
+            assert!(ids.is_sorted() && store.items().iter().all(|item| item.closed.is_none()));
+            assert!(store.closed().iter().all(|item| item.closed >= Some(item.step) && !ids.contains(&item.id)));
+            assert!(store.closed().is_sorted_by_key(|item| item.id));
+            for item in store.items().iter().chain(store.closed()) {
+                assert_eq!(store.get(item.id), Some(item));
+                assert!(item.replaces.is_none_or(|old| old < item.id && store.get(old).is_none_or(|old| old.closed == Some(item.created))));
+            }
+            last = last.max(ids.last().copied().unwrap_or(0));
+        }
+        assert_eq!(Store::replay(store.journal()).unwrap(), store);
+        store.export(&path).unwrap();
+        assert_eq!(Store::import(&path).unwrap(), store);
+        assert!(store.insert("new").unwrap() > last);
+    }
+}
+
+#[test]
+fn a_journal_without_sections_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.jsonl");
+    let old = "{\"step\":0,\"operation\":\"insert\",\"id\":1,\"content\":\"a\"}\n{\"step\":1,\"operation\":\"update\",\"id\":1,\"content\":\"b\"}\n";
+    std::fs::write(&path, old).unwrap();
+    let store = Store::import(&path).unwrap();
+    assert_eq!((store.items()[0].section.as_str(), store.items()[0].replaces), ("", None));
+    store.export(&path).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), old, "a flat memory is written as before");
 }
 
 #[test]

@@ -270,7 +270,7 @@ fn memories_are_kept_with_their_history() {
     let seen = evaluate(&format!(
         "{made} return {{ memory:items {{}}, memory:retrieve {{ query = 'cello', k = 1 }}, memory:recent {{ k = 1 }}, tostring(memory), #memory:journal {{}}, memory:get {{ id = 8 }} == nil }}"
     ));
-    let first = json!({"id": 5, "content": "Ada lives in Lyon", "step": 3, "created": 2, "history": [{"step": 2, "content": "Ada lives in Turin"}]});
+    let first = json!({"id": 5, "content": "Ada lives in Lyon", "step": 3, "created": 2, "history": [{"step": 2, "content": "Ada lives in Turin"}], "section": ""});
     assert_eq!((&seen[0][0], &seen[0][1]["history"], &seen[1][0]["id"], &seen[2][0]["id"]), (&first, &json!([]), &json!(6), &json!(7)));
     assert_eq!((&seen[3], &seen[4], &seen[5]), (&json!("a memory of 3 items after 4 operations"), &json!(4), &json!(true)));
 
@@ -375,4 +375,11 @@ fn rewards_are_made_of_parts() {
     }
     assert!(complaint(&format!("{batch} fm.reward.evidence {{ batch = batch, beta = 2 }}")).contains("between 0 and 1"));
     assert!(complaint(&format!("{batch} fm.reward.evidence {{ batch = batch, update = 'first' }}")).contains("one of last, origin, split"));
+}
+
+/// The scripts under `scripts/tests` assert what the other scripts promise.
+#[test]
+fn baselines_keep_their_word() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Runtime::new(Options::default()).unwrap().run(&root.join("scripts/tests/baselines.lua")).unwrap();
 }

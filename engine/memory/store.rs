@@ -1,7 +1,10 @@
-//! The memory store: a flat list of items, changed one atomic operation at a time.
+//! The memory store: items, each in a section, changed one atomic operation at a time.
 //!
 //! Every change is journaled with the step at which it happened, so a store is the replay of its journal, and a saved store
 //! is that journal: one operation a line, `{"step":0,"operation":"insert","id":1,"content":"…"}`.
+//!
+//! An item ends in one of two ways. A deleted one is gone. A closed one held until the step that closed it: it is kept beside the items,
+//! and no view, search or count of them meets it. An item may replace another, which closes it, so versions of a fact are a chain.
 
 use std::path::Path;
 
@@ -32,6 +35,15 @@ pub struct Item {
     pub created: usize,
     /// What it said before, oldest first.
     pub history: Vec<Version>,
+    /// The part of the memory that it belongs to; empty in a flat memory.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub section: String,
+    /// The item that it replaced with its insert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<u64>,
+    /// The step from which it holds no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<usize>,
 }
 
 impl Item {
@@ -51,6 +63,12 @@ pub enum Operation {
         id: u64,
         /// What it says.
         content: String,
+        /// The part of the memory that it belongs to; empty in a flat memory.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        section: String,
+        /// The item that it replaces, which is closed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<u64>,
     },
     /// A new content for an item.
     Update {
@@ -59,8 +77,13 @@ pub enum Operation {
         /// What it says from now on.
         content: String,
     },
-    /// The end of an item.
+    /// The end of an item, of which nothing stays.
     Delete {
+        /// The item.
+        id: u64,
+    },
+    /// The end of an item that is kept for its history.
+    Close {
         /// The item.
         id: u64,
     },
@@ -80,6 +103,8 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 pub struct Store {
     items: Vec<Item>,
+    /// In order of creation too.
+    closed: Vec<Item>,
     journal: Vec<Entry>,
     next_id: u64,
     step: usize,
@@ -94,7 +119,7 @@ impl Default for Store {
 /// Stores are equal when they hold the same items, came to them in the same way and would give the same id next.
 impl PartialEq for Store {
     fn eq(&self, other: &Self) -> bool {
-        self.next_id == other.next_id && self.items == other.items && self.journal == other.journal
+        self.next_id == other.next_id && self.items == other.items && self.closed == other.closed && self.journal == other.journal
     }
 }
 
@@ -106,7 +131,7 @@ impl Store {
 
     /// An empty store whose ids start at `first_id`.
     pub fn with_first_id(first_id: u64) -> Self {
-        Self { items: Vec::new(), journal: Vec::new(), next_id: first_id, step: 0 }
+        Self { items: Vec::new(), closed: Vec::new(), journal: Vec::new(), next_id: first_id, step: 0 }
     }
 
     /// Sets the step that the operations to come are recorded with.
@@ -114,14 +139,19 @@ impl Store {
         self.step = step;
     }
 
-    /// The items in order of creation, which is also the order of their ids.
+    /// The items that are not closed, in order of creation, which is also the order of their ids.
     pub fn items(&self) -> &[Item] {
         &self.items
     }
 
-    /// The item with this id.
+    /// The closed items, in order of creation.
+    pub fn closed(&self) -> &[Item] {
+        &self.closed
+    }
+
+    /// The item with this id, closed or not.
     pub fn get(&self, id: u64) -> Option<&Item> {
-        self.position(id).ok().map(|at| &self.items[at])
+        [&self.items, &self.closed].into_iter().find_map(|list| find(list, id).ok().map(|at| &list[at]))
     }
 
     /// Every operation so far, oldest first.
@@ -144,22 +174,52 @@ impl Store {
         self.index().top_k(query, k).into_iter().map(|(at, score)| (&self.items[at], score)).collect()
     }
 
-    /// Adds an item and returns its id. A content that is empty, or that an item has already, is refused.
+    /// Like [`Store::retrieve`], among the items of one section, where it is given, and closed ones too, if they are wanted.
+    pub fn retrieve_among(&self, query: &str, k: usize, section: Option<&str>, closed: bool) -> Vec<(&Item, f64)> {
+        let closed = if closed { &self.closed[..] } else { &[] };
+        let all = self.items.iter().chain(closed).filter(|item| section.is_none_or(|section| item.section == section));
+        let mut among: Vec<&Item> = all.collect();
+        among.sort_by_key(|item| item.id);
+        let index = Bm25::new(&among.iter().map(|item| item.content.as_str()).collect::<Vec<_>>());
+        index.top_k(query, k).into_iter().map(|(at, score)| (among[at], score)).collect()
+    }
+
+    /// Adds an item to a flat memory and returns its id. A content that is empty, or that an item has already, is refused.
     pub fn insert(&mut self, content: &str) -> Result<u64> {
+        self.insert_as(content, None, None)
+    }
+
+    /// Adds an item to a section, by default that of the item that it replaces, and closes that one. A content that is empty, or that
+    /// an item of the section has already, is refused.
+    pub fn insert_as(&mut self, content: &str, section: Option<&str>, replaces: Option<u64>) -> Result<u64> {
+        let old = replaces.map(|id| self.position(id)).transpose()?;
+        let section = section.unwrap_or_else(|| old.map_or("", |at| &self.items[at].section)).to_owned();
         let id = self.next_id;
         let next_id = id.checked_add(1).ok_or_else(|| Error::argument("the memory has used up its ids"))?;
-        self.refuse(content)?;
-        self.items.push(Item { id, content: content.to_owned(), step: self.step, created: self.step, history: Vec::new() });
+        self.refuse(&section, content)?;
+        if let Some(old) = replaces {
+            self.end(old)?;
+        }
+        self.items.push(Item {
+            id,
+            content: content.to_owned(),
+            step: self.step,
+            created: self.step,
+            history: Vec::new(),
+            section: section.clone(),
+            replaces,
+            closed: None,
+        });
         self.next_id = next_id;
-        self.record(Operation::Insert { id, content: content.to_owned() });
+        self.record(Operation::Insert { id, content: content.to_owned(), section, replaces });
         Ok(id)
     }
 
-    /// Replaces an item's content. Beside an unknown id, a content that is empty, or that an item (this one too) has already,
-    /// is refused: a write that says nothing new earns no provenance.
+    /// Replaces an item's content. Beside an unknown id, a content that is empty, or that an item of its section (this one too) has
+    /// already, is refused: a write that says nothing new earns no provenance.
     pub fn update(&mut self, id: u64, content: &str) -> Result<()> {
         let at = self.position(id)?;
-        self.refuse(content)?;
+        self.refuse(&self.items[at].section, content)?;
         let item = &mut self.items[at];
         let content_before = std::mem::replace(&mut item.content, content.to_owned());
         let step_before = std::mem::replace(&mut item.step, self.step);
@@ -173,6 +233,21 @@ impl Store {
         let at = self.position(id)?;
         self.items.remove(at);
         self.record(Operation::Delete { id });
+        Ok(())
+    }
+
+    /// Ends an item and keeps it: it held until now.
+    pub fn close(&mut self, id: u64) -> Result<()> {
+        self.end(id)?;
+        self.record(Operation::Close { id });
+        Ok(())
+    }
+
+    fn end(&mut self, id: u64) -> Result<()> {
+        let mut item = self.items.remove(self.position(id)?);
+        item.closed = Some(self.step);
+        let at = self.closed.partition_point(|other| other.id < id);
+        self.closed.insert(at, item);
         Ok(())
     }
 
@@ -217,9 +292,10 @@ impl Store {
             Operation::Insert { id, .. } if *id != self.next_id => {
                 Err(Error::argument(format!("inserts id {id} where {} is next", self.next_id)))
             }
-            Operation::Insert { content, .. } => self.insert(content).map(drop),
+            Operation::Insert { content, section, replaces, .. } => self.insert_as(content, Some(section), *replaces).map(drop),
             Operation::Update { id, content } => self.update(*id, content),
             Operation::Delete { id } => self.delete(*id),
+            Operation::Close { id } => self.close(*id),
         }
     }
 
@@ -228,7 +304,10 @@ impl Store {
     }
 
     fn position(&self, id: u64) -> Result<usize> {
-        self.items.binary_search_by_key(&id, |item| item.id).map_err(|_| {
+        find(&self.items, id).map_err(|_| {
+            if find(&self.closed, id).is_ok() {
+                return Error::argument(format!("item {id} is closed; what it says does not change"));
+            }
             let known = match self.items.len() {
                 0 => "the memory is empty".to_owned(),
                 count => format!("the memory holds {count} items: {}", self.known_ids()),
@@ -252,13 +331,18 @@ impl Store {
         if shown > 0 { format!("…, {list}") } else { list }
     }
 
-    fn refuse(&self, content: &str) -> Result<()> {
+    fn refuse(&self, section: &str, content: &str) -> Result<()> {
         if content.trim().is_empty() {
             return Err(Error::argument("the content is empty"));
         }
-        match self.items.iter().find(|item| item.content == content) {
+        match self.items.iter().find(|item| item.content == content && item.section == section) {
             Some(item) => Err(Error::argument(format!("item {} says exactly that already", item.id))),
             None => Ok(()),
         }
     }
+}
+
+/// Where the item with this id stands.
+fn find(items: &[Item], id: u64) -> std::result::Result<usize, usize> {
+    items.binary_search_by_key(&id, |item| item.id)
 }

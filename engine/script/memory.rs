@@ -2,7 +2,7 @@
 
 use mlua::{IntoLua, Lua, Table, Value};
 
-use super::api::{Area, Function, Kind, Need, Object, Record, Scripted, default, object, optional, required};
+use super::api::{Area, Args, Function, Kind, Need, Object, Param, Record, Scripted, default, object, optional, required};
 use super::convert::{self, list};
 use crate::memory::{Entry, Item, Store};
 
@@ -17,6 +17,9 @@ pub(super) static ITEM: Record = Record {
         required("step", Kind::Integer, "the step that wrote it last"),
         required("created", Kind::Integer, "the step that inserted it"),
         required("history", Kind::List(&Kind::Record(&VERSION)), "what it said before, oldest first"),
+        required("section", Kind::Text, "the part of the memory that it belongs to; empty in a flat memory"),
+        optional("replaces", Kind::Integer, "the item that it replaced with its insert"),
+        optional("closed", Kind::Integer, "the step from which it holds no more"),
         optional("score", Kind::Number, "how well it fits the query, where there was one"),
     ],
     checked: false,
@@ -35,6 +38,7 @@ static VERSION: Record = Record {
 const ITEMS: Kind = Kind::List(&Kind::Record(&ITEM));
 const ID: Kind = Kind::Integer;
 const STEP: Kind = Kind::Integer;
+const SECTION: Param = optional("section", Kind::Text, "only items of this section");
 
 const FUNCTIONS: &[Function] = &[
     Function {
@@ -87,11 +91,23 @@ static MEMORY: Object = Object {
         },
         Function {
             path: "insert",
-            doc: "Adds an item. It is an error if an item says exactly the same.",
-            params: &[required("content", Kind::Text, "what it says")],
+            doc: "Adds an item. It is an error if an item of its section says exactly the same.",
+            params: &[
+                required("content", Kind::Text, "what it says"),
+                optional(
+                    "section",
+                    Kind::Text,
+                    "the part of the memory that it belongs to; by default that of the item replaced, or the empty one",
+                ),
+                optional("replaces", ID, "an item that is closed, because this one takes its place"),
+            ],
             returns: ID,
             result: "its id",
-            call: |lua, args| args.this_mut::<Store>()?.insert(&args.get::<String>(lua, "content")?)?.into_lua(lua),
+            call: |lua, args| {
+                let (content, section): (String, Option<String>) = (args.get(lua, "content")?, args.get(lua, "section")?);
+                let id = args.this_mut::<Store>()?.insert_as(&content, section.as_deref(), args.get(lua, "replaces")?)?;
+                id.into_lua(lua)
+            },
         },
         Function {
             path: "update",
@@ -116,16 +132,35 @@ static MEMORY: Object = Object {
             },
         },
         Function {
+            path: "close",
+            doc: "Ends an item and keeps it for its history: it held until the step at hand. Only `closed`, `get` and, if asked, `retrieve` find it.",
+            params: &[required("id", ID, "the item")],
+            returns: Kind::Nil,
+            result: "",
+            call: |lua, args| {
+                args.this_mut::<Store>()?.close(args.get(lua, "id")?)?;
+                Ok(Value::Nil)
+            },
+        },
+        Function {
             path: "items",
-            doc: "Every item, in order of creation.",
-            params: &[],
+            doc: "Every item that is not closed, in order of creation.",
+            params: &[SECTION],
             returns: ITEMS,
             result: "the items",
-            call: |lua, args| items(lua, args.this::<Store>()?.items()),
+            call: |lua, args| chosen(lua, args, args.this::<Store>()?.items(), None),
+        },
+        Function {
+            path: "closed",
+            doc: "Every closed item, in order of creation.",
+            params: &[SECTION],
+            returns: ITEMS,
+            result: "the items",
+            call: |lua, args| chosen(lua, args, args.this::<Store>()?.closed(), None),
         },
         Function {
             path: "get",
-            doc: "One item.",
+            doc: "One item, closed or not.",
             params: &[required("id", ID, "the item")],
             returns: Kind::Either(&[Kind::Record(&ITEM), Kind::Nil]),
             result: "the item, or nil if there is none",
@@ -134,30 +169,40 @@ static MEMORY: Object = Object {
         Function {
             path: "retrieve",
             doc: "The items that BM25 finds nearest to a query, best first.",
-            params: &[required("query", Kind::Text, "words to look for"), required("k", Kind::Integer, "how many items")],
+            params: &[
+                required("query", Kind::Text, "words to look for"),
+                required("k", Kind::Integer, "how many items"),
+                SECTION,
+                default("closed", Kind::Boolean, Need::Boolean(false), "whether closed items are looked at too"),
+            ],
             returns: ITEMS,
             result: "the items, each with its `score`",
             call: |lua, args| {
                 let (query, k): (String, usize) = (args.get(lua, "query")?, args.get(lua, "k")?);
+                let section: Option<String> = args.get(lua, "section")?;
                 let store = args.this::<Store>()?;
-                list(lua, store.retrieve(&query, k).into_iter().map(|(found, score)| item(lua, found, Some(score))))
+                let found = match (section.as_deref(), args.get(lua, "closed")?) {
+                    (None, false) => store.retrieve(&query, k),
+                    (section, closed) => store.retrieve_among(&query, k, section, closed),
+                };
+                list(lua, found.into_iter().map(|(found, score)| item(lua, found, Some(score))))
             },
         },
         Function {
             path: "recent",
             doc: "The items created last.",
-            params: &[required("k", Kind::Integer, "how many items")],
+            params: &[required("k", Kind::Integer, "how many items"), SECTION],
             returns: ITEMS,
             result: "the items, in order of creation",
-            call: |lua, args| items(lua, args.this::<Store>()?.view_recent(args.get(lua, "k")?)),
+            call: |lua, args| chosen(lua, args, args.this::<Store>()?.items(), Some(args.get(lua, "k")?)),
         },
         Function {
             path: "journal",
             doc: "Every operation so far.",
             params: &[],
             returns: Kind::List(&Kind::Table),
-            result: "a list of `{ step, operation = \"insert\", \"update\" or \"delete\", id, content }`",
-            call: |lua, args| list(lua, args.this::<Store>()?.journal().iter().map(|entry| entry_table(lua, entry))),
+            result: "a list of `{ step, operation = \"insert\", \"update\", \"delete\" or \"close\", id, content, section, replaces }`",
+            call: |lua, args| journal(lua, &args.this::<Store>()?.0),
         },
         Function {
             path: "copy",
@@ -197,7 +242,7 @@ impl Scripted for Store {
 
 /// An item as scripts see it.
 pub(super) fn item(lua: &Lua, item: &Item, score: Option<f64>) -> mlua::Result<Value> {
-    let table = lua.create_table_with_capacity(0, 6)?;
+    let table = lua.create_table_with_capacity(0, 7)?;
     table.raw_set("id", item.id)?;
     table.raw_set("content", item.content.as_str())?;
     table.raw_set("step", item.step + 1)?;
@@ -209,6 +254,9 @@ pub(super) fn item(lua: &Lua, item: &Item, score: Option<f64>) -> mlua::Result<V
         Ok(table)
     };
     table.raw_set("history", list(lua, item.history.iter().map(version))?)?;
+    table.raw_set("section", item.section.as_str())?;
+    table.raw_set("replaces", item.replaces)?;
+    table.raw_set("closed", item.closed.map(|step| step + 1))?;
     table.raw_set("score", score)?;
     Ok(Value::Table(table))
 }
@@ -216,6 +264,19 @@ pub(super) fn item(lua: &Lua, item: &Item, score: Option<f64>) -> mlua::Result<V
 /// Items as scripts see them.
 pub(super) fn items(lua: &Lua, items: &[Item]) -> mlua::Result<Value> {
     list(lua, items.iter().map(|found| item(lua, found, None)))
+}
+
+/// The items of the section that a call names, or all; the last `k` of them where it says how many.
+fn chosen(lua: &Lua, args: &Args, of: &[Item], k: Option<usize>) -> mlua::Result<Value> {
+    let section: Option<String> = args.get(lua, "section")?;
+    let within: Vec<&Item> = of.iter().filter(|item| section.as_ref().is_none_or(|section| item.section == *section)).collect();
+    let from = within.len().saturating_sub(k.unwrap_or(usize::MAX));
+    list(lua, within[from..].iter().map(|found| item(lua, found, None)))
+}
+
+/// A store's journal as scripts see it.
+pub(super) fn journal(lua: &Lua, store: &Store) -> mlua::Result<Value> {
+    list(lua, store.journal().iter().map(|entry| entry_table(lua, entry)))
 }
 
 fn entry_table(lua: &Lua, entry: &Entry) -> mlua::Result<Value> {

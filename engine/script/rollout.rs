@@ -8,7 +8,7 @@ use super::api::{Handle, message, object};
 use super::convert::list;
 use super::data::questions_from;
 use super::dialect::{Dialect, call_table};
-use super::memory::{item, items};
+use super::memory::{item, items, journal};
 use super::model::{Policy, text_of};
 use super::reason::{answers, reasoner};
 use crate::Error;
@@ -255,6 +255,7 @@ impl Rollouts {
         table.raw_set("steps", list(lua, live.steps.iter().map(Ok))?)?;
         table.raw_set("answers", answers)?;
         table.raw_set("memory", live.items.clone())?;
+        table.raw_set("journal", journal(lua, &handle.0)?)?;
         table.raw_set("memory_tokens", memory_tokens)?;
         table.raw_set("input_tokens", episode.input_tokens)?;
         Ok(table)

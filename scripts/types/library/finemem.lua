@@ -38,6 +38,9 @@
 ---@field step integer the step that wrote it last
 ---@field created integer the step that inserted it
 ---@field history fm.Version[] what it said before, oldest first
+---@field section string the part of the memory that it belongs to; empty in a flat memory
+---@field replaces? integer the item that it replaced with its insert
+---@field closed? integer the step from which it holds no more
 ---@field score? number how well it fits the query, where there was one
 
 ---An earlier content of an item.
@@ -283,8 +286,10 @@ function Memory:set_step(arguments) end
 ---The arguments of `Memory:insert`.
 ---@class (exact) fm.Memory.insert.arguments
 ---@field content string what it says
+---@field section? string the part of the memory that it belongs to; by default that of the item replaced, or the empty one
+---@field replaces? integer an item that is closed, because this one takes its place
 
----Adds an item. It is an error if an item says exactly the same.
+---Adds an item. It is an error if an item of its section says exactly the same.
 ---@param arguments fm.Memory.insert.arguments
 ---@return integer # its id
 function Memory:insert(arguments) end
@@ -306,16 +311,37 @@ function Memory:update(arguments) end
 ---@param arguments fm.Memory.delete.arguments
 function Memory:delete(arguments) end
 
----Every item, in order of creation.
----@param arguments? {}
+---The arguments of `Memory:close`.
+---@class (exact) fm.Memory.close.arguments
+---@field id integer the item
+
+---Ends an item and keeps it for its history: it held until the step at hand. Only `closed`, `get` and, if asked, `retrieve` find it.
+---@param arguments fm.Memory.close.arguments
+function Memory:close(arguments) end
+
+---The arguments of `Memory:items`.
+---@class (exact) fm.Memory.items.arguments
+---@field section? string only items of this section
+
+---Every item that is not closed, in order of creation.
+---@param arguments? fm.Memory.items.arguments
 ---@return fm.Item[] # the items
 function Memory:items(arguments) end
+
+---The arguments of `Memory:closed`.
+---@class (exact) fm.Memory.closed.arguments
+---@field section? string only items of this section
+
+---Every closed item, in order of creation.
+---@param arguments? fm.Memory.closed.arguments
+---@return fm.Item[] # the items
+function Memory:closed(arguments) end
 
 ---The arguments of `Memory:get`.
 ---@class (exact) fm.Memory.get.arguments
 ---@field id integer the item
 
----One item.
+---One item, closed or not.
 ---@param arguments fm.Memory.get.arguments
 ---@return fm.Item|nil # the item, or nil if there is none
 function Memory:get(arguments) end
@@ -324,6 +350,8 @@ function Memory:get(arguments) end
 ---@class (exact) fm.Memory.retrieve.arguments
 ---@field query string words to look for
 ---@field k integer how many items
+---@field section? string only items of this section
+---@field closed? boolean whether closed items are looked at too (default false)
 
 ---The items that BM25 finds nearest to a query, best first.
 ---@param arguments fm.Memory.retrieve.arguments
@@ -333,6 +361,7 @@ function Memory:retrieve(arguments) end
 ---The arguments of `Memory:recent`.
 ---@class (exact) fm.Memory.recent.arguments
 ---@field k integer how many items
+---@field section? string only items of this section
 
 ---The items created last.
 ---@param arguments fm.Memory.recent.arguments
@@ -341,7 +370,7 @@ function Memory:recent(arguments) end
 
 ---Every operation so far.
 ---@param arguments? {}
----@return table[] # a list of `{ step, operation = "insert", "update" or "delete", id, content }`
+---@return table[] # a list of `{ step, operation = "insert", "update", "delete" or "close", id, content, section, replaces }`
 function Memory:journal(arguments) end
 
 ---A second memory in the same state; the two then go their own ways.

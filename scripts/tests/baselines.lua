@@ -1,0 +1,100 @@
+-- Every baseline on a small episode: what it remembers, from which step, and what is answered from that.
+
+local newest_wins = require "baselines.newest_wins"
+local statements = require "statements"
+
+local reasoner = require("finemem").reasoner.extractive {}
+
+local episode = {
+  id = "small",
+  source = "test",
+  chunks = {
+    "Mira Tolen lives in the city of Oska.\nThe capital of Tal is Bem.\nThe capital of Great Tal is Rin.",
+    "It rained.\nThe capital of Tal is Varda.\nMira Tolen lives in the city of Oska.",
+    "[Dialogue at 8 May, 2023]\nOren: I met Ula. She was happy.\n\nwhat is the weather\nlabel: 4",
+  },
+  questions = { { question = "What is the capital of Tal?", answers = { "Varda" } } },
+  chunk_questions = {},
+}
+
+local function contents(memory)
+  local list = {}
+  for i, item in ipairs(memory:items {}) do
+    list[i] = item.step .. " " .. item.content
+  end
+  return list
+end
+
+local function equal(found, expected, what)
+  for i = 1, math.max(#found, #expected) do
+    assert(found[i] == expected[i], string.format("%s: %s is not %s", what, tostring(found[i]), tostring(expected[i])))
+  end
+end
+
+local turn, example = "[Dialogue at 8 May, 2023] Oren: I met Ula. She was happy.", "[Dialogue at 8 May, 2023] what is the weather\nlabel: 4"
+local expected = {
+  no_memory = {},
+  whole_context = { "1 " .. episode.chunks[1], "2 " .. episode.chunks[2], "3 " .. episode.chunks[3]:gsub("\n\n", "\n") },
+  bm25_chunks_2 = { "1 " .. episode.chunks[1], "2 " .. episode.chunks[2], "3 " .. episode.chunks[3] },
+  add_everything = {
+    "1 Mira Tolen lives in the city of Oska.", "1 The capital of Tal is Bem.", "1 The capital of Great Tal is Rin.",
+    "2 It rained.", "2 The capital of Tal is Varda.", "3 " .. turn, "3 " .. example,
+  },
+  newest_wins = {
+    "1 Mira Tolen lives in the city of Oska.", "2 The capital of Tal is Varda.", "1 The capital of Great Tal is Rin.",
+    "2 It rained.", "3 " .. turn, "3 " .. example,
+  },
+}
+expected.bm25_chunks_10 = expected.bm25_chunks_2
+
+for name, list in pairs(expected) do
+  local baseline = require("baselines." .. name)
+  assert(baseline.name == name and baseline.policy == false, name)
+  local result = baseline.run { episode = episode }
+  equal(contents(result.memory), list, name)
+  local question = episode.questions[1].question
+  local answer = reasoner:answer { question = question, items = result.memory:retrieve { query = question, k = result.retrieval.top_k } }
+  assert(name ~= "newest_wins" or answer.text == "Varda", answer.text)
+  assert(name ~= "no_memory" or not answer.known, answer.text)
+end
+
+-- A window holds the newest lines.
+local short = require("baselines.whole_context").run { episode = episode, window = 36 }
+equal(contents(short.memory), { "2 Mira Tolen lives in the city of Oska.", "3 " .. episode.chunks[3]:gsub("\n\n", "\n") }, "a window of tokens")
+
+-- What is about the same thing, and what only looks like it.
+local function about_the_same(a, b)
+  local frames = {}
+  for _, frame in ipairs(newest_wins.frames(a)) do
+    frames[frame] = true
+  end
+  for _, frame in ipairs(newest_wins.frames(b)) do
+    if frames[frame] then
+      return true
+    end
+  end
+  return false
+end
+for _, pair in ipairs {
+  { "The author of Our Mutual Friend is Charles Dickens.", "The author of Our Mutual Friend is Sigmund Freud." },
+  { "Frank Zappa died in the city of Los Angeles.", "Frank Zappa died in the city of Berlin." },
+  { "Hines Ward plays the position of wide receiver.", "Hines Ward plays the position of cornerback." },
+  { "The director of the BBC is Tony Hall, Baron Hall of Birkenhead.", "The director of the BBC is Narendra Modi." },
+  { "The university where Ada studied is University of Pisa.", "The university where Ada studied is now Oska College." },
+} do
+  assert(about_the_same(pair[1], pair[2]), pair[1] .. " / " .. pair[2])
+end
+for _, pair in ipairs {
+  { "The capital of Germany is Berlin.", "The capital of Great Britain is London." },
+  { "Galileo was born in the city of Pisa.", "Galileo was educated at Padua." },
+  { "Steve Sax is associated with the sport of baseball.", "Steve Sax is a citizen of France." },
+  { "Mira Tolen lives in Oska.", "Mira Voss lives in Bem." },
+  { "She was in Oska.", "She was in Bem." },
+  { "Caroline: I was happy.", "Caroline: I was tired." },
+  { "The mayor of Oska lives in Bem.", "The mayor of Rin lives in Tal." },
+  { "The king of France resigned.", "The king of Spain smiled." },
+} do
+  assert(not about_the_same(pair[1], pair[2]), pair[1] .. " / " .. pair[2])
+end
+
+equal(statements.of "Dr. Dre made it. The U.S. Army said so.\nMel: Oh! Great.", { "Dr. Dre made it.", "The U.S. Army said so.", "Mel: Oh! Great." }, "statements")
