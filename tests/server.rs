@@ -262,6 +262,36 @@ fn questions_are_answered_from_memory() {
     assert!(text.contains("without any item"), "{text}");
 }
 
+#[test]
+fn sections_are_chosen_alike_and_core_is_always_there() {
+    let fake = Fake::answering(|_| "Oska".into());
+    let server = Server::new(fake.settings()).unwrap();
+    let mut store = Store::new();
+    for (section, text) in
+        [("semantic", "a mira"), ("core", "who"), ("semantic", "b"), ("episodic", "c"), ("episodic", "d mira"), ("semantic", "e mira mira")]
+    {
+        store.insert_as(text, Some(section), None).unwrap();
+    }
+    let asking = [Asking { store: &store, question: "Where?", instruction: Some("Mira!") }];
+    let chosen = |top_k, max_prompt| {
+        let asked = ask(&server, Retrieval { how: How::Sections, top_k, max_prompt }, &asking).unwrap().remove(0);
+        asked.evidence.iter().map(|(item, _)| item.content.clone()).collect::<Vec<_>>()
+    };
+    // Best first, rank by rank; the query has the instruction in it. With two items an idf is 0, and the first comes first.
+    assert_eq!(chosen(20, None), ["who", "c", "e mira mira", "d mira", "a mira", "b"]);
+    assert_eq!(chosen(1, None), ["who", "c", "e mira mira"]);
+    let chat = fake.seen.lock().unwrap()[0].body["messages"].clone();
+    let system = chat[0]["content"].as_str().unwrap();
+    let blocks = "<core_memory>\n1. who\n</core_memory>\n<episodic_memory>\n1. c\n2. d mira\n</episodic_memory>\n<semantic_memory>\n1. e mira mira\n2. a mira\n3. b\n</semantic_memory>";
+    assert!(system.contains(blocks), "{system}");
+    assert_eq!(chat[1]["content"], "Mira!\n\nWhere?");
+    // Without room the last items of both sections go together.
+    let whole = system.len().div_ceil(4) + "Mira!\n\nWhere?".len().div_ceil(4);
+    assert_eq!(chosen(20, Some(whole)).len(), 6);
+    assert_eq!(chosen(20, Some(whole - 1)), ["who", "c", "e mira mira", "d mira", "a mira"]);
+    assert_eq!(chosen(20, Some(whole - 4)), ["who", "c", "e mira mira"]);
+}
+
 /// Every number of items is tried by the search as by trying one after the other.
 #[test]
 fn as_many_items_as_fit() {

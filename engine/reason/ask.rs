@@ -90,7 +90,7 @@ pub fn ask<'a>(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<
     let mut queries = Vec::with_capacity(questions.len());
     let mut left_out = Vec::with_capacity(questions.len());
     for (asking, found) in questions.iter().zip(&mut found) {
-        let entry = |&(item, rank, _): &Found<'a>| Entry { content: &item.content, section: section(item), rank };
+        let entry = |&(item, rank, _): &Found<'a>| Entry { content: &item.content, section: &item.section, rank };
         let mut query = Query {
             question: asking.question,
             instruction: asking.instruction,
@@ -160,7 +160,7 @@ impl<'a> Index<'a> {
         let mut sections: Vec<(&str, Vec<usize>)> = Vec::new();
         let mut always = Vec::new();
         for (at, item) in items.iter().enumerate() {
-            let name = if how == How::Sections { section(item) } else { "" };
+            let name = if how == How::Sections { item.section.as_str() } else { "" };
             match sections.iter_mut().find(|(known, _)| *known == name) {
                 _ if how == How::Whole || name == CORE => always.push(at),
                 Some((_, places)) => places.push(at),
@@ -191,9 +191,4 @@ impl<'a> Index<'a> {
         found.sort_by_key(|(_, rank, _)| *rank);
         found
     }
-}
-
-/// The section of a layered memory that an item stands in.
-fn section(_: &Item) -> &str {
-    ""
 }

@@ -13,7 +13,7 @@ use super::session;
 use crate::data::Question;
 use crate::memory::Store;
 use crate::reason::metrics::{self, Metric};
-use crate::reason::{self, Answer, Asked, Asking, Extractive, How, Message, Query, Reason, Reply, Retrieval, Server, Usage};
+use crate::reason::{self, Answer, Asked, Asking, Entry, Extractive, How, Message, Query, Reason, Reply, Retrieval, Server, Usage};
 
 pub(super) const AREA: Area =
     Area { constants: &[], functions: FUNCTIONS, objects: &[&REASONER], records: &[&QUERY, &ANSWER, &ASKED, &MESSAGE, &REPLY, &INTERVAL] };
@@ -286,15 +286,19 @@ impl Scripted for Reasoner {
 
 /// Answers questions, each with its instruction and its items, in one batch: an `Answer` for each. `key` is what a script calls them.
 fn answer_all(lua: &Lua, reasoner: &dyn Reason, queries: &[(String, Option<String>, Vec<Table>)], key: &str) -> mlua::Result<Vec<Table>> {
-    let content = |item: &Table| {
-        item.get::<String>("content").map_err(|_| mlua::Error::runtime(format!("'{key}' has an item without content, which is a text")))
+    let text = |item: &Table| {
+        let content = item.get::<String>("content");
+        let content = content.map_err(|_| mlua::Error::runtime(format!("'{key}' has an item without content, which is a text")))?;
+        Ok((content, item.get::<Option<String>>("section")?.unwrap_or_default()))
     };
-    let contents = |(_, _, items): &(_, _, Vec<Table>)| items.iter().map(content).collect::<mlua::Result<Vec<_>>>();
-    let contents = queries.iter().map(contents).collect::<mlua::Result<Vec<_>>>()?;
+    let texts = |(_, _, items): &(_, _, Vec<Table>)| items.iter().map(text).collect::<mlua::Result<Vec<_>>>();
+    let texts = queries.iter().map(texts).collect::<mlua::Result<Vec<_>>>()?;
     let mut asked = Vec::with_capacity(queries.len());
     let mut left_out = Vec::with_capacity(queries.len());
-    for ((question, instruction, _), contents) in queries.iter().zip(&contents) {
-        let mut query = Query { instruction: instruction.as_deref(), ..Query::new(question, contents.iter().map(String::as_str)) };
+    for ((question, instruction, _), texts) in queries.iter().zip(&texts) {
+        let entry = |(rank, (content, section)): (usize, &'_ (String, String))| Entry { content, section, rank };
+        let items = texts.iter().enumerate().map(entry).collect();
+        let mut query = Query { question, instruction: instruction.as_deref(), items, oldest_first: false };
         left_out.push(reason::fit(reasoner, &mut query, None)?);
         asked.push(query);
     }
