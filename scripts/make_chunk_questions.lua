@@ -32,7 +32,7 @@ local verifier = option.verifier and reasoners.make(option.verifier, option) or 
 local metric = fm.metric[option.metric]
 
 local task = string.format(
-  [[You write quiz questions about a text. Write up to %d questions, fewer if the text says little.
+  [=[You write quiz questions about a text. Write up to %d questions, fewer if the text says little.
 
 - Each question is about one fact that the text states, and no two are about the same fact.
 - The answer is a short piece of the text, copied word for word: a name, a number, a date, a few words.
@@ -41,7 +41,7 @@ local task = string.format(
 
 Reply with a JSON list and nothing else:
 [{"question": "…", "answer": "…"}]
-If nothing in the text can be asked for, reply with []]],
+If nothing in the text can be asked for, reply with []]=],
   option.candidates
 )
 

@@ -63,7 +63,7 @@ fn a_local_model_answers_alike_alone_and_among_others() {
         let together = texts(&reasoner, &all);
         assert!(together.iter().collect::<HashSet<_>>().len() > 1, "{together:?}");
         for (chat, text) in all.iter().zip(&together).rev() {
-            assert_eq!(&texts(&reasoner, &[chat.clone()])[0], text);
+            assert_eq!(&texts(&reasoner, std::slice::from_ref(chat))[0], text);
         }
         // Equal chats are one request.
         let replies = reasoner.complete(&[&all[..], &all[..1]].concat()).unwrap();
@@ -377,7 +377,7 @@ fn a_server_that_others_wrote_and_this_process_say_the_same() {
         assert_eq!((&theirs.text, theirs.usage.prompt_tokens), (&ours.text, ours.usage.prompt_tokens));
     }
     let query = Query::new("Where does Mira live?", ["Mira lives in Oska."]);
-    assert_eq!(server.answer(&[query.clone()]).unwrap()[0].text, local.answer(&[query]).unwrap()[0].text);
+    assert_eq!(server.answer(std::slice::from_ref(&query)).unwrap()[0].text, local.answer(&[query]).unwrap()[0].text);
     // A request that it refuses.
     let mut bad = settings;
     bad.extra.insert("top_p".into(), json!("high"));

@@ -195,7 +195,7 @@ static REASONER: Object = Object {
             result: "the answer",
             call: |lua, args| {
                 let query = (args.get(lua, "question")?, args.get(lua, "instruction")?, args.get(lua, "items")?);
-                let tables = answer_all(lua, &*args.this::<Reasoner>()?.ready(lua)?, &[query], "items")?;
+                let tables = answer_all(lua, &*args.this::<Reasoner>()?.ready(lua)?, &[query], |_| "items".into())?;
                 tables.into_iter().next().into_lua(lua)
             },
         },
@@ -208,7 +208,12 @@ static REASONER: Object = Object {
             call: |lua, args| {
                 let query = |table: &Table| Ok((table.raw_get("question")?, table.raw_get("instruction")?, table.raw_get("items")?));
                 let queries = args.get::<Vec<Table>>(lua, "queries")?.iter().map(query).collect::<mlua::Result<Vec<_>>>()?;
-                list(lua, answer_all(lua, &*args.this::<Reasoner>()?.ready(lua)?, &queries, "queries")?.into_iter().map(Ok))
+                list(
+                    lua,
+                    answer_all(lua, &*args.this::<Reasoner>()?.ready(lua)?, &queries, |i| format!("queries[{}].items", i + 1))?
+                        .into_iter()
+                        .map(Ok),
+                )
             },
         },
         Function {
@@ -284,20 +289,21 @@ impl Scripted for Reasoner {
     }
 }
 
-/// Answers questions, each with its instruction and its items, in one batch: an `Answer` for each. `key` is what a script calls them.
+/// Answers questions, each with its instruction and its items, in one batch: an `Answer` for each. `place` is what a script calls the
+/// items of a question.
 fn answer_all(lua: &Lua, reasoner: &dyn Reason, queries: &[(String, Option<String>, Vec<Table>)], key: &str) -> mlua::Result<Vec<Table>> {
-    let text = |item: &Table| {
-        let content = item.get::<String>("content");
-        let content = content.map_err(|_| mlua::Error::runtime(format!("'{key}' has an item without content, which is a text")))?;
+    let text = |place: String, item: &Table| {
+        let content = item.get::<String>("content").map_err(|_| mlua::Error::runtime(format!("'{place}' has no content")))?;
         Ok((content, item.get::<Option<String>>("section")?.unwrap_or_default()))
     };
-    let texts = |(_, _, items): &(_, _, Vec<Table>)| items.iter().map(text).collect::<mlua::Result<Vec<_>>>();
-    let texts = queries.iter().map(texts).collect::<mlua::Result<Vec<_>>>()?;
+    let texts = |(at, (_, _, items)): (usize, &(_, _, Vec<Table>))| {
+        (1..).zip(items).map(|(i, item)| text(format!("{}[{i}]", place(at)), item)).collect::<mlua::Result<Vec<_>>>()
+    };
+    let texts = queries.iter().enumerate().map(texts).collect::<mlua::Result<Vec<_>>>()?;
     let mut asked = Vec::with_capacity(queries.len());
     let mut left_out = Vec::with_capacity(queries.len());
     for ((question, instruction, _), texts) in queries.iter().zip(&texts) {
-        let entry = |(rank, (content, section)): (usize, &'_ (String, String))| Entry { content, section, rank };
-        let items = texts.iter().enumerate().map(entry).collect();
+        let items = texts.iter().enumerate().map(|(rank, (content, section))| Entry { content, section, rank }).collect();
         let mut query = Query { question, instruction: instruction.as_deref(), items, oldest_first: false };
         left_out.push(reason::fit(reasoner, &mut query, None)?);
         asked.push(query);
@@ -327,6 +333,9 @@ pub(super) fn retrieval(lua: &Lua, args: &Args) -> mlua::Result<Retrieval> {
 
 /// A chat that a script wrote and that was checked.
 pub(super) fn chat_from(chat: &[Table]) -> mlua::Result<Vec<Message>> {
+    if chat.is_empty() {
+        return Err(mlua::Error::runtime("a chat needs at least one message"));
+    }
     chat.iter().map(|message| Ok(Message::new(message.raw_get::<String>("role")?, message.raw_get::<String>("content")?))).collect()
 }
 

@@ -781,7 +781,7 @@ function fm.reasoner.model(arguments) end
 ---@field max_tokens? integer longest reply in tokens (default 1024)
 ---@field temperature? number 0 is greedy (default 0)
 ---@field seed? integer the seed of sampling, for servers that know of one
----@field extra? table<string, any> more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM
+---@field extra? table<string, any> more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` takes one out
 ---@field timeout? number seconds that one request may take (default 120)
 ---@field retries? integer how many more times a request is tried after 429, 5xx, a timeout or a broken connection (default 5)
 ---@field concurrency? integer requests at a time (default 8)
