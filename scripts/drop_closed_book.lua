@@ -2,8 +2,8 @@
 --
 --   finemem-engine run scripts/drop_closed_book.lua -- --data FILE --reasoner NAME@http://127.0.0.1:8000/v1 [--out FILE]
 --
--- The model is asked to answer from what it knows, and to guess. A question that it gets right, by the question's own metric, goes. The result is
--- a JSONL of episodes beside the data. It can be stopped and goes on, as make_chunk_questions.lua does.
+-- The model is asked to answer from what it knows, and to guess. A question that it gets right, by the question's own metric, goes; one that a
+-- judge scores stays. The result is a JSONL of episodes beside the data. It can be stopped and goes on, as make_chunk_questions.lua does.
 
 local fm = require "finemem"
 local arguments = require "arguments"
@@ -35,7 +35,9 @@ local function open(questions)
   end
   for i, reply in ipairs(reasoner:complete { chats = chats }) do
     local q = questions[i]
-    if fm.metric[q.metric or "substring_exact_match"] { answer = reply.text, gold = q.answers } < option.score then
+    local metric = q.metric or "substring_exact_match"
+    local judged = fm.metric.needs_judge { metric = metric }
+    if judged or fm.metric.score { metric = metric, answer = reply.text, gold = q.answers, kind = q.kind } < option.score then
       kept[#kept + 1] = q
     end
   end

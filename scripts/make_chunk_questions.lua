@@ -29,7 +29,6 @@ local out = option.out or option.data:gsub("%.[%w]+$", "") .. ".questions.jsonl"
 option.cache = out .. ".replies"
 local generator = reasoners.make(option.generator, option)
 local verifier = option.verifier and reasoners.make(option.verifier, option) or generator
-local metric = fm.metric[option.metric]
 
 local task = string.format(
   [=[You write quiz questions about a text. Write up to %d questions, fewer if the text says little.
@@ -98,6 +97,10 @@ local function candidates(reply, chunk)
   return kept
 end
 
+local function right(answer, gold)
+  return fm.metric.score { metric = option.metric, answer = answer, gold = { gold } } == 1
+end
+
 local counts = { chunks = 0, written = 0, candidates = 0, kept = 0 }
 
 -- Gives the chunks of an episode that have none their questions, in two batches.
@@ -126,7 +129,7 @@ local function ask_about(episode)
   local answers = verifier:answer_all { queries = queries }
   for i, answer in ipairs(answers) do
     local list, pair = episode.chunk_questions[asked[i].place], asked[i].pair
-    if #list < option.keep and answer.known and metric { answer = answer.text, gold = { pair.answer } } == 1 then
+    if #list < option.keep and answer.known and right(answer.text, pair.answer) then
       list[#list + 1] = { question = pair.question, answers = { pair.answer }, kind = "chunk", metric = option.metric, evidence = { asked[i].place } }
       counts.kept = counts.kept + 1
     end

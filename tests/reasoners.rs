@@ -223,6 +223,38 @@ fn waiting_for_a_server_can_be_interrupted() {
     assert!(began.elapsed() < Duration::from_secs(10));
 }
 
+#[test]
+fn a_resumed_run_asks_nothing_twice_and_no_file_has_the_key() {
+    const KEY: &str = "sk-test-31415926";
+    let fake = Fake::new(|_, body| ok(&body["messages"][1]["content"].to_string()));
+    let folder = tempfile::tempdir().unwrap();
+    let (script, kept) = (folder.path().join("asks.lua"), folder.path().join("run"));
+    let text = format!(
+        "local fm = require 'finemem'
+        local reasoner = fm.reasoner.server {{ url = {:?}, model = 'tiny', key_env = 'FINEMEM_TEST_KEY', max_tokens = 7 }}
+        fm.run.open {{ path = {:?}, arguments = {{ reasoner = tostring(reasoner) }} }}
+        print(reasoner:answer {{ question = 'Where?', items = {{}} }}.text)
+        fm.log {{ step = 1, stats = {{ a = 1 }} }}",
+        fake.address,
+        kept.to_str().unwrap()
+    );
+    std::fs::write(&script, text).unwrap();
+    let said = |command: &mut Command| {
+        let output = command.env("FINEMEM_TEST_KEY", KEY).output().unwrap();
+        assert!(output.status.success() && !String::from_utf8_lossy(&output.stderr).contains(KEY), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = said(&mut run(&script, &[]));
+    let again = said(Command::new(env!("CARGO_BIN_EXE_finemem-engine")).args(["run", "--resume"]).arg(&kept));
+    assert_eq!((first.as_str(), &again, fake.count()), ("\"Where?\"\n", &first, 1));
+    assert_eq!(fake.seen.lock().unwrap()[0].body["max_tokens"], 7);
+    assert!(kept.join("replies.jsonl").is_file());
+    for entry in std::fs::read_dir(&kept).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(path.is_dir() || !String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(KEY), "{path:?}");
+    }
+}
+
 /// Three episodes of two chunks; the last chunk has questions.
 fn episodes(path: &Path) {
     let episode = |i: usize| {

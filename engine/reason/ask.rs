@@ -1,5 +1,6 @@
 //! Asking questions of memories: retrieval, then the reasoner, many questions at a time.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::{Answer, Entry, Query, Reason};
@@ -77,16 +78,10 @@ pub struct Asked<'a> {
 /// An item that was chosen, with its rank and its score.
 type Found<'a> = (&'a Item, usize, Option<f64>);
 
-/// Answers all questions in one batch, in order. Questions to one memory should follow one another, because its index is then made once.
+/// Answers all questions in one batch, in order. Questions to one memory should follow one another: indices of sections are then made once.
 pub fn ask<'a>(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'a>]) -> Result<Vec<Asked<'a>>> {
-    let mut found: Vec<Vec<Found<'a>>> = Vec::with_capacity(questions.len());
-    let mut index: Option<Index<'a>> = None;
-    for asking in questions {
-        if index.as_ref().is_none_or(|index| !std::ptr::eq(index.store, asking.store)) {
-            index = Some(Index::new(asking.store, retrieval.how));
-        }
-        found.push(index.as_ref().map_or_else(Vec::new, |index| index.choose(asking, retrieval)));
-    }
+    let mut sections: Option<Sections<'a>> = None;
+    let mut found: Vec<Vec<Found<'a>>> = questions.iter().map(|asking| choose(asking, retrieval, &mut sections)).collect();
     let mut queries = Vec::with_capacity(questions.len());
     let mut left_out = Vec::with_capacity(questions.len());
     for (asking, found) in questions.iter().zip(&mut found) {
@@ -145,48 +140,52 @@ pub fn fit(reasoner: &dyn Reason, query: &mut Query<'_>, limit: Option<usize>) -
     Ok(all.len() - query.items.len())
 }
 
-/// What is needed to choose from one memory.
-struct Index<'a> {
-    store: &'a Store,
-    /// Items that BM25 ranks among themselves, by their place in the store.
-    parts: Vec<(Vec<usize>, Bm25)>,
-    /// Items that are always chosen.
-    always: Vec<usize>,
+/// The items for a question, the most fitting first.
+fn choose<'a>(asking: &Asking<'a>, retrieval: Retrieval, sections: &mut Option<Sections<'a>>) -> Vec<Found<'a>> {
+    let store = asking.store;
+    let ranked = |(rank, (item, score))| (item, rank, score);
+    match retrieval.how {
+        How::Bm25 => {
+            let found = store.retrieve(asking.question, retrieval.top_k).into_iter();
+            found.map(|(item, score)| (item, Some(score))).enumerate().map(ranked).collect()
+        }
+        How::Whole => store.items().iter().rev().map(|item| (item, None)).enumerate().map(ranked).collect(),
+        How::Sections => {
+            if sections.as_ref().is_none_or(|known| !std::ptr::eq(known.store, store)) {
+                *sections = Some(Sections::new(store));
+            }
+            let text = match asking.instruction {
+                Some(instruction) => format!("{instruction}\n\n{}", asking.question),
+                None => asking.question.to_owned(),
+            };
+            sections.as_ref().map_or_else(Vec::new, |sections| sections.choose(&text, retrieval.top_k))
+        }
+    }
 }
 
-impl<'a> Index<'a> {
-    fn new(store: &'a Store, how: How) -> Self {
-        let items = store.items();
-        let mut sections: Vec<(&str, Vec<usize>)> = Vec::new();
-        let mut always = Vec::new();
-        for (at, item) in items.iter().enumerate() {
-            let name = if how == How::Sections { item.section.as_str() } else { "" };
-            match sections.iter_mut().find(|(known, _)| *known == name) {
-                _ if how == How::Whole || name == CORE => always.push(at),
-                Some((_, places)) => places.push(at),
-                None => sections.push((name, vec![at])),
-            }
-        }
-        sections.sort_by_key(|(name, _)| *name);
-        let index = |places: &[usize]| Bm25::new(&places.iter().map(|&at| items[at].content.as_str()).collect::<Vec<_>>());
-        let parts = sections.into_iter().map(|(_, places)| (index(&places), places)).map(|(index, places)| (places, index)).collect();
-        Self { store, parts, always }
+/// An index for each section of a memory, in which its items are ranked among themselves.
+struct Sections<'a> {
+    store: &'a Store,
+    core: Vec<&'a Item>,
+    others: Vec<(Vec<&'a Item>, Bm25)>,
+}
+
+impl<'a> Sections<'a> {
+    fn new(store: &'a Store) -> Self {
+        let mut parts: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
+        store.items().iter().for_each(|item| parts.entry(&item.section).or_default().push(item));
+        let core = parts.remove(CORE).unwrap_or_default();
+        let indexed = |items: Vec<&'a Item>| {
+            let index = Bm25::new(&items.iter().map(|item| item.content.as_str()).collect::<Vec<_>>());
+            (items, index)
+        };
+        Self { store, core, others: parts.into_values().map(indexed).collect() }
     }
 
-    /// The items for a question, the most fitting first.
-    fn choose(&self, asking: &Asking<'_>, retrieval: Retrieval) -> Vec<Found<'a>> {
-        let items = self.store.items();
-        if retrieval.how == How::Whole {
-            return self.always.iter().rev().enumerate().map(|(rank, &at)| (&items[at], rank, None)).collect();
-        }
-        let text = match (retrieval.how, asking.instruction) {
-            (How::Sections, Some(instruction)) => format!("{instruction}\n\n{}", asking.question),
-            _ => asking.question.to_owned(),
-        };
-        let mut found: Vec<Found<'a>> = self.always.iter().map(|&at| (&items[at], 0, None)).collect();
-        for (places, index) in &self.parts {
-            let ranked = index.top_k(&text, retrieval.top_k).into_iter().enumerate();
-            found.extend(ranked.map(|(rank, (at, score))| (&items[places[at]], rank + 1, Some(score))));
+    fn choose(&self, text: &str, top_k: usize) -> Vec<Found<'a>> {
+        let mut found: Vec<Found<'a>> = self.core.iter().map(|item| (*item, 0, None)).collect();
+        for (items, index) in &self.others {
+            found.extend((1..).zip(index.top_k(text, top_k)).map(|(rank, (at, score))| (items[at], rank, Some(score))));
         }
         found.sort_by_key(|(_, rank, _)| *rank);
         found

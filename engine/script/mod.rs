@@ -11,6 +11,7 @@ mod data;
 mod dialect;
 mod grpo;
 mod memory;
+mod metric;
 mod model;
 mod reason;
 mod reasoners;
@@ -42,6 +43,7 @@ const AREAS: &[Area] = &[
     memory::AREA,
     reason::AREA,
     reasoners::AREA,
+    metric::AREA,
     reward::AREA,
     data::AREA,
     dialect::AREA,

@@ -48,25 +48,18 @@
 ---@field step integer the step that wrote it
 ---@field content string what the item said from then on
 
----A question and what it may be answered from.
----@class (exact) fm.Query
----@field question string the question
----@field items fm.Item[] the items to answer from, the most fitting first
----@field instruction? string what a model is told beside the question
-
 ---What a reasoner makes of a question.
 ---@class (exact) fm.Answer
 ---@field text string the answer, or `not in memory`
 ---@field known boolean whether the items hold an answer
 ---@field item? fm.Item the item that it was taken from
----@field left_out integer items that were left out because the prompt was too long
 
 ---A question that was answered from a memory, and its score.
 ---@class (exact) fm.Asked
 ---@field question string the question
 ---@field gold string[] the accepted answers
 ---@field answer string the answer
----@field score number its score, from 0 to 1
+---@field score? number its score, from 0 to 1; none where a judge has to give it
 ---@field metric string the metric that scored it
 ---@field evidence fm.Item[] the items that were retrieved, the most fitting first
 ---@field used? integer which of them the answer was taken from
@@ -76,27 +69,39 @@
 ---@field prompt_tokens integer tokens that a model read
 ---@field completion_tokens integer tokens that it wrote
 ---@field requests integer requests to a server
----@field cached integer 1 if the answer was there already, else 0
----@field left_out integer items that were left out because the prompt was too long
-
----A message of a chat.
----@class (exact) fm.Message
----@field role "system"|"user"|"assistant" who says it
----@field content string what is said
-
----What a model says to a chat.
----@class (exact) fm.Reply
----@field text string the text, without a thought before it
----@field prompt_tokens integer tokens that the model read
----@field completion_tokens integer tokens that it wrote
----@field requests integer requests to a server
----@field cached integer 1 if the reply was there already, else 0
 
 ---A mean with its 95 % interval.
 ---@class (exact) fm.Interval
 ---@field mean number the mean of the scores
 ---@field low number the lower end
 ---@field high number the upper end
+---@field n integer how many scores there are
+
+---The score of one question; an `Asked` is one too.
+---@class (exact) fm.Result
+---@field source string the source that the question is from
+---@field metric string the metric that it was scored by
+---@field score number the score
+
+---The mean score of a source by a metric.
+---@class (exact) fm.SummaryRow
+---@field source string the source
+---@field metric string the metric
+---@field mean number the mean of the scores
+---@field low number the lower end of its 95 % interval
+---@field high number the upper end
+---@field n integer how many questions there are
+
+---The figures of a table.
+---@class (exact) fm.Summary
+---@field rows fm.SummaryRow[] a row for each source and metric, in order of first appearance
+---@field over_sources fm.Interval the mean of the rows' means: each source counts the same; `n` is the number of rows
+---@field over_questions fm.Interval the mean of all scores: each question counts the same
+
+---A message of a chat.
+---@class (exact) fm.Message
+---@field role string who says it
+---@field content string what is said
 
 ---Text in chunks, and questions about it.
 ---@class (exact) fm.Episode
@@ -394,43 +399,22 @@ local Reasoner = {}
 ---@class (exact) fm.Reasoner.answer.arguments
 ---@field question string the question
 ---@field items fm.Item[] the items to answer from, the most fitting first
----@field instruction? string what a model is told beside the question
 
 ---Answers a question.
 ---@param arguments fm.Reasoner.answer.arguments
 ---@return fm.Answer # the answer
 function Reasoner:answer(arguments) end
 
----The arguments of `Reasoner:answer_all`.
----@class (exact) fm.Reasoner.answer_all.arguments
----@field queries fm.Query[] the questions with their items
-
----Answers many questions in one batch, each from its own items.
----@param arguments fm.Reasoner.answer_all.arguments
----@return fm.Answer[] # the answers, in the order of the questions
-function Reasoner:answer_all(arguments) end
-
 ---The arguments of `Reasoner:ask`.
 ---@class (exact) fm.Reasoner.ask.arguments
 ---@field memory fm.Memory the memory
 ---@field questions fm.Question[] the questions of an episode
----@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
----@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
----@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
+---@field top_k? integer items that BM25 retrieves for a question (default 10)
 
 ---Answers questions from a memory, all in one batch, and scores the answers.
 ---@param arguments fm.Reasoner.ask.arguments
 ---@return fm.Asked[] # the answers, in the order of the questions
 function Reasoner:ask(arguments) end
-
----The arguments of `Reasoner:complete`.
----@class (exact) fm.Reasoner.complete.arguments
----@field chats fm.Message[][] the chats, each a list of messages
-
----Lets the reasoner's model go on with chats, all in one batch. The extractive reasoner has no model.
----@param arguments fm.Reasoner.complete.arguments
----@return fm.Reply[] # a reply to each chat
-function Reasoner:complete(arguments) end
 
 ---A policy in training.
 ---@class fm.GrpoTrainer
@@ -601,24 +585,6 @@ function fm.read(arguments) end
 ---@param arguments fm.write.arguments
 function fm.write(arguments) end
 
----The arguments of `fm.append`.
----@class (exact) fm.append.arguments
----@field path string the file
----@field text string what to add
-
----Adds to the end of a file, and makes the folders above it. When this returns the text is on the disk.
----@param arguments fm.append.arguments
-function fm.append(arguments) end
-
----The arguments of `fm.exists`.
----@class (exact) fm.exists.arguments
----@field path string the file or folder
-
----Whether there is such a file or folder.
----@param arguments fm.exists.arguments
----@return boolean # true if there is
-function fm.exists(arguments) end
-
 ---A clock, for measuring how long something takes.
 ---@param arguments? {}
 ---@return number # seconds since the script began
@@ -723,7 +689,7 @@ function fm.reasoner.extractive(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----1 if the normalised answer equals an accepted one, else 0.
+---1 if the normalised answer equals an accepted one, else 0. SQuAD's.
 ---@param arguments fm.metric.exact_match.arguments
 ---@return number # the score
 function fm.metric.exact_match(arguments) end
@@ -733,7 +699,7 @@ function fm.metric.exact_match(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----1 if the normalised answer contains an accepted one, else 0.
+---1 if the normalised answer contains an accepted one, else 0. MemoryAgentBench's.
 ---@param arguments fm.metric.substring_exact_match.arguments
 ---@return number # the score
 function fm.metric.substring_exact_match(arguments) end
@@ -743,10 +709,160 @@ function fm.metric.substring_exact_match(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall.
+---How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall. SQuAD's.
 ---@param arguments fm.metric.token_f1.arguments
----@return number # the best score over the accepted answers
+---@return number # the score
 function fm.metric.token_f1(arguments) end
+
+---The arguments of `fm.metric.locomo_f1`.
+---@class (exact) fm.metric.locomo_f1.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+---@field kind string the category: 1 to 5, or multi-hop, temporal, open-domain, single-hop, adversarial
+
+---LoCoMo's score by the question's category: the F1 over stems, or whether the answer to an adversarial question knows nothing.
+---@param arguments fm.metric.locomo_f1.arguments
+---@return number # the score
+function fm.metric.locomo_f1(arguments) end
+
+---The arguments of `fm.metric.rouge_l`.
+---@class (exact) fm.metric.rouge_l.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---The F-measure of the longest common subsequence of stemmed words, as `rouge_score` has it.
+---@param arguments fm.metric.rouge_l.arguments
+---@return number # the score
+function fm.metric.rouge_l(arguments) end
+
+---The arguments of `fm.metric.keyword_fraction`.
+---@class (exact) fm.metric.keyword_fraction.arguments
+---@field answer string the answer that was given
+---@field gold string[] the keywords
+
+---The share of keywords in the answer; one gold text lists them between commas, of several each is one. Mem-α's.
+---@param arguments fm.metric.keyword_fraction.arguments
+---@return number # the score
+function fm.metric.keyword_fraction(arguments) end
+
+---The arguments of `fm.metric.parts_fraction`.
+---@class (exact) fm.metric.parts_fraction.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's for PerLTQA, SQuAD and HotpotQA.
+---@param arguments fm.metric.parts_fraction.arguments
+---@return number # the score
+function fm.metric.parts_fraction(arguments) end
+
+---The arguments of `fm.metric.boxed_label_strict`.
+---@class (exact) fm.metric.boxed_label_strict.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if what `\boxed{}` holds, or the whole answer without one, is an accepted number and nothing else. Mem-α's for classes.
+---@param arguments fm.metric.boxed_label_strict.arguments
+---@return number # the score
+function fm.metric.boxed_label_strict(arguments) end
+
+---The arguments of `fm.metric.boxed_label`.
+---@class (exact) fm.metric.boxed_label.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if the number in `\boxed{}`, after "label:" or the like, or the only one in the answer, is accepted.
+---@param arguments fm.metric.boxed_label.arguments
+---@return number # the score
+function fm.metric.boxed_label(arguments) end
+
+---The arguments of `fm.metric.recall_at_k`.
+---@class (exact) fm.metric.recall_at_k.arguments
+---@field answer string the answer that was given
+---@field gold string[] the titles that are looked for
+---@field titles? string[] the catalogue; without one a recommendation stands for itself
+---@field k integer how many recommendations count
+
+---The share of gold titles among k recommendations, each taken for the nearest title of a catalogue. MemoryAgentBench's.
+---@param arguments fm.metric.recall_at_k.arguments
+---@return number # the score
+function fm.metric.recall_at_k(arguments) end
+
+---The arguments of `fm.metric.edit_distance`.
+---@class (exact) fm.metric.edit_distance.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---The smallest number of characters to put in, take out or replace that makes the answer an accepted one. Lower is better.
+---@param arguments fm.metric.edit_distance.arguments
+---@return number # the score
+function fm.metric.edit_distance(arguments) end
+
+---The arguments of `fm.metric.all_recalled`.
+---@class (exact) fm.metric.all_recalled.arguments
+---@field answer string the answer that was given
+---@field gold string[] the parts of the gold answer
+
+---1 if the answer contains every part, else 0. MemoryAgentBench's for EventQA.
+---@param arguments fm.metric.all_recalled.arguments
+---@return number # the score
+function fm.metric.all_recalled(arguments) end
+
+---The arguments of `fm.metric.score`.
+---@class (exact) fm.metric.score.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
+
+---The score of an answer by the metric of that name.
+---@param arguments fm.metric.score.arguments
+---@return number # the score
+function fm.metric.score(arguments) end
+
+---The arguments of `fm.metric.needs_judge`.
+---@class (exact) fm.metric.needs_judge.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+
+---Whether a model gives the score: the function of that name makes the chat, `fm.metric.verdict` reads the reply.
+---@param arguments fm.metric.needs_judge.arguments
+---@return boolean # whether it does
+function fm.metric.needs_judge(arguments) end
+
+---The arguments of `fm.metric.judge_longmemeval`.
+---@class (exact) fm.metric.judge_longmemeval.arguments
+---@field question string the question
+---@field answer string the answer that was given
+---@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered
+---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
+---@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
+
+---What LongMemEval's judge is asked about an answer, by the question's type.
+---@param arguments fm.metric.judge_longmemeval.arguments
+---@return fm.Message[] # the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply
+function fm.metric.judge_longmemeval(arguments) end
+
+---The arguments of `fm.metric.judge_memalpha`.
+---@class (exact) fm.metric.judge_memalpha.arguments
+---@field question string the question
+---@field answer string the answer that was given
+---@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered
+---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
+---@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
+
+---What Mem-α's judge is asked about an answer: whether it meets a rubric.
+---@param arguments fm.metric.judge_memalpha.arguments
+---@return fm.Message[] # the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply
+function fm.metric.judge_memalpha(arguments) end
+
+---The arguments of `fm.metric.verdict`.
+---@class (exact) fm.metric.verdict.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+---@field reply string what the judge said
+
+---Reads a judge's reply.
+---@param arguments fm.metric.verdict.arguments
+---@return number # 1 if it found the answer correct, else 0
+function fm.metric.verdict(arguments) end
 
 ---The arguments of `fm.metric.interval`.
 ---@class (exact) fm.metric.interval.arguments
@@ -758,42 +874,26 @@ function fm.metric.token_f1(arguments) end
 ---@return fm.Interval # mean and interval
 function fm.metric.interval(arguments) end
 
----The arguments of `fm.reasoner.model`.
----@class (exact) fm.reasoner.model.arguments
----@field path? string its folder. The tensors are shared with another reasoner of this folder, or with a model from it that has an adapter, without which the reasoner answers
----@field model? fm.Model a loaded model instead, without its adapter; its tensors are shared
----@field max_tokens? integer longest reply in tokens (default 256)
----@field temperature? number 0 is greedy (default 0)
----@field seed? integer the seed of sampling; a reply depends on it and on the chat, on nothing else (default 0)
----@field thinking? boolean whether the model thinks before it answers, if its template knows (default false)
----@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section }; by default the memory and rules as the system message, the question as the user's
+---The arguments of `fm.metric.paired_interval`.
+---@class (exact) fm.metric.paired_interval.arguments
+---@field scores number[] the scores
+---@field than number[] the scores of the same questions that they are compared with
+---@field seed? integer what the resampling depends on (default 0)
 
----A reasoner with a language model in this process, which stays as it is while a policy is trained.
----@param arguments? fm.reasoner.model.arguments
----@return fm.Reasoner # the reasoner
-function fm.reasoner.model(arguments) end
+---How much better scores are than others of the same questions, with the 95 % bootstrap interval of the difference.
+---@param arguments fm.metric.paired_interval.arguments
+---@return fm.Interval # the mean of the differences and its interval
+function fm.metric.paired_interval(arguments) end
 
----The arguments of `fm.reasoner.server`.
----@class (exact) fm.reasoner.server.arguments
----@field url string the base address, such as http://127.0.0.1:8000/v1
----@field model string the model's name at the server
----@field key_env? string the environment variable that holds the key, such as OPENAI_API_KEY; the key is written nowhere
----@field max_tokens? integer longest reply in tokens (default 1024)
----@field temperature? number 0 is greedy (default 0)
----@field seed? integer the seed of sampling, for servers that know of one
----@field extra? table<string, any> more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` takes one out
----@field timeout? number seconds that one request may take (default 120)
----@field retries? integer how many more times a request is tried after 429, 5xx, a timeout or a broken connection (default 5)
----@field concurrency? integer requests at a time (default 8)
----@field cache? string the file that keeps replies; by default replies.jsonl in the folder of the run that is open when it is first asked, else memory
----@field offline? boolean whether to answer from the cache alone; what it lacks is an error (default false)
----@field tokenizer? string a tokenizer.json to count the tokens of prompts by; by default four bytes make a token
----@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section }; by default the memory and rules as the system message, the question as the user's
+---The arguments of `fm.metric.summary`.
+---@class (exact) fm.metric.summary.arguments
+---@field results fm.Result[] a score for each question
+---@field seed? integer what the resampling depends on (default 0)
 
----A reasoner with a model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp and Ollama do. Replies are kept by model, messages and parameters, so that nothing is asked twice.
----@param arguments fm.reasoner.server.arguments
----@return fm.Reasoner # the reasoner
-function fm.reasoner.server(arguments) end
+---The mean score of each source and metric, and the averages over sources and over questions, with 95 % bootstrap intervals.
+---@param arguments fm.metric.summary.arguments
+---@return fm.Summary # the figures
+function fm.metric.summary(arguments) end
 
 ---The arguments of `fm.reward.format`.
 ---@class (exact) fm.reward.format.arguments
@@ -853,15 +953,6 @@ function fm.reward.outcome(arguments) end
 ---@return fm.Episode[] # the episodes
 function fm.data.open(arguments) end
 
----The arguments of `fm.data.line`.
----@class (exact) fm.data.line.arguments
----@field episode fm.Episode the episode
-
----An episode as a line of a file that `fm.data.open` reads.
----@param arguments fm.data.line.arguments
----@return string # its JSON, without a line end
-function fm.data.line(arguments) end
-
 ---The arguments of `fm.calls.hermes`.
 ---@class (exact) fm.calls.hermes.arguments
 ---@field text string an answer
@@ -898,9 +989,7 @@ function fm.calls.read(arguments) end
 ---@field max_prompt? integer longest prompt of a step; by default what the model has room for
 ---@field view? "recent"|"relevant" which items a prompt shows: the newest, or those BM25 finds for the chunk (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
----@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
----@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
----@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
+---@field top_k? integer items that BM25 retrieves for a question (default 10)
 ---@field grouping? "step"|"instance" what is compared: the same step of all rollouts, or all steps (default "step")
 ---@field scale_rewards? boolean whether advantages are divided by the group's deviation (default true)
 ---@field clip_low? number how far the ratio may fall below 1 (default 0.2)
