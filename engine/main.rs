@@ -11,7 +11,8 @@ use clap::{Parser, Subcommand};
 use finemem_engine::device::{Device, gpu};
 use finemem_engine::ops;
 use finemem_engine::script::{self, Options, Runtime};
-use finemem_engine::train::{self, log::Run, stop};
+use finemem_engine::stop;
+use finemem_engine::train::{self, log::Run};
 use finemem_engine::{Error, Result, view};
 
 /// Trains, evaluates and runs memory managers with reinforcement learning, on any GPU or on the CPU.
@@ -189,18 +190,12 @@ fn info(device: &str) -> Result<()> {
     Ok(())
 }
 
-#[cfg(feature = "fetch")]
 fn fetch(name: &str, out: Option<PathBuf>) -> Result<()> {
     let out = out.unwrap_or_else(|| Path::new("data").join(name));
     for path in finemem_engine::data::fetch::fetch(name, &out)? {
         println!("{}", path.display());
     }
     Ok(())
-}
-
-#[cfg(not(feature = "fetch"))]
-fn fetch(_: &str, _: Option<PathBuf>) -> Result<()> {
-    Err(Error::argument("this build cannot fetch; build one that can with: cargo build --release --features fetch"))
 }
 
 fn show(run: &Path, out: Option<PathBuf>, open: bool) -> Result<()> {

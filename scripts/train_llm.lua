@@ -8,8 +8,9 @@
 local fm = require "finemem"
 local arguments = require "arguments"
 local measure = require "measure"
+local reasoners = require "reasoners"
 
-local option = arguments.read {
+local option = arguments.read(reasoners.with {
   model = "", -- a folder of the types qwen3, qwen2 or llama
   data = "", -- what fm.data.open reads
   facts = 0, -- facts a chunk, for files that are cut by facts; 0 leaves it to the reader
@@ -25,6 +26,7 @@ local option = arguments.read {
   max_tokens = 2048, -- of an answer (Mem-α)
   view_items = 20, -- newest items that a prompt shows (Mem-α)
   top_k = 10, -- items that BM25 retrieves for a question (our choice; the only number seen is 2)
+  reasoner = "extractive", -- what answers, a word of reasoners.lua (paper: Qwen3-32B without thinking, at temperature 0.1)
   thinking = "no", -- (paper: no)
   rewards = "finemem", -- a name under scripts/rewards/
   without = "", -- chunk, evidence or both
@@ -44,7 +46,7 @@ local option = arguments.read {
   micro_tokens = 4096, -- tokens that go through the model at a time in an update
   recompute = "all", -- what the backward pass computes again to save memory: none, attention or all
   checkpoint = 10, -- steps between checkpoints
-}
+})
 if option.model == "" or option.data == "" then
   error("--model DIR and --data FILE are needed: a model folder and a file of episodes", 0)
 end
@@ -76,7 +78,7 @@ local trainer = fm.grpo.new {
   policy = policy,
   tools = require "tools.flat",
   prompt = require "prompts.chat" { policy = policy, thinking = flag "thinking" },
-  reasoner = fm.reasoner.extractive {},
+  reasoner = reasoners.make(option.reasoner, option),
   group = option.group,
   seed = option.seed,
   lr = option.lr,

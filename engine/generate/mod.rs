@@ -7,8 +7,10 @@
 
 mod rows;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -109,6 +111,14 @@ pub struct Completion {
     pub finish: Finish,
 }
 
+impl Completion {
+    /// The text, without its end token.
+    pub fn text(&self, model: &Model) -> Result<String> {
+        let ended = self.tokens.last().is_some_and(|last| model.config.eos_token_id.contains(last));
+        model.tokenizer.decode(&self.tokens[..self.tokens.len() - usize::from(ended)])
+    }
+}
+
 /// What [`Generator::stream`] calls for each new token: with the request, the number of its completion, and the completion so far.
 /// [`ControlFlow::Break`] ends the completion.
 pub type OnToken<'a> = dyn FnMut(usize, usize, &Completion) -> ControlFlow<()> + 'a;
@@ -177,6 +187,36 @@ pub struct Generator {
     spans: Tensor,
     from: Tensor,
     to: Tensor,
+}
+
+/// A [`Generator`] that is made when it is first needed, for all who sample from models of the same sizes on one device.
+#[derive(Clone, Default)]
+pub struct Shared(Rc<RefCell<Option<Generator>>>);
+
+impl Shared {
+    /// [`Generator::generate`].
+    pub fn generate(&self, model: &Model, requests: &[Request], options: &Options) -> Result<Vec<Vec<Completion>>> {
+        self.with(model, |generator| generator.generate(model, requests, options))
+    }
+
+    /// [`Generator::reserve`].
+    pub fn reserve(&self, model: &Model, room: Room) -> Result<()> {
+        self.with(model, |generator| generator.reserve(model, room))
+    }
+
+    /// Calls `act` with the generator, which is made when it is first needed.
+    fn with<R>(&self, model: &Model, act: impl FnOnce(&mut Generator) -> Result<R>) -> Result<R> {
+        let mut generator = self.0.borrow_mut();
+        act(match &mut *generator {
+            Some(generator) => generator,
+            none => none.insert(Generator::new(model)?),
+        })
+    }
+
+    /// Gives the memory back.
+    pub fn release(&self) {
+        self.0.replace(None);
+    }
 }
 
 impl Generator {

@@ -90,6 +90,19 @@ impl Model {
         Ok(Self { tokenizer, chat_template: ChatTemplate::default(), weights, lora: None, device: device.clone(), folder, config })
     }
 
+    /// The model without its adapter, on the same tensors.
+    pub fn base(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            tokenizer: self.tokenizer.clone(),
+            chat_template: self.chat_template.clone(),
+            weights: self.weights.without_adapters(),
+            lora: None,
+            device: self.device.clone(),
+            folder: self.folder.clone(),
+        }
+    }
+
     fn fits(config: &Config, tokenizer: &Tokenizer) -> Result<()> {
         if tokenizer.vocab_size() > config.vocab_size {
             return Err(Error::argument(format!(

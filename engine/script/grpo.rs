@@ -9,6 +9,7 @@ use super::batch::Batches;
 use super::dialect::{DIALECT, Dialect};
 use super::memory::ITEMS;
 use super::model::{Policy, Shared};
+use super::reason::{MAX_QUESTION, RETRIEVAL, Reasoner, TOP_K, retrieval};
 use super::rollout::{self, Rollouts, View};
 use super::sft::{RECOMPUTE, memory};
 use super::{convert, credit};
@@ -82,7 +83,9 @@ const FUNCTIONS: &[Function] = &[Function {
             "which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns",
         ),
         default("view_items", Kind::Integer, Need::Number(20.0), "how many; halved until the prompt fits the model"),
-        default("top_k", Kind::Integer, Need::Number(10.0), "items that BM25 retrieves for a question"),
+        RETRIEVAL,
+        TOP_K,
+        MAX_QUESTION,
         default("grouping", GROUPING, Need::Text("step"), COMPARED),
         default(
             "loss",
@@ -183,8 +186,14 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
             _ => View::Recent,
         },
         view_items: args.get(lua, "view_items")?,
-        top_k: args.get(lua, "top_k")?,
+        retrieval: retrieval(lua, args)?,
     };
+    if args.object::<Reasoner>(lua, "reasoner")?.policy.as_ref().is_some_and(|of| Rc::ptr_eq(of, &policy)) && policy.model.lora.is_none() {
+        return Err(mlua::Error::runtime(
+            "'reasoner' answers with the weights that are trained, and would change with them: give it 'path', which reads a copy, or train an \
+             adapter ('lora' of fm.model.load), without which it answers",
+        ));
+    }
     let seed = settings.seed;
     let trainer = if train { Some(Grpo::new(model, Settings { memory: work.update(), ..settings })?) } else { None };
     let (policy, grouping) = (policy.clone(), args.get(lua, "grouping")?);

@@ -17,6 +17,7 @@ mod metric;
 mod model;
 mod page;
 mod reason;
+mod reasoners;
 mod require;
 mod reward;
 mod rollout;
@@ -29,12 +30,14 @@ mod values;
 
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use mlua::{Lua, LuaOptions, StdLib, Value, VmState};
 
 use crate::device::Device;
+use crate::generate;
+use crate::model::Model;
 use crate::{Error, Result};
 use api::Area;
 
@@ -45,6 +48,7 @@ const AREAS: &[Area] = &[
     sft::AREA,
     memory::AREA,
     reason::AREA,
+    reasoners::AREA,
     metric::AREA,
     reward::AREA,
     data::AREA,
@@ -94,6 +98,9 @@ struct Session {
     loaded: RefCell<Vec<Loaded>>,
     device: OnceCell<Device>,
     run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
+    /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
+    frozen: RefCell<Vec<(Weak<Model>, generate::Shared)>>,
+    policies: RefCell<Vec<Weak<model::Policy>>>,
     started: Instant,
 }
 
@@ -140,6 +147,8 @@ impl Runtime {
             loaded: RefCell::default(),
             device: OnceCell::new(),
             run: RefCell::default(),
+            frozen: RefCell::default(),
+            policies: RefCell::default(),
             started: Instant::now(),
         });
         lua.set_app_data(session.clone());

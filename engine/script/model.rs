@@ -9,7 +9,7 @@ use mlua::{IntoLua, Lua, Table, Value};
 use super::api::{Area, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
 use super::{convert, session};
 use crate::Result;
-use crate::generate::{Finish, Generator, Options, Request, Room, Stream};
+use crate::generate::{self, Finish, Options, Request, Room, Stream};
 use crate::model::{Config, Lora, Model, Tokenizer, lora};
 use crate::tensor::DType;
 use crate::train::learner::{Learner, Loss, Memory};
@@ -22,7 +22,7 @@ pub(super) const AREA: Area =
 /// A model that scripts and trainers share, with the memory for using it.
 pub(super) struct Policy {
     pub(super) model: Model,
-    generator: RefCell<Option<Generator>>,
+    pub(super) generator: generate::Shared,
     scorer: RefCell<Option<Learner>>,
 }
 
@@ -31,36 +31,24 @@ pub(super) struct Shared(pub(super) Rc<Policy>);
 
 impl Shared {
     fn new(model: Model) -> Self {
-        Self(Rc::new(Policy { model, generator: RefCell::default(), scorer: RefCell::default() }))
+        Self(Rc::new(Policy { model, generator: generate::Shared::default(), scorer: RefCell::default() }))
     }
 }
 
 impl Policy {
-    /// Calls `act` with the memory for sampling, which is made when it is first needed.
-    fn with_generator<R>(&self, act: impl FnOnce(&mut Generator) -> Result<R>) -> Result<R> {
-        let mut place = self.generator.borrow_mut();
-        let mut generator = match place.take() {
-            Some(generator) => generator,
-            None => Generator::new(&self.model)?,
-        };
-        let result = act(&mut generator);
-        *place = Some(generator);
-        result
-    }
-
     /// Completions of every request.
-    pub(super) fn generate(&self, requests: &[Request], options: &Options) -> Result<Vec<Vec<crate::generate::Completion>>> {
-        self.with_generator(|generator| generator.generate(&self.model, requests, options))
+    pub(super) fn generate(&self, requests: &[Request], options: &Options) -> Result<Vec<Vec<generate::Completion>>> {
+        self.generator.generate(&self.model, requests, options)
     }
 
     /// Takes the memory for sampling, for batches of this size.
     pub(super) fn reserve(&self, room: Room) -> Result<()> {
-        self.with_generator(|generator| generator.reserve(&self.model, room))
+        self.generator.reserve(&self.model, room)
     }
 
     /// Gives the memory for sampling back.
     pub(super) fn release(&self) {
-        self.generator.replace(None);
+        self.generator.release();
     }
 
     fn score(&self, sequence: Weighted) -> Result<Vec<f32>> {
@@ -180,7 +168,9 @@ const FUNCTIONS: &[Function] = &[
                 Value::Table(settings) => new_lora(&mut model, &settings)?,
                 _ => {}
             }
-            object(lua, Shared::new(model))
+            let shared = Shared::new(model);
+            session.policies.borrow_mut().push(Rc::downgrade(&shared.0));
+            object(lua, shared)
         },
     },
     Function {
@@ -385,7 +375,7 @@ fn new_lora(model: &mut Model, settings: &Table) -> mlua::Result<()> {
     Ok(model.add_lora(Lora::new(rank, alpha, &targets)?, seed as u64)?)
 }
 
-fn completion_table(lua: &Lua, model: &Model, completion: crate::generate::Completion) -> mlua::Result<Table> {
+fn completion_table(lua: &Lua, model: &Model, completion: generate::Completion) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set("text", text_of(model, &completion)?)?;
     table.raw_set("finish", if completion.finish == Finish::Stop { "stop" } else { "length" })?;
@@ -395,9 +385,8 @@ fn completion_table(lua: &Lua, model: &Model, completion: crate::generate::Compl
 }
 
 /// The text of a completion, without its end token.
-pub(super) fn text_of(model: &Model, completion: &crate::generate::Completion) -> Result<String> {
-    let ended = completion.tokens.last().is_some_and(|last| model.config.eos_token_id.contains(last));
-    model.tokenizer.decode(&completion.tokens[..completion.tokens.len() - usize::from(ended)])
+pub(super) fn text_of(model: &Model, completion: &generate::Completion) -> Result<String> {
+    completion.text(model)
 }
 
 pub(super) fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {

@@ -45,7 +45,7 @@ pub(super) struct Rollouts {
     pub(super) max_prompt: usize,
     pub(super) view: View,
     pub(super) view_items: usize,
-    pub(super) top_k: usize,
+    pub(super) retrieval: Retrieval,
 }
 
 /// What is to be rolled out.
@@ -302,8 +302,8 @@ impl Rollouts {
     fn answers<'a>(&self, lua: &Lua, lives: &[&Live], questions: impl Fn(&Live) -> &'a [Question]) -> mlua::Result<Vec<Value>> {
         let stores = lives.iter().map(|live| live.store.borrow::<Handle<Store>>()).collect::<mlua::Result<Vec<_>>>()?;
         let asked = lives.iter().zip(&stores).flat_map(|(live, store)| questions(live).iter().map(move |q| (&store.0, q)));
-        let reasoner = reasoner(&self.reasoner)?;
-        let mut answered = answers(lua, &*reasoner, Retrieval { top_k: self.top_k }, &asked.collect::<Vec<_>>())?.into_iter();
+        let reasoner = reasoner(lua, &self.reasoner)?;
+        let mut answered = answers(lua, &*reasoner, self.retrieval, &asked.collect::<Vec<_>>())?.into_iter();
         lives.iter().map(|live| list(lua, answered.by_ref().take(questions(live).len()).map(Ok))).collect()
     }
 }
