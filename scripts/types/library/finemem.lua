@@ -249,6 +249,7 @@ function Rng:shuffle(arguments) end
 ---A language model.
 ---@class fm.Model
 ---@field parameters integer Number of parameters.
+---@field chat boolean Whether it has a chat template.
 local Model = {}
 
 ---The arguments of `Model:encode`.
