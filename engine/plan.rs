@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     /// Tokens that go through the model at a time in an update; a longer sequence goes alone.
     #[arg(long, default_value_t = 4096)]
     micro_tokens: usize,
-    /// How matrices are kept: f32 or bf16 [default: with an adapter as in the folder, else f32].
+    /// How matrices are kept: f32, bf16 or f16 [default: with an adapter as in the folder, else f32].
     #[arg(long)]
     dtype: Option<String>,
     /// The device that is to hold it: auto, gpu, cpu, or a part of an adapter's name.
@@ -51,13 +51,9 @@ pub(crate) struct Settings {
 /// Prints the plan. One that does not fit is an error.
 pub(crate) fn plan(settings: &Settings) -> Result<()> {
     let stored = Folder::load(&settings.model)?.1.dtype();
-    let dtype = match settings.dtype.as_deref().unwrap_or(if settings.lora.is_some() { stored } else { "f32" }) {
-        "bf16" => DType::BF16,
-        "f32" | "f16" => DType::F32,
-        other => return Err(Error::argument(format!("--dtype is f32 or bf16, not {other}"))),
-    };
-    if settings.lora.is_none() && dtype == DType::BF16 {
-        return Err(Error::argument("all weights can only be trained in f32; bf16 needs --lora RANK"));
+    let dtype = DType::of_weights(settings.dtype.as_deref().unwrap_or(if settings.lora.is_some() { stored } else { "f32" }))?;
+    if settings.lora.is_none() && dtype != DType::F32 {
+        return Err(Error::argument(format!("all weights can only be trained in f32; {} needs --lora RANK", dtype.name())));
     }
     let work = Workload {
         lora: settings.lora.map(|rank| Lora::new(rank, 2.0 * rank as f64, &TARGETS)).transpose()?,

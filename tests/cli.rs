@@ -92,7 +92,14 @@ fn info_says_what_was_found_and_what_is_chosen() {
     assert_eq!(text.contains("--device auto: CPU executor"), adapters.iter().all(|caps| caps.software), "{text}");
     assert!(said(&["info", "--device", "cpu"]).contains("\nchosen by --device cpu: CPU executor, "));
     if let Some(caps) = adapters.first() {
-        assert!(said(&["info", "--device", &caps.name]).contains(&format!(": {}", caps.name)));
+        let text = said(&["info", "--device", &caps.name]);
+        assert!(text.contains(&format!(": {}", caps.name)), "{text}");
+        // Every kernel that has a choice is named once, after the ending of its variant.
+        let (_, variants) = text.split_once("\nshader variants").expect("a list of variants");
+        for kernel in ["matmul_nt", "matmul_rows", "attention", "attention_decode", "rmsnorm"] {
+            let words = variants.split([' ', ',', '\n']).filter(|word| *word == kernel).count();
+            assert_eq!(words, 1, "{kernel}: {text}");
+        }
     }
     fails(&["info", "--device", "no such card"], 1, "no adapter has 'no such card' in its name");
 }

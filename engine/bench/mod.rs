@@ -22,7 +22,6 @@ use finemem_engine::train::optimizer;
 use finemem_engine::train::plan::readable;
 use finemem_engine::train::sft::{Supervised, Weighted};
 use finemem_engine::{Error, Result};
-use half::bf16;
 use rayon::prelude::*;
 use report::Row;
 use serde_json::json;
@@ -43,7 +42,7 @@ pub(crate) struct Settings {
     #[arg(long, default_value = "auto")]
     device: String,
     /// Element type of the matrices. Full training holds them in f32 whatever this says.
-    #[arg(long, default_value = "bf16", value_parser = ["bf16", "f32"])]
+    #[arg(long, default_value = "bf16", value_parser = ["bf16", "f16", "f32"])]
     dtype: String,
     /// Write the figures here as well.
     #[arg(long, value_name = "FILE")]
@@ -70,7 +69,7 @@ const RANK: usize = 16;
 pub(crate) fn bench(what: &Bench) -> Result<()> {
     let Bench::Model(settings) = what;
     let (name, config) = shapes().into_iter().find(|(name, _)| *name == settings.shape).expect("the parser knows the shapes");
-    let dtype = if settings.dtype == "f32" { DType::F32 } else { DType::BF16 };
+    let dtype = DType::of_weights(&settings.dtype)?;
     let device = Device::open(&settings.device)?;
     let sizes = Sizes::of(&config)?;
     let add_adapter = |model: &mut Model| model.add_lora(Lora::new(RANK, 2.0 * RANK as f64, &TARGETS)?, 0);
@@ -224,7 +223,7 @@ fn make(config: &Config, device: &Device, dtype: DType) -> Result<(Model, f64)> 
     let mut rng = Rng::new(&[0]);
     // Uniform with the deviation 0.02 of fresh weights.
     let wide: Vec<f32> = (0..BLOCK + STARTS).map(|_| (rng.next_u32() as f32 / u32::MAX as f32 - 0.5) * 0.02 * 12f32.sqrt()).collect();
-    let narrow: Vec<bf16> = wide.iter().map(|v| bf16::from_f32(*v)).collect();
+    let narrow = dtype.narrow(&wide);
     let mut matrices = 0;
     let model = Model::new(config.clone(), tokenizer, device, |config| {
         Weights::build(config, |name, shape| {
@@ -238,10 +237,8 @@ fn make(config: &Config, device: &Device, dtype: DType) -> Result<(Model, f64)> 
             let step = BLOCK / columns / 128 * 128;
             for row in (0..rows).step_by(step) {
                 let part = tensor.slice(row..rows.min(row + step))?;
-                match dtype {
-                    DType::BF16 => part.write_bf16(&narrow[first..][..part.len()])?,
-                    _ => part.write(&wide[first..][..part.len()])?,
-                }
+                let numbers = first..first + part.len();
+                if dtype.packed() { part.write_bits(&narrow[numbers])? } else { part.write(&wide[numbers])? }
             }
             Ok(tensor)
         })

@@ -13,8 +13,6 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use half::bf16;
-
 use crate::error::{Error, Result};
 use crate::tensor::{Buffer, DType, Memory, Tensor};
 use cpu::{CpuBuffer, Values};
@@ -198,11 +196,11 @@ impl Device {
         let memory = match &self.0.executor {
             Executor::Cpu { double } => Memory::Cpu(CpuBuffer(std::sync::RwLock::new(match dtype {
                 DType::U32 => Values::U32(vec![0; elements]),
-                DType::BF16 => Values::BF16(bytemuck::zeroed_vec(elements)),
+                DType::BF16 | DType::F16 => Values::Packed(vec![0; elements]),
                 DType::F32 if *double => Values::F64(vec![0.0; elements]),
                 DType::F32 => Values::F32(vec![0.0; elements]),
             }))),
-            Executor::Gpu(gpu) => Memory::Gpu(gpu.create_buffer(dtype.size() * elements)?),
+            Executor::Gpu(gpu) => Memory::Gpu(gpu.create_buffer(dtype, shape)?),
             Executor::Planned(ledger) => {
                 let planned = Planned { dtype, shape: shape.to_vec(), bytes: (dtype.size() * elements) as u64 };
                 ledger.lock().unwrap_or_else(PoisonError::into_inner).push(planned);
@@ -221,13 +219,6 @@ impl Device {
     pub fn tensor(&self, values: &[f32], shape: &[usize]) -> Result<Tensor> {
         let tensor = self.zeros(DType::F32, shape)?;
         tensor.write(values)?;
-        Ok(tensor)
-    }
-
-    /// A bf16 tensor with these numbers.
-    pub fn tensor_bf16(&self, values: &[bf16], shape: &[usize]) -> Result<Tensor> {
-        let tensor = self.zeros(DType::BF16, shape)?;
-        tensor.write_bf16(values)?;
         Ok(tensor)
     }
 

@@ -379,7 +379,9 @@ pub fn backward(
             rmsnorm::forward(rec, &x, &w.input_norm, &s.h, &s.rstd, config.rms_norm_eps as f32)?;
             block_forward(rec, config, w, acts, batch, &Keys::Packed, i, &x, &s)?;
         }
-        block_backward(rec, config, w, acts, batch, &x, &s, &g, dw)?;
+        // Under an adapter nothing is trained below the first block's products.
+        let below = i > 0 || grads.embed.is_some() || dw.input_norm.is_some();
+        block_backward(rec, config, w, acts, batch, &x, &s, &g, dw, below)?;
     }
     let (order, distinct, starts) = &batch.groups;
     grads.embed.as_ref().map_or(Ok(()), |d_embed| embedding::backward(rec, &g.stream, order, distinct, starts, d_embed))
@@ -403,6 +405,7 @@ fn norm_backward(
     rmsnorm::backward(rec, dy, x, w, rstd, dx, accumulate)
 }
 
+/// `below` says whether anything below the block needs the gradient of its input; else that is left out.
 fn block_backward(
     rec: &mut Recorder<'_>,
     config: &Config,
@@ -413,6 +416,7 @@ fn block_backward(
     s: &Saved,
     g: &Backward,
     dw: &Layer<Option<Tensor>>,
+    below: bool,
 ) -> Result<()> {
     let heads = config.heads();
     let table = acts.table.slice(0..batch.tokens)?;
@@ -420,13 +424,13 @@ fn block_backward(
     // The final hidden states and their gradient have been used by now.
     let scratch = Scratch { partial, low: [&acts.hidden, &g.hidden] };
     // SwiGLU branch
-    linear::backward(rec, &g.stream, &s.act, &w.down, &g.act, Write::Replace, &scratch, &dw.down)?;
+    linear::backward(rec, &g.stream, &s.act, &w.down, Some((&g.act, Write::Replace)), &scratch, &dw.down)?;
     swiglu::backward(rec, &g.act, &s.gate, &s.up, &g.gate, &g.up)?;
-    linear::backward(rec, &g.gate, &s.mid_h, &w.gate, &g.h, Write::Replace, &scratch, &dw.gate)?;
-    linear::backward(rec, &g.up, &s.mid_h, &w.up, &g.h, Write::Add, &scratch, &dw.up)?;
+    linear::backward(rec, &g.gate, &s.mid_h, &w.gate, Some((&g.h, Write::Replace)), &scratch, &dw.gate)?;
+    linear::backward(rec, &g.up, &s.mid_h, &w.up, Some((&g.h, Write::Add)), &scratch, &dw.up)?;
     norm_backward(rec, &g.h, &s.mid, &w.post_norm, &s.mid_rstd, partial, &dw.post_norm, &g.stream, true)?;
     // Attention branch
-    linear::backward(rec, &g.stream, &s.o, &w.o, &g.o, Write::Replace, &scratch, &dw.o)?;
+    linear::backward(rec, &g.stream, &s.o, &w.o, Some((&g.o, Write::Replace)), &scratch, &dw.o)?;
     let saved = attention::Saved { q: &s.q, k: &s.k, v: &s.v, o: &s.o, lse: &s.lse, seqs: &batch.seqs };
     attention::backward(rec, heads, &g.o, &saved, &g.stats, &g.q, &g.k, &g.v)?;
     rope::apply(rec, &table, &g.q, true)?;
@@ -442,8 +446,12 @@ fn block_backward(
         }
         (dq, dk) = (dq_raw, dk_raw);
     }
-    linear::backward(rec, dq, &s.h, &w.q, &g.h, Write::Replace, &scratch, &dw.q)?;
-    linear::backward(rec, dk, &s.h, &w.k, &g.h, Write::Add, &scratch, &dw.k)?;
-    linear::backward(rec, &g.v, &s.h, &w.v, &g.h, Write::Add, &scratch, &dw.v)?;
+    let into = |write| below.then_some((&g.h, write));
+    linear::backward(rec, dq, &s.h, &w.q, into(Write::Replace), &scratch, &dw.q)?;
+    linear::backward(rec, dk, &s.h, &w.k, into(Write::Add), &scratch, &dw.k)?;
+    linear::backward(rec, &g.v, &s.h, &w.v, into(Write::Add), &scratch, &dw.v)?;
+    if !below {
+        return Ok(());
+    }
     norm_backward(rec, &g.h, x, &w.input_norm, &s.rstd, partial, &dw.input_norm, &g.stream, true)
 }

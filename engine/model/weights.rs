@@ -167,6 +167,7 @@ impl<T> Layer<T> {
 impl<T> Weights<T> {
     /// Makes every parameter of `config` by `make(name, shape)`, one after the other, until the first error.
     pub fn build(config: &Config, mut make: impl FnMut(&str, &[usize]) -> Result<T>) -> Result<Self> {
+        let mut make = |name: &str, shape: &[usize]| make(name, shape).map_err(|error| error.of_tensor(name));
         let table = [config.vocab_size, config.hidden_size];
         let block = Layer::shapes(config);
         Ok(Self {

@@ -144,7 +144,7 @@ const FUNCTIONS: &[Function] = &[
             optional("device", Kind::Text, "auto, gpu, cpu, or a part of an adapter's name; by default the run's device"),
             optional(
                 "dtype",
-                Kind::Choice(&["f32", "bf16"]),
+                Kind::Choice(&["f32", "bf16", "f16"]),
                 "how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them",
             ),
             optional(
@@ -164,9 +164,9 @@ const FUNCTIONS: &[Function] = &[
             };
             let lora = args.get::<Value>(lua, "lora")?;
             let dtype = match args.get::<Option<String>>(lua, "dtype")?.as_deref() {
-                Some("bf16") => Some(DType::BF16),
+                Some(name) => Some(DType::of_weights(name)?),
                 None if !lora.is_nil() => None,
-                _ => Some(DType::F32),
+                None => Some(DType::F32),
             };
             let mut model = Model::load_as(Path::new(&path), &device, dtype)?;
             match lora {

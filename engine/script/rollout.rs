@@ -128,6 +128,7 @@ impl Rollouts {
             for ((&i, prompt), completion) in active.iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];
                 let step = self.step(lua, policy, live, t, &prompt.text, &completion)?;
+                step.raw_set("chunk", episodes[live.episode].chunks[t].as_str())?;
                 live.steps.push(step);
                 let Completion { tokens, logprobs, .. } = completion;
                 turns[i].push(Turn { rollout: i, episode: live.episode, step: t, prompt: prompt.tokens, completion: tokens, logprobs });
