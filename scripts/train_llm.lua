@@ -3,7 +3,7 @@
 --   finemem-engine run scripts/train_llm.lua -- --model DIR --data FILE [--steps 100] [--lora 16] [--out DIR] …
 --
 -- Every default below is the paper's where it is known, else that of Mem-α's published script, which the paper builds on, else our choice;
--- each is an argument. `finemem-engine plan --model DIR --lora 16 --recompute` says beforehand what the run takes.
+-- each is an argument. `finemem-engine plan --model DIR --lora 16 --recompute all` says beforehand what the run takes.
 
 local fm = require "finemem"
 local arguments = require "arguments"
@@ -42,7 +42,7 @@ local option = arguments.read {
   lora = 0, -- rank of an adapter on all linear layers; 0 trains all weights (paper)
   alpha = 0, -- of the adapter; 0 is twice the rank
   micro_tokens = 4096, -- tokens that go through the model at a time in an update
-  recompute = "yes", -- save memory by computing blocks twice
+  recompute = "all", -- what the backward pass computes again to save memory: none, attention or all
   checkpoint = 10, -- steps between checkpoints
 }
 if option.model == "" or option.data == "" then
@@ -71,6 +71,7 @@ print(policy)
 local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
 print(string.format("%d episodes from %s", #episodes, option.data))
 
+local batch_size = math.min(option.episodes, #episodes)
 local trainer = fm.grpo.new {
   policy = policy,
   tools = require "tools.flat",
@@ -96,12 +97,11 @@ local trainer = fm.grpo.new {
   max_grad_norm = option.max_grad_norm,
   weight_decay = option.weight_decay,
   micro_tokens = option.micro_tokens,
-  recompute = flag "recompute",
+  recompute = option.recompute,
+  episodes = batch_size,
 }
 local rate = fm.schedule.warm_up { to = option.lr, steps = option.warm_up * option.steps }
-local batch_size = math.min(option.episodes, #episodes)
-local planned = trainer:plan { prompt = option.max_prompt, episodes = batch_size }.planned
-print(string.format("planned: %.2f GB of memory", planned / 1e9))
+print(string.format("planned: %.2f GB of memory", trainer.planned / 1e9))
 
 local run = fm.run.open { path = option.out or nil, seed = option.seed, arguments = option }
 local done = run:restore { trainer = trainer }
@@ -152,7 +152,7 @@ for step = done + 1, option.steps do
     run:checkpoint { step = step, trainer = trainer }
   end
   if step == done + 1 then
-    print(string.format("memory: %.2f GB at most so far, %.2f GB planned", trainer:plan { prompt = option.max_prompt, episodes = batch_size }.peak / 1e9, planned / 1e9))
+    print(string.format("memory: %.2f GB at most so far, %.2f GB planned", trainer.peak / 1e9, trainer.planned / 1e9))
   end
   if stop then
     print("stopped; go on with: finemem-engine run --resume " .. run.path)

@@ -1,5 +1,6 @@
 //! The policy: a decoder-only transformer (Qwen3, Qwen2, Llama), from and to a Hugging Face folder.
 
+pub mod activations;
 pub mod batch;
 pub mod blocks;
 pub mod config;

@@ -1,4 +1,4 @@
-//! `fm.model`, `fm.tokenizer` and `fm.sft`: models, as scripts see them.
+//! `fm.model` and `fm.tokenizer`: models, as scripts see them.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,15 @@ use mlua::{IntoLua, Lua, Table, Value};
 use super::api::{Area, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
 use super::{convert, session};
 use crate::Result;
-use crate::generate::{Finish, Generator, Options, Request, Stream};
+use crate::generate::{Finish, Generator, Options, Request, Room, Stream};
 use crate::model::{Config, Lora, Model, Tokenizer, lora};
 use crate::tensor::DType;
 use crate::train::learner::{Learner, Loss, Memory};
 use crate::train::optimizer::{Optimizer, Settings};
-use crate::train::sft::{self, Supervised, Weighted};
+use crate::train::sft::{self, Weighted};
 
-pub(super) const AREA: Area = Area {
-    constants: &[],
-    functions: FUNCTIONS,
-    objects: &[&MODEL, &SFT],
-    records: &[&LORA, &COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS],
-};
+pub(super) const AREA: Area =
+    Area { constants: &[], functions: FUNCTIONS, objects: &[&MODEL], records: &[&LORA, &COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS] };
 
 /// A model that scripts and trainers share, with the memory for using it.
 pub(super) struct Policy {
@@ -40,16 +36,26 @@ impl Shared {
 }
 
 impl Policy {
+    /// Calls `act` with the memory for sampling, which is made when it is first needed.
+    fn with_generator<R>(&self, act: impl FnOnce(&mut Generator) -> Result<R>) -> Result<R> {
+        let mut place = self.generator.borrow_mut();
+        let mut generator = match place.take() {
+            Some(generator) => generator,
+            None => Generator::new(&self.model)?,
+        };
+        let result = act(&mut generator);
+        *place = Some(generator);
+        result
+    }
+
     /// Completions of every request.
     pub(super) fn generate(&self, requests: &[Request], options: &Options) -> Result<Vec<Vec<crate::generate::Completion>>> {
-        let mut generator = self.generator.borrow_mut();
-        if generator.is_none() {
-            *generator = Some(Generator::new(&self.model)?);
-        }
-        match generator.as_mut() {
-            Some(generator) => generator.generate(&self.model, requests, options),
-            None => Ok(Vec::new()),
-        }
+        self.with_generator(|generator| generator.generate(&self.model, requests, options))
+    }
+
+    /// Takes the memory for sampling, for batches of this size.
+    pub(super) fn reserve(&self, room: Room) -> Result<()> {
+        self.with_generator(|generator| generator.reserve(&self.model, room))
     }
 
     /// Gives the memory for sampling back.
@@ -107,7 +113,7 @@ static COMPLETION: Record = Record {
     checked: false,
 };
 
-static SEQUENCE: Record = Record {
+pub(super) static SEQUENCE: Record = Record {
     name: "Sequence",
     doc: "Tokens, and how much the prediction of each counts.",
     fields: &[
@@ -159,7 +165,7 @@ const FUNCTIONS: &[Function] = &[
             let path: String = args.get(lua, "path")?;
             let session = session(lua);
             let device = match args.get::<Option<String>>(lua, "device")? {
-                Some(name) => crate::device::Device::open(&name)?,
+                Some(name) => session.open(&name)?,
                 None => session.device()?.clone(),
             };
             let lora = args.get::<Value>(lua, "lora")?;
@@ -220,35 +226,6 @@ const FUNCTIONS: &[Function] = &[
             let tokenizer = Tokenizer::train(args.get(lua, "texts")?, args.get(lua, "vocab_size")?, &added, &end)?;
             tokenizer.save(Path::new(&args.get::<String>(lua, "path")?))?;
             tokenizer.id(&end).into_lua(lua)
-        },
-    },
-    Function {
-        path: "sft.new",
-        doc: "A supervised trainer: AdamW on the weighted log-likelihood of given sequences.",
-        params: &[
-            required("policy", Kind::Object("Model"), "the model to train"),
-            default("lr", Kind::Number, Need::Number(1e-3), "learning rate of steps that name none"),
-            default("beta1", Kind::Number, Need::Number(0.9), "decay of the first moment"),
-            default("beta2", Kind::Number, Need::Number(0.95), "decay of the second moment"),
-            default("weight_decay", Kind::Number, Need::Number(0.0), "decoupled weight decay of matrices"),
-            default("max_grad_norm", Kind::Number, Need::Number(1.0), "largest norm of the gradient; 0 for no clipping"),
-            default("micro_tokens", Kind::Integer, Need::Number(4096.0), "tokens that go through the model at a time"),
-            default("recompute", Kind::Boolean, Need::Boolean(false), "whether to save memory by computing blocks twice"),
-        ],
-        returns: Kind::Object("SftTrainer"),
-        result: "the trainer",
-        call: |lua, args| {
-            let policy = args.object::<Shared>(lua, "policy")?.0.0.clone();
-            let settings = Settings {
-                beta1: args.get(lua, "beta1")?,
-                beta2: args.get(lua, "beta2")?,
-                weight_decay: args.get(lua, "weight_decay")?,
-                max_grad_norm: args.get(lua, "max_grad_norm")?,
-                ..Settings::default()
-            };
-            let memory = Memory { micro_tokens: args.get(lua, "micro_tokens")?, recompute: args.get(lua, "recompute")? };
-            let trainer = Supervised::new(&policy.model, memory, settings)?;
-            object(lua, Sft { policy, trainer, lr: args.get(lua, "lr")? })
         },
     },
 ];
@@ -423,7 +400,7 @@ pub(super) fn text_of(model: &Model, completion: &crate::generate::Completion) -
     model.tokenizer.decode(&completion.tokens[..completion.tokens.len() - usize::from(ended)])
 }
 
-fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
+pub(super) fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
     tables.iter().map(|t| Ok(Weighted { tokens: t.raw_get("tokens")?, weights: t.raw_get("weights")? })).collect()
 }
 
@@ -447,48 +424,4 @@ fn gradients(lua: &Lua, model: &Model, sequences: &[Weighted]) -> mlua::Result<V
     result.raw_set("loss", sft::loss(&samples, &report))?;
     result.raw_set("grads", grads)?;
     result.into_lua(lua)
-}
-
-/// A supervised trainer and the model it trains.
-struct Sft {
-    policy: Rc<Policy>,
-    trainer: Supervised,
-    lr: f32,
-}
-
-static SFT: Object = Object {
-    name: "SftTrainer",
-    doc: "A supervised trainer.",
-    fields: &[],
-    methods: &[Function {
-        path: "step",
-        doc: "One AdamW step on the mean negative log-likelihood of the counted tokens.",
-        params: &[
-            required("sequences", Kind::List(&Kind::Record(&SEQUENCE)), "what to learn"),
-            optional("lr", Kind::Number, "learning rate of this step"),
-        ],
-        returns: Kind::Map(&Kind::Number),
-        result: "loss, entropy, grad_norm and tokens",
-        call: |lua, args| {
-            let sequences = sequences(&args.get::<Vec<Table>>(lua, "sequences")?)?;
-            let mut this = args.this_mut::<Sft>()?;
-            let sft = &mut this.0;
-            let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(sft.lr);
-            let stats = sft.trainer.step(&sft.policy.model, &sequences, lr)?;
-            let table = lua.create_table()?;
-            table.raw_set("loss", stats.loss)?;
-            table.raw_set("entropy", stats.entropy)?;
-            table.raw_set("grad_norm", stats.grad_norm)?;
-            table.raw_set("tokens", stats.tokens)?;
-            table.into_lua(lua)
-        },
-    }],
-    checkpoint: None,
-};
-
-impl Scripted for Sft {
-    const OBJECT: &'static Object = &SFT;
-    fn describe(&self) -> String {
-        format!("a supervised trainer of a {}", self.policy.model)
-    }
 }

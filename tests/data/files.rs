@@ -9,14 +9,15 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::Type;
 use serde_json::{Value, json};
 
-pub const MEMALPHA: &str = "message schema { optional int64 instance_id; optional binary prompt (STRING); optional binary chunks (STRING);
+pub(crate) const MEMALPHA: &str =
+    "message schema { optional int64 instance_id; optional binary prompt (STRING); optional binary chunks (STRING);
     optional binary questions_and_answers (STRING); optional binary data_source (STRING); optional binary metadata (STRING); }";
 
-pub const MEMALPHA_LISTS: &str = "message schema { optional group chunks (LIST) { repeated group list { optional binary element (STRING); } }
+pub(crate) const MEMALPHA_LISTS: &str = "message schema { optional group chunks (LIST) { repeated group list { optional binary element (STRING); } }
     optional group questions_and_answers (LIST) { repeated group list { optional group element { optional binary question (STRING); optional int64 answer; } } }
     optional binary data_source (STRING); }";
 
-pub const MEMORYAGENTBENCH: &str = "message schema { optional binary context (STRING);
+pub(crate) const MEMORYAGENTBENCH: &str = "message schema { optional binary context (STRING);
     optional group questions (LIST) { repeated group list { optional binary element (STRING); } }
     optional group answers (LIST) { repeated group list { optional group element (LIST) { repeated group list { optional binary element (STRING); } } } }
     optional group metadata { optional binary demo (STRING);
@@ -26,7 +27,7 @@ pub const MEMORYAGENTBENCH: &str = "message schema { optional binary context (ST
       optional group question_types (LIST) { repeated group list { optional binary element (STRING); } }
       optional binary source (STRING); } }";
 
-pub const MEMBUILDER: &str = "message schema { optional group prompt (LIST) { repeated group list { optional group element { optional binary content (STRING); optional binary role (STRING); } } }
+pub(crate) const MEMBUILDER: &str = "message schema { optional group prompt (LIST) { repeated group list { optional group element { optional binary content (STRING); optional binary role (STRING); } } }
     optional binary ability (STRING); optional binary reward_model (STRING); optional binary data_source (STRING);
     optional group meta { optional binary conversation_id (STRING); optional int64 session_index; } }";
 
@@ -39,7 +40,7 @@ struct Leaf {
 }
 
 /// A Parquet file with these rows, in groups of `group` rows.
-pub fn parquet(schema: &str, rows: &[Value], group: usize) -> Vec<u8> {
+pub(crate) fn parquet(schema: &str, rows: &[Value], group: usize) -> Vec<u8> {
     let schema = Arc::new(parse_message_type(schema).unwrap());
     let compression = parquet::basic::Compression::SNAPPY;
     let properties = Arc::new(WriterProperties::builder().set_compression(compression).build());
@@ -134,7 +135,7 @@ fn content(field: &Type, value: Option<&Value>, levels: [i16; 3], leaves: &mut V
 }
 
 /// Rows as Mem-α has them: lists as texts of JSON.
-pub fn memalpha() -> Vec<Value> {
+pub(crate) fn memalpha() -> Vec<Value> {
     let row = |id: i64, source: &str, chunks: Value, asked: Value| json!({"instance_id": id, "prompt": "p", "chunks": chunks.to_string(), "questions_and_answers": asked.to_string(), "data_source": source, "metadata": "{}"});
     vec![
         row(7, "squad", json!(["one", "two"]), json!([{"question": "q?", "answer": "a"}, {"question": "r?", "answer": ["b", "c"]}])),
@@ -149,14 +150,14 @@ pub fn memalpha() -> Vec<Value> {
 }
 
 /// A row of MemoryAgentBench.
-pub fn row(source: &str, context: &str, questions: &[&str], answers: Value) -> Value {
+pub(crate) fn row(source: &str, context: &str, questions: &[&str], answers: Value) -> Value {
     let ids: Vec<String> = (0..questions.len()).map(|at| format!("{source}_no{at}")).collect();
     json!({"context": context, "questions": questions, "answers": answers,
            "metadata": {"demo": null, "haystack_sessions": null, "keypoints": [], "qa_pair_ids": ids, "question_types": null, "source": source}})
 }
 
 /// A row of each split of MemoryAgentBench.
-pub fn memoryagentbench() -> Vec<Value> {
+pub(crate) fn memoryagentbench() -> Vec<Value> {
     let facts = "Here is a list of facts:\n0. Ana is a citizen of Peru.\n1. The author of Rain is Bo Li.\n2. Ana is a citizen of Chile.\n3. X.\n4. Jo's child is Al.\n";
     let examples = "What is X ?\nlabel: 2\n\nA line\nlabel: 9 is meant\nand more\nlabel: 0\n\n";
     let dialogue = r#"['Chat Time: 2023/05/20 (Sat) 19:19', [{'role': 'user', 'content': "I'm at \"home\" – é"}, {'role': 'assistant', 'content': 'It\'s\nfine\\ \x41\u00e9'}], 'Chat Time: 2023/05/21 (Sun) 08:00', [{'role': 'user', 'content': 'My cat is Tom.', 'n': None, 'ok': True, 'x': -1.5}]]"#;
@@ -173,7 +174,7 @@ pub fn memoryagentbench() -> Vec<Value> {
 }
 
 /// A record of LongMemEval.
-pub fn longmemeval() -> Value {
+pub(crate) fn longmemeval() -> Value {
     json!([
         {"question_id": "q1", "question_type": "multi-session", "question": "How many?", "answer": 3, "question_date": "2023/05/30 (Tue) 23:40",
          "haystack_session_ids": ["s1", "s2"], "haystack_dates": ["2023/05/20 (Sat) 02:21", "2023/05/21 (Sun) 02:21"],
@@ -186,7 +187,7 @@ pub fn longmemeval() -> Value {
 }
 
 /// A dialogue of LoCoMo with the quirks of the published file.
-pub fn locomo() -> Value {
+pub(crate) fn locomo() -> Value {
     let turn = |id: &str, text: &str| json!({"speaker": "Ana", "dia_id": id, "text": text});
     json!([{"sample_id": "conv-1", "conversation": {
         "speaker_a": "Ana", "speaker_b": "Bo", "session_1_date_time": "1:56 pm on 8 May, 2023", "session_2_date_time": "later", "session_9_date_time": "never",
@@ -200,7 +201,7 @@ pub fn locomo() -> Value {
         {"question": "Why?", "answer": "d", "evidence": [], "category": 3}]}])
 }
 
-pub fn squad() -> Value {
+pub(crate) fn squad() -> Value {
     json!({"version": "1.1", "data": [
         {"title": "Rain", "paragraphs": [
             {"context": "Rain is wet.", "qas": [{"id": "a", "question": "What is wet?", "answers": [{"text": "Rain", "answer_start": 0}, {"text": "Rain", "answer_start": 0}]}]},
@@ -208,16 +209,16 @@ pub fn squad() -> Value {
         {"title": "Sun", "paragraphs": [{"context": "Hot.", "qas": []}]}]})
 }
 
-pub fn clinc() -> Value {
+pub(crate) fn clinc() -> Value {
     json!({"oos_val": [["v", "oos"]], "val": [["v", "x"]], "train": [["a one", "a"], ["a two", "a"], ["b one", "b"]], "oos_train": [["o", "oos"]],
            "test": [["a three", "a"]], "oos_test": [["p", "oos"]]})
 }
 
-pub const BANKING: &str =
+pub(crate) const BANKING: &str =
     "text,category\n\"Where is it, please?\nAnd why?\",arrival\nWhat \"\"now\"\"?,other\n\"He said \"\"no\"\".\",arrival\n";
-pub const HWU: &str = "answerid;scenario;intent;answer_annotation;answer_from_anno;answer_from_user\n1;alarm;query;\"a\";\"tell; me\";\"Tell me\"\n2;alarm;set;\"a\";\"null\";\"Set it\"\n";
+pub(crate) const HWU: &str = "answerid;scenario;intent;answer_annotation;answer_from_anno;answer_from_user\n1;alarm;query;\"a\";\"tell; me\";\"Tell me\"\n2;alarm;set;\"a\";\"null\";\"Set it\"\n";
 
-pub fn membuilder_lines() -> String {
+pub(crate) fn membuilder_lines() -> String {
     let line = |index: i64, text: &str, question: &str| {
         json!({"conversation_id": "c", "session_index": index, "session": {"messages": [{"role": "user", "content": text}], "timestamp": "2024-03-15"},
                "questions": [{"question": question, "answer": "a", "type": "single-session"}]})
@@ -225,7 +226,7 @@ pub fn membuilder_lines() -> String {
     format!("{}\n{}\n", line(1, "Second.", "Q2?"), line(0, "First.", "Q1?"))
 }
 
-pub fn membuilder_rows() -> Vec<Value> {
+pub(crate) fn membuilder_rows() -> Vec<Value> {
     let row = |index: i64, who: &str, reward: &str| {
         json!({"prompt": [{"content": "Be brief.", "role": "system"}, {"content": format!("You are {who}.\n\nNew Messages:\nuser: Session {index}."), "role": "user"}],
                "reward_model": reward, "data_source": "longmemeval", "meta": {"conversation_id": "c", "session_index": index}})
@@ -234,7 +235,7 @@ pub fn membuilder_rows() -> Vec<Value> {
     vec![row(1, "core", "memory_reward"), row(0, "core", &asked), row(0, "semantic", "memory_reward")]
 }
 
-pub fn own() -> String {
+pub(crate) fn own() -> String {
     let first = json!({"id": "e", "source": "s", "chunks": ["one\ntwo", "three"], "questions": [{"question": "q?", "answers": ["a"], "kind": "new", "evidence": [1], "metric": "exact_match"}],
                        "chunk_questions": [[], [{"question": "r?", "answers": ["b"]}]]});
     let second = json!({"chunks": ["x"], "events": 1, "questions": [{"question": "q", "answers": "a"}, {"question": "q", "answers": 7}]});
