@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::learner::{Learner, Loss, Memory, Report, Sample};
 use super::log::Checkpoint;
-use super::optimizer::{Optimizer, Settings as AdamSettings};
+use super::optimizer::{Optimizer, Settings as AdamSettings, expect_trainable};
 use super::plan;
 use crate::error::{Error, Result};
 use crate::model::{Model, Weights};
@@ -78,6 +78,7 @@ impl Grpo {
     /// A trainer for `policy`. If there is a KL term, the reference is its present weights; of a policy with an adapter it is the
     /// policy without it.
     pub fn new(policy: &Model, settings: Settings) -> Result<Self> {
+        expect_trainable(policy)?;
         let reference = if settings.kl_coef > 0.0 { Some(frozen(policy)?) } else { None };
         Ok(Self {
             learner: None,
