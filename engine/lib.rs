@@ -16,5 +16,6 @@ pub mod reward;
 pub mod script;
 pub mod tensor;
 pub mod train;
+pub mod view;
 
 pub use error::{Error, Result};

@@ -34,7 +34,8 @@ local option = arguments.read {
   grouping = "step", -- what is compared (paper); Mem-α: instance
   lr = 1e-6, -- at its highest (Mem-α, all weights); adapters usually want 1e-5 to 1e-4
   warm_up = 0.05, -- part of the steps (Mem-α)
-  clip_low = 0.2, clip_high = 0.2, dual_clip = 3, -- (Mem-α)
+  loss = "verl", -- the policy loss (Mem-α: verl's); others: grpo, dr_grpo, dapo, gspo, cispo, rloo, reinforce
+  clip_low = false, clip_high = false, dual_clip = false, -- by default the loss's; of verl's 0.2, 0.2 and 3 (Mem-α)
   kl_coef = 0.001, -- (Mem-α's script; its paper, and the readings of Fine-Mem, have none: 0)
   minibatches = 1, -- optimiser steps of an update (Mem-α)
   max_grad_norm = 1, weight_decay = 0.01, -- (our choice: what verl does by default)
@@ -53,6 +54,10 @@ local function flag(name)
     error(string.format("--%s is yes or no, not '%s'", name, value), 0)
   end
   return value == "yes"
+end
+-- A number that may be left out.
+local function number(name)
+  return option[name] and (tonumber(option[name]) or error(string.format("--%s needs a number, not '%s'", name, option[name]), 0)) or nil
 end
 local without = {}
 for part in option.without:gmatch "[^,]+" do
@@ -82,9 +87,10 @@ local trainer = fm.grpo.new {
   view_items = option.view_items,
   top_k = option.top_k,
   grouping = option.grouping,
-  clip_low = option.clip_low,
-  clip_high = option.clip_high,
-  dual_clip = option.dual_clip,
+  loss = option.loss,
+  clip_low = number "clip_low",
+  clip_high = number "clip_high",
+  dual_clip = number "dual_clip",
   kl_coef = option.kl_coef,
   minibatches = option.minibatches,
   max_grad_norm = option.max_grad_norm,
@@ -92,6 +98,7 @@ local trainer = fm.grpo.new {
   micro_tokens = option.micro_tokens,
   recompute = flag "recompute",
 }
+local rate = fm.schedule.warm_up { to = option.lr, steps = option.warm_up * option.steps }
 local batch_size = math.min(option.episodes, #episodes)
 local planned = trainer:plan { prompt = option.max_prompt, episodes = batch_size }.planned
 print(string.format("planned: %.2f GB of memory", planned / 1e9))
@@ -120,11 +127,19 @@ for step = done + 1, option.steps do
   local batch = trainer:rollout { episodes = batch_of(step), question_share = option.question_share }
   local rolled = fm.seconds {}
   local rewards = reward.steps(batch, { without = without, w1 = option.w1, w2 = option.w2, beta = option.beta })
-  local rate = option.lr * math.min(1, step / math.max(1, option.warm_up * option.steps))
-  local stats = trainer:update { batch = batch, rewards = rewards.total, lr = rate }
+  local stats = trainer:update {
+    batch = batch,
+    rewards = rewards.total,
+    advantages = rewards.advantages,
+    weights = rewards.weights,
+    grouping = rewards.grouping,
+    groups = rewards.groups,
+    scale_rewards = rewards.scale_rewards,
+    lr = rate(step),
+  }
   local figures = measure.step(stats, batch, rewards)
   run:log { step = step, stats = stats }
-  run:rollouts { step = step, batch = batch, count = 1 }
+  run:rollouts { step = step, batch = batch, count = 1, rewards = rewards }
   local finished = fm.seconds {}
   run:progress {
     step = step,

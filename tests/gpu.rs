@@ -8,10 +8,11 @@ use common::{devices, gpus};
 use finemem_engine::device::{Caps, Counters, Device};
 use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
 use finemem_engine::model::Model;
-use finemem_engine::reward::Grouping;
+use finemem_engine::ops::policy_loss::{Level, PolicyLoss};
 use finemem_engine::tensor::DType;
-use finemem_engine::train::grpo::{Grpo, Settings as GrpoSettings, Turn};
+use finemem_engine::train::grpo::{Credit, Grpo, Settings as GrpoSettings, Turn};
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
+use finemem_engine::train::losses::{KlIn, Recipe};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 use finemem_engine::train::sft::Supervised;
 
@@ -22,11 +23,13 @@ const GRADIENT_TOLERANCE: f64 = 5e-4;
 #[test]
 fn gradients_match_f64() {
     let samples = samples();
-    for (tied, policy) in [(true, false), (false, true)] {
+    for (tied, policy) in [(true, 0), (false, 1), (true, 2)] {
         let of = |device: &Device, memory: Memory| {
             let model = model(device, tied);
             let against = Against::new(&model);
-            gradients(&model, &samples, if policy { against.policy_loss() } else { Loss::Weighted }, memory)
+            let of_turns = PolicyLoss { level: Level::Sequence, kl_coef: 0.05, ..PolicyLoss::default() };
+            let loss = [Loss::Weighted, against.policy_loss(), against.loss(of_turns)][policy];
+            gradients(&model, &samples, loss, memory)
         };
         let expected = of(&Device::cpu_f64(), Memory::default());
         for device in &devices() {
@@ -197,15 +200,14 @@ fn a_grpo_update_reads_once() {
             })
             .collect();
         let rewards = [0.0, 1.0, 0.5, 0.25, 1.0, 1.0, 0.0, 1.0];
-        for (kl_coef, minibatches) in [(0.0, 1), (0.1, 2)] {
+        let (loss, reward) = (KlIn::Loss, KlIn::Reward);
+        for (name, kl_coef, kl_in, minibatches) in
+            [("verl", 0.0, loss, 1), ("verl", 0.1, loss, 2), ("gspo", 0.0, loss, 1), ("gspo", 0.1, loss, 2), ("rloo", 0.1, reward, 2)]
+        {
+            let named = Recipe::named(name, 256).unwrap();
             let settings = GrpoSettings {
                 lr: 1e-3,
-                grouping: Grouping::Step,
-                divide_by_deviation: true,
-                clip_low: 0.2,
-                clip_high: 0.2,
-                dual_clip: 3.0,
-                kl_coef,
+                loss: Recipe { policy: PolicyLoss { kl_coef, ..named.policy }, kl_in, ..named },
                 minibatches,
                 seed: 1,
                 adam: Settings::default(),
@@ -214,17 +216,19 @@ fn a_grpo_update_reads_once() {
             let mut trainer = Grpo::new(&model, settings).unwrap();
             let mut update = || {
                 let before = device.counters();
-                let stats = trainer.update(&model, &turns, &rewards, 1.0, 1e-3).unwrap();
+                let stats = trainer.update(&model, &turns, &Credit::rewards(&rewards), 1.0, 1e-3).unwrap();
                 let after = device.counters();
                 ([after.readbacks - before.readbacks, after.buffers - before.buffers], stats)
             };
             update();
             let (cost, stats) = update();
-            assert_eq!(cost, [1, 0], "{}: readbacks and buffers of an update", device.describe());
-            assert_eq!(stats["frac_reward_zero_std"], 0.25);
+            // Rewards less their KL need the log-probabilities of the reference first.
+            let readbacks = if kl_in == reward { 2 } else { 1 };
+            assert_eq!(cost, [readbacks, 0], "{}: readbacks and buffers of an update with {name}", device.describe());
+            assert_eq!(stats["frac_reward_zero_std"], if kl_in == reward { 0.0 } else { 0.25 });
             // The reference is what the policy was before the first update.
             assert_eq!(stats.contains_key("kl"), kl_coef > 0.0);
-            assert!(kl_coef == 0.0 || stats["kl"] > 1e-6, "{stats:?}");
+            assert!(kl_coef == 0.0 || stats["kl"].abs() > 1e-6, "{stats:?}");
         }
     }
 }

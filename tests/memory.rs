@@ -370,3 +370,48 @@ fn arguments_are_checked_against_the_schema() {
     assert!(Tool::new("a", "", json!([])).is_err());
     assert!(Tool::new("a", "", json!({"type": "nonsense"})).is_err());
 }
+
+/// A store's index follows its changes; a new one over the same items must say the same.
+#[test]
+fn an_index_that_followed_changes_equals_a_new_one() {
+    let names = ["Mira", "Oska", "the", "the", "dog", "lives", "in", "Tal", "東京", "likes", "river", "old"];
+    let mut rng = finemem_engine::random::Rng::new(&[5]);
+    let mut pick = |count: usize| rng.next_u32() as usize % count;
+    let mut store = Store::new();
+    for round in 0..400 {
+        let content = (0..1 + pick(9)).map(|_| names[pick(names.len())]).collect::<Vec<_>>().join(" ");
+        let ids: Vec<u64> = store.items().iter().map(|item| item.id).collect();
+        // What is there already is refused; the index then stays as it is.
+        let _ = match (pick(8), ids.len()) {
+            (0, count @ 1..) => store.delete(ids[pick(count)]),
+            (1, count @ 1..) => store.close(ids[pick(count)]),
+            (2, count @ 1..) => store.insert_as(&content, None, Some(ids[pick(count)])).map(drop),
+            (3..5, count @ 1..) => store.update(ids[pick(count)], &content),
+            _ => store.insert(&content).map(drop),
+        };
+        let contents: Vec<&str> = store.items().iter().map(|item| item.content.as_str()).collect();
+        let fresh = Bm25::new(&contents);
+        let query = [names[pick(names.len())], names[pick(names.len())], "the"].join(" ");
+        let (found, expected) = (store.retrieve(&query, contents.len()), fresh.scores(&query));
+        assert_eq!(found.len(), contents.len());
+        for (item, score) in found {
+            let at = contents.iter().position(|content| *content == item.content).unwrap();
+            assert!((score - expected[at]).abs() <= 1e-12, "round {round}, {query}: {score} is not {}", expected[at]);
+        }
+    }
+    assert!(store.items().len() > 20);
+}
+
+#[test]
+fn the_best_few_are_the_first_of_all() {
+    let words = ["a", "b", "c", "d", "e"];
+    let mut rng = finemem_engine::random::Rng::new(&[6]);
+    let documents: Vec<String> =
+        (0..1000).map(|_| (0..4).map(|_| words[rng.next_u32() as usize % 5]).collect::<Vec<_>>().join(" ")).collect();
+    let index = Bm25::new(&documents);
+    let mut all: Vec<(usize, f64)> = index.scores("a b b").into_iter().enumerate().collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for k in [0, 1, 2, 10, 31, 32, 33, 64, 500, 999, 1000, 1001, usize::MAX] {
+        assert_eq!(index.top_k("a b b", k), all[..k.min(1000)], "{k}");
+    }
+}

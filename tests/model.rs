@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use common::small::{Against, config, gradients, model, samples};
 use finemem_engine::device::Device;
 use finemem_engine::model::{Config, Model, Tokenizer};
+use finemem_engine::ops::policy_loss::{Estimator, Form, Level, PolicyLoss};
 use finemem_engine::random::Rng;
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
@@ -21,12 +22,16 @@ fn loss_of(model: &Model, samples: &[Sample], loss: Loss<'_>) -> f64 {
     learner.loss_f64(loss, samples).unwrap()
 }
 
-fn check_by_differences(tied: bool, policy: bool) {
+fn check_by_differences(tied: bool, policy: Option<PolicyLoss>) {
     let device = Device::cpu_f64();
     let model = model(&device, tied);
     let against = Against::new(&model);
-    let loss = if policy { against.policy_loss() } else { Loss::Weighted };
+    let loss = policy.map_or(Loss::Weighted, |policy| against.loss(policy));
     let mut samples = samples();
+    if policy.is_some_and(|policy| policy.level == Level::Sequence) {
+        // The derivatives are those of the turn's loss where its tokens weigh alike.
+        samples.iter_mut().enumerate().for_each(|(i, s)| s.weights.fill(0.3 + i as f32));
+    }
     // Ratios around 1, some of them beyond the bounds.
     let now = Learner::new(&model, Memory::default(), false).unwrap().score(&model, &samples, 1.3).unwrap().logprob;
     for (old, now) in samples.iter_mut().flat_map(|s| &mut s.old).zip(now) {
@@ -55,13 +60,21 @@ fn check_by_differences(tied: bool, policy: bool) {
 
 #[test]
 fn gradients_of_a_weighted_loss_match_finite_differences() {
-    check_by_differences(true, false);
-    check_by_differences(false, false);
+    check_by_differences(true, None);
+    check_by_differences(false, None);
 }
 
 #[test]
 fn gradients_of_the_policy_loss_match_finite_differences() {
-    check_by_differences(true, true);
+    let clipped = PolicyLoss { clip_high: 0.3, dual_clip: 3.0, kl_coef: 0.05, ..PolicyLoss::default() };
+    check_by_differences(true, Some(clipped));
+    check_by_differences(true, Some(PolicyLoss { form: Form::LogProb, estimator: Estimator::K2, ..clipped }));
+}
+
+#[test]
+fn gradients_of_a_loss_of_turns_match_finite_differences() {
+    let turns = PolicyLoss { level: Level::Sequence, clip_low: 0.01, clip_high: 0.01, kl_coef: 0.05, ..PolicyLoss::default() };
+    check_by_differences(true, Some(turns));
 }
 
 #[test]

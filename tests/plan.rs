@@ -6,10 +6,10 @@ use common::small::model;
 use finemem_engine::device::Device;
 use finemem_engine::generate::{Generator, Options, Request, Stream};
 use finemem_engine::model::lora::{Lora, TARGETS};
-use finemem_engine::reward::Grouping;
 use finemem_engine::tensor::DType;
-use finemem_engine::train::grpo::{Grpo, Settings, Turn};
+use finemem_engine::train::grpo::{Credit, Grpo, Settings, Turn};
 use finemem_engine::train::learner::Memory;
+use finemem_engine::train::losses::Recipe;
 use finemem_engine::train::optimizer::Settings as AdamSettings;
 use finemem_engine::train::plan::{self, Workload};
 
@@ -23,19 +23,7 @@ fn actual(work: &Workload) -> u64 {
     let memory = work.memory;
     let mut trainer = Grpo::new(
         &model,
-        Settings {
-            lr: 1e-3,
-            grouping: Grouping::Step,
-            divide_by_deviation: true,
-            clip_low: 0.2,
-            clip_high: 0.2,
-            dual_clip: 3.0,
-            kl_coef: 0.0,
-            minibatches: 1,
-            seed: 1,
-            adam: AdamSettings::default(),
-            memory,
-        },
+        Settings { lr: 1e-3, loss: Recipe::named("verl", 256).unwrap(), minibatches: 1, seed: 1, adam: AdamSettings::default(), memory },
     )
     .unwrap();
     let streams = |p: u32| (0..work.group as u32).map(|g| Stream::new(1, 0, [p, g, 0])).collect();
@@ -63,7 +51,7 @@ fn actual(work: &Workload) -> u64 {
             })
             .collect();
         let rewards: Vec<f32> = (0..turns.len()).map(|i| i as f32).collect();
-        trainer.update(&model, &turns, &rewards, 1.0, 1e-3).unwrap();
+        trainer.update(&model, &turns, &Credit::rewards(&rewards), 1.0, 1e-3).unwrap();
     }
     device.counters().peak
 }

@@ -316,6 +316,73 @@ fn questions_are_answered_and_scored() {
 }
 
 #[test]
+fn metrics_score_judge_and_sum_up() {
+    let seen = evaluate(
+        "local m = fm.metric
+        local function of(name, answer, gold) return m[name] { answer = answer, gold = gold } end
+        local chat = m.judge_longmemeval { question = 'How long?', answer = '19 days', gold = { '18 days' }, kind = 'temporal-reasoning', id = 'q7' }
+        local rubric = m.judge_memalpha { question = 'What to eat?', answer = 'soup', gold = { 'likes soup' } }
+        local results = {}
+        for i = 1, 4 do results[i] = { source = i < 4 and 'large' or 'small', metric = 'token_f1', score = i % 2, id = 'q' .. i } end
+        local summary = m.summary { results = results, seed = 2 }
+        local gain = m.paired_interval { scores = { 1, 1, 0 }, than = { 0, 1, 0 } }
+        return { of('rouge_l', 'the runners ran', { 'runner' }), of('keyword_fraction', 'A castle', { 'castle, dragon' }), of('parts_fraction', 'mira', { 'Mira; Oska' }),
+            of('boxed_label_strict', 'label: 4', { '4' }), of('boxed_label', 'label: 4', { '4' }), of('edit_distance', 'abc', { 'abd' }), of('all_recalled', 'a and b', { 'a', 'b' }),
+            m.locomo_f1 { answer = 'Not mentioned.', gold = {}, kind = '5' }, m.recall_at_k { answer = '1. Up (2009)\\n2. Rad River', gold = { 'Red River' }, titles = { 'Up', 'Red River' }, k = 2 },
+            m.score { metric = 'locomo_f1', answer = 'cats', gold = { 'cat, dog' }, kind = 'multi-hop' },
+            #chat, chat[1].role, chat[1].content:find('off by one', 1, true) ~= nil, rubric[1].content:find('Rubric: likes soup', 1, true) ~= nil,
+            m.needs_judge { metric = 'judge_memalpha' }, m.needs_judge { metric = 'rouge_l' }, m.verdict { metric = 'judge_memalpha', reply = 'Yes' },
+            #summary.rows, summary.rows[1].source, summary.rows[1].n, summary.over_questions.mean, summary.over_sources.n, summary.over_sources.mean, gain.n, gain.mean }",
+    );
+    let expected = json!([
+        0.5,
+        0.5,
+        0.5,
+        0,
+        1,
+        1,
+        1,
+        1,
+        1,
+        0.5,
+        1,
+        "user",
+        true,
+        true,
+        true,
+        false,
+        1,
+        2,
+        "large",
+        3,
+        0.5,
+        2,
+        1.0 / 3.0,
+        3,
+        1.0 / 3.0
+    ]);
+    for (seen, expected) in seen.as_array().unwrap().iter().zip(expected.as_array().unwrap()) {
+        let near = matches!((seen.as_f64(), expected.as_f64()), (Some(a), Some(b)) if (a - b).abs() < 1e-12);
+        assert!(near || seen == expected, "{seen} is not {expected}");
+    }
+    assert_eq!(seen.as_array().unwrap().len(), expected.as_array().unwrap().len());
+    for (text, said) in [
+        ("score { metric = 'f1', answer = '', gold = {} }", "substring_exact_match"),
+        ("score { metric = 'locomo_f1', answer = '', gold = {} }", "needs the question's category"),
+        ("locomo_f1 { answer = '', gold = {}, kind = 'poetry' }", "'poetry' is no category"),
+        ("score { metric = 'judge_memalpha', answer = '', gold = {} }", "judge's verdict"),
+        ("judge_longmemeval { question = '', answer = '', gold = {} }", "without a type"),
+        ("verdict { metric = 'rouge_l', reply = 'yes' }", "rouge_l needs no judge"),
+        ("summary { results = { { source = 'a', metric = 'b' } } }", "score"),
+        ("paired_interval { scores = { 1 }, than = {} }", "1 scores cannot be paired with 0"),
+        ("recall_at_k { answer = '', gold = {}, k = -1 }", "'k' cannot be used"),
+    ] {
+        let found = complaint(&format!("fm.metric.{text}"));
+        assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
+    }
+}
+
+#[test]
 fn episodes_are_read_from_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("episodes.jsonl");
@@ -379,7 +446,9 @@ fn rewards_are_made_of_parts() {
 
 /// The scripts under `scripts/tests` assert what the other scripts promise.
 #[test]
-fn baselines_keep_their_word() {
+fn baselines_and_designs_keep_their_word() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Runtime::new(Options::default()).unwrap().run(&root.join("scripts/tests/baselines.lua")).unwrap();
+    for name in ["baselines", "memory_designs"] {
+        Runtime::new(Options::default()).unwrap().run(&root.join(format!("scripts/tests/{name}.lua"))).unwrap();
+    }
 }

@@ -57,6 +57,14 @@ fn another_reward_and_its_switches_run() {
     train(&folder.path().join("run"), "1", &["--rewards", "finemem", "--without", "chunk,evidence"]);
     let metrics = read(&folder.path().join("run/metrics.jsonl"));
     assert!(metrics.contains("rewards/outcome/mean") && !metrics.contains("rewards/chunk/mean"), "{metrics}");
+    // What a page of the run needs to say what each step was rewarded for.
+    let rollouts = read(&folder.path().join("run/rollouts.jsonl"));
+    let rollout: serde_json::Value = serde_json::from_str(rollouts.lines().next().expect("a rollout")).expect("JSON");
+    let steps = rollout["steps"].as_array().expect("steps");
+    assert!(steps.iter().all(|step| step["chunk"].as_str().is_some_and(|chunk| !chunk.is_empty())));
+    for values in [&rollout["rewards"]["total"], &rollout["rewards"]["terms"]["outcome"], &rollout["rewards"]["terms"]["format"]] {
+        assert_eq!(values.as_array().map(Vec::len), Some(steps.len()), "{}", rollout["rewards"]);
+    }
 }
 
 #[test]

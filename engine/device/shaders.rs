@@ -43,6 +43,7 @@ static FILES: &[(&str, &str)] = files! {
     "rope"
     "rope_table"
     "sample"
+    "sequence_ratio"
     "shared/attention"
     "shared/attention_tile"
     "shared/grid"

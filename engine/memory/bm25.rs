@@ -9,9 +9,12 @@
 //!
 //! The floor is itself negative when the mean is: with one or two documents an item that holds the query's words may score
 //! below one that does not. That is the reference's behaviour and is kept.
+//!
+//! The index follows a list of documents that changes: a change costs the words of the document, a removal also a pass over the
+//! postings. What depends on all documents is computed by the first query after a change.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::Regex;
 
@@ -24,67 +27,169 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[\p{L}\p{N}_]+").ex
 
 /// The words of `text`, lower-cased, in order.
 pub fn words(text: &str) -> Vec<String> {
-    WORD.find_iter(&text.to_lowercase()).map(|word| word.as_str().to_owned()).collect()
+    let mut words = Vec::new();
+    for_each_word(text, |word| words.push(word.to_owned()));
+    words
 }
 
-/// An index over a fixed list of documents.
+fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
+    let text = text.to_lowercase();
+    if text.is_ascii() {
+        // Several times as fast as the pattern, which needs Unicode's tables.
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty()).for_each(each);
+    } else {
+        WORD.find_iter(&text).for_each(|word| each(word.as_str()));
+    }
+}
+
+/// An index over a list of documents.
 #[derive(Debug, Clone, Default)]
 pub struct Bm25 {
-    /// Word → row of `idf` and `postings`.
+    /// Word → row of `postings`.
     vocabulary: HashMap<String, usize>,
+    /// Per word, the documents that hold it, in order, and how often.
+    postings: Vec<Vec<(u32, u32)>>,
+    /// Words per document.
+    lengths: Vec<u32>,
+    weights: OnceLock<Weights>,
+}
+
+/// What depends on all documents.
+#[derive(Debug, Clone)]
+struct Weights {
+    /// Per word, with the floor.
     idf: Vec<f64>,
-    /// Per word, the documents that hold it and how often.
-    postings: Vec<Vec<(usize, f64)>>,
     /// Per document, `k1 · (1 - b + b · |d| / mean |d|)`.
     norms: Vec<f64>,
+    /// Per document, what is multiplied with the idf of a word that it holds once: most do.
+    once: Vec<f64>,
 }
 
 impl Bm25 {
     /// Indexes `documents`; their order decides ties.
     pub fn new<T: AsRef<str>>(documents: &[T]) -> Self {
         let mut index = Self::default();
-        let mut lengths = Vec::with_capacity(documents.len());
-        for (document, text) in documents.iter().enumerate() {
-            let words = words(text.as_ref());
-            lengths.push(words.len() as f64);
-            for word in words {
-                let row = *index.vocabulary.entry(word).or_insert(index.postings.len());
-                if row == index.postings.len() {
-                    index.postings.push(Vec::new());
-                }
-                match index.postings[row].last_mut() {
-                    Some((last, count)) if *last == document => *count += 1.0,
-                    _ => index.postings[row].push((document, 1.0)),
-                }
-            }
-        }
-        let count = documents.len() as f64;
-        let mean_length = lengths.iter().sum::<f64>() / count;
-        index.norms = lengths.iter().map(|length| K1 * (1.0 - B + B * length / mean_length)).collect();
-        index.idf = index.postings.iter().map(|p| (count - p.len() as f64 + 0.5).ln() - (p.len() as f64 + 0.5).ln()).collect();
-        let floor = EPSILON * (index.idf.iter().sum::<f64>() / index.idf.len() as f64);
-        index.idf.iter_mut().filter(|idf| **idf < 0.0).for_each(|idf| *idf = floor);
+        documents.iter().for_each(|text| index.push(text.as_ref()));
         index
+    }
+
+    /// Adds a document after the others.
+    pub fn push(&mut self, text: &str) {
+        let document = self.lengths.len();
+        self.lengths.push(0);
+        self.enter(document, text);
+    }
+
+    /// Replaces the text of a document, which was `before`.
+    pub fn replace(&mut self, document: usize, before: &str, text: &str) {
+        for_each_word(before, |word| {
+            // A word that stands twice was taken out the first time.
+            let Some(postings) = self.vocabulary.get(word).map(|&row| &mut self.postings[row]) else { return };
+            if let Ok(at) = postings.binary_search_by_key(&(document as u32), |posting| posting.0) {
+                postings.remove(at);
+            }
+        });
+        self.enter(document, text);
+    }
+
+    /// Takes a document out; those after it move up.
+    pub fn remove(&mut self, document: usize) {
+        self.lengths.remove(document);
+        for postings in &mut self.postings {
+            let at = postings.partition_point(|posting| posting.0 < document as u32);
+            if postings.get(at).is_some_and(|posting| posting.0 == document as u32) {
+                postings.remove(at);
+            }
+            postings[at..].iter_mut().for_each(|posting| posting.0 -= 1);
+        }
+        self.weights.take();
+    }
+
+    /// Enters the words of a document that has no postings.
+    fn enter(&mut self, document: usize, text: &str) {
+        let mut length = 0;
+        for_each_word(text, |word| {
+            length += 1;
+            let row = match self.vocabulary.get(word) {
+                Some(&row) => row,
+                None => {
+                    self.vocabulary.insert(word.to_owned(), self.postings.len());
+                    self.postings.push(Vec::new());
+                    self.postings.len() - 1
+                }
+            };
+            let postings = &mut self.postings[row];
+            // Mostly the document is the last one.
+            let at = match postings.last() {
+                Some(last) if last.0 >= document as u32 => postings.partition_point(|posting| posting.0 < document as u32),
+                _ => postings.len(),
+            };
+            match postings.get_mut(at) {
+                Some(posting) if posting.0 == document as u32 => posting.1 += 1,
+                _ => postings.insert(at, (document as u32, 1)),
+            }
+        });
+        self.lengths[document] = length;
+        self.weights.take();
+    }
+
+    fn weights(&self) -> &Weights {
+        self.weights.get_or_init(|| {
+            let count = self.lengths.len() as f64;
+            let mean_length = self.lengths.iter().map(|&length| f64::from(length)).sum::<f64>() / count;
+            let norms: Vec<f64> = self.lengths.iter().map(|&length| K1 * (1.0 - B + B * f64::from(length) / mean_length)).collect();
+            // Few numbers of documents are different, and a logarithm takes long.
+            let mut known = HashMap::new();
+            let mut of = |n: usize| *known.entry(n).or_insert_with(|| (count - n as f64 + 0.5).ln() - (n as f64 + 0.5).ln());
+            let mut idf: Vec<f64> = self.postings.iter().map(|p| if p.is_empty() { 0.0 } else { of(p.len()) }).collect();
+            // Words that no document has any more do not count.
+            let words = self.postings.iter().filter(|p| !p.is_empty()).count();
+            let floor = EPSILON * (idf.iter().sum::<f64>() / words as f64);
+            idf.iter_mut().filter(|idf| **idf < 0.0).for_each(|idf| *idf = floor);
+            let once = norms.iter().map(|norm| (K1 + 1.0) / (1.0 + norm)).collect();
+            Weights { idf, norms, once }
+        })
     }
 
     /// One score per document.
     pub fn scores(&self, query: &str) -> Vec<f64> {
-        let mut scores = vec![0.0; self.norms.len()];
-        for word in words(query) {
-            let Some(&row) = self.vocabulary.get(&word) else { continue };
+        let mut scores = vec![0.0; self.lengths.len()];
+        let weights = self.weights();
+        for_each_word(query, |word| {
+            let Some(&row) = self.vocabulary.get(word) else { return };
+            let idf = weights.idf[row];
             for &(document, count) in &self.postings[row] {
-                scores[document] += self.idf[row] * (count * (K1 + 1.0) / (count + self.norms[document]));
+                let document = document as usize;
+                let saturated = match count {
+                    1 => weights.once[document],
+                    _ => f64::from(count) * (K1 + 1.0) / (f64::from(count) + weights.norms[document]),
+                };
+                scores[document] += idf * saturated;
             }
-        }
+        });
         scores
     }
 
     /// The `k` documents that score highest, best first, with their scores; equal scores keep the documents' order.
     /// There is no threshold: with at least `k` documents, `k` come back.
     pub fn top_k(&self, query: &str, k: usize) -> Vec<(usize, f64)> {
-        let mut ranked: Vec<(usize, f64)> = self.scores(query).into_iter().enumerate().collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-        ranked.truncate(k);
-        ranked
+        let order = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        let mut best: Vec<(usize, f64)> = Vec::new();
+        let mut least = f64::NEG_INFINITY;
+        for (document, score) in self.scores(query).into_iter().enumerate() {
+            // Of equal scores the earlier document is in already.
+            if score > least || best.len() < k {
+                best.push((document, score));
+                if best.len() >= k.saturating_mul(2).max(64) {
+                    let kept = best.len().min(k);
+                    best.select_nth_unstable_by(kept.saturating_sub(1), order);
+                    best.truncate(kept);
+                    least = best.last().map_or(f64::INFINITY, |last| last.1);
+                }
+            }
+        }
+        best.sort_unstable_by(order);
+        best.truncate(k);
+        best
     }
 }

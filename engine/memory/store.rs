@@ -103,6 +103,8 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 pub struct Store {
     items: Vec<Item>,
+    /// Over the contents of `items`.
+    index: Bm25,
     /// In order of creation too.
     closed: Vec<Item>,
     journal: Vec<Entry>,
@@ -131,7 +133,7 @@ impl Store {
 
     /// An empty store whose ids start at `first_id`.
     pub fn with_first_id(first_id: u64) -> Self {
-        Self { items: Vec::new(), closed: Vec::new(), journal: Vec::new(), next_id: first_id, step: 0 }
+        Self { items: Vec::new(), index: Bm25::default(), closed: Vec::new(), journal: Vec::new(), next_id: first_id, step: 0 }
     }
 
     /// Sets the step that the operations to come are recorded with.
@@ -164,14 +166,9 @@ impl Store {
         &self.items[self.items.len().saturating_sub(k)..]
     }
 
-    /// An index over the contents of [`Store::items`], for as long as the store does not change.
-    pub fn index(&self) -> Bm25 {
-        Bm25::new(&self.items.iter().map(|item| item.content.as_str()).collect::<Vec<_>>())
-    }
-
     /// The `k` items that BM25 ranks highest for `query`, best first, with their scores.
     pub fn retrieve(&self, query: &str, k: usize) -> Vec<(&Item, f64)> {
-        self.index().top_k(query, k).into_iter().map(|(at, score)| (&self.items[at], score)).collect()
+        self.index.top_k(query, k).into_iter().map(|(at, score)| (&self.items[at], score)).collect()
     }
 
     /// Like [`Store::retrieve`], among the items of one section, where it is given, and closed ones too, if they are wanted.
@@ -200,6 +197,7 @@ impl Store {
         if let Some(old) = replaces {
             self.end(old)?;
         }
+        self.index.push(content);
         self.items.push(Item {
             id,
             content: content.to_owned(),
@@ -222,6 +220,7 @@ impl Store {
         self.refuse(&self.items[at].section, content)?;
         let item = &mut self.items[at];
         let content_before = std::mem::replace(&mut item.content, content.to_owned());
+        self.index.replace(at, &content_before, content);
         let step_before = std::mem::replace(&mut item.step, self.step);
         item.history.push(Version { step: step_before, content: content_before });
         self.record(Operation::Update { id, content: content.to_owned() });
@@ -232,6 +231,7 @@ impl Store {
     pub fn delete(&mut self, id: u64) -> Result<()> {
         let at = self.position(id)?;
         self.items.remove(at);
+        self.index.remove(at);
         self.record(Operation::Delete { id });
         Ok(())
     }
@@ -244,7 +244,9 @@ impl Store {
     }
 
     fn end(&mut self, id: u64) -> Result<()> {
-        let mut item = self.items.remove(self.position(id)?);
+        let place = self.position(id)?;
+        let mut item = self.items.remove(place);
+        self.index.remove(place);
         item.closed = Some(self.step);
         let at = self.closed.partition_point(|other| other.id < id);
         self.closed.insert(at, item);

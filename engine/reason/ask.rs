@@ -2,7 +2,6 @@
 
 use super::{Answer, Query, Reason};
 use crate::Result;
-use crate::memory::bm25::Bm25;
 use crate::memory::{Item, Store};
 
 /// How items are chosen for a question.
@@ -32,17 +31,9 @@ pub struct Asked<'a> {
     pub evidence: Vec<(&'a Item, f64)>,
 }
 
-/// Answers all questions in one batch, in order. Questions to one memory should follow one another, because its index is then made once.
+/// Answers all questions in one batch, in order.
 pub fn ask<'a>(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'a>]) -> Result<Vec<Asked<'a>>> {
-    let mut found = Vec::with_capacity(questions.len());
-    let mut index: Option<(&Store, Bm25)> = None;
-    for asking in questions {
-        if index.as_ref().is_none_or(|(store, _)| !std::ptr::eq(*store, asking.store)) {
-            index = Some((asking.store, asking.store.index()));
-        }
-        let ranked = index.as_ref().map_or_else(Vec::new, |(_, index)| index.top_k(asking.question, retrieval.top_k));
-        found.push(ranked.into_iter().map(|(at, score)| (&asking.store.items()[at], score)).collect::<Vec<_>>());
-    }
+    let found: Vec<Vec<(&Item, f64)>> = questions.iter().map(|asking| asking.store.retrieve(asking.question, retrieval.top_k)).collect();
     let query = |(asking, found): (&Asking<'a>, &Vec<(&'a Item, f64)>)| Query {
         question: asking.question,
         instruction: asking.instruction,

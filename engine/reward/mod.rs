@@ -14,7 +14,7 @@
 
 pub mod advantage;
 
-pub use advantage::{Advantage, Advantages, Grouping};
+pub use advantage::{Advantage, Advantages, Baseline, Grouping, Place};
 
 use crate::device::Device;
 use crate::ops::attribution;

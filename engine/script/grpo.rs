@@ -5,16 +5,19 @@ use std::rc::Rc;
 use mlua::{IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
-use super::convert;
 use super::dialect::{DIALECT, Dialect};
+use super::memory::ITEMS;
 use super::model::{Policy, Shared};
 use super::rollout::{self, Rollouts, View};
+use super::{convert, credit};
 use crate::memory::tools::Tool;
+use crate::ops::policy_loss::{Estimator, Level, PolicyLoss};
+use crate::reward::Baseline;
 use crate::train::grpo::{Grpo, Settings, Trained, Turn};
 use crate::train::learner::Memory;
+use crate::train::losses::{Aggregation, KlIn, Recipe};
 use crate::train::optimizer::Settings as AdamSettings;
 use crate::train::plan::{self, Workload};
-use crate::{Error, Result};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&TRAINER], records: &[&TOOL] };
 
@@ -34,7 +37,14 @@ static TOOL: Record = Record {
     checked: true,
 };
 
+const GROUPING: Kind = Kind::Choice(&["step", "instance", "trajectory", "state"]);
+const COMPARED: &str = "what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state`";
+
 const TOOLS: Kind = Kind::List(&Kind::Record(&TOOL));
+
+/// A function that chooses the items in view.
+const CHOOSE: Kind = Kind::Function(&[("memory", Kind::Object("Memory")), ("input", Kind::Table)], &ITEMS);
+const VIEW: Kind = Kind::Either(&[Kind::Choice(&["recent", "relevant"]), CHOOSE]);
 
 const FUNCTIONS: &[Function] = &[Function {
     path: "grpo.new",
@@ -45,7 +55,7 @@ const FUNCTIONS: &[Function] = &[Function {
         required(
             "prompt",
             Kind::Function(&[("input", Kind::Table)], &Kind::Text),
-            "makes the prompt of a step from { memory, total, chunk, tools }",
+            "makes the prompt of a step from { memory, total, totals, chunk, step, tools }: the items in view, how many there are, and in each section",
         ),
         required("reasoner", Kind::Object("Reasoner"), "answers the questions"),
         optional("dialect", Kind::Record(&DIALECT), "how the policy writes calls; by default as Hermes and Qwen do"),
@@ -58,27 +68,40 @@ const FUNCTIONS: &[Function] = &[Function {
         optional("max_prompt", Kind::Integer, "longest prompt of a step; by default what the model has room for"),
         default(
             "view",
-            Kind::Choice(&["recent", "relevant"]),
+            VIEW,
             Need::Text("recent"),
-            "which items a prompt shows: the newest, or those BM25 finds for the chunk",
+            "which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns",
         ),
         default("view_items", Kind::Integer, Need::Number(20.0), "how many; halved until the prompt fits the model"),
         default("top_k", Kind::Integer, Need::Number(10.0), "items that BM25 retrieves for a question"),
+        default("grouping", GROUPING, Need::Text("step"), COMPARED),
         default(
-            "grouping",
-            Kind::Choice(&["step", "instance"]),
-            Need::Text("step"),
-            "what is compared: the same step of all rollouts, or all steps",
+            "loss",
+            Kind::Choice(Recipe::NAMES),
+            Need::Text("verl"),
+            "the policy loss, as its paper states it; each of the next ten replaces one of its settings",
         ),
-        default("scale_rewards", Kind::Boolean, Need::Boolean(true), "whether advantages are divided by the group's deviation"),
-        default("clip_low", Kind::Number, Need::Number(0.2), "how far the ratio may fall below 1"),
-        default("clip_high", Kind::Number, Need::Number(0.2), "how far the ratio may rise above 1"),
-        default("dual_clip", Kind::Number, Need::Number(3.0), "bound of the loss for negative advantages; 0 for none"),
-        default(
-            "kl_coef",
-            Kind::Number,
-            Need::Number(0.0),
-            "weight of KL to the policy at the start, or to the one without its adapter; 0 for none",
+        optional("ratio", Kind::Choice(&["token", "sequence"]), "whether each token has a ratio, or each step the mean of its tokens'"),
+        optional("clip_low", Kind::Number, "how far the ratio may fall below 1"),
+        optional("clip_high", Kind::Number, "how far the ratio may rise above 1"),
+        optional("dual_clip", Kind::Number, "bound of a clipped loss for negative advantages; 0 for none"),
+        optional(
+            "aggregation",
+            Kind::Choice(&["token", "sequence", "constant", "sum"]),
+            "mean over tokens, or over steps of: the mean over tokens, their sum / max_tokens, their sum",
+        ),
+        optional(
+            "baseline",
+            Kind::Choice(&["mean", "leave_one_out"]),
+            "what a reward is compared with: the group's mean, or that of the others",
+        ),
+        optional("scale_rewards", Kind::Boolean, "whether advantages are divided by the group's deviation"),
+        optional("kl_coef", Kind::Number, "weight of KL to the policy at the start, or to the one without its adapter; 0 for none"),
+        optional("kl_estimator", Kind::Choice(&["k1", "k2", "k3"]), "how KL is estimated; in the loss, k1 restrains nothing"),
+        optional(
+            "kl_in",
+            Kind::Choice(&["loss", "reward"]),
+            "where KL is: in the loss of each token, or summed in the reward of each step",
         ),
         default("minibatches", Kind::Integer, Need::Number(1.0), "optimiser steps of one update"),
         default("weight_decay", Kind::Number, Need::Number(0.0), "decoupled weight decay of matrices"),
@@ -101,12 +124,7 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     };
     let settings = Settings {
         lr: args.get(lua, "lr")?,
-        grouping: args.get::<String>(lua, "grouping")?.parse()?,
-        divide_by_deviation: args.get(lua, "scale_rewards")?,
-        clip_low: args.get(lua, "clip_low")?,
-        clip_high: args.get(lua, "clip_high")?,
-        dual_clip: args.get(lua, "dual_clip")?,
-        kl_coef: args.get(lua, "kl_coef")?,
+        loss: loss(lua, args)?,
         minibatches: args.get(lua, "minibatches")?,
         seed: args.get::<i64>(lua, "seed")? as u64,
         adam,
@@ -129,12 +147,64 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         top_p: args.get(lua, "top_p")?,
         max_tokens: args.get(lua, "max_tokens")?,
         max_prompt: args.get(lua, "max_prompt")?,
-        view: if args.get::<String>(lua, "view")? == "recent" { View::Recent } else { View::Relevant },
+        view: match args.get::<Value>(lua, "view")? {
+            Value::Function(view) => View::Chosen(view),
+            Value::String(name) if name == "relevant" => View::Relevant,
+            _ => View::Recent,
+        },
         view_items: args.get(lua, "view_items")?,
         top_k: args.get(lua, "top_k")?,
     };
     let trainer = Grpo::new(&policy.model, settings)?;
-    object(lua, Trainer { policy, trainer, rollouts, group: args.get(lua, "group")?, last: None, batches: 0 })
+    let (group, grouping) = (args.get(lua, "group")?, args.get(lua, "grouping")?);
+    object(lua, Trainer { policy, trainer, rollouts, group, grouping, last: None, batches: 0 })
+}
+
+/// The loss that was named, with what replaces its settings.
+fn loss(lua: &Lua, args: &Args) -> mlua::Result<Recipe> {
+    let longest = args.get(lua, "max_tokens")?;
+    let named = Recipe::named(&args.get::<String>(lua, "loss")?, longest)?;
+    let word = |key: &str| args.get::<Option<String>>(lua, key);
+    let number = |key: &str, otherwise: f32| Ok::<f32, mlua::Error>(args.get::<Option<f32>>(lua, key)?.unwrap_or(otherwise));
+    let policy = PolicyLoss {
+        form: named.policy.form,
+        level: match word("ratio")?.as_deref() {
+            Some("sequence") => Level::Sequence,
+            Some(_) => Level::Token,
+            None => named.policy.level,
+        },
+        clip_low: number("clip_low", named.policy.clip_low)?,
+        clip_high: number("clip_high", named.policy.clip_high)?,
+        dual_clip: number("dual_clip", named.policy.dual_clip)?,
+        kl_coef: number("kl_coef", named.policy.kl_coef)?,
+        estimator: match word("kl_estimator")?.as_deref() {
+            Some("k1") => Estimator::K1,
+            Some("k2") => Estimator::K2,
+            Some(_) => Estimator::K3,
+            None => named.policy.estimator,
+        },
+    };
+    Ok(Recipe {
+        policy,
+        aggregation: match word("aggregation")?.as_deref() {
+            Some("token") => Aggregation::Token,
+            Some("sequence") => Aggregation::Sequence,
+            Some("constant") => Aggregation::Constant(longest),
+            Some(_) => Aggregation::Sum,
+            None => named.aggregation,
+        },
+        baseline: match word("baseline")?.as_deref() {
+            Some("leave_one_out") => Baseline::LeaveOneOut,
+            Some(_) => Baseline::Mean,
+            None => named.baseline,
+        },
+        divide_by_deviation: args.get::<Option<bool>>(lua, "scale_rewards")?.unwrap_or(named.divide_by_deviation),
+        kl_in: match word("kl_in")?.as_deref() {
+            Some("reward") => KlIn::Reward,
+            Some(_) => KlIn::Loss,
+            None => named.kl_in,
+        },
+    })
 }
 
 /// A trainer, its policy, and the turns of the last batch that can be trained on.
@@ -143,6 +213,8 @@ struct Trainer {
     trainer: Grpo,
     rollouts: Rollouts,
     group: usize,
+    /// A word of [`GROUPING`].
+    grouping: String,
     last: Option<Batch>,
     batches: u64,
 }
@@ -247,10 +319,31 @@ static TRAINER: Object = Object {
         },
         Function {
             path: "update",
-            doc: "Improves the policy by the rewards of the newest batch.",
+            doc: "Improves the policy by the rewards or advantages of the newest batch. In all lists, `[i][t]` is step t of rollout i.",
             params: &[
                 required("batch", Kind::Table, "what `rollout` returned last"),
-                required("rewards", Kind::List(&Kind::List(&Kind::Number)), "`rewards[i][t]`: the reward of step t of rollout i"),
+                optional(
+                    "rewards",
+                    credit::EACH_STEP,
+                    "`rewards[i][t]`, from which group advantages are made; beside `advantages` only logged",
+                ),
+                optional("advantages", credit::EACH_STEP, "`advantages[i][t]`, used as they are"),
+                optional(
+                    "weights",
+                    Kind::List(&Kind::List(&Kind::Either(&[Kind::Number, Kind::List(&Kind::Number)]))),
+                    "`weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1",
+                ),
+                optional("grouping", GROUPING, "what is compared; by default the trainer's"),
+                optional(
+                    "groups",
+                    Kind::List(&Kind::List(&Kind::Either(&[Kind::Number, Kind::Text]))),
+                    "`groups[i][t]`, in place of a grouping: steps with equal keys are compared",
+                ),
+                optional(
+                    "scale_rewards",
+                    Kind::Boolean,
+                    "whether advantages are divided by the group's deviation; by default the trainer's",
+                ),
                 optional("lr", Kind::Number, "learning rate of this update"),
             ],
             returns: Kind::Map(&Kind::Number),
@@ -274,36 +367,20 @@ impl Scripted for Trainer {
 
 fn update(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     let mut this = args.this_mut::<Trainer>()?;
-    let Trainer { policy, trainer, last, .. } = &mut this.0;
+    let Trainer { policy, trainer, last, grouping, .. } = &mut this.0;
     let id: Option<u64> = args.get::<Table>(lua, "batch")?.raw_get("id")?;
     let Some(batch) = last.as_ref().filter(|last| Some(last.id) == id) else {
         return Err(mlua::Error::runtime("'batch' is not what this trainer rolled out last"));
     };
-    let rewards: Vec<Vec<f32>> = args.get(lua, "rewards")?;
-    let flat = flatten(&batch.turns, &rewards)?;
+    let credit = credit::credit(lua, args, &batch.turns, grouping)?;
     let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(trainer.settings.lr);
     if plan::alternates(&policy.model) {
         policy.release();
     }
-    let stats = trainer.update(&policy.model, &batch.turns, &flat, batch.temperature.max(f32::MIN_POSITIVE), lr)?;
+    let stats = trainer.update(&policy.model, &batch.turns, &credit, batch.temperature.max(f32::MIN_POSITIVE), lr)?;
     let table = lua.create_table()?;
     for (name, value) in stats {
         table.raw_set(name, value)?;
     }
     table.into_lua(lua)
-}
-
-/// The reward of each turn; every turn must have one, and nothing else.
-fn flatten(turns: &[Turn], rewards: &[Vec<f32>]) -> Result<Vec<f32>> {
-    let rollouts = turns.iter().map(|t| t.rollout + 1).max().unwrap_or(0);
-    if rewards.len() != rollouts {
-        return Err(Error::argument(format!("'rewards' has {} rollouts, the batch has {rollouts}", rewards.len())));
-    }
-    for (i, list) in rewards.iter().enumerate() {
-        let steps = turns.iter().filter(|t| t.rollout == i).count();
-        if list.len() != steps {
-            return Err(Error::argument(format!("'rewards[{}]' has {} steps, the rollout has {steps}", i + 1, list.len())));
-        }
-    }
-    Ok(turns.iter().map(|t| rewards[t.rollout][t.step]).collect())
 }

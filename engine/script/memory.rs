@@ -35,7 +35,7 @@ static VERSION: Record = Record {
     checked: false,
 };
 
-const ITEMS: Kind = Kind::List(&Kind::Record(&ITEM));
+pub(super) const ITEMS: Kind = Kind::List(&Kind::Record(&ITEM));
 const ID: Kind = Kind::Integer;
 const STEP: Kind = Kind::Integer;
 const SECTION: Param = optional("section", Kind::Text, "only items of this section");

@@ -7,16 +7,20 @@ mod arguments;
 mod chat;
 pub mod check;
 mod convert;
+mod credit;
 mod data;
 mod dialect;
 mod grpo;
 mod memory;
+mod metric;
 mod model;
+mod page;
 mod reason;
 mod require;
 mod reward;
 mod rollout;
 mod run;
+mod schedule;
 mod tokens;
 pub mod types;
 mod values;
@@ -33,8 +37,20 @@ use crate::{Error, Result};
 use api::Area;
 
 /// The API, in the order in which the editor types list it.
-const AREAS: &[Area] =
-    &[values::AREA, model::AREA, memory::AREA, reason::AREA, reward::AREA, data::AREA, dialect::AREA, grpo::AREA, run::AREA];
+const AREAS: &[Area] = &[
+    values::AREA,
+    model::AREA,
+    memory::AREA,
+    reason::AREA,
+    metric::AREA,
+    reward::AREA,
+    data::AREA,
+    dialect::AREA,
+    grpo::AREA,
+    schedule::AREA,
+    run::AREA,
+    page::AREA,
+];
 
 /// How a script is run.
 #[derive(Debug, Clone)]

@@ -1,19 +1,19 @@
-//! `fm.reasoner` and `fm.metric`: answering questions from items, and scoring answers.
+//! `fm.reasoner`: answering questions from items.
 
 use std::rc::Rc;
 
-use mlua::{AnyUserData, IntoLua, Lua, Table, Value};
+use mlua::{AnyUserData, Lua, Table, Value};
 
-use super::api::{Area, Args, Function, Handle, Kind, Need, Object, Param, Record, Scripted, default, object, optional, required};
+use super::api::{Area, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
 use super::convert::list;
 use super::data::{QUESTION, questions_from};
 use super::memory::{ITEM, item};
 use crate::data::Question;
 use crate::memory::Store;
-use crate::reason::metrics::{self, Metric};
+use crate::reason::metrics::Metric;
 use crate::reason::{self, Asked, Asking, Extractive, Query, Reason, Retrieval};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&REASONER], records: &[&ANSWER, &ASKED, &INTERVAL] };
+pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&REASONER], records: &[&ANSWER, &ASKED] };
 
 static ANSWER: Record = Record {
     name: "Answer",
@@ -33,7 +33,7 @@ static ASKED: Record = Record {
         required("question", Kind::Text, "the question"),
         required("gold", Kind::List(&Kind::Text), "the accepted answers"),
         required("answer", Kind::Text, "the answer"),
-        required("score", Kind::Number, "its score, from 0 to 1"),
+        optional("score", Kind::Number, "its score, from 0 to 1; none where a judge has to give it"),
         required("metric", Kind::Text, "the metric that scored it"),
         required("evidence", Kind::List(&Kind::Record(&ITEM)), "the items that were retrieved, the most fitting first"),
         optional("used", Kind::Integer, "which of them the answer was taken from"),
@@ -47,80 +47,14 @@ static ASKED: Record = Record {
     checked: false,
 };
 
-static INTERVAL: Record = Record {
-    name: "Interval",
-    doc: "A mean with its 95 % interval.",
-    fields: &[
-        required("mean", Kind::Number, "the mean of the scores"),
-        required("low", Kind::Number, "the lower end"),
-        required("high", Kind::Number, "the upper end"),
-    ],
-    checked: false,
-};
-
-const GOLD: &[Param] = &[
-    required("answer", Kind::Text, "the answer that was given"),
-    required("gold", Kind::List(&Kind::Text), "the answers that are accepted"),
-];
-
-const FUNCTIONS: &[Function] = &[
-    Function {
-        path: "reasoner.extractive",
-        doc: "The reasoner that copies its answers out of the items; it has no state and no randomness.",
-        params: &[],
-        returns: Kind::Object("Reasoner"),
-        result: "the reasoner",
-        call: |lua, _| object(lua, Reasoner(Rc::new(Extractive))),
-    },
-    Function {
-        path: "metric.exact_match",
-        doc: "1 if the normalised answer equals an accepted one, else 0.",
-        params: GOLD,
-        returns: Kind::Number,
-        result: "the score",
-        call: |lua, args| score(lua, args, metrics::exact_match),
-    },
-    Function {
-        path: "metric.substring_exact_match",
-        doc: "1 if the normalised answer contains an accepted one, else 0.",
-        params: GOLD,
-        returns: Kind::Number,
-        result: "the score",
-        call: |lua, args| score(lua, args, metrics::substring_exact_match),
-    },
-    Function {
-        path: "metric.token_f1",
-        doc: "How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall.",
-        params: GOLD,
-        returns: Kind::Number,
-        result: "the best score over the accepted answers",
-        call: |lua, args| score(lua, args, metrics::token_f1),
-    },
-    Function {
-        path: "metric.interval",
-        doc: "The mean of scores with its 95 % bootstrap interval.",
-        params: &[
-            required("scores", Kind::List(&Kind::Number), "the scores"),
-            default("seed", Kind::Integer, Need::Number(0.0), "what the resampling depends on"),
-        ],
-        returns: Kind::Record(&INTERVAL),
-        result: "mean and interval",
-        call: |lua, args| {
-            let scores: Vec<f64> = args.get(lua, "scores")?;
-            let (low, high) = metrics::bootstrap_interval(&scores, args.get::<i64>(lua, "seed")? as u64);
-            let table = lua.create_table()?;
-            table.raw_set("mean", scores.iter().fold(0.0, |sum, score| sum + score) / scores.len().max(1) as f64)?;
-            table.raw_set("low", low)?;
-            table.raw_set("high", high)?;
-            Ok(Value::Table(table))
-        },
-    },
-];
-
-fn score(lua: &Lua, args: &Args, metric: fn(&str, &[String]) -> f64) -> mlua::Result<Value> {
-    let (answer, gold): (String, Vec<String>) = (args.get(lua, "answer")?, args.get(lua, "gold")?);
-    metric(&answer, &gold).into_lua(lua)
-}
+const FUNCTIONS: &[Function] = &[Function {
+    path: "reasoner.extractive",
+    doc: "The reasoner that copies its answers out of the items; it has no state and no randomness.",
+    params: &[],
+    returns: Kind::Object("Reasoner"),
+    result: "the reasoner",
+    call: |lua, _| object(lua, Reasoner(Rc::new(Extractive))),
+}];
 
 static REASONER: Object = Object {
     name: "Reasoner",
@@ -210,7 +144,9 @@ fn asked_table(lua: &Lua, question: &Question, asked: &Asked<'_>) -> mlua::Resul
     table.raw_set("question", question.question.as_str())?;
     table.raw_set("gold", list(lua, question.answers.iter().map(|gold| Ok(gold.as_str())))?)?;
     table.raw_set("answer", answer.text.as_str())?;
-    table.raw_set("score", metric.score(&answer.text, &question.answers))?;
+    if !metric.needs_judge() {
+        table.raw_set("score", metric.score(&answer.text, &question.answers, question.kind.as_deref())?)?;
+    }
     table.raw_set("metric", metric.name())?;
     table.raw_set("evidence", list(lua, asked.evidence.iter().map(|(found, score)| item(lua, found, Some(*score))))?)?;
     table.raw_set("used", answer.used.map(|used| used + 1))?;

@@ -8,7 +8,7 @@ use super::api::{Handle, message, object};
 use super::convert::list;
 use super::data::questions_from;
 use super::dialect::{Dialect, call_table};
-use super::memory::{item, items, journal};
+use super::memory::{ITEMS, item, items, journal};
 use super::model::{Policy, text_of};
 use super::reason::{answers, reasoner};
 use crate::Error;
@@ -22,12 +22,13 @@ use crate::reason::Retrieval;
 use crate::train::grpo::Turn;
 
 /// Which items of the memory a prompt shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
     /// The newest.
     Recent,
     /// Those that BM25 finds for the chunk.
     Relevant,
+    /// Those that a script's function chooses.
+    Chosen(Function),
 }
 
 /// How rollouts are made.
@@ -104,7 +105,7 @@ impl Rollouts {
             let mut prompts = Vec::new();
             for i in &active {
                 let live = &lives[*i];
-                prompts.push(self.prompt(lua, policy, &live.store, &episodes[live.episode].chunks[t])?);
+                prompts.push(self.prompt(lua, policy, live, t, &episodes[live.episode].chunks[t])?);
             }
             let requests: Vec<Request> = active
                 .iter()
@@ -127,6 +128,7 @@ impl Rollouts {
             for ((&i, prompt), completion) in active.iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];
                 let step = self.step(lua, policy, live, t, &prompt.text, &completion)?;
+                step.raw_set("chunk", episodes[live.episode].chunks[t].as_str())?;
                 live.steps.push(step);
                 let Completion { tokens, logprobs, .. } = completion;
                 turns[i].push(Turn { rollout: i, episode: live.episode, step: t, prompt: prompt.tokens, completion: tokens, logprobs });
@@ -147,22 +149,24 @@ impl Rollouts {
     }
 
     /// The prompt of a step, with as many items as fit.
-    fn prompt(&self, lua: &Lua, policy: &Policy, store: &AnyUserData, chunk: &str) -> mlua::Result<Prompt> {
-        let handle = store.borrow::<Handle<Store>>()?;
-        let store = &handle.0;
+    fn prompt(&self, lua: &Lua, policy: &Policy, live: &Live, t: usize, chunk: &str) -> mlua::Result<Prompt> {
         let room = policy.model.config.max_position_embeddings.saturating_sub(self.max_tokens).min(self.max_prompt.unwrap_or(usize::MAX));
         let mut k = self.view_items;
         loop {
-            let mut shown: Vec<&Item> = match self.view {
-                View::Recent => store.view_recent(k).iter().collect(),
-                View::Relevant => store.retrieve(chunk, k).into_iter().map(|(item, _)| item).collect(),
-            };
-            shown.sort_by_key(|item| item.id);
+            let shown = self.shown(lua, live, t, chunk, k)?;
+            let handle = live.store.borrow::<Handle<Store>>()?;
+            let totals = lua.create_table()?;
+            for item in handle.0.items() {
+                totals.raw_set(item.section.as_str(), totals.raw_get::<Option<usize>>(item.section.as_str())?.unwrap_or(0) + 1)?;
+            }
             let input = lua.create_table()?;
-            input.raw_set("memory", list(lua, shown.iter().map(|shown| item(lua, shown, None)))?)?;
-            input.raw_set("total", store.items().len())?;
+            input.raw_set("memory", shown)?;
+            input.raw_set("total", handle.0.items().len())?;
+            input.raw_set("totals", totals)?;
             input.raw_set("chunk", chunk)?;
+            input.raw_set("step", t + 1)?;
             input.raw_set("tools", self.tool_tables.clone())?;
+            drop(handle);
             let text: String = self.prompt.call(input)?;
             let tokens = policy.model.tokenizer.encode(&text)?;
             if tokens.len() <= room {
@@ -176,6 +180,27 @@ impl Rollouts {
             }
             k /= 2;
         }
+    }
+
+    /// At most `k` items for a prompt; how many they are is up to a script's function.
+    fn shown(&self, lua: &Lua, live: &Live, t: usize, chunk: &str, k: usize) -> mlua::Result<Value> {
+        let handle = live.store.borrow::<Handle<Store>>()?;
+        let mut shown: Vec<&Item> = match &self.view {
+            View::Recent => handle.0.view_recent(k).iter().collect(),
+            View::Relevant => handle.0.retrieve(chunk, k).into_iter().map(|(item, _)| item).collect(),
+            View::Chosen(view) => {
+                drop(handle);
+                let input = lua.create_table()?;
+                input.raw_set("chunk", chunk)?;
+                input.raw_set("step", t + 1)?;
+                input.raw_set("limit", k)?;
+                let shown: Value = view.call((live.memory.clone(), input))?;
+                ITEMS.checked(&shown).map_err(|why| mlua::Error::runtime(format!("what 'view' returned {why}")))?;
+                return Ok(shown);
+            }
+        };
+        shown.sort_by_key(|item| item.id);
+        list(lua, shown.iter().map(|shown| item(lua, shown, None)))
     }
 
     /// Carries out the calls of a completion.

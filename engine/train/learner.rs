@@ -9,7 +9,7 @@ use crate::model::blocks::{self, Activations, Backward, Keep, Keys};
 use crate::model::head::{Head, Objective, Targets};
 use crate::model::{Gradients, Model, Weights};
 use crate::ops::elementwise;
-use crate::ops::policy_loss::{Clip, TERMS};
+use crate::ops::policy_loss::{self, Level, PolicyLoss, TERMS};
 use crate::tensor::{DType, Tensor};
 
 /// A sequence, and the tokens of it that count.
@@ -34,10 +34,10 @@ pub enum Loss<'a> {
     None,
     /// `Σ weight · logprob`
     Weighted,
-    /// The clipped policy loss.
+    /// A policy loss.
     Policy {
-        /// Its bounds.
-        clip: Clip,
+        /// Which.
+        policy: PolicyLoss,
         /// Advantages, of which each sample names one: [turns]
         advantages: &'a Tensor,
         /// Weights of the policy that the KL term compares with.
@@ -86,10 +86,13 @@ struct Rows {
     index: Tensor,
     tokens: Tensor,
     turns: Tensor,
-    /// Weights, log-probabilities when sampled and of the reference, and derivatives: [N]
+    /// Where the rows of each sample start: [samples + 1]
+    starts: Tensor,
+    /// Weights, log-probabilities when sampled and of the reference, log-ratios of sequences, and derivatives: [N]
     weights: Tensor,
     old: Tensor,
     reference: Tensor,
+    ratio: Tensor,
     coefficient: Tensor,
 }
 
@@ -176,6 +179,19 @@ impl Learner {
 
     /// Runs `samples`, adding gradients to `grads` unless the loss is [`Loss::None`].
     pub fn run(&mut self, model: &Model, samples: &[Sample], loss: Loss<'_>, temperature: f32, grads: Option<&Gradients>) -> Result<()> {
+        self.run_weights(model, &model.weights, samples, loss, temperature, grads)
+    }
+
+    /// [`Learner::run`] with other weights than the model's.
+    fn run_weights(
+        &mut self,
+        model: &Model,
+        weights: &Weights,
+        samples: &[Sample],
+        loss: Loss<'_>,
+        temperature: f32,
+        grads: Option<&Gradients>,
+    ) -> Result<()> {
         let mut first = 0;
         while first < samples.len() {
             let (mut end, mut tokens) = (first, 0);
@@ -183,7 +199,7 @@ impl Learner {
                 tokens += samples[end].tokens.len();
                 end += 1;
             }
-            self.micro_batch(model, &samples[first..end], loss, temperature, grads)?;
+            self.micro_batch(model, weights, &samples[first..end], loss, temperature, grads)?;
             first = end;
         }
         Ok(())
@@ -192,6 +208,7 @@ impl Learner {
     fn micro_batch(
         &mut self,
         model: &Model,
+        weights: &Weights,
         samples: &[Sample],
         loss: Loss<'_>,
         temperature: f32,
@@ -208,7 +225,7 @@ impl Learner {
         let (logprob, entropy) = (&results.logprob.slice(out.clone())?, &results.entropy.slice(out.clone())?);
         let targets = Targets { rows: &rows.index, tokens: &rows.tokens, temperature, logprob, entropy };
         let mut rec = model.device.record();
-        let (config, weights) = (&model.config, &model.weights);
+        let config = &model.config;
         let hidden = self.acts.hidden(batch.tokens)?;
         if let Loss::Policy { reference: Some(reference), .. } = loss {
             blocks::forward(&mut rec, config, reference, &self.acts, &batch, &Keys::Packed)?;
@@ -217,13 +234,18 @@ impl Learner {
             self.head.score(&mut rec, reference, &hidden, &targets)?;
         }
         blocks::forward(&mut rec, config, weights, &self.acts, &batch, &Keys::Packed)?;
+        if let Loss::Policy { policy: PolicyLoss { level: Level::Sequence, .. }, .. } = loss {
+            // The ratio of a sequence needs all its log-probabilities before the gradient of the first.
+            self.head.score(&mut rec, weights, &hidden, &targets)?;
+            policy_loss::sequence_ratio(&mut rec, logprob, &rows.old, &rows.starts, &rows.ratio)?;
+        }
         let terms = results.terms.slice(out)?;
         let objective = match loss {
             Loss::None => None,
             Loss::Weighted => Some(Objective::Coefficients(&rows.weights)),
-            Loss::Policy { clip, advantages, reference } => Some(Objective::Policy {
-                clip,
-                old: &rows.old,
+            Loss::Policy { policy, advantages, reference } => Some(Objective::Policy {
+                loss: policy,
+                old: if policy.level == Level::Sequence { &rows.ratio } else { &rows.old },
                 // Without a KL term the kernel's result does not depend on it.
                 reference: if reference.is_some() { &rows.reference } else { &rows.old },
                 turn: &rows.turns,
@@ -305,8 +327,13 @@ impl Learner {
 
     /// Log-probabilities and entropies of the targets of `samples`.
     pub fn score(&mut self, model: &Model, samples: &[Sample], temperature: f32) -> Result<Report> {
+        self.score_weights(model, &model.weights, samples, temperature)
+    }
+
+    /// [`Learner::score`] with other weights than the model's.
+    pub fn score_weights(&mut self, model: &Model, weights: &Weights, samples: &[Sample], temperature: f32) -> Result<Report> {
         self.begin(model, samples)?;
-        self.run(model, samples, Loss::None, temperature, None)?;
+        self.run_weights(model, weights, samples, Loss::None, temperature, None)?;
         self.finish(model)
     }
 }
@@ -319,9 +346,11 @@ impl Rows {
             index: integers()?,
             tokens: integers()?,
             turns: integers()?,
+            starts: device.zeros(DType::U32, &[capacity + 1])?,
             weights: floats()?,
             old: floats()?,
             reference: floats()?,
+            ratio: floats()?,
             coefficient: floats()?,
         })
     }
@@ -329,7 +358,7 @@ impl Rows {
     /// Writes the targets of `samples`, packed one behind the other, and gives the part of the memory that they take.
     fn fill(&self, samples: &[Sample]) -> Result<Self> {
         let (mut index, mut tokens, mut turns) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut weights, mut old) = (Vec::new(), Vec::new());
+        let (mut weights, mut old, mut starts) = (Vec::new(), Vec::new(), vec![0]);
         let mut offset = 0;
         for sample in samples {
             let targets = sample.targets.iter();
@@ -338,6 +367,7 @@ impl Rows {
             turns.extend(targets.map(|_| sample.turn));
             weights.extend(&sample.weights);
             old.extend(&sample.old);
+            starts.push(index.len() as u32);
             offset += sample.tokens.len() as u32;
         }
         let n = index.len();
@@ -346,14 +376,17 @@ impl Rows {
             index: part(&self.index)?,
             tokens: part(&self.tokens)?,
             turns: part(&self.turns)?,
+            starts: self.starts.slice(0..starts.len())?,
             weights: part(&self.weights)?,
             old: part(&self.old)?,
             reference: part(&self.reference)?,
+            ratio: part(&self.ratio)?,
             coefficient: part(&self.coefficient)?,
         };
         rows.index.write_u32(&index)?;
         rows.tokens.write_u32(&tokens)?;
         rows.turns.write_u32(&turns)?;
+        rows.starts.write_u32(&starts)?;
         rows.weights.write(&weights)?;
         if old.len() == n {
             rows.old.write(&old)?;

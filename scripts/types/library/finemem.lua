@@ -59,7 +59,7 @@
 ---@field question string the question
 ---@field gold string[] the accepted answers
 ---@field answer string the answer
----@field score number its score, from 0 to 1
+---@field score? number its score, from 0 to 1; none where a judge has to give it
 ---@field metric string the metric that scored it
 ---@field evidence fm.Item[] the items that were retrieved, the most fitting first
 ---@field used? integer which of them the answer was taken from
@@ -75,6 +75,33 @@
 ---@field mean number the mean of the scores
 ---@field low number the lower end
 ---@field high number the upper end
+---@field n integer how many scores there are
+
+---The score of one question; an `Asked` is one too.
+---@class (exact) fm.Result
+---@field source string the source that the question is from
+---@field metric string the metric that it was scored by
+---@field score number the score
+
+---The mean score of a source by a metric.
+---@class (exact) fm.SummaryRow
+---@field source string the source
+---@field metric string the metric
+---@field mean number the mean of the scores
+---@field low number the lower end of its 95 % interval
+---@field high number the upper end
+---@field n integer how many questions there are
+
+---The figures of a table.
+---@class (exact) fm.Summary
+---@field rows fm.SummaryRow[] a row for each source and metric, in order of first appearance
+---@field over_sources fm.Interval the mean of the rows' means: each source counts the same; `n` is the number of rows
+---@field over_questions fm.Interval the mean of all scores: each question counts the same
+
+---A message of a chat.
+---@class (exact) fm.Message
+---@field role string who says it
+---@field content string what is said
 
 ---Text in chunks, and questions about it.
 ---@class (exact) fm.Episode
@@ -115,6 +142,55 @@
 ---@field description string what it does
 ---@field parameters table JSON schema of the arguments
 ---@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; returns the id it wrote; an error means that the call is not valid
+
+---The rewards of a batch.
+---@class (exact) fm.Rewards
+---@field total any[][] `total[i][t]`: the reward of step t of rollout i
+---@field terms? table<string, any[][]> its parts by name, each in the same form
+
+---A part of a page. Its kind says which of the keys it needs: `text`; `rows` for facts; `columns` and `rows` for a table; `charts`; `episodes`.
+---@class (exact) fm.PageSection
+---@field kind "text"|"facts"|"table"|"charts"|"episodes" what it shows
+---@field title? string its heading
+---@field note? string a remark below
+---@field folded? boolean whether it is shut until somebody opens it (default false)
+---@field text? string paragraphs, with empty lines between them
+---@field columns? fm.PageColumn[] the columns of a table
+---@field rows? any[][] cells: a number, a string, { value, low, high } by name, or fm.json.null; facts have a name and a string
+---@field charts? fm.PageChart[] charts, side by side
+---@field episodes? fm.PageEpisode[] episodes to step through
+
+---A column of a table.
+---@class (exact) fm.PageColumn
+---@field name string what stands above it
+---@field digits? integer digits behind the point; by default four significant ones
+---@field percent? boolean whether 0.5 is shown as 50 % (default false)
+
+---A chart.
+---@class (exact) fm.PageChart
+---@field title string what it shows
+---@field kind "lines"|"areas"|"shares"|"scatter" lines with bands, series stacked, their shares stacked, or dots with error bars
+---@field x? string what the x axis counts (default "step")
+---@field y? string the unit of the y axis
+---@field percent? boolean whether 0.5 is shown as 50 % (default false)
+---@field note? string a remark below
+---@field series fm.PageSeries[] what is drawn
+
+---One series of a chart. All lists are as long as `x`; a number that is not finite is a gap, and so is fm.json.null.
+---@class (exact) fm.PageSeries
+---@field name string its name in the legend
+---@field x number[] where its points are, ascending but for a scatter
+---@field y any[] the values
+---@field low? any[] lower ends of the values: a band, or error bars
+---@field high? any[] upper ends of the values
+---@field x_low? any[] left ends of the places of a scatter
+---@field x_high? any[] right ends of the places of a scatter
+
+---An episode to step through.
+---@class (exact) fm.PageEpisode
+---@field title string its name in the list
+---@field group? string what heads those that share it, such as the policy
+---@field rollout table a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; without `steps`, `chunks`, `memory` and `answers` are shown
 
 ---A stream of random numbers.
 ---@class fm.Rng
@@ -420,10 +496,15 @@ function GrpoTrainer:plan(arguments) end
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
 ---@field batch table what `rollout` returned last
----@field rewards number[][] `rewards[i][t]`: the reward of step t of rollout i
+---@field rewards? number[][] `rewards[i][t]`, from which group advantages are made; beside `advantages` only logged
+---@field advantages? number[][] `advantages[i][t]`, used as they are
+---@field weights? ((number|number[])[])[] `weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1
+---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared; by default the trainer's
+---@field groups? ((number|string)[])[] `groups[i][t]`, in place of a grouping: steps with equal keys are compared
+---@field scale_rewards? boolean whether advantages are divided by the group's deviation; by default the trainer's
 ---@field lr? number learning rate of this update
 
----Improves the policy by the rewards of the newest batch.
+---Improves the policy by the rewards or advantages of the newest batch. In all lists, `[i][t]` is step t of rollout i.
 ---@param arguments fm.GrpoTrainer.update.arguments
 ---@return table<string, number> # figures of the update
 function GrpoTrainer:update(arguments) end
@@ -448,6 +529,7 @@ function Run:log(arguments) end
 ---@field step integer the step, from 1
 ---@field batch table the batch
 ---@field count? integer how many of them; all by default
+---@field rewards? fm.Rewards what the steps got, and for what; a page of the run shows it
 
 ---Appends the rollouts of a batch to rollouts.jsonl, one a line.
 ---@param arguments fm.Run.rollouts.arguments
@@ -497,7 +579,9 @@ fm.reward = {}
 fm.data = {}
 fm.calls = {}
 fm.grpo = {}
+fm.schedule = {}
 fm.run = {}
+fm.page = {}
 
 ---The arguments after `--` on the command line.
 ---@type string[]
@@ -662,7 +746,7 @@ function fm.reasoner.extractive(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----1 if the normalised answer equals an accepted one, else 0.
+---1 if the normalised answer equals an accepted one, else 0. SQuAD's.
 ---@param arguments fm.metric.exact_match.arguments
 ---@return number # the score
 function fm.metric.exact_match(arguments) end
@@ -672,7 +756,7 @@ function fm.metric.exact_match(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----1 if the normalised answer contains an accepted one, else 0.
+---1 if the normalised answer contains an accepted one, else 0. MemoryAgentBench's.
 ---@param arguments fm.metric.substring_exact_match.arguments
 ---@return number # the score
 function fm.metric.substring_exact_match(arguments) end
@@ -682,10 +766,160 @@ function fm.metric.substring_exact_match(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall.
+---How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall. SQuAD's.
 ---@param arguments fm.metric.token_f1.arguments
----@return number # the best score over the accepted answers
+---@return number # the score
 function fm.metric.token_f1(arguments) end
+
+---The arguments of `fm.metric.locomo_f1`.
+---@class (exact) fm.metric.locomo_f1.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+---@field kind string the category: 1 to 5, or multi-hop, temporal, open-domain, single-hop, adversarial
+
+---LoCoMo's score by the question's category: the F1 over stems, or whether the answer to an adversarial question knows nothing.
+---@param arguments fm.metric.locomo_f1.arguments
+---@return number # the score
+function fm.metric.locomo_f1(arguments) end
+
+---The arguments of `fm.metric.rouge_l`.
+---@class (exact) fm.metric.rouge_l.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---The F-measure of the longest common subsequence of stemmed words, as `rouge_score` has it.
+---@param arguments fm.metric.rouge_l.arguments
+---@return number # the score
+function fm.metric.rouge_l(arguments) end
+
+---The arguments of `fm.metric.keyword_fraction`.
+---@class (exact) fm.metric.keyword_fraction.arguments
+---@field answer string the answer that was given
+---@field gold string[] the keywords
+
+---The share of keywords in the answer; one gold text lists them between commas, of several each is one. Mem-α's.
+---@param arguments fm.metric.keyword_fraction.arguments
+---@return number # the score
+function fm.metric.keyword_fraction(arguments) end
+
+---The arguments of `fm.metric.parts_fraction`.
+---@class (exact) fm.metric.parts_fraction.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's for PerLTQA, SQuAD and HotpotQA.
+---@param arguments fm.metric.parts_fraction.arguments
+---@return number # the score
+function fm.metric.parts_fraction(arguments) end
+
+---The arguments of `fm.metric.boxed_label_strict`.
+---@class (exact) fm.metric.boxed_label_strict.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if what `\boxed{}` holds, or the whole answer without one, is an accepted number and nothing else. Mem-α's for classes.
+---@param arguments fm.metric.boxed_label_strict.arguments
+---@return number # the score
+function fm.metric.boxed_label_strict(arguments) end
+
+---The arguments of `fm.metric.boxed_label`.
+---@class (exact) fm.metric.boxed_label.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if the number in `\boxed{}`, after "label:" or the like, or the only one in the answer, is accepted.
+---@param arguments fm.metric.boxed_label.arguments
+---@return number # the score
+function fm.metric.boxed_label(arguments) end
+
+---The arguments of `fm.metric.recall_at_k`.
+---@class (exact) fm.metric.recall_at_k.arguments
+---@field answer string the answer that was given
+---@field gold string[] the titles that are looked for
+---@field titles? string[] the catalogue; without one a recommendation stands for itself
+---@field k integer how many recommendations count
+
+---The share of gold titles among k recommendations, each taken for the nearest title of a catalogue. MemoryAgentBench's.
+---@param arguments fm.metric.recall_at_k.arguments
+---@return number # the score
+function fm.metric.recall_at_k(arguments) end
+
+---The arguments of `fm.metric.edit_distance`.
+---@class (exact) fm.metric.edit_distance.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---The smallest number of characters to put in, take out or replace that makes the answer an accepted one. Lower is better.
+---@param arguments fm.metric.edit_distance.arguments
+---@return number # the score
+function fm.metric.edit_distance(arguments) end
+
+---The arguments of `fm.metric.all_recalled`.
+---@class (exact) fm.metric.all_recalled.arguments
+---@field answer string the answer that was given
+---@field gold string[] the parts of the gold answer
+
+---1 if the answer contains every part, else 0. MemoryAgentBench's for EventQA.
+---@param arguments fm.metric.all_recalled.arguments
+---@return number # the score
+function fm.metric.all_recalled(arguments) end
+
+---The arguments of `fm.metric.score`.
+---@class (exact) fm.metric.score.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
+
+---The score of an answer by the metric of that name.
+---@param arguments fm.metric.score.arguments
+---@return number # the score
+function fm.metric.score(arguments) end
+
+---The arguments of `fm.metric.needs_judge`.
+---@class (exact) fm.metric.needs_judge.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+
+---Whether a model gives the score: the function of that name makes the chat, `fm.metric.verdict` reads the reply.
+---@param arguments fm.metric.needs_judge.arguments
+---@return boolean # whether it does
+function fm.metric.needs_judge(arguments) end
+
+---The arguments of `fm.metric.judge_longmemeval`.
+---@class (exact) fm.metric.judge_longmemeval.arguments
+---@field question string the question
+---@field answer string the answer that was given
+---@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered
+---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
+---@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
+
+---What LongMemEval's judge is asked about an answer, by the question's type.
+---@param arguments fm.metric.judge_longmemeval.arguments
+---@return fm.Message[] # the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply
+function fm.metric.judge_longmemeval(arguments) end
+
+---The arguments of `fm.metric.judge_memalpha`.
+---@class (exact) fm.metric.judge_memalpha.arguments
+---@field question string the question
+---@field answer string the answer that was given
+---@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered
+---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
+---@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
+
+---What Mem-α's judge is asked about an answer: whether it meets a rubric.
+---@param arguments fm.metric.judge_memalpha.arguments
+---@return fm.Message[] # the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply
+function fm.metric.judge_memalpha(arguments) end
+
+---The arguments of `fm.metric.verdict`.
+---@class (exact) fm.metric.verdict.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+---@field reply string what the judge said
+
+---Reads a judge's reply.
+---@param arguments fm.metric.verdict.arguments
+---@return number # 1 if it found the answer correct, else 0
+function fm.metric.verdict(arguments) end
 
 ---The arguments of `fm.metric.interval`.
 ---@class (exact) fm.metric.interval.arguments
@@ -696,6 +930,27 @@ function fm.metric.token_f1(arguments) end
 ---@param arguments fm.metric.interval.arguments
 ---@return fm.Interval # mean and interval
 function fm.metric.interval(arguments) end
+
+---The arguments of `fm.metric.paired_interval`.
+---@class (exact) fm.metric.paired_interval.arguments
+---@field scores number[] the scores
+---@field than number[] the scores of the same questions that they are compared with
+---@field seed? integer what the resampling depends on (default 0)
+
+---How much better scores are than others of the same questions, with the 95 % bootstrap interval of the difference.
+---@param arguments fm.metric.paired_interval.arguments
+---@return fm.Interval # the mean of the differences and its interval
+function fm.metric.paired_interval(arguments) end
+
+---The arguments of `fm.metric.summary`.
+---@class (exact) fm.metric.summary.arguments
+---@field results fm.Result[] a score for each question
+---@field seed? integer what the resampling depends on (default 0)
+
+---The mean score of each source and metric, and the averages over sources and over questions, with 95 % bootstrap intervals.
+---@param arguments fm.metric.summary.arguments
+---@return fm.Summary # the figures
+function fm.metric.summary(arguments) end
 
 ---The arguments of `fm.reward.format`.
 ---@class (exact) fm.reward.format.arguments
@@ -746,11 +1001,13 @@ function fm.reward.outcome(arguments) end
 
 ---The arguments of `fm.data.open`.
 ---@class (exact) fm.data.open.arguments
----@field path string the file
----@field format? "memoryagentbench"|"episodes" what the file holds; by default its content tells
+---@field path string the file, or the folder
+---@field format? "memalpha"|"memoryagentbench"|"locomo"|"longmemeval"|"squad"|"intents"|"membuilder"|"episodes" what the file holds; by default its content tells
+---@field strict? boolean make a row that cannot be read an error; otherwise it is skipped, and reported (default false)
 ---@field facts_per_chunk? integer how many facts of a list make a chunk (default 4)
+---@field chunk_tokens? integer how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of the file cut it: 4096, intents 1024, LoCoMo a session
 
----Reads a file of episodes.
+---Reads the episodes of a published file, or of a folder of CSV files.
 ---@param arguments fm.data.open.arguments
 ---@return fm.Episode[] # the episodes
 function fm.data.open(arguments) end
@@ -779,7 +1036,7 @@ function fm.calls.read(arguments) end
 ---@class (exact) fm.grpo.new.arguments
 ---@field policy fm.Model the model to train
 ---@field tools fm.Tool[] the memory tools
----@field prompt fun(input: table): string makes the prompt of a step from { memory, total, chunk, tools }
+---@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, tools }: the items in view, how many there are, and in each section
 ---@field reasoner fm.Reasoner answers the questions
 ---@field dialect? fm.Dialect how the policy writes calls; by default as Hermes and Qwen do
 ---@field group? integer rollouts of each episode (default 8)
@@ -789,15 +1046,21 @@ function fm.calls.read(arguments) end
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field max_tokens? integer longest completion of a step (default 256)
 ---@field max_prompt? integer longest prompt of a step; by default what the model has room for
----@field view? "recent"|"relevant" which items a prompt shows: the newest, or those BM25 finds for the chunk (default "recent")
+---@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
 ---@field top_k? integer items that BM25 retrieves for a question (default 10)
----@field grouping? "step"|"instance" what is compared: the same step of all rollouts, or all steps (default "step")
----@field scale_rewards? boolean whether advantages are divided by the group's deviation (default true)
----@field clip_low? number how far the ratio may fall below 1 (default 0.2)
----@field clip_high? number how far the ratio may rise above 1 (default 0.2)
----@field dual_clip? number bound of the loss for negative advantages; 0 for none (default 3)
----@field kl_coef? number weight of KL to the policy at the start, or to the one without its adapter; 0 for none (default 0)
+---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state` (default "step")
+---@field loss? "verl"|"grpo"|"dr_grpo"|"dapo"|"gspo"|"cispo"|"rloo"|"reinforce" the policy loss, as its paper states it; each of the next ten replaces one of its settings (default "verl")
+---@field ratio? "token"|"sequence" whether each token has a ratio, or each step the mean of its tokens'
+---@field clip_low? number how far the ratio may fall below 1
+---@field clip_high? number how far the ratio may rise above 1
+---@field dual_clip? number bound of a clipped loss for negative advantages; 0 for none
+---@field aggregation? "token"|"sequence"|"constant"|"sum" mean over tokens, or over steps of: the mean over tokens, their sum / max_tokens, their sum
+---@field baseline? "mean"|"leave_one_out" what a reward is compared with: the group's mean, or that of the others
+---@field scale_rewards? boolean whether advantages are divided by the group's deviation
+---@field kl_coef? number weight of KL to the policy at the start, or to the one without its adapter; 0 for none
+---@field kl_estimator? "k1"|"k2"|"k3" how KL is estimated; in the loss, k1 restrains nothing
+---@field kl_in? "loss"|"reward" where KL is: in the loss of each token, or summed in the reward of each step
 ---@field minibatches? integer optimiser steps of one update (default 1)
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
@@ -808,6 +1071,49 @@ function fm.calls.read(arguments) end
 ---@param arguments fm.grpo.new.arguments
 ---@return fm.GrpoTrainer # the trainer
 function fm.grpo.new(arguments) end
+
+---The arguments of `fm.schedule.linear`.
+---@class (exact) fm.schedule.linear.arguments
+---@field from number the value up to `start`
+---@field to number the value from `start + steps` on
+---@field steps number how many steps it takes
+---@field start? number the step at which it begins to change (default 0)
+
+---A value that goes from one number to another in a straight line, and stays there.
+---@param arguments fm.schedule.linear.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.linear(arguments) end
+
+---The arguments of `fm.schedule.cosine`.
+---@class (exact) fm.schedule.cosine.arguments
+---@field from number the value up to `start`
+---@field to number the value from `start + steps` on
+---@field steps number how many steps it takes
+---@field start? number the step at which it begins to change (default 0)
+
+---A value that goes from one number to another along half a cosine, slowly at both ends, and stays there.
+---@param arguments fm.schedule.cosine.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.cosine(arguments) end
+
+---The arguments of `fm.schedule.piecewise`.
+---@class (exact) fm.schedule.piecewise.arguments
+---@field points number[][] `{ { step, value }, … }`, steps rising: the value from that step on; before the first step it is the first value
+
+---A value that changes at given steps and is constant between them.
+---@param arguments fm.schedule.piecewise.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.piecewise(arguments) end
+
+---The arguments of `fm.schedule.warm_up`.
+---@class (exact) fm.schedule.warm_up.arguments
+---@field to number|(fun(step: number): number) the value after the warm-up: a number, or a schedule
+---@field steps number how many steps the warm-up takes; with 1 or less there is none
+
+---A value that rises from near 0 to what it should be: step 1 gives `to / steps`, step `steps` and all later ones `to`.
+---@param arguments fm.schedule.warm_up.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.warm_up(arguments) end
 
 ---The arguments of `fm.run.open`.
 ---@class (exact) fm.run.open.arguments
@@ -833,5 +1139,16 @@ function fm.log(arguments) end
 ---@param arguments? {}
 ---@return boolean # true when the script should save what it has and end
 function fm.stopping(arguments) end
+
+---The arguments of `fm.page.write`.
+---@class (exact) fm.page.write.arguments
+---@field path string the file, HTML
+---@field title string what stands above the page
+---@field sections fm.PageSection[] its sections, from top to bottom
+
+---Writes a self-contained HTML page of tables, charts and episodes to step through.
+---@param arguments fm.page.write.arguments
+---@return integer # how many episodes the page had no room for; it says so itself
+function fm.page.write(arguments) end
 
 return fm

@@ -1,0 +1,98 @@
+//! Metrics that need a judge: what a model is asked about an answer, and how its reply is read.
+//!
+//! The rules are those of the published judges, in our own words. LongMemEval asks gpt-4o-2024-08-06 at temperature 0 for at
+//! most 10 tokens, Mem-α asks Qwen3-32B without thinking.
+
+use std::fmt::Write;
+
+use crate::{Error, Result};
+
+/// What a judge is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// The question.
+    pub question: &'a str,
+    /// The answer to be judged.
+    pub answer: &'a str,
+    /// The accepted answers; for a preference the rubric, for an unanswerable question why it is.
+    pub gold: &'a [String],
+    /// The type of the question.
+    pub kind: Option<&'a str>,
+    /// The question's id in its file.
+    pub id: Option<&'a str>,
+}
+
+const CONTAINS: &str = "Decide whether the model's answer to the question below contains the correct answer.";
+
+const EQUIVALENT: &str = "\
+An answer that says the same in other words, or that gives every step on the way to the correct answer, is correct too. \
+An answer that has only a part of what the correct answer tells is not correct.";
+
+const OFF_BY_ONE: &str = "\
+Where a number of days, weeks, months or the like is asked for, a number that is off by one is correct as well, \
+such as 19 days instead of 18.";
+
+const UPDATED: &str = "\
+An answer that mentions earlier values beside the new one is correct as long as the new value that it gives is the \
+correct answer.";
+
+const RUBRIC: &str = "\
+Decide whether the model's answer to the question below meets the rubric, which describes the answer that suits this user. \
+It need not touch on every point of the rubric: it is correct if it recalls what is known about the user and uses it rightly.";
+
+const UNANSWERABLE: &str = "\
+The question below cannot be answered from what the model was told; the explanation says why. Decide whether the model's \
+answer recognises that: it may say that information is missing, or that it knows of something else but not of what is asked.";
+
+const TYPES: &str = "\
+single-session-user, single-session-assistant, single-session-preference, multi-session, temporal-reasoning, knowledge-update";
+
+/// The message to a judge of LongMemEval's questions. `kind` is the question's type in its file; an id with `_abs` marks a
+/// question that cannot be answered.
+///
+/// An answer is right if it contains the correct one. Temporal questions allow counts that are off by one, knowledge updates
+/// allow older values beside the newest, preferences are judged by a rubric, and of an unanswerable question it is asked
+/// whether the answer recognises it as such.
+pub fn judge_longmemeval(judged: &Judged) -> Result<String> {
+    if judged.id.is_some_and(|id| id.contains("_abs")) {
+        let asked = "Does the answer recognise that the question cannot be answered?";
+        return Ok(message(UNANSWERABLE, judged, "Explanation", asked));
+    }
+    let rules = match judged.kind {
+        Some("single-session-user" | "single-session-assistant" | "multi-session") => EQUIVALENT.to_owned(),
+        Some("temporal-reasoning") => format!("{EQUIVALENT} {OFF_BY_ONE}"),
+        Some("knowledge-update") => UPDATED.to_owned(),
+        Some("single-session-preference") => return Ok(judge_memalpha(judged)),
+        kind => {
+            let kind = kind.map_or("a question without a type".to_owned(), |kind| format!("a question of type '{kind}'"));
+            return Err(Error::argument(format!("LongMemEval has no judge for {kind}; its types are {TYPES}")));
+        }
+    };
+    Ok(message(&format!("{CONTAINS} {rules}"), judged, "Correct answer", "Is the model's answer correct?"))
+}
+
+/// The message to Mem-α's judge, which decides by a rubric whether an answer makes right use of what is known about the user.
+/// LongMemEval's preferences are judged the same way.
+pub fn judge_memalpha(judged: &Judged) -> String {
+    message(RUBRIC, judged, "Rubric", "Is the model's answer correct?")
+}
+
+fn message(task: &str, judged: &Judged, gold: &str, asked: &str) -> String {
+    let mut text = format!("{task}\n\nQuestion: {}\n\n", judged.question);
+    for accepted in judged.gold {
+        let _ = write!(text, "{gold}: {accepted}\n\n");
+    }
+    let _ = write!(text, "Model's answer: {}\n\n{asked} Reply with yes or no, and nothing else.", judged.answer);
+    text
+}
+
+/// 1 if the reply of LongMemEval's judge has a "yes" in it, else 0.
+pub fn verdict_longmemeval(reply: &str) -> f64 {
+    f64::from(reply.to_lowercase().contains("yes"))
+}
+
+/// 1 if the reply of Mem-α's judge has a "yes" and no "no" in it, else 0.
+pub fn verdict_memalpha(reply: &str) -> f64 {
+    let reply = reply.to_lowercase();
+    f64::from(reply.contains("yes") && !reply.contains("no"))
+}

@@ -1,0 +1,55 @@
+//! Scoring numbered classes: strictly, as published, and leniently.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::best;
+use super::text::strip;
+
+static BOXED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\\boxed\{([^}]*)\}").expect("a valid pattern"));
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d+").expect("a valid pattern"));
+/// A number that is said to be the answer, with quotes, asterisks, brackets or a dollar sign before it.
+static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?i)\b(?:label|answer|class|category)\W{0,3}\s*(?:is|=)?[\s"'`*_(\[{$:]*(\d+)"#).expect("a valid pattern")
+});
+
+/// 1 if the label is an accepted one, else 0. Mem-α's: the label is what the first `\boxed{…}` holds, or the whole text if
+/// there is none, without quotes around it, and must be digits and nothing else.
+pub fn boxed_label_strict<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
+    let label = unquoted(strip(BOXED.captures(answer).map_or(answer, |found| found.get(1).map_or("", |inside| inside.as_str()))));
+    let number = NUMBER.find(label).is_some_and(|number| number.len() == label.len());
+    best(gold, |gold| f64::from(number && label == unquoted(gold)))
+}
+
+/// 1 if the number of the label is an accepted one, else 0; for reasoners that write `label: 4` where the gold is `4`.
+///
+/// The text is what the last `\boxed{…}` holds, or all of it. Its number is the last that follows "label", "answer", "class" or
+/// "category" directly, or after "is", ":" or "="; otherwise the only number there is. Zeros in front do not count.
+pub fn boxed_label<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
+    let boxed = BOXED.captures_iter(answer).last().and_then(|found| found.get(1));
+    let label = number(boxed.map_or(answer, |inside| inside.as_str()));
+    best(gold, |gold| f64::from(label.is_some() && label == number(gold)))
+}
+
+fn number(text: &str) -> Option<&str> {
+    let named = NAMED.captures_iter(text).last().and_then(|found| found.get(1));
+    let number = match named {
+        Some(number) => number,
+        None => {
+            let mut numbers = NUMBER.find_iter(text);
+            let only = numbers.next().filter(|_| numbers.next().is_none())?;
+            return Some(without_zeros(only.as_str()));
+        }
+    };
+    Some(without_zeros(number.as_str()))
+}
+
+fn without_zeros(number: &str) -> &str {
+    let rest = number.trim_start_matches('0');
+    if rest.is_empty() { "0" } else { rest }
+}
+
+fn unquoted(text: &str) -> &str {
+    strip(text.trim_matches(['"', '\'']))
+}

@@ -1,0 +1,215 @@
+//! Answer metrics, one function each, equal to the published implementations on recorded cases (`tests/metrics/`).
+//!
+//! Every metric takes the answer and the gold texts. What the gold texts are is the metric's: mostly answers of which any is
+//! accepted, for [`keyword_fraction`] and [`all_recalled`] the parts of one answer, for judges a rubric. Where a published
+//! implementation gives a point for nothing, because an empty text stands in every answer, these give none; each function says
+//! so.
+
+mod answers;
+mod judge;
+mod labels;
+mod porter;
+mod rouge;
+mod summary;
+mod text;
+mod titles;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::str::FromStr;
+
+pub use answers::{Category, all_recalled, exact_match, keyword_fraction, locomo_f1, parts_fraction, substring_exact_match, token_f1};
+pub use judge::{Judged, judge_longmemeval, judge_memalpha, verdict_longmemeval, verdict_memalpha};
+pub use labels::{boxed_label, boxed_label_strict};
+pub use porter::stem;
+pub use rouge::rouge_l;
+pub use summary::{Mean, Scored, Summary, bootstrap_interval, mean, paired, summary};
+pub use text::normalise;
+pub use titles::{edit_distance, recall_at_k};
+
+use crate::{Error, Result};
+
+/// The metrics by name, as files, results and scripts have them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Metric {
+    /// [`exact_match`]
+    ExactMatch,
+    /// [`substring_exact_match`], which scores questions that name no metric.
+    #[default]
+    SubstringExactMatch,
+    /// [`token_f1`]
+    TokenF1,
+    /// [`locomo_f1`]; the question's kind is its category.
+    LocomoF1,
+    /// [`rouge_l`]
+    RougeL,
+    /// [`keyword_fraction`]
+    KeywordFraction,
+    /// [`parts_fraction`]
+    PartsFraction,
+    /// [`boxed_label_strict`]
+    BoxedLabelStrict,
+    /// [`boxed_label`]
+    BoxedLabel,
+    /// [`recall_at_k`] of the first recommendation, without a catalogue.
+    RecallAt1,
+    /// [`recall_at_k`] of the first 5.
+    RecallAt5,
+    /// [`recall_at_k`] of the first 10.
+    RecallAt10,
+    /// [`edit_distance`]; lower is better.
+    EditDistance,
+    /// [`all_recalled`]
+    AllRecalled,
+    /// [`judge_longmemeval`]
+    JudgeLongMemEval,
+    /// [`judge_memalpha`]
+    JudgeMemAlpha,
+}
+
+impl Metric {
+    /// Every metric.
+    pub const ALL: [Self; 16] = [
+        Self::ExactMatch,
+        Self::SubstringExactMatch,
+        Self::TokenF1,
+        Self::LocomoF1,
+        Self::RougeL,
+        Self::KeywordFraction,
+        Self::PartsFraction,
+        Self::BoxedLabelStrict,
+        Self::BoxedLabel,
+        Self::RecallAt1,
+        Self::RecallAt5,
+        Self::RecallAt10,
+        Self::EditDistance,
+        Self::AllRecalled,
+        Self::JudgeLongMemEval,
+        Self::JudgeMemAlpha,
+    ];
+
+    /// The names of [`Metric::ALL`].
+    pub const NAMES: [&'static str; Self::ALL.len()] = {
+        let mut names = [""; Self::ALL.len()];
+        let mut i = 0;
+        while i < names.len() {
+            names[i] = Self::ALL[i].name();
+            i += 1;
+        }
+        names
+    };
+
+    /// Its name, that of its function but for the recalls.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ExactMatch => "exact_match",
+            Self::SubstringExactMatch => "substring_exact_match",
+            Self::TokenF1 => "token_f1",
+            Self::LocomoF1 => "locomo_f1",
+            Self::RougeL => "rouge_l",
+            Self::KeywordFraction => "keyword_fraction",
+            Self::PartsFraction => "parts_fraction",
+            Self::BoxedLabelStrict => "boxed_label_strict",
+            Self::BoxedLabel => "boxed_label",
+            Self::RecallAt1 => "recall_at_1",
+            Self::RecallAt5 => "recall_at_5",
+            Self::RecallAt10 => "recall_at_10",
+            Self::EditDistance => "edit_distance",
+            Self::AllRecalled => "all_recalled",
+            Self::JudgeLongMemEval => "judge_longmemeval",
+            Self::JudgeMemAlpha => "judge_memalpha",
+        }
+    }
+
+    /// Whether a model scores it: [`Metric::judge`] asks and [`Metric::verdict`] reads the reply.
+    pub fn needs_judge(self) -> bool {
+        matches!(self, Self::JudgeLongMemEval | Self::JudgeMemAlpha)
+    }
+
+    /// The score of an answer; `kind` is the question's kind in its file. An error for [`Metric::LocomoF1`] without a category
+    /// and for metrics that need a judge.
+    pub fn score<T: AsRef<str>>(self, answer: &str, gold: &[T], kind: Option<&str>) -> Result<f64> {
+        Ok(match self {
+            Self::ExactMatch => exact_match(answer, gold),
+            Self::SubstringExactMatch => substring_exact_match(answer, gold),
+            Self::TokenF1 => token_f1(answer, gold),
+            Self::LocomoF1 => {
+                let missing = || Error::argument("locomo_f1 needs the question's category: its kind, 1 to 5");
+                locomo_f1(answer, gold, kind.ok_or_else(missing)?)?
+            }
+            Self::RougeL => rouge_l(answer, gold),
+            Self::KeywordFraction => keyword_fraction(answer, gold),
+            Self::PartsFraction => parts_fraction(answer, gold),
+            Self::BoxedLabelStrict => boxed_label_strict(answer, gold),
+            Self::BoxedLabel => boxed_label(answer, gold),
+            Self::RecallAt1 => recall_at_k(answer, gold, &[], 1),
+            Self::RecallAt5 => recall_at_k(answer, gold, &[], 5),
+            Self::RecallAt10 => recall_at_k(answer, gold, &[], 10),
+            Self::EditDistance => edit_distance(answer, gold),
+            Self::AllRecalled => all_recalled(answer, gold),
+            Self::JudgeLongMemEval | Self::JudgeMemAlpha => {
+                return Err(Error::argument(format!("{self} is a judge's verdict: ask a reasoner with what its judge function returns")));
+            }
+        })
+    }
+
+    /// The message to the judge, to be sent at temperature 0. An error for metrics that need none.
+    pub fn judge(self, judged: &Judged) -> Result<String> {
+        match self {
+            Self::JudgeLongMemEval => judge_longmemeval(judged),
+            Self::JudgeMemAlpha => Ok(judge_memalpha(judged)),
+            _ => Err(Error::argument(format!("{self} needs no judge"))),
+        }
+    }
+
+    /// The score in a judge's reply. An error for metrics that need no judge.
+    pub fn verdict(self, reply: &str) -> Result<f64> {
+        match self {
+            Self::JudgeLongMemEval => Ok(verdict_longmemeval(reply)),
+            Self::JudgeMemAlpha => Ok(verdict_memalpha(reply)),
+            _ => Err(Error::argument(format!("{self} needs no judge"))),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Metric {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let unknown = || Error::argument(format!("there is no metric '{text}'; the metrics are {}", Self::NAMES.join(", ")));
+        Self::ALL.into_iter().find(|metric| metric.name() == text).ok_or_else(unknown)
+    }
+}
+
+/// The best score over the accepted answers, 0 if there are none.
+fn best<T: AsRef<str>>(gold: &[T], score: impl FnMut(&str) -> f64) -> f64 {
+    gold.iter().map(AsRef::as_ref).map(score).fold(0.0, f64::max)
+}
+
+/// How many words two texts share, each as often as both have it.
+fn common_words<T: Eq + Hash>(a: &[T], b: &[T]) -> usize {
+    let mut left: HashMap<&T, usize> = HashMap::new();
+    for word in b {
+        *left.entry(word).or_default() += 1;
+    }
+    let mut common = 0;
+    for word in a {
+        if let Some(count) = left.get_mut(word).filter(|count| **count > 0) {
+            *count -= 1;
+            common += 1;
+        }
+    }
+    common
+}
+
+/// The harmonic mean of `common / a` and `common / b`.
+fn f1(common: usize, a: usize, b: usize) -> f64 {
+    if common == 0 { 0.0 } else { 2.0 * common as f64 / (a + b) as f64 }
+}

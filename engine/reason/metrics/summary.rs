@@ -1,0 +1,115 @@
+//! From scores of questions to the figures of a table: means, their intervals, and the two averages.
+
+use crate::{Error, Result};
+
+/// A mean of scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mean {
+    /// The mean.
+    pub mean: f64,
+    /// The lower end of its 95 % interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+    /// How many scores went into it.
+    pub count: usize,
+}
+
+/// The score of one question.
+#[derive(Debug, Clone)]
+pub struct Scored {
+    /// The source that the question is from.
+    pub source: String,
+    /// The metric that it was scored by.
+    pub metric: String,
+    /// The score.
+    pub score: f64,
+}
+
+/// The figures of a table.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Source, metric and mean over the questions that have both, in order of first appearance.
+    pub rows: Vec<(String, String, Mean)>,
+    /// The mean of the rows' means: each source counts the same, however many questions it has. Also called macro average.
+    pub over_sources: Mean,
+    /// The mean of all scores: each question counts the same, so that large sources weigh more. Also called micro average.
+    pub over_questions: Mean,
+}
+
+/// The means per source and metric and their two averages.
+///
+/// Intervals are 95 % percentile bootstrap intervals of 2,000 resamples of questions; for the average over sources the
+/// questions of each row are resampled by themselves. A source that was scored by two metrics makes two rows, and both averages
+/// take it in twice: give the scores of one protocol at a time.
+pub fn summary(results: &[Scored], seed: u64) -> Summary {
+    let mut groups: Vec<(&str, &str, Vec<f64>)> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for result in results {
+        let at = *places.entry((&result.source, &result.metric)).or_insert(groups.len());
+        if at == groups.len() {
+            groups.push((&result.source, &result.metric, Vec::new()));
+        }
+        groups[at].2.push(result.score);
+    }
+    let all: Vec<f64> = results.iter().map(|result| result.score).collect();
+    let mean_of_means =
+        |of: &mut dyn FnMut(&[f64]) -> f64| groups.iter().map(|group| of(&group.2)).sum::<f64>() / groups.len().max(1) as f64;
+    let (low, high) = bootstrap(seed, groups.is_empty(), |draw| mean_of_means(&mut |scores| resampled(scores, draw)));
+    Summary {
+        rows: groups.iter().map(|(source, metric, scores)| (source.to_string(), metric.to_string(), mean(scores, seed))).collect(),
+        over_sources: Mean { mean: mean_of_means(&mut average), low, high, count: groups.len() },
+        over_questions: mean(&all, seed),
+    }
+}
+
+/// The mean of scores with its interval, see [`bootstrap_interval`].
+pub fn mean(scores: &[f64], seed: u64) -> Mean {
+    let (low, high) = bootstrap_interval(scores, seed);
+    Mean { mean: average(scores), low, high, count: scores.len() }
+}
+
+/// How much better `a` is than `b` on the same questions: the mean of the differences with its interval. It is much narrower
+/// than the two intervals suggest, because questions that both find hard cancel out.
+pub fn paired(a: &[f64], b: &[f64], seed: u64) -> Result<Mean> {
+    if a.len() != b.len() {
+        return Err(Error::argument(format!("{} scores cannot be paired with {}: they must be of the same questions", a.len(), b.len())));
+    }
+    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+    Ok(mean(&differences, seed))
+}
+
+/// The 95 % percentile bootstrap interval of the mean, from 2,000 resamples. No scores give (0, 0).
+pub fn bootstrap_interval(scores: &[f64], seed: u64) -> (f64, f64) {
+    bootstrap(seed, scores.is_empty(), |draw| resampled(scores, draw))
+}
+
+/// The interval of a statistic that is made of resampled scores. The statistic gets a function that picks one of so many.
+fn bootstrap(seed: u64, empty: bool, statistic: impl Fn(&mut dyn FnMut(usize) -> usize) -> f64) -> (f64, f64) {
+    const RESAMPLES: usize = 2000;
+    if empty {
+        return (0.0, 0.0);
+    }
+    let mut state = seed;
+    let mut draw = |count: usize| {
+        // SplitMix64: a few multiplications, and good enough to pick indices.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((u128::from(z ^ (z >> 31)) * count as u128) >> 64) as usize
+    };
+    let mut values: Vec<f64> = (0..RESAMPLES).map(|_| statistic(&mut draw)).collect();
+    values.sort_by(f64::total_cmp);
+    (values[RESAMPLES / 40], values[RESAMPLES - 1 - RESAMPLES / 40])
+}
+
+fn resampled(scores: &[f64], draw: &mut dyn FnMut(usize) -> usize) -> f64 {
+    (0..scores.len()).map(|_| scores[draw(scores.len())]).sum::<f64>() / scores.len() as f64
+}
+
+/// The mean, 0 of nothing.
+fn average(scores: &[f64]) -> f64 {
+    // From +0: the empty sum of f64 is -0.
+    scores.iter().fold(0.0, |sum, score| sum + score) / scores.len().max(1) as f64
+}
