@@ -17,7 +17,7 @@ fn main() {
     let device = Device::cpu();
     println!("{}", device.describe());
     for (n, k) in [(151_936, 1024), (3072, 1024), (1024, 3072), (1024, 1024)] {
-        for dtype in [DType::BF16, DType::F32] {
+        for dtype in [DType::BF16, DType::F16, DType::F32] {
             let size = n * k * dtype.size();
             let weights: Vec<Tensor> = (0..(BYTES / size).max(1)).map(|_| filled(&device, dtype, &[n, k])).collect();
             let plain = vec![1u64; weights.len() * size / 8];

@@ -47,6 +47,14 @@ impl Error {
         Self::Format { path: path.as_ref().to_path_buf(), reason: reason.to_string() }
     }
 
+    /// The error with the name of the tensor it is about, if it is an [`Error::Device`], which knows none.
+    pub(crate) fn of_tensor(self, name: &str) -> Self {
+        match self {
+            Self::Device(reason) => Self::Device(format!("{name}: {reason}")),
+            other => other,
+        }
+    }
+
     /// An [`Error::Argument`].
     pub fn argument(reason: impl ToString) -> Self {
         Self::Argument(reason.to_string())

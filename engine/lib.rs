@@ -17,5 +17,6 @@ pub mod script;
 pub mod stop;
 pub mod tensor;
 pub mod train;
+pub mod view;
 
 pub use error::{Error, Result};

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use finemem_engine::device::{Device, gpu};
+use finemem_engine::ops;
 use finemem_engine::script::{self, Options, Runtime};
-use finemem_engine::stop;
 use finemem_engine::train::{self, log::Run};
-use finemem_engine::{Error, Result};
+use finemem_engine::{Error, Result, stop, view};
 
 /// Trains, evaluates and runs memory managers with reinforcement learning, on any GPU or on the CPU.
 #[derive(Parser)]
@@ -32,6 +32,9 @@ enum Command {
         /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
         #[arg(long, default_value = "auto")]
         device: String,
+        /// Memory that models and training keep to, in GiB, instead of what the device has.
+        #[arg(long, value_name = "GIB")]
+        memory: Option<f64>,
         /// Go on with a run, from its newest valid checkpoint.
         #[arg(long, value_name = "RUN")]
         resume: Option<PathBuf>,
@@ -57,6 +60,14 @@ enum Command {
     },
     /// Say what training a model takes of a device's memory, buffer by buffer, and whether it is there.
     Plan(plan::Settings),
+    /// Get a published data set from the Hugging Face hub.
+    Fetch {
+        /// Its name; a wrong one lists all.
+        name: String,
+        /// The folder to write to; by default data/NAME.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Write a model with its adapter merged into the weights, and compare log-probabilities before the folder is there.
     Export {
         /// The folder of the base model.
@@ -75,6 +86,17 @@ enum Command {
         #[arg(long, default_value = "auto")]
         device: String,
     },
+    /// Write a page that shows a run, and open it: curves, and a reader that steps through its rollouts.
+    View {
+        /// The run's folder.
+        run: PathBuf,
+        /// The page to write; by default view.html in the run's folder.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Write the page and do not open it.
+        #[arg(long)]
+        no_open: bool,
+    },
     /// Write the types of the API for editors.
     Types {
         /// The folder to write to.
@@ -89,13 +111,18 @@ fn main() -> ExitCode {
     // SAFETY: no other thread has started, so none reads the environment meanwhile.
     unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     let done = match Arguments::parse().command {
-        Command::Run { script, device, resume, arguments } => run(script, device, resume, arguments),
+        Command::Run { script, device, memory, resume, arguments } => {
+            let device_memory = memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
+            run(script, Options { device, device_memory, resume, arguments, ..Options::default() })
+        }
         Command::Info { device } => info(&device),
         Command::Chat(settings) => chat::chat(&settings),
         Command::Bench(what) => bench::bench(&what),
         Command::Plan(settings) => plan::plan(&settings),
+        Command::Fetch { name, out } => fetch(&name, out),
         Command::Check { script } => check(&script),
         Command::Export { model, adapter, out, dtype, device } => export(&model, &adapter, &out, dtype.as_deref(), &device),
+        Command::View { run, out, no_open } => show(&run, out, !no_open),
         Command::Types { out } => script::types::write(&out),
     };
     match done {
@@ -107,17 +134,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(script: Option<PathBuf>, device: String, resume: Option<PathBuf>, arguments: Vec<String>) -> Result<()> {
-    let mut options = Options { device, arguments, ..Options::default() };
-    let mut script = script;
-    if let Some(folder) = resume {
-        let known = Run::description_of(&folder)?;
+fn run(mut script: Option<PathBuf>, mut options: Options) -> Result<()> {
+    if let Some(folder) = &options.resume {
+        let known = Run::description_of(folder)?;
         if script.as_ref().is_some_and(|script| *script != known.script) {
             return Err(Error::argument(format!("{} is a run of {}; name no other script", folder.display(), known.script.display())));
         }
         script = Some(known.script);
         options.arguments.splice(..0, known.arguments);
-        options.resume = Some(folder);
     }
     stop::install()?;
     Runtime::new(options)?.run(&script.expect("the parser asks for one"))
@@ -154,7 +178,48 @@ fn info(device: &str) -> Result<()> {
         ("auto", Some(_)) => ", because a hardware GPU is faster than the CPU executor; --device cpu takes that all the same",
         _ => "",
     };
-    println!("chosen by --device {device}: {}{why}", Device::open(device)?.describe());
+    let chosen = Device::open(device)?;
+    println!("chosen by --device {device}: {}{why}", chosen.describe());
+    if let Some(caps) = chosen.caps() {
+        println!("shader variants it runs for the sizes of published models; weights of 16 bits take the same with .bf16 or .f16:");
+        for (ending, kernels) in ops::chosen(caps)? {
+            println!("  {:<14}{}", if ending.is_empty() { "default" } else { ending }, kernels.join(", "));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(feature = "fetch")]
+fn fetch(name: &str, out: Option<PathBuf>) -> Result<()> {
+    let out = out.unwrap_or_else(|| Path::new("data").join(name));
+    for path in finemem_engine::data::fetch::fetch(name, &out)? {
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "fetch"))]
+fn fetch(_: &str, _: Option<PathBuf>) -> Result<()> {
+    Err(Error::argument("this build cannot fetch; build one that can with: cargo build --release --features fetch"))
+}
+
+fn show(run: &Path, out: Option<PathBuf>, open: bool) -> Result<()> {
+    let out = out.unwrap_or_else(|| run.join("view.html"));
+    view::page_of_run(run)?.write(&out)?;
+    println!("wrote {}", out.display());
+    // Elsewhere than on Linux and its kin there is always a desktop.
+    let desktop = !cfg!(all(unix, not(target_os = "macos")))
+        || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    match (open, desktop) {
+        (true, true) => {
+            // The page is there; a desktop without a browser is no failure.
+            open::that_detached(&out).unwrap_or_else(|e| eprintln!("cannot open it: {e}"));
+        }
+        (true, false) => println!("there is no display to open it on"),
+        (false, _) => {}
+    }
     Ok(())
 }
 

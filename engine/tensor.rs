@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use half::bf16;
+use half::{bf16, f16};
 
 use crate::device::Device;
 use crate::device::cpu::{CpuBuffer, Values};
@@ -12,12 +12,14 @@ use crate::device::gpu::GpuBuffer;
 use crate::error::{Error, Result};
 
 /// Element types. On the f64 CPU executor `F32` tensors hold f64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
     /// 32-bit float.
     F32,
     /// The upper half of a 32-bit float, for stored weights: kernels widen it. Two lie in a word, so rows have even length.
     BF16,
+    /// IEEE 754 binary16, stored and widened like [`DType::BF16`].
+    F16,
     /// 32-bit unsigned integer.
     U32,
 }
@@ -27,13 +29,50 @@ impl DType {
     pub fn size(self) -> usize {
         match self {
             Self::F32 | Self::U32 => 4,
-            Self::BF16 => 2,
+            Self::BF16 | Self::F16 => 2,
+        }
+    }
+
+    /// `f32`, `bf16`, `f16` or `u32`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::BF16 => "bf16",
+            Self::F16 => "f16",
+            Self::U32 => "u32",
+        }
+    }
+
+    /// The type of weights that [`DType::name`] calls so.
+    pub fn of_weights(name: &str) -> Result<Self> {
+        let known = [Self::F32, Self::BF16, Self::F16].into_iter().find(|dtype| dtype.name() == name);
+        known.ok_or_else(|| Error::argument(format!("weights are kept in f32, bf16 or f16, not {name}")))
+    }
+
+    /// Whether two numbers lie in a word.
+    pub fn packed(self) -> bool {
+        matches!(self, Self::BF16 | Self::F16)
+    }
+
+    /// The bits of a packed type's numbers nearest to `values`, ties to even.
+    pub fn narrow(self, values: &[f32]) -> Vec<u16> {
+        match self {
+            Self::F16 => values.iter().map(|v| f16::from_f32(*v).to_bits()).collect(),
+            _ => values.iter().map(|v| bf16::from_f32(*v).to_bits()).collect(),
+        }
+    }
+
+    /// The numbers of a packed type with these bits.
+    pub fn widen(self, bits: &[u16]) -> Vec<f32> {
+        match self {
+            Self::F16 => bits.iter().map(|bits| f16::from_bits(*bits).to_f32()).collect(),
+            _ => bits.iter().map(|bits| bf16::from_bits(*bits).to_f32()).collect(),
         }
     }
 
     /// An error if a tensor of this type cannot have `shape`.
     pub(crate) fn expect_shape(self, shape: &[usize]) -> Result<()> {
-        if self != Self::BF16 || shape.last().copied().unwrap_or(1).is_multiple_of(2) {
+        if !self.packed() || shape.last().copied().unwrap_or(1).is_multiple_of(2) {
             return Ok(());
         }
         Err(Error::Shape(format!("numbers of 16 bits are stored in pairs, and rows of shape {shape:?} are not whole pairs: use 32 bits")))
@@ -152,11 +191,11 @@ impl Tensor {
         if self.dtype == dtype { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have elements of type {dtype:?}"))) }
     }
 
-    /// Replaces the numbers; those of a bf16 tensor are rounded to the nearest, ties to even. On a GPU this takes effect before
+    /// Replaces the numbers; those of a packed tensor are rounded to the nearest, ties to even. On a GPU this takes effect before
     /// anything recorded and not yet submitted.
     pub fn write(&self, values: &[f32]) -> Result<()> {
-        if self.dtype == DType::BF16 {
-            return self.write_bf16(&values.iter().map(|v| bf16::from_f32(*v)).collect::<Vec<_>>());
+        if self.dtype.packed() {
+            return self.write_bits(&self.dtype.narrow(values));
         }
         self.expect_dtype(DType::F32)?;
         self.check_len(values.len())?;
@@ -164,7 +203,7 @@ impl Tensor {
             Memory::Cpu(cpu) => match &mut *cpu.values_mut() {
                 Values::F32(v) => v[self.range()].copy_from_slice(values),
                 Values::F64(v) => v[self.range()].iter_mut().zip(values).for_each(|(d, s)| *d = f64::from(*s)),
-                Values::BF16(_) | Values::U32(_) => return Err(self.other_type()),
+                Values::Packed(_) | Values::U32(_) => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
             Memory::Planned => {}
@@ -172,16 +211,16 @@ impl Tensor {
         Ok(())
     }
 
-    /// [`Tensor::write`] for a bf16 tensor, as the numbers are.
-    pub fn write_bf16(&self, values: &[bf16]) -> Result<()> {
-        self.expect_dtype(DType::BF16)?;
-        self.check_len(values.len())?;
+    /// [`Tensor::write`] for a packed tensor: the bits of its numbers.
+    pub fn write_bits(&self, bits: &[u16]) -> Result<()> {
+        self.expect_packed()?;
+        self.check_len(bits.len())?;
         match &self.buffer.memory {
             Memory::Cpu(cpu) => match &mut *cpu.values_mut() {
-                Values::BF16(v) => v[self.range()].copy_from_slice(values),
+                Values::Packed(v) => v[self.range()].copy_from_slice(bits),
                 _ => return Err(self.other_type()),
             },
-            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(bits))?,
             Memory::Planned => {}
         }
         Ok(())
@@ -214,29 +253,29 @@ impl Tensor {
         self.write(&values.iter().map(|v| *v as f32).collect::<Vec<_>>())
     }
 
-    /// The numbers, those of a bf16 tensor widened, once everything submitted has run.
+    /// The numbers, those of a packed tensor widened, once everything submitted has run.
     pub fn read(&self) -> Result<Vec<f32>> {
-        if self.dtype == DType::BF16 {
-            return Ok(self.read_bf16()?.into_iter().map(bf16::to_f32).collect());
+        if self.dtype.packed() {
+            return Ok(self.dtype.widen(&self.read_bits()?));
         }
         self.expect_dtype(DType::F32)?;
         Ok(match &self.buffer.memory {
             Memory::Cpu(cpu) => match &*cpu.values() {
                 Values::F32(v) => v[self.range()].to_vec(),
                 Values::F64(v) => v[self.range()].iter().map(|v| *v as f32).collect(),
-                Values::BF16(_) | Values::U32(_) => return Err(self.other_type()),
+                Values::Packed(_) | Values::U32(_) => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
             Memory::Planned => return Err(Error::Device("a planned device holds no numbers".into())),
         })
     }
 
-    /// [`Tensor::read`] for a bf16 tensor, as the numbers are.
-    pub fn read_bf16(&self) -> Result<Vec<bf16>> {
-        self.expect_dtype(DType::BF16)?;
+    /// [`Tensor::read`] for a packed tensor: the bits of its numbers.
+    pub fn read_bits(&self) -> Result<Vec<u16>> {
+        self.expect_packed()?;
         Ok(match &self.buffer.memory {
             Memory::Cpu(cpu) => match &*cpu.values() {
-                Values::BF16(v) => v[self.range()].to_vec(),
+                Values::Packed(v) => v[self.range()].to_vec(),
                 _ => return Err(self.other_type()),
             },
             Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
@@ -303,6 +342,10 @@ impl Tensor {
     fn read_gpu(&self, buffer: &GpuBuffer) -> Result<Vec<u8>> {
         self.buffer.device.count().readbacks.fetch_add(1, Ordering::Relaxed);
         self.on_gpu()?.read(buffer, self.bytes())
+    }
+
+    fn expect_packed(&self) -> Result<()> {
+        if self.dtype.packed() { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have elements of 16 bits"))) }
     }
 
     fn other_type(&self) -> Error {

@@ -8,14 +8,21 @@ local function spoken(line)
   return name ~= nil and select(2, name:gsub("%S+", "")) <= 3 or line:match "^<%a+>" ~= nil
 end
 
-local titles = { Dr = true, Mr = true, Mrs = true, Ms = true, St = true, Jr = true, Sr = true, Prof = true, Gen = true, No = true, vs = true }
+local titles = {}
+for title in ("Dr Mr Mrs Ms St Jr Sr Prof Gen Rev No Mt vs Inc Co Corp Ltd"):gmatch "%a+" do
+  titles[title] = true
+end
 
--- A line of prose, cut where sentences end plainly: not after an initial, a title or an abbreviation with dots.
+-- Whether a word ends a sentence plainly: it is no initial, title or abbreviation with dots.
+function statements.ends(word)
+  local stem = word:match "^[\"'(]*([^.]*)[.!?][\"')]*$"
+  return stem ~= nil and #stem > 1 and not titles[stem]
+end
+
+-- A line of prose with its sentences on lines of their own.
 local function sentences(line)
-  return (line:gsub("([^%s.]*[^%s.])([.!?][\"']?) (%u)", function(word, stop, capital)
-    if #word > 1 and not titles[word] then
-      return word .. stop .. "\n" .. capital
-    end
+  return (line:gsub("(%S+) %f[%u]", function(word)
+    return statements.ends(word) and word .. "\n" or nil
   end))
 end
 

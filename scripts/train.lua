@@ -1,6 +1,6 @@
 -- Trains a small memory manager with Fine-Mem on the household world, and shows what it learned.
 --
---   finemem-engine run scripts/train.lua -- [--steps 24] [--seed 7] [--rewards finemem] [--without chunk|evidence|chunk,evidence] [--out DIR]
+--   finemem-engine run scripts/train.lua -- [--steps 24] [--seed 7] [--rewards finemem] [--without chunk|evidence|chunk,evidence] [--loss NAME] [--out DIR]
 
 local fm = require "finemem"
 local arguments = require "arguments"
@@ -8,7 +8,7 @@ local measure = require "measure"
 local world = require "worlds.household"
 
 local option = arguments.read {
-  steps = 24, seed = 7, rewards = "finemem", without = "", out = false,
+  steps = 24, seed = 7, rewards = "finemem", without = "", loss = "verl", out = false,
   policy = "models/tiny", episodes = 6, group = 8, lr = 6e-4, held_out = 48,
 }
 local reward = require("rewards." .. option.rewards)
@@ -31,10 +31,14 @@ local trainer = fm.grpo.new {
   group = option.group,
   seed = option.seed,
   lr = option.lr,
+  loss = option.loss,
   view = "relevant",
   view_items = 10,
   max_tokens = 160,
+  max_prompt = 512,
+  episodes = option.episodes,
 }
+print(string.format("planned: %.0f MB of memory", trainer.planned / 1e6))
 
 local run = fm.run.open { path = option.out or nil, seed = option.seed, arguments = option }
 local state = run.path .. "/before.json"
@@ -78,10 +82,18 @@ for step = done + 1, option.steps do
   local batch = trainer:rollout { episodes = episodes(option.episodes, option.seed * 1000 + step) }
   local rolled = fm.seconds {}
   local rewards = reward.steps(batch, { without = without })
-  local stats = trainer:update { batch = batch, rewards = rewards.total }
+  local stats = trainer:update {
+    batch = batch,
+    rewards = rewards.total,
+    advantages = rewards.advantages,
+    weights = rewards.weights,
+    grouping = rewards.grouping,
+    groups = rewards.groups,
+    scale_rewards = rewards.scale_rewards,
+  }
   local figures = measure.step(stats, batch, rewards)
   run:log { step = step, stats = stats }
-  run:rollouts { step = step, batch = batch, count = 1 }
+  run:rollouts { step = step, batch = batch, count = 1, rewards = rewards }
   -- Times go to the progress line only: logged figures are the same for the same seed.
   local finished = fm.seconds {}
   run:progress {
@@ -93,6 +105,9 @@ for step = done + 1, option.steps do
   local stop = fm.stopping {}
   if stop or step % 10 == 0 or step == option.steps then
     run:checkpoint { step = step, trainer = trainer }
+  end
+  if step == done + 1 then
+    print(string.format("memory: %.0f MB at most so far, %.0f MB planned", trainer.peak / 1e6, trainer.planned / 1e6))
   end
   if stop then
     print("stopped; go on with: finemem-engine run --resume " .. run.path)

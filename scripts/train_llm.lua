@@ -3,7 +3,7 @@
 --   finemem-engine run scripts/train_llm.lua -- --model DIR --data FILE [--steps 100] [--lora 16] [--out DIR] …
 --
 -- Every default below is the paper's where it is known, else that of Mem-α's published script, which the paper builds on, else our choice;
--- each is an argument. `finemem-engine plan --model DIR --lora 16 --recompute` says beforehand what the run takes.
+-- each is an argument. `finemem-engine plan --model DIR --lora 16 --recompute all` says beforehand what the run takes.
 
 local fm = require "finemem"
 local arguments = require "arguments"
@@ -36,14 +36,15 @@ local option = arguments.read(reasoners.with {
   grouping = "step", -- what is compared (paper); Mem-α: instance
   lr = 1e-6, -- at its highest (Mem-α, all weights); adapters usually want 1e-5 to 1e-4
   warm_up = 0.05, -- part of the steps (Mem-α)
-  clip_low = 0.2, clip_high = 0.2, dual_clip = 3, -- (Mem-α)
+  loss = "verl", -- the policy loss (Mem-α: verl's); others: grpo, dr_grpo, dapo, gspo, cispo, rloo, reinforce
+  clip_low = false, clip_high = false, dual_clip = false, -- by default the loss's; of verl's 0.2, 0.2 and 3 (Mem-α)
   kl_coef = 0.001, -- (Mem-α's script; its paper, and the readings of Fine-Mem, have none: 0)
   minibatches = 1, -- optimiser steps of an update (Mem-α)
   max_grad_norm = 1, weight_decay = 0.01, -- (our choice: what verl does by default)
   lora = 0, -- rank of an adapter on all linear layers; 0 trains all weights (paper)
   alpha = 0, -- of the adapter; 0 is twice the rank
   micro_tokens = 4096, -- tokens that go through the model at a time in an update
-  recompute = "yes", -- save memory by computing blocks twice
+  recompute = "all", -- what the backward pass computes again to save memory: none, attention or all
   checkpoint = 10, -- steps between checkpoints
 })
 if option.model == "" or option.data == "" then
@@ -55,6 +56,10 @@ local function flag(name)
     error(string.format("--%s is yes or no, not '%s'", name, value), 0)
   end
   return value == "yes"
+end
+-- A number that may be left out.
+local function number(name)
+  return option[name] and (tonumber(option[name]) or error(string.format("--%s needs a number, not '%s'", name, option[name]), 0)) or nil
 end
 local without = {}
 for part in option.without:gmatch "[^,]+" do
@@ -68,6 +73,7 @@ print(policy)
 local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
 print(string.format("%d episodes from %s", #episodes, option.data))
 
+local batch_size = math.min(option.episodes, #episodes)
 local trainer = fm.grpo.new {
   policy = policy,
   tools = require "tools.flat",
@@ -84,19 +90,20 @@ local trainer = fm.grpo.new {
   view_items = option.view_items,
   top_k = option.top_k,
   grouping = option.grouping,
-  clip_low = option.clip_low,
-  clip_high = option.clip_high,
-  dual_clip = option.dual_clip,
+  loss = option.loss,
+  clip_low = number "clip_low",
+  clip_high = number "clip_high",
+  dual_clip = number "dual_clip",
   kl_coef = option.kl_coef,
   minibatches = option.minibatches,
   max_grad_norm = option.max_grad_norm,
   weight_decay = option.weight_decay,
   micro_tokens = option.micro_tokens,
-  recompute = flag "recompute",
+  recompute = option.recompute,
+  episodes = batch_size,
 }
-local batch_size = math.min(option.episodes, #episodes)
-local planned = trainer:plan { prompt = option.max_prompt, episodes = batch_size }.planned
-print(string.format("planned: %.2f GB of memory", planned / 1e9))
+local rate = fm.schedule.warm_up { to = option.lr, steps = option.warm_up * option.steps }
+print(string.format("planned: %.2f GB of memory", trainer.planned / 1e9))
 
 local run = fm.run.open { path = option.out or nil, seed = option.seed, arguments = option }
 local done = run:restore { trainer = trainer }
@@ -122,11 +129,19 @@ for step = done + 1, option.steps do
   local batch = trainer:rollout { episodes = batch_of(step), question_share = option.question_share }
   local rolled = fm.seconds {}
   local rewards = reward.steps(batch, { without = without, w1 = option.w1, w2 = option.w2, beta = option.beta })
-  local rate = option.lr * math.min(1, step / math.max(1, option.warm_up * option.steps))
-  local stats = trainer:update { batch = batch, rewards = rewards.total, lr = rate }
+  local stats = trainer:update {
+    batch = batch,
+    rewards = rewards.total,
+    advantages = rewards.advantages,
+    weights = rewards.weights,
+    grouping = rewards.grouping,
+    groups = rewards.groups,
+    scale_rewards = rewards.scale_rewards,
+    lr = rate(step),
+  }
   local figures = measure.step(stats, batch, rewards)
   run:log { step = step, stats = stats }
-  run:rollouts { step = step, batch = batch, count = 1 }
+  run:rollouts { step = step, batch = batch, count = 1, rewards = rewards }
   local finished = fm.seconds {}
   run:progress {
     step = step,
@@ -139,7 +154,7 @@ for step = done + 1, option.steps do
     run:checkpoint { step = step, trainer = trainer }
   end
   if step == done + 1 then
-    print(string.format("memory: %.2f GB at most so far, %.2f GB planned", trainer:plan { prompt = option.max_prompt, episodes = batch_size }.peak / 1e9, planned / 1e9))
+    print(string.format("memory: %.2f GB at most so far, %.2f GB planned", trainer.peak / 1e9, trainer.planned / 1e9))
   end
   if stop then
     print("stopped; go on with: finemem-engine run --resume " .. run.path)

@@ -1,9 +1,9 @@
 // x[t, c] = table[ids[t] - first, c] where the table has that row: the rows of `count` tokens from `first` on
 //
-// ids: [T]   table: [count, C], with BF16 words of two numbers   x: [T, C]
+// ids: [T]   table: [count, C], with WIDEN words of two numbers   x: [T, C]
 // Grid: one workgroup per row t; its invocations stride over the columns.
 
-#import bf16
+#import widen
 #import grid
 
 struct Params {
@@ -15,7 +15,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> ids: array<u32>;      // [T]
-#ifdef BF16
+#ifdef WIDEN
 @group(0) @binding(2) var<storage, read> table: array<u32>;    // [count, C / 2]
 #else
 @group(0) @binding(2) var<storage, read> table: array<f32>;    // [count, C]
@@ -36,9 +36,9 @@ fn main(
     if source >= p.count {
         return;
     }
-#ifdef BF16
+#ifdef WIDEN
     for (var c = 2u * tid; c < p.cols; c += 2u * WG) {
-        let pair = widen2(table[(source * p.cols + c) / 2u]);
+        let pair = WIDEN(table[(source * p.cols + c) / 2u]);
         x[row * p.cols + c] = pair.x;
         x[row * p.cols + c + 1u] = pair.y;
     }

@@ -2,7 +2,7 @@
 //
 //   NT: y[m, n] (+)= scale · Σ_k a[m, k] · b[n, k]     NN: … a[m, k] · b[k, n]     TN: … a[k, m] · b[k, n]
 //
-// Ranges of a large weight and bf16: see shared/matmul.wgsl.
+// Ranges of a large weight and 16 bits: see shared/matmul.wgsl.
 // There a load of one address for all lanes is slow, and a load of many is one gather. So the lanes together fetch a block of a
 // as vectors, and `subgroupBroadcast` hands it around; each lane keeps TM × 4 outputs. NT: a lane owns the columns
 // lane + {0, 1, 2, 3} · SG of the tile and reads b along k. NN and TN: it owns a vector of four columns.

@@ -2,7 +2,7 @@
 //
 //   NT: y[m, n] (+)= scale · Σ_k a[m, k] · b[n, k]     NN: … a[m, k] · b[k, n]     TN: … a[k, m] · b[k, n]
 //
-// Ranges of a large weight and bf16: see shared/matmul.wgsl.
+// Ranges of a large weight and 16 bits: see shared/matmul.wgsl.
 // No workgroup memory. Beyond the edges the rows and columns of the edge are computed again and not stored. The sum of an output
 // runs over k in order, whatever m is.
 // Grid: one workgroup per 8 × 4 · WG outputs; x counts column tiles, y row tiles. Invocation i owns the columns i + {0, 1, 2, 3} · WG.

@@ -2,7 +2,7 @@
 //
 // Eight invocations share a row of b: they stride over k, so that their loads are neighbours, keep sums for 8 rows of a, and add
 // these up in workgroup memory. The weight is read once for 8 rows of a. The sum of an output has one order, whatever m is.
-// a: [M, K]   b: [N, K]   y: [M, N]; with VEC4, k divides by 4. Ranges of a large weight and bf16: see shared/matmul.wgsl.
+// a: [M, K]   b: [N, K]   y: [M, N]; with VEC4, k divides by 4. Ranges of a large weight and 16 bits: see shared/matmul.wgsl.
 // Grid: one workgroup per 8 rows of a and 8 rows of b; x counts blocks of b, y blocks of a.
 
 #import matmul

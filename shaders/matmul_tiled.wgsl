@@ -2,7 +2,7 @@
 //
 //   NT: y[m, n] (+)= scale · Σ_k a[m, k] · b[n, k]     NN: … a[m, k] · b[k, n]     TN: … a[k, m] · b[k, n]
 //
-// Ranges of a large weight and bf16: see shared/matmul.wgsl.
+// Ranges of a large weight and 16 bits: see shared/matmul.wgsl.
 // Each of the 64 invocations loads a 4 × 4 block of either operand for every 16 values of k. Operands that run along k are
 // transposed in registers, so that both tiles lie in workgroup memory as [k][row or column] and the inner loop reads vectors.
 // Outside the matrices the tiles hold 0. With VEC4 the innermost sizes of a and b divide by 4 and blocks are loaded as vectors.

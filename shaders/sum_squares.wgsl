@@ -1,4 +1,4 @@
-// partial[slot] = Σ_i g[i]²
+// partial[slot] (+)= Σ_i g[i]²
 //
 // g: [elements], any shape, seen flat   partial: [slots]
 // Grid: one workgroup; its invocations stride over vectors of four.
@@ -9,7 +9,7 @@ struct Params {
     elements: u32,
     slot: u32,
     max_norm: f32,
-    pad: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -31,6 +31,10 @@ fn main(@builtin(local_invocation_index) tid: u32) {
     }
     let total = workgroup_sum(tid, (squares.x + squares.z) + (squares.y + squares.w));
     if tid == 0u {
-        partial[p.slot] = total;
+        if p.accumulate == 1u {
+            partial[p.slot] += total;
+        } else {
+            partial[p.slot] = total;
+        }
     }
 }

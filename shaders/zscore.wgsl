@@ -1,5 +1,6 @@
 // y[i] = (x[i] − mean) / (deviation + eps) over the group of i; without the division where divide = 0.
 // deviation: of the sample, √(Σ (x − mean)² / (n − 1)). y = 0 where all values of a group are equal.
+// leave_one_out = 1: the mean is that of the other values, so that x − mean becomes n / (n − 1) times as large.
 //
 // x, y: [N]   members: [N], indices sorted by group   starts: [G + 1]
 // Grid: one invocation per group.
@@ -10,7 +11,7 @@ struct Params {
     groups: u32,
     eps: f32,
     divide: u32,
-    pad: u32,
+    leave_one_out: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -46,7 +47,10 @@ fn main(
         squares = fma(d, d, squares);
     }
     let deviation = sqrt(squares / max(n - 1.0, 1.0));
-    let factor = select(1.0, 1.0 / (deviation + p.eps), p.divide == 1u);
+    var factor = select(1.0, 1.0 / (deviation + p.eps), p.divide == 1u);
+    if p.leave_one_out == 1u {
+        factor *= n / max(n - 1.0, 1.0);
+    }
     for (var i = first; i < end; i++) {
         y[members[i]] = select(0.0, (x[members[i]] - mean) * factor, varies);
     }

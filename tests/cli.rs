@@ -92,7 +92,14 @@ fn info_says_what_was_found_and_what_is_chosen() {
     assert_eq!(text.contains("--device auto: CPU executor"), adapters.iter().all(|caps| caps.software), "{text}");
     assert!(said(&["info", "--device", "cpu"]).contains("\nchosen by --device cpu: CPU executor, "));
     if let Some(caps) = adapters.first() {
-        assert!(said(&["info", "--device", &caps.name]).contains(&format!(": {}", caps.name)));
+        let text = said(&["info", "--device", &caps.name]);
+        assert!(text.contains(&format!(": {}", caps.name)), "{text}");
+        // Every kernel that has a choice is named once, after the ending of its variant.
+        let (_, variants) = text.split_once("\nshader variants").expect("a list of variants");
+        for kernel in ["matmul_nt", "matmul_rows", "attention", "attention_decode", "rmsnorm"] {
+            let words = variants.split([' ', ',', '\n']).filter(|word| *word == kernel).count();
+            assert_eq!(words, 1, "{kernel}: {text}");
+        }
     }
     fails(&["info", "--device", "no such card"], 1, "no adapter has 'no such card' in its name");
 }
@@ -169,7 +176,7 @@ fn a_published_folder_is_planned_trained_and_exported() {
     let episode = r#"{"id": "1", "source": "test", "chunks": ["The cat of Ana is Tom."], "questions": [{"question": "What is the cat of Ana?", "answers": ["Tom"]}]}"#;
     std::fs::write(&data, episode).unwrap();
     let sizes = ["--lora", "2", "--group", "2", "--prompt", "1500", "--completion", "8", "--device", "cpu"];
-    fails(&[&["plan", "--model", &model][..], &sizes, &["--memory", "0.01"]].concat(), 1, "does not fit");
+    fails(&[&["plan", "--model", &model][..], &sizes, &["--memory", "0.01"]].concat(), 1, "the run needs");
     let planned = finemem(&[&["plan", "--model", &model][..], &sizes].concat());
     let text = String::from_utf8(planned.stdout).unwrap();
     assert!(planned.status.success() && text.contains("peak, sampling and update by turns") && text.contains("fits: "), "{text}");

@@ -202,7 +202,7 @@ fn published_configurations_in_the_older_and_the_newer_form() {
 
 #[test]
 fn written_configurations_mean_the_same() {
-    for name in ["tied", "untied", "qwen2", "qwen2-bf16", "llama"] {
+    for name in ["tied", "untied", "qwen2", "qwen2-bf16", "llama", "llama-f16"] {
         let config = Model::load(&golden(name), &Device::cpu()).unwrap().config;
         assert_eq!(Config::from_json(&config.to_json()).unwrap(), config, "{name}");
         let biased = Config { attention_bias: config.model_type != ModelType::Qwen2, eos_token_id: vec![1, 2], ..config };

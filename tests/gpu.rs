@@ -3,13 +3,17 @@
 mod common;
 
 use common::case::distance;
-use common::small::{Against, gradients, model, samples};
+use common::small::{Against, config, gradients, model, samples};
 use common::{devices, gpus};
-use finemem_engine::device::{Counters, Device};
+use finemem_engine::device::{Caps, Counters, Device};
 use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
-use finemem_engine::reward::Grouping;
-use finemem_engine::train::grpo::{Grpo, Settings as GrpoSettings, Turn};
-use finemem_engine::train::learner::{Learner, Loss, Memory};
+use finemem_engine::model::Model;
+use finemem_engine::model::activations::Recompute;
+use finemem_engine::ops::policy_loss::{Level, PolicyLoss};
+use finemem_engine::tensor::DType;
+use finemem_engine::train::grpo::{Credit, Grpo, Settings as GrpoSettings, Turn};
+use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
+use finemem_engine::train::losses::{KlIn, Recipe};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
 
 /// How far f32 gradients of the whole model may be from f64, relative to the size of a tensor's elements. The CPU executor
@@ -19,17 +23,20 @@ const GRADIENT_TOLERANCE: f64 = 5e-4;
 #[test]
 fn gradients_match_f64() {
     let samples = samples();
-    for (tied, policy) in [(true, false), (false, true)] {
+    for (tied, policy) in [(true, 0), (false, 1), (true, 2)] {
         let of = |device: &Device, memory: Memory| {
             let model = model(device, tied);
             let against = Against::new(&model);
-            gradients(&model, &samples, if policy { against.policy_loss() } else { Loss::Weighted }, memory)
+            let of_turns = PolicyLoss { level: Level::Sequence, kl_coef: 0.05, ..PolicyLoss::default() };
+            let loss = [Loss::Weighted, against.policy_loss(), against.loss(of_turns)][policy];
+            gradients(&model, &samples, loss, memory)
         };
         let expected = of(&Device::cpu_f64(), Memory::default());
         for device in &devices() {
             // Small micro-batches with recomputation go through every kernel of training.
             let mut worst = 0.0f64;
-            for memory in [Memory::default(), Memory { micro_tokens: 64, recompute: true }] {
+            for (micro_tokens, recompute) in [(4096, Recompute::None), (64, Recompute::Attention), (64, Recompute::All)] {
+                let memory = Memory { micro_tokens, recompute };
                 let found = of(device, memory);
                 for ((name, expected), (_, found)) in expected.iter().zip(&found) {
                     let error = distance(found, expected);
@@ -71,6 +78,44 @@ fn training_follows_the_cpu_and_repeats_itself() {
         }
         let (again, weights_again, _) = train(device, 4);
         assert!(found == again && weights == weights_again, "{}: two runs differ", device.describe());
+    }
+}
+
+#[test]
+fn matrices_that_are_larger_than_a_binding_are_trained() {
+    // 256 rows of the embedding and of the head, which have 300, and everything else of a short sequence.
+    let limit = 256 * 24 * 4;
+    let tokens = samples()[2].tokens[..21].to_vec();
+    let samples = [Sample { tokens, targets: (1..21).collect(), weights: vec![-0.05; 20], ..Sample::default() }];
+    let train = |device: &Device| -> (Vec<Vec<f64>>, u64) {
+        let model = model(device, false);
+        let before = device.counters().dispatches;
+        let mut learner = Learner::new(&model, Memory { micro_tokens: 64, recompute: Recompute::None }, true).unwrap();
+        // With the usual eps the first step is the sign of each gradient, and where that is near 0 rounding decides.
+        let mut optimizer = Optimizer::new(&model, Settings { eps: 1e-2, ..Settings::default() }).unwrap();
+        learner.begin(&model, &samples).unwrap();
+        learner.run(&model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
+        learner.step(&model, &mut optimizer, 3e-3).unwrap();
+        let dispatches = device.counters().dispatches - before;
+        for (name, g) in optimizer.grads.trained() {
+            assert!(g.read().unwrap().iter().all(|g| *g == 0.0), "{}: the gradient of {name} is not cleared", device.describe());
+        }
+        (model.weights.named().iter().map(|(_, w)| w.read_f64().unwrap()).collect(), dispatches)
+    };
+    for device in gpus() {
+        let caps = device.caps().expect("a GPU");
+        let open = |max_binding| {
+            let adjust = |adjusted: &mut Caps| (adjusted.software, adjusted.max_binding) = (caps.software, max_binding);
+            Device::open_adjusted(&caps.name, adjust).unwrap()
+        };
+        let ((expected, whole), (found, pieces)) = (train(&open(caps.max_binding)), train(&open(limit)));
+        // For each of the two matrices one more sum of squares and update, for the head three more products, for the embedding one
+        // more look-up and gradient.
+        assert_eq!(pieces, whole + 2 * 2 + 3 + 2, "{}", device.describe());
+        for (expected, found) in expected.iter().zip(&found) {
+            let error = distance(found, expected);
+            assert!(error <= 1e-5, "{}: a weight of {} elements is off by {error:.1e}", device.describe(), found.len());
+        }
     }
 }
 
@@ -156,15 +201,14 @@ fn a_grpo_update_reads_once() {
             })
             .collect();
         let rewards = [0.0, 1.0, 0.5, 0.25, 1.0, 1.0, 0.0, 1.0];
-        for (kl_coef, minibatches) in [(0.0, 1), (0.1, 2)] {
+        let (loss, reward) = (KlIn::Loss, KlIn::Reward);
+        for (name, kl_coef, kl_in, minibatches) in
+            [("verl", 0.0, loss, 1), ("verl", 0.1, loss, 2), ("gspo", 0.0, loss, 1), ("gspo", 0.1, loss, 2), ("rloo", 0.1, reward, 2)]
+        {
+            let named = Recipe::named(name, 256).unwrap();
             let settings = GrpoSettings {
                 lr: 1e-3,
-                grouping: Grouping::Step,
-                divide_by_deviation: true,
-                clip_low: 0.2,
-                clip_high: 0.2,
-                dual_clip: 3.0,
-                kl_coef,
+                loss: Recipe { policy: PolicyLoss { kl_coef, ..named.policy }, kl_in, ..named },
                 minibatches,
                 seed: 1,
                 adam: Settings::default(),
@@ -173,17 +217,39 @@ fn a_grpo_update_reads_once() {
             let mut trainer = Grpo::new(&model, settings).unwrap();
             let mut update = || {
                 let before = device.counters();
-                let stats = trainer.update(&model, &turns, &rewards, 1.0, 1e-3).unwrap();
+                let stats = trainer.update(&model, &turns, &Credit::rewards(&rewards), 1.0, 1e-3).unwrap();
                 let after = device.counters();
                 ([after.readbacks - before.readbacks, after.buffers - before.buffers], stats)
             };
             update();
             let (cost, stats) = update();
-            assert_eq!(cost, [1, 0], "{}: readbacks and buffers of an update", device.describe());
-            assert_eq!(stats["frac_reward_zero_std"], 0.25);
+            // Rewards less their KL need the log-probabilities of the reference first.
+            let readbacks = if kl_in == reward { 2 } else { 1 };
+            assert_eq!(cost, [readbacks, 0], "{}: readbacks and buffers of an update with {name}", device.describe());
+            assert_eq!(stats["frac_reward_zero_std"], if kl_in == reward { 0.0 } else { 0.25 });
             // The reference is what the policy was before the first update.
             assert_eq!(stats.contains_key("kl"), kl_coef > 0.0);
-            assert!(kl_coef == 0.0 || stats["kl"] > 1e-6, "{stats:?}");
+            assert!(kl_coef == 0.0 || stats["kl"].abs() > 1e-6, "{stats:?}");
+        }
+    }
+}
+
+#[test]
+fn a_matrix_that_no_buffer_can_hold_is_named() {
+    for device in gpus() {
+        let caps = device.caps().expect("a GPU");
+        let limited = |max_buffer| Device::open_adjusted(&caps.name, |adjusted| adjusted.max_buffer = max_buffer).unwrap();
+        let tokenizer = || model(&Device::cpu(), true).tokenizer;
+        // The embedding of 300 rows of 24 takes 28,800 bytes in f32.
+        let error = Model::zeros(config(true), tokenizer(), &limited(28_799), DType::F32).err().expect("it is too large").to_string();
+        for word in ["model.embed_tokens.weight", "[300, 24]", "f32", "28800 bytes", "28799", &caps.name, "bf16", "another device"] {
+            assert!(error.contains(word), "no '{word}' in '{error}'");
+        }
+        // In 16 bits it fits, and is not trained.
+        let narrow = Model::zeros(config(true), tokenizer(), &limited(28_799), DType::F16).unwrap();
+        let error = Optimizer::new(&narrow, Settings::default()).err().expect("16 bits are not trained").to_string();
+        for word in ["model.embed_tokens.weight", "f16", "dtype = \"f32\"", "adapter"] {
+            assert!(error.contains(word), "no '{word}' in '{error}'");
         }
     }
 }

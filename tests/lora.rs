@@ -8,16 +8,17 @@ use common::small::{gradients, model, samples};
 use common::{case::distance, devices};
 use finemem_engine::Error;
 use finemem_engine::device::Device;
+use finemem_engine::model::activations::Recompute;
 use finemem_engine::model::{Lora, Model, lora};
-use finemem_engine::ops::policy_loss::Clip;
+use finemem_engine::ops::policy_loss::PolicyLoss;
 use finemem_engine::random::Rng;
-use finemem_engine::reward::Grouping;
 use finemem_engine::script::{Options, Runtime};
 use finemem_engine::tensor::DType;
 use finemem_engine::train::export::export;
-use finemem_engine::train::grpo::{Grpo, Settings, Trained, Turn};
+use finemem_engine::train::grpo::{Credit, Grpo, Settings, Trained, Turn};
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::log::Checkpoint;
+use finemem_engine::train::losses::Recipe;
 use finemem_engine::train::optimizer::{Optimizer, Settings as AdamSettings};
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
@@ -61,7 +62,8 @@ fn gradients_match_finite_differences() {
         let model = adapted(&device, tied, targets);
         let reference = model.weights.without_adapters();
         let advantages = device.tensor(&[0.5, 1.0, -0.75, 0.25], &[4]).unwrap();
-        let policy = Loss::Policy { clip: Clip::new(0.2, 0.3, 3.0, 0.05), advantages: &advantages, reference: Some(&reference) };
+        let clipped = PolicyLoss { clip_high: 0.3, dual_clip: 3.0, kl_coef: 0.05, ..PolicyLoss::default() };
+        let policy = Loss::Policy { policy: clipped, advantages: &advantages, reference: Some(&reference) };
         let mut samples = samples();
         let now = score(&model, &samples);
         for (old, now) in samples.iter_mut().flat_map(|s| &mut s.old).zip(now) {
@@ -90,10 +92,8 @@ fn gradients_match_finite_differences() {
                     assert!(error <= 1e-6 * slope.abs().max(1e-2), "{name}[{i}]: {slope} by differences, {} by backward", g[i]);
                 }
             }
-            let again = gradients(&model, &samples, loss, Memory { recompute: true, ..Memory::default() });
-            for ((name, a), (_, b)) in found.iter().zip(&again) {
-                let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-                assert!(worst < 1e-12, "{name} computed again: {worst}");
+            for recompute in [Recompute::Attention, Recompute::All] {
+                assert_eq!(found, gradients(&model, &samples, loss, Memory { recompute, ..Memory::default() }), "{recompute:?}");
             }
         }
     }
@@ -119,17 +119,17 @@ fn a_new_adapter_changes_nothing_and_one_switched_off_is_the_base() {
 
 #[test]
 fn a_base_in_16_bits_gives_what_its_numbers_give_in_32() {
-    for device in devices() {
-        let [wide, packed] = [DType::F32, DType::BF16].map(|dtype| {
+    for (device, packed) in devices().into_iter().flat_map(|device| [DType::BF16, DType::F16].map(|packed| (device.clone(), packed))) {
+        let [wide, packed] = [DType::F32, packed].map(|dtype| {
             let mut model = adapted(&device, true, &lora::TARGETS);
             let tensors = model.weights.map(|name, tensor| {
                 if lora::is_adapter(name) || tensor.shape().len() == 1 {
                     return Ok(tensor.clone());
                 }
-                let [packed, wide] = [device.zeros(DType::BF16, tensor.shape())?, device.zeros(DType::F32, tensor.shape())?];
+                let [packed, wide] = [device.zeros(packed, tensor.shape())?, device.zeros(DType::F32, tensor.shape())?];
                 packed.write(&tensor.read()?)?;
                 wide.write(&packed.read()?)?;
-                Ok(if dtype == DType::BF16 { packed } else { wide })
+                Ok(if dtype.packed() { packed } else { wide })
             });
             model.weights = tensors.unwrap();
             model
@@ -145,14 +145,10 @@ fn a_base_in_16_bits_gives_what_its_numbers_give_in_32() {
 }
 
 fn grpo_settings() -> Settings {
+    let verl = Recipe::named("verl", 256).unwrap();
     Settings {
         lr: 1e-2,
-        grouping: Grouping::Step,
-        divide_by_deviation: true,
-        clip_low: 0.2,
-        clip_high: 0.2,
-        dual_clip: 3.0,
-        kl_coef: 0.1,
+        loss: Recipe { policy: PolicyLoss { kl_coef: 0.1, ..verl.policy }, ..verl },
         minibatches: 1,
         seed: 0,
         adam: AdamSettings::default(),
@@ -184,10 +180,10 @@ fn policy_optimisation_changes_adapters_only_and_goes_on_from_a_checkpoint() {
             model.add_lora(Lora::new(4, 8.0, &lora::TARGETS).unwrap(), 0).unwrap();
             model
         };
-        let (policy, rewards) = (fresh(), [1.0, 0.0]);
+        let (policy, credit) = (fresh(), Credit::rewards(&[1.0, 0.0]));
         let mut trainer = Grpo::new(&policy, grpo_settings()).unwrap();
         let before = values(&policy);
-        let stats = trainer.update(&policy, &turns(&policy), &rewards, 1.0, 1e-2).unwrap();
+        let stats = trainer.update(&policy, &turns(&policy), &credit, 1.0, 1e-2).unwrap();
         assert_eq!(stats["kl"], 0.0, "{}", device.describe());
         let folder = tempfile::tempdir().unwrap();
         Trained { trainer: &mut trainer, policy: &policy }.save(folder.path()).unwrap();
@@ -197,7 +193,7 @@ fn policy_optimisation_changes_adapters_only_and_goes_on_from_a_checkpoint() {
             .collect();
         files.sort();
         assert_eq!(files, [CONFIG, TENSORS], "a checkpoint holds what is trained");
-        let stats = trainer.update(&policy, &turns(&policy), &rewards, 1.0, 1e-2).unwrap();
+        let stats = trainer.update(&policy, &turns(&policy), &credit, 1.0, 1e-2).unwrap();
         assert!(stats["kl"] > 0.0, "{stats:?}");
         let after = values(&policy);
         for ((name, adapter, before), (_, _, after)) in before.iter().zip(&after) {
@@ -207,7 +203,7 @@ fn policy_optimisation_changes_adapters_only_and_goes_on_from_a_checkpoint() {
         let policy = fresh();
         let mut trainer = Grpo::new(&policy, grpo_settings()).unwrap();
         Trained { trainer: &mut trainer, policy: &policy }.load(folder.path()).unwrap();
-        trainer.update(&policy, &turns(&policy), &rewards, 1.0, 1e-2).unwrap();
+        trainer.update(&policy, &turns(&policy), &credit, 1.0, 1e-2).unwrap();
         assert!(values(&policy) == after, "a resumed run on {}", device.describe());
     }
 }

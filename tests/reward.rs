@@ -3,7 +3,7 @@
 use finemem_engine::device::Device;
 use finemem_engine::memory::Store;
 use finemem_engine::reward::{
-    Advantages, Answered, Evidence, Grouping, Step, Trajectory, Update, chunk_step, compression, evidence, format, outcome,
+    Advantages, Answered, Baseline, Evidence, Grouping, Place, Step, Trajectory, Update, chunk_step, compression, evidence, format, outcome,
 };
 
 /// A small generator, so that the properties are tried on many rollouts.
@@ -178,43 +178,134 @@ fn the_other_terms_are_what_they_say() {
     assert_eq!(compression(&Trajectory { input_tokens: 0.0, ..trajectory }), [0.0, 0.0]);
 }
 
+/// Where the turns of `rewards[rollout][step]` stand, rollout i being of `episodes[i]`.
+fn places(rewards: &[Vec<f32>], episodes: &[usize]) -> Vec<Place> {
+    let of_rollout = |(rollout, (r, e)): (usize, (&Vec<f32>, &usize))| {
+        let episode = *e;
+        (0..r.len()).map(move |step| Place { episode, rollout, step })
+    };
+    rewards.iter().zip(episodes).enumerate().flat_map(of_rollout).collect()
+}
+
 /// Advantages of `rewards[rollout][step]`, as nested lists.
-fn advantages(rewards: &[Vec<f32>], episodes: &[usize], grouping: Grouping) -> Vec<Vec<f32>> {
-    let turns: Vec<(usize, usize)> = rewards.iter().zip(episodes).flat_map(|(r, e)| (0..r.len()).map(|t| (*e, t))).collect();
-    let flat = Advantages::new(&Device::cpu()).compute(&rewards.concat(), &turns, grouping, true).unwrap();
+fn scaled(rewards: &[Vec<f32>], episodes: &[usize], grouping: &Grouping, baseline: Baseline, divide: bool) -> Vec<Vec<f32>> {
+    let turns = places(rewards, episodes);
+    let flat = Advantages::new(&Device::cpu()).compute(&rewards.concat(), &turns, grouping, baseline, divide).unwrap();
     let values = flat.values.read().unwrap();
+    let values: Vec<f32> = flat.index.iter().map(|i| values[*i as usize]).collect();
     assert!(flat.varies.iter().zip(&values).all(|(varies, value)| *varies || *value == 0.0));
     let mut flat = values.into_iter();
     rewards.iter().map(|r| flat.by_ref().take(r.len()).collect()).collect()
 }
 
+fn advantages(rewards: &[Vec<f32>], episodes: &[usize], grouping: &Grouping) -> Vec<Vec<f32>> {
+    scaled(rewards, episodes, grouping, Baseline::Mean, true)
+}
+
+/// Every grouping, for `rollouts` rollouts of `steps` steps.
+fn groupings(rollouts: usize, steps: usize) -> [Grouping; 4] {
+    let keys = (0..rollouts * steps).map(|i| i % steps / 2).collect();
+    [Grouping::Step, Grouping::Instance, Grouping::Trajectory, Grouping::Keys(keys)]
+}
+
 #[test]
 fn identical_rollouts_have_no_advantage() {
     let rewards = vec![vec![0.1, 0.7, 0.3]; 8];
-    for grouping in [Grouping::Step, Grouping::Instance] {
-        let advantages = advantages(&rewards, &[4; 8], grouping);
-        if grouping == Grouping::Step {
-            assert!(advantages.iter().flatten().all(|value| *value == 0.0));
+    for grouping in groupings(8, 3) {
+        for (baseline, divide) in [(Baseline::Mean, true), (Baseline::Mean, false), (Baseline::LeaveOneOut, false)] {
+            let advantages = scaled(&rewards, &[4; 8], &grouping, baseline, divide);
+            if matches!(grouping, Grouping::Step | Grouping::Trajectory) {
+                assert!(advantages.iter().flatten().all(|value| *value == 0.0), "{grouping:?}");
+            }
+            // Where steps are compared with one another, what differs is the steps, alike in all rollouts.
+            assert!(advantages.iter().all(|of_rollout| *of_rollout == advantages[0]), "{grouping:?}");
         }
-        assert!(advantages.iter().all(|of_rollout| *of_rollout == advantages[0]));
     }
+}
+
+#[test]
+fn the_order_of_rollouts_changes_no_advantage() {
+    let mut draw = Draw(9);
+    for _ in 0..50 {
+        let rewards: Vec<Vec<f32>> = (0..6).map(|_| (0..4).map(|_| draw.number() as f32).collect()).collect();
+        let reversed: Vec<Vec<f32>> = rewards.iter().rev().cloned().collect();
+        for grouping in groupings(6, 4) {
+            for baseline in [Baseline::Mean, Baseline::LeaveOneOut] {
+                let found = scaled(&rewards, &[0, 0, 0, 1, 1, 1], &grouping, baseline, true);
+                let other = scaled(&reversed, &[1, 1, 1, 0, 0, 0], &grouping, baseline, true);
+                for (a, b) in found.iter().flatten().zip(other.iter().rev().flatten()) {
+                    assert!((a - b).abs() < 1e-5, "{grouping:?} {baseline:?}: {a} and {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn advantages_follow_scale_and_offset_as_they_should() {
+    let mut draw = Draw(11);
+    let rewards: Vec<Vec<f32>> = (0..6).map(|_| (0..4).map(|_| draw.number() as f32).collect()).collect();
+    let moved: Vec<Vec<f32>> = rewards.iter().map(|r| r.iter().map(|value| 4.0 * value + 8.0).collect()).collect();
+    for grouping in groupings(6, 4) {
+        let of = |rewards: &[Vec<f32>], baseline, divide| scaled(rewards, &[0; 6], &grouping, baseline, divide);
+        let pairs = |a: &[Vec<f32>], b: &[Vec<f32>], factor: f32| {
+            for (a, b) in a.iter().flatten().zip(b.iter().flatten()) {
+                assert!((factor * a - b).abs() < 1e-4, "{grouping:?}: {a} and {b}");
+            }
+        };
+        // Divided by the deviation they have no unit; else they grow with the rewards.
+        pairs(&of(&rewards, Baseline::Mean, true), &of(&moved, Baseline::Mean, true), 1.0);
+        pairs(&of(&rewards, Baseline::Mean, false), &of(&moved, Baseline::Mean, false), 4.0);
+        pairs(&of(&rewards, Baseline::LeaveOneOut, false), &of(&moved, Baseline::LeaveOneOut, false), 4.0);
+        let sum: f32 = of(&rewards, Baseline::Mean, false).iter().flatten().sum();
+        assert!(sum.abs() < 1e-4, "{grouping:?}: {sum}");
+    }
+    // By hand: 6 is 5 above the mean of 0 and 2, 0 is 4 below that of 2 and 6, 2 is 1 below that of 0 and 6.
+    let by_hand = scaled(&[vec![0.0], vec![2.0], vec![6.0]], &[0; 3], &Grouping::Step, Baseline::LeaveOneOut, false);
+    for (found, expected) in by_hand.iter().flatten().zip([-4.0, -1.0, 5.0]) {
+        assert!((found - expected).abs() < 1e-6, "{by_hand:?}");
+    }
+}
+
+#[test]
+fn a_trajectory_counts_once_however_long_it_is() {
+    // Means 1, 3 and 5: deviation 2; an episode of one rollout has no advantage.
+    let rewards = vec![vec![1.0], vec![2.0, 4.0], vec![9.0, 3.0, 3.0], vec![7.0, 8.0]];
+    let found = advantages(&rewards, &[0, 0, 0, 1], &Grouping::Trajectory);
+    for (found, expected) in found.iter().zip([-1.0, 0.0, 1.0, 0.0]) {
+        assert!(found.iter().all(|value: &f32| (value - expected).abs() < 1e-5), "{found:?}");
+    }
+}
+
+#[test]
+fn equal_keys_are_one_group() {
+    let rewards = vec![vec![1.0, 5.0], vec![3.0, 5.0], vec![5.0]];
+    // The first steps of two rollouts of one episode with the step of another; the second steps apart.
+    let found = scaled(&rewards, &[0, 0, 1], &Grouping::Keys(vec![7, 2, 7, 3, 7]), Baseline::Mean, false);
+    assert_eq!(found, [vec![-2.0, 0.0], vec![0.0, 0.0], vec![2.0]]);
 }
 
 #[test]
 fn advantages_compare_within_an_episode() {
     let rewards = vec![vec![1.0, 5.0], vec![3.0, 5.0], vec![9.0], vec![9.0], vec![2.0, 0.0]];
-    let steps = advantages(&rewards, &[0, 0, 1, 1, 2], Grouping::Step);
+    let steps = advantages(&rewards, &[0, 0, 1, 1, 2], &Grouping::Step);
     let half = 0.5f32.sqrt();
     assert!((steps[0][0] + half).abs() < 1e-6 && (steps[1][0] - half).abs() < 1e-6, "{steps:?}");
     assert_eq!((steps[0][1], steps[1][1]), (0.0, 0.0));
     assert_eq!(steps[2..], [vec![0.0], vec![0.0], vec![0.0, 0.0]]);
-    let pooled = advantages(&rewards, &[0, 0, 1, 1, 2], Grouping::Instance);
+    let pooled = advantages(&rewards, &[0, 0, 1, 1, 2], &Grouping::Instance);
     assert!(pooled[0].iter().chain(&pooled[1]).sum::<f32>().abs() < 1e-6);
     assert!(pooled[0][0] < pooled[1][0] && pooled[1][0] < pooled[0][1] && pooled[4][0] > 0.0);
     let mut scorer = Advantages::new(&Device::cpu());
-    assert!(scorer.compute(&[1.0, 2.0], &[(0, 0)], Grouping::Step, true).is_err());
-    assert!(scorer.compute(&[f32::NAN], &[(0, 0)], Grouping::Step, true).is_err());
-    assert!(scorer.compute(&[], &[], Grouping::Step, true).is_err());
-    assert_eq!("instance".parse::<Grouping>().unwrap(), Grouping::Instance);
+    let turn = Place { episode: 0, rollout: 3, step: 1 };
+    let mut fails = |rewards: &[f32], turns: &[Place], grouping: Grouping| {
+        scorer.compute(rewards, turns, &grouping, Baseline::Mean, true).err().expect("refused").to_string()
+    };
+    assert!(fails(&[1.0, 2.0], &[turn], Grouping::Step).contains("2 rewards for 1 turns"));
+    assert!(fails(&[f32::NAN], &[turn], Grouping::Step).contains("step 2 of rollout 4 is NaN"));
+    assert!(fails(&[], &[], Grouping::Step).contains("0 rewards"));
+    assert!(fails(&[1.0], &[turn], Grouping::Keys(vec![])).contains("0 group keys for 1 turns"));
+    assert!(scorer.given(&[f32::INFINITY], &[turn]).err().expect("refused").to_string().contains("step 2 of rollout 4 is inf"));
+    assert_eq!("trajectory".parse::<Grouping>().unwrap(), Grouping::Trajectory);
     assert!("group".parse::<Grouping>().is_err());
 }

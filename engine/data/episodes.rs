@@ -1,24 +1,26 @@
 //! The project's own format: JSON Lines, one [`Episode`] a line. Keys that an episode does not have are passed over.
 
-use serde_json::Value;
+use super::content::Content;
+use super::{Episode, Found, Options, each};
 
-use super::{Episode, Options, checked};
-
-/// A first line that is an object with `chunks`.
-pub(super) fn fits(text: &str) -> bool {
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
-    serde_json::from_str::<Value>(first).is_ok_and(|line| line.get("chunks").is_some())
+/// Objects with `chunks`.
+pub(super) fn fits(content: &Content) -> bool {
+    content.has(&["chunks"])
 }
 
-/// Reads every line. An episode without an id is named after its line.
-pub(super) fn read(text: &str, _: &Options) -> Result<Vec<Episode>, String> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let episode = |(at, line): (usize, &str)| {
-        let mut episode: Episode = serde_json::from_str(line).map_err(|error| format!("line {}: {error}", at + 1))?;
+/// Reads every line. An episode without an id is named after its place.
+pub(super) fn read(content: Content, _: &Options, found: &mut Found) {
+    let rows = content.rows();
+    let places: Vec<String> = rows.iter().map(|row| row.place.clone()).collect();
+    each(rows, found, |at, row, _| {
+        let mut episode: Episode = serde_json::from_value(row).map_err(|error| crate::files::brief(&error))?;
         if episode.id.is_empty() {
-            episode.id = format!("line {}", at + 1);
+            episode.id.clone_from(&places[at]);
         }
-        checked(episode).map_err(|reason| format!("line {}: {reason}", at + 1))
-    };
-    lines.map(episode).collect()
+        let chunks = episode.chunks.len();
+        match episode.questions.iter().chain(episode.chunk_questions.iter().flatten()).flat_map(|q| &q.evidence).find(|&&at| at >= chunks) {
+            Some(at) => Err(format!("a question has chunk {at} as evidence, of {chunks} chunks that count from 0")),
+            None => Ok(episode),
+        }
+    });
 }

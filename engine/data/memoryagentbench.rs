@@ -1,65 +1,130 @@
-//! MemoryAgentBench rows as JSON: a list of `{context, questions, answers, metadata: {source, …}}`, the columns of the published
-//! Parquet files. Contexts that are numbered facts (`k. fact`, one a line; the split Conflict_Resolution) are read.
+//! MemoryAgentBench's rows (ai-hyz/MemoryAgentBench), as Parquet or JSON: `context`, `questions`, `answers` (a list of accepted texts for each
+//! question) and `metadata` with `source` and lists beside the questions, of which those that are not used are null.
+//!
+//! What a context is shows in its text: numbered facts (Conflict_Resolution), labelled examples (Test_Time_Learning), a dialogue as a Python
+//! literal (LongMemEval), and otherwise prose.
 
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
 
-use super::{Episode, Options, Question, answers, brief, checked};
+use super::content::Content;
+use super::fields::{answers, brief, list, list_if_any, readable, text, text_if_any};
+use super::{Episode, Found, Options, Question, chunk, each, facts, longmemeval, python};
 
-/// A list whose first row has a context and questions.
-pub(super) fn fits(text: &str) -> bool {
-    let start = text.trim_start();
-    start.starts_with('[') && start.contains("\"context\"") && start.contains("\"questions\"")
+/// Tokens in a chunk, as in the authors' configurations.
+const TOKENS: usize = 4096;
+
+/// The end of an example. A text may hold lines that begin with `label: ` too, but no empty line behind one.
+static LABEL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\nlabel: (\d+)[ \t]*(?:\n\s*\n|\s*$)").expect("a valid pattern"));
+
+/// Rows with a context and questions.
+pub(super) fn fits(content: &Content) -> bool {
+    content.has(&["context", "questions"])
 }
 
 /// Reads every row as one episode.
-pub(super) fn read(text: &str, options: &Options) -> Result<Vec<Episode>, String> {
-    let rows: Vec<Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    rows.iter().enumerate().map(|(at, row)| episode(at, row, options).map_err(|reason| format!("row {at}: {reason}"))).collect()
+pub(super) fn read(content: Content, options: &Options, found: &mut Found) {
+    each(content.rows(), found, |at, row, faults| episode(at, &row, options, faults));
 }
 
-fn episode(at: usize, row: &Value, options: &Options) -> Result<Episode, String> {
-    let list = |key: &str| match row.get(key) {
-        Some(Value::Array(list)) => Ok(list),
-        other => Err(format!("{key:?} must be a list, not {}", other.map_or("missing".to_owned(), brief))),
-    };
-    let context = row.get("context").and_then(Value::as_str).ok_or("\"context\" must be a text")?;
-    let (asked, accepted) = (list("questions")?, list("answers")?);
+fn episode(at: usize, row: &Value, options: &Options, faults: &mut Vec<String>) -> Result<Episode, String> {
+    let context = text(row, "context")?;
+    let (asked, accepted) = (list(row, "questions")?, list(row, "answers")?);
     if asked.len() != accepted.len() {
         return Err(format!("{} questions and {} answers", asked.len(), accepted.len()));
     }
     let metadata = row.get("metadata").unwrap_or(&Value::Null);
-    let source = metadata.get("source").and_then(Value::as_str).unwrap_or("memoryagentbench").to_owned();
-    let kind = |at: usize| Some(metadata.get("question_types")?.get(at)?.as_str()?.to_owned());
+    let source = text_if_any(metadata, "source").unwrap_or_else(|| "memoryagentbench".to_owned());
+    let protocol = protocol(&source);
+    let beside = |key: &str, at: usize| Some(list_if_any(metadata, key)?.get(at)?.as_str()?.to_owned());
+    let read = read_context(context, options, &protocol)?;
     let question = |(at, (question, accepted)): (usize, (&Value, &Value))| -> Result<Question, String> {
-        let question = question.as_str().ok_or_else(|| format!("question {at} is {}, not a text", brief(question)))?.to_owned();
+        let question = question.as_str().ok_or_else(|| format!("it is {}, not a text", brief(question)))?;
         Ok(Question {
-            question,
-            answers: answers(accepted).map_err(|reason| format!("answer {at}: {reason}"))?,
-            kind: kind(at),
-            ..Question::default()
+            question: question.to_owned(),
+            answers: answers(accepted)?,
+            kind: beside("question_types", at),
+            id: beside("qa_pair_ids", at).or_else(|| beside("question_ids", at)),
+            evidence: evidence(metadata, at, &read.said),
+            ..protocol.clone()
         })
     };
-    let questions = asked.iter().zip(accepted).enumerate().map(question).collect::<Result<_, _>>()?;
-    let facts = facts(context);
-    if facts.is_empty() {
-        return Err(format!("the context of {source} is no list of numbered facts, the only kind of context that is read"));
-    }
-    let chunks = facts.chunks(options.facts_per_chunk).map(|facts| facts.join("\n")).collect();
-    checked(Episode { id: format!("{source}/{at}"), source, chunks, questions, chunk_questions: Vec::new() })
+    let questions = readable(asked.iter().zip(accepted).enumerate().map(question), faults);
+    Ok(Episode { id: format!("{source}/{at}"), source, chunks: read.chunks, questions, chunk_questions: read.questions })
 }
 
-/// The facts of a context without their numbers. Lines before the first fact are a heading; a line without a number goes on with
-/// the fact above it.
-fn facts(context: &str) -> Vec<String> {
-    let mut facts: Vec<String> = Vec::new();
-    for line in context.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (number, fact) = line.split_once(". ").unwrap_or(("", line));
-        if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
-            facts.push(fact.to_owned());
-        } else if let Some(last) = facts.last_mut() {
-            last.push(' ');
-            last.push_str(line);
-        }
+/// A context in chunks.
+#[derive(Default)]
+struct Context {
+    chunks: Vec<String>,
+    questions: Vec<Vec<Question>>,
+    /// The chunk of each thing that is said in a dialogue.
+    said: HashMap<String, usize>,
+}
+
+fn read_context(context: &str, options: &Options, protocol: &Question) -> Result<Context, String> {
+    let tokens = options.chunk_tokens.unwrap_or(TOKENS);
+    if let Some(facts) = facts::facts(context) {
+        let groups = facts.chunks(options.facts_per_chunk);
+        let questions = groups.clone().map(|facts| facts::questions(facts, protocol)).collect();
+        return Ok(Context { chunks: groups.map(|facts| facts.join("\n")).collect(), questions, ..Context::default() });
     }
-    facts
+    if let Some(examples) = examples(context) {
+        let (chunks, runs) = chunk::examples(&examples, tokens);
+        let question =
+            |(text, label): &(String, String)| Question { question: text.clone(), answers: vec![label.clone()], ..protocol.clone() };
+        let about = |run: Range<usize>| examples[run].iter().map(question).collect();
+        return Ok(Context { chunks, questions: runs.into_iter().map(about).collect(), ..Context::default() });
+    }
+    if context.trim_start().starts_with("['") || context.trim_start().starts_with("[\"") {
+        let (chunks, said) = longmemeval::dialogue(&python::literal(context).map_err(|reason| format!("\"context\" {reason}"))?, tokens);
+        return Ok(Context { chunks, said, ..Context::default() });
+    }
+    Ok(Context { chunks: chunk::sentences(context, tokens), ..Context::default() })
+}
+
+/// The examples `text`, `label: n` of a context that holds nothing else.
+fn examples(context: &str) -> Option<Vec<(String, String)>> {
+    let (mut examples, mut from) = (Vec::new(), 0);
+    for found in LABEL.captures_iter(context) {
+        let whole = found.get(0)?;
+        examples.push((context[from..whole.start()].trim().to_owned(), found[1].to_owned()));
+        from = whole.end();
+    }
+    (!examples.is_empty() && context[from..].trim().is_empty()).then_some(examples)
+}
+
+/// The chunks with what proves the answer of a question: the turns of its sessions that are marked.
+fn evidence(metadata: &Value, at: usize, said: &HashMap<String, usize>) -> Vec<usize> {
+    let sessions = list_if_any(metadata, "haystack_sessions").and_then(|all| all.get(at)).and_then(Value::as_array);
+    let turns = sessions.into_iter().flatten().filter_map(Value::as_array).flatten();
+    let marked = turns.filter(|turn| turn.get("has_answer").and_then(Value::as_bool) == Some(true));
+    let mut chunks: Vec<usize> = marked.filter_map(|turn| said.get(turn.get("content")?.as_str()?.trim()).copied()).collect();
+    chunks.sort_unstable();
+    chunks.dedup();
+    chunks
+}
+
+/// How the answers of a source are scored, and what is told beside its questions.
+fn protocol(source: &str) -> Question {
+    let (metric, instruction) = match source {
+        s if s.starts_with("factconsolidation") => (
+            "substring_exact_match",
+            Some(
+                "Answer from the facts in the memory, whatever the world knows. Of facts that contradict one another the latest holds. Keep the answer short.",
+            ),
+        ),
+        s if s.starts_with("eventqa") => ("all_recalled", None),
+        s if s.starts_with("icl") => ("exact_match", Some("Answer with the number of the label and nothing else.")),
+        s if s.starts_with("detective") => ("exact_match", None),
+        s if s.starts_with("recsys") => ("recall_at_5", Some("Recommend twenty titles as a numbered list, the best first.")),
+        s if s.starts_with("longmemeval") => ("judge_longmemeval", None),
+        s if s.starts_with("infbench_sum") => ("rouge_l", None),
+        _ => ("substring_exact_match", None),
+    };
+    Question { metric: Some(metric.to_owned()), instruction: instruction.map(str::to_owned), ..Question::default() }
 }

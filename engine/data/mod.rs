@@ -1,7 +1,22 @@
 //! Episodes from published files. One file here reads one format; [`open`] tells the formats apart by their content.
 
+mod chunk;
+mod content;
 mod episodes;
+mod facts;
+#[cfg(feature = "fetch")]
+pub mod fetch;
+mod fields;
+mod intents;
+mod locomo;
+mod longmemeval;
+mod memalpha;
+mod membuilder;
 mod memoryagentbench;
+mod pages;
+mod parquet;
+mod python;
+mod squad;
 
 use std::path::Path;
 
@@ -9,6 +24,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{Error, Result};
+use content::{Content, Row};
 
 /// A question and the answers that are accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -56,54 +72,113 @@ pub struct Episode {
 /// How to read a file.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The format's name; None finds it out from the content.
+    /// The format's name, one of [`FORMATS`]; None finds it out from the content.
     pub format: Option<String>,
+    /// Makes a row that cannot be read an error.
+    pub strict: bool,
     /// How many facts make a chunk where a file is a list of facts.
     pub facts_per_chunk: usize,
+    /// How many tokens of about four bytes make a chunk where prose, dialogues or labelled examples are cut; None is what the authors of
+    /// each file take: 4,096 for MemoryAgentBench and LongMemEval, 1,024 for intents, a whole session for LoCoMo. Sentences, turns and
+    /// examples stay whole.
+    pub chunk_tokens: Option<usize>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { format: None, facts_per_chunk: 4 }
+        Self { format: None, strict: false, facts_per_chunk: 4, chunk_tokens: None }
     }
 }
 
-/// A format: its name, whether a file's text looks like it, and its reader. A reader's error says where in the file and why.
-struct Format {
-    name: &'static str,
-    fits: fn(&str) -> bool,
-    read: fn(&str, &Options) -> Result<Vec<Episode>, String>,
+/// What a file holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The episodes that could be read.
+    pub episodes: Vec<Episode>,
+    /// What could not be read: where it stands in the file, and why.
+    pub skipped: Vec<String>,
 }
 
-const FORMATS: &[Format] = &[
-    Format { name: "memoryagentbench", fits: memoryagentbench::fits, read: memoryagentbench::read },
-    Format { name: "episodes", fits: episodes::fits, read: episodes::read },
+/// A format: its name, whether a file's content looks like it, and its reader.
+struct Format {
+    name: &'static str,
+    fits: fn(&Content) -> bool,
+    read: fn(Content, &Options, &mut Found),
+}
+
+const READERS: &[Format] = &[
+    Format { name: FORMATS[0], fits: memalpha::fits, read: memalpha::read },
+    Format { name: FORMATS[1], fits: memoryagentbench::fits, read: memoryagentbench::read },
+    Format { name: FORMATS[2], fits: locomo::fits, read: locomo::read },
+    Format { name: FORMATS[3], fits: longmemeval::fits, read: longmemeval::read },
+    Format { name: FORMATS[4], fits: squad::fits, read: squad::read },
+    Format { name: FORMATS[5], fits: intents::fits, read: intents::read },
+    Format { name: FORMATS[6], fits: membuilder::fits, read: membuilder::read },
+    Format { name: FORMATS[7], fits: episodes::fits, read: episodes::read },
 ];
 
-/// Reads the episodes of a file.
+/// The names of the formats.
+pub const FORMATS: &[&str] = &["memalpha", "memoryagentbench", "locomo", "longmemeval", "squad", "intents", "membuilder", "episodes"];
+
+/// How many rows that were skipped [`open`] names.
+const NAMED: usize = 10;
+
+/// Reads the episodes of a file, see [`read`], and says on standard error what was skipped.
 pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Vec<Episode>> {
     let path = path.as_ref();
-    let names = || FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ");
+    let Found { episodes, skipped } = read(path, options)?;
+    for reason in skipped.iter().take(NAMED) {
+        eprintln!("skipped: {}: {reason}", path.display());
+    }
+    if skipped.len() > NAMED {
+        eprintln!("skipped: {}: {} in all", path.display(), skipped.len());
+    }
+    Ok(episodes)
+}
+
+/// Reads the episodes of a file, or of a folder of CSV files. What cannot be read is skipped, unless `strict` makes it an error; a file of
+/// which nothing can be read is always one.
+pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
+    let path = path.as_ref();
     if options.facts_per_chunk == 0 {
         return Err(Error::argument("facts_per_chunk is 0; a chunk holds at least one fact"));
     }
+    if options.chunk_tokens == Some(0) {
+        return Err(Error::argument("chunk_tokens is 0; a chunk holds at least one token"));
+    }
+    let names = FORMATS.join(", ");
     let named = |name: &String| {
-        let format = FORMATS.iter().find(|format| format.name == name);
-        format.ok_or_else(|| Error::argument(format!("no data format is called {name:?}; there are {}", names())))
+        let format = READERS.iter().find(|format| format.name == name);
+        format.ok_or_else(|| Error::argument(format!("no data format is called {name:?}; there are {names}")))
     };
     let named = options.format.as_ref().map(named).transpose()?;
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-    let text = String::from_utf8(bytes).map_err(|error| Error::format(path, format!("not UTF-8 text: {error}")))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let format = match named.or_else(|| FORMATS.iter().find(|format| (format.fits)(text))) {
-        Some(format) => format,
-        None => return Err(Error::format(path, format!("the content is none of the formats known ({})", names()))),
-    };
-    let episodes = (format.read)(text, options).map_err(|reason| Error::format(path, format!("as {}: {reason}", format.name)))?;
-    if episodes.is_empty() {
-        return Err(Error::format(path, "holds no episode"));
+    let content = Content::read(path)?;
+    let format = named.or_else(|| READERS.iter().find(|format| (format.fits)(&content)));
+    let format = format.ok_or_else(|| Error::format(path, format!("the content is none of the formats known ({names})")))?;
+    let mut found = Found::default();
+    (format.read)(content, options, &mut found);
+    let more = found.skipped.len().saturating_sub(1);
+    let first = || found.skipped.first().map_or(String::new(), |first| format!(": {first}"));
+    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    if found.episodes.is_empty() {
+        return Err(Error::format(path, format!("as {}, holds no episode that can be read{}{more}", format.name, first())));
     }
-    Ok(episodes)
+    if options.strict && !found.skipped.is_empty() {
+        return Err(Error::format(path, format!("as {}{}{more}", format.name, first())));
+    }
+    Ok(found)
+}
+
+/// Reads each row as one episode. `read` gets the row's index, and a list for what it leaves out.
+fn each(rows: Vec<Row>, found: &mut Found, read: impl Fn(usize, Value, &mut Vec<String>) -> Result<Episode, String>) {
+    for (at, Row { place, value }) in rows.into_iter().enumerate() {
+        let mut faults = Vec::new();
+        match value.and_then(|value| read(at, value, &mut faults)).and_then(checked) {
+            Ok(episode) => found.episodes.push(episode),
+            Err(reason) => faults.push(reason),
+        }
+        found.skipped.extend(faults.into_iter().map(|reason| format!("{place}: {reason}")));
+    }
 }
 
 /// What must hold for every episode, whatever file it comes from.
@@ -120,29 +195,6 @@ fn checked(mut episode: Episode) -> Result<Episode, String> {
     Ok(episode)
 }
 
-/// Accepted answers from what files have for them: a text, a number, or a list of these that is not empty.
-fn answers(value: &Value) -> Result<Vec<String>, String> {
-    let one = |value: &Value| match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        other => Err(format!("an answer is a text or a number, not {}", brief(other))),
-    };
-    match value {
-        Value::Array(list) if list.is_empty() => Err("the list of accepted answers is empty".to_owned()),
-        Value::Array(list) => list.iter().map(one).collect(),
-        value => Ok(vec![one(value)?]),
-    }
-}
-
 fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    answers(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-}
-
-/// A JSON value in a few characters, for messages.
-fn brief(value: &Value) -> String {
-    match value {
-        Value::Array(list) => format!("a list of {}", list.len()),
-        Value::Object(fields) => format!("an object with {}", fields.keys().take(6).cloned().collect::<Vec<_>>().join(", ")),
-        value => value.to_string().chars().take(40).collect(),
-    }
+    fields::answers(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }

@@ -2,18 +2,17 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use half::bf16;
-
 use super::float::Float;
 use super::kernel::{Arg, Args, Kernel, Slot};
 use super::weight::Weight;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 /// The numbers of one buffer.
 pub(crate) enum Values {
     F32(Vec<f32>),
     F64(Vec<f64>),
-    BF16(Vec<bf16>),
+    /// The bits of numbers of 16 bits.
+    Packed(Vec<u16>),
     U32(Vec<u32>),
 }
 
@@ -101,7 +100,8 @@ fn run_as<F: Element>(twin: fn(&[u8], Args<'_, F>), kernel: &Kernel, params: &[u
             Some(match (guard, slot) {
                 (Guard::Read(values), Slot::In) => Arg::In(&F::slice(values)[range]),
                 (Guard::Read(values), Slot::Weight) => Arg::Weight(match &**values {
-                    Values::BF16(packed) => Weight::BF16(&packed[range]),
+                    Values::Packed(bits) if tensor.dtype() == DType::F16 => Weight::F16(bytemuck::cast_slice(&bits[range])),
+                    Values::Packed(bits) => Weight::BF16(bytemuck::cast_slice(&bits[range])),
                     values => Weight::Full(&F::slice(values)[range]),
                 }),
                 (Guard::Read(values), _) => Arg::InU32(&integers(values)[range]),

@@ -15,7 +15,7 @@ pub enum Slot {
     InU32,
     /// `array<u32>`, written.
     OutU32,
-    /// A matrix of weights, read only: `array<f32>`, or bf16, which variants with the flag `BF16` declare as words of two numbers.
+    /// A matrix of weights, read only: `array<f32>`, or of 16 bits, which variants with the constant `WIDEN` declare as words of two numbers.
     Weight,
 }
 
@@ -30,7 +30,7 @@ impl Slot {
         match self {
             Self::In | Self::Out => dtype == DType::F32,
             Self::InU32 | Self::OutU32 => dtype == DType::U32,
-            Self::Weight => matches!(dtype, DType::F32 | DType::BF16),
+            Self::Weight => dtype == DType::F32 || dtype.packed(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use super::preprocess::{self, Source};
 use crate::error::{Error, Result};
+use crate::tensor::DType;
 
 macro_rules! files {
     ($($name:literal)*) => { &[$(($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))),*] };
@@ -42,13 +43,14 @@ static FILES: &[(&str, &str)] = files! {
     "rope"
     "rope_table"
     "sample"
+    "sequence_ratio"
     "shared/attention"
     "shared/attention_tile"
-    "shared/bf16"
     "shared/grid"
     "shared/matmul"
     "shared/philox"
     "shared/reduce"
+    "shared/widen"
     "sum_squares"
     "swiglu"
     "swiglu_bwd"
@@ -57,8 +59,8 @@ static FILES: &[(&str, &str)] = files! {
 
 const VARIANTS: &str = include_str!("../../shaders/variants.txt");
 
-/// The flag of variants that read a weight of bf16, and the ending of their names.
-const BF16: (&str, &str) = ("BF16", ".bf16");
+/// The constant of variants that read a weight of 16 bits: the function that widens two numbers.
+const WIDEN: &str = "WIDEN";
 /// The ending of variants that software adapters take in place of the variant without it.
 const SOFTWARE: &str = ".software";
 
@@ -79,9 +81,9 @@ impl Variant {
         self.name.split('.').next().unwrap_or(self.name)
     }
 
-    /// Whether its weight is bf16.
-    pub fn bf16(&self) -> bool {
-        self.defines.contains(&(BF16.0, ""))
+    /// Whether its weight has 16 bits.
+    pub fn packed(&self) -> bool {
+        self.defines.iter().any(|(name, _)| *name == WIDEN)
     }
 
     /// The WGSL of this variant.
@@ -109,10 +111,11 @@ pub fn variants() -> Result<&'static [Variant]> {
     PARSED.get_or_init(|| parse(VARIANTS)).as_deref().map_err(Clone::clone)
 }
 
-/// The variant `name`, for a weight of bf16 `name.bf16`; on a software adapter the same with the ending `.software` if there is one.
-pub(super) fn find(name: &str, bf16: bool, software: bool) -> Result<&'static Variant> {
+/// The variant `name`, for a weight of 16 bits `name.bf16` or `name.f16`; on a software adapter the same with the ending `.software` if
+/// there is one.
+pub(crate) fn find(name: &str, weight: DType, software: bool) -> Result<&'static Variant> {
     let all = variants()?;
-    let name = format!("{name}{}", if bf16 { BF16.1 } else { "" });
+    let name = if weight.packed() { format!("{name}.{}", weight.name()) } else { name.to_string() };
     let preferred = all.iter().find(|v| software && v.name.strip_suffix(SOFTWARE) == Some(&name));
     preferred
         .or_else(|| all.iter().find(|v| v.name == name))
@@ -159,12 +162,13 @@ mod tests {
 
     #[test]
     fn software_adapters_prefer_their_own_variant() {
-        assert_eq!(find("rmsnorm", false, true).unwrap().name, "rmsnorm.software");
-        assert_eq!(find("rmsnorm", false, false).unwrap().name, "rmsnorm");
-        assert_eq!(find("add", false, true).unwrap().name, "add");
-        assert_eq!(find("embedding", true, true).unwrap().name, "embedding.bf16.software");
-        assert_eq!(find("matmul_nt.vec4", true, true).unwrap().name, "matmul_nt.vec4.bf16");
-        assert!(find("nothing", false, true).is_err());
-        assert!(find("add", true, true).is_err());
+        let name = |name, weight, software| find(name, weight, software).unwrap().name;
+        assert_eq!(name("rmsnorm", DType::F32, true), "rmsnorm.software");
+        assert_eq!(name("rmsnorm", DType::F32, false), "rmsnorm");
+        assert_eq!(name("add", DType::F32, true), "add");
+        assert_eq!(name("embedding", DType::BF16, true), "embedding.bf16.software");
+        assert_eq!(name("matmul_nt.vec4", DType::F16, true), "matmul_nt.vec4.f16");
+        assert!(find("nothing", DType::F32, true).is_err());
+        assert!(find("add", DType::F16, true).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use half::bf16;
+use half::{bf16, f16};
 
 use super::float::Float;
 use super::rows;
@@ -11,13 +11,15 @@ use super::rows;
 /// for the cache.
 const BLOCK_ELEMENTS: usize = 256 * 1024;
 
-/// A matrix as it is stored. bf16 is widened in blocks, never as a whole.
+/// A matrix as it is stored. 16 bits are widened in blocks, never as a whole.
 #[derive(Clone, Copy)]
 pub enum Weight<'a, F> {
     /// At full width.
     Full(&'a [F]),
     /// The upper halves of 32-bit floats.
     BF16(&'a [bf16]),
+    /// IEEE 754 binary16.
+    F16(&'a [f16]),
 }
 
 /// A number that a twin computes with as `F`.
@@ -40,6 +42,13 @@ impl<F: Float> Stored<F> for bf16 {
     }
 }
 
+impl<F: Float> Stored<F> for f16 {
+    #[inline(always)]
+    fn widen(self) -> F {
+        F::from_f16(self)
+    }
+}
+
 impl<'a, F: Float> Weight<'a, F> {
     /// Elements `range` at full width: as they are, or widened into the beginning of `scratch`.
     #[inline(always)]
@@ -49,9 +58,9 @@ impl<'a, F: Float> Weight<'a, F> {
     {
         match self {
             Self::Full(values) => &values[range],
-            Self::BF16(values) => {
+            _ => {
                 let scratch = &mut scratch[..range.len()];
-                widen(&values[range], scratch);
+                self.copy_to(range.start, scratch);
                 scratch
             }
         }
@@ -63,6 +72,7 @@ impl<'a, F: Float> Weight<'a, F> {
         match self {
             Self::Full(values) => out.copy_from_slice(&values[start..][..out.len()]),
             Self::BF16(values) => widen(&values[start..][..out.len()], out),
+            Self::F16(values) => widen(&values[start..][..out.len()], out),
         }
     }
 
@@ -71,13 +81,13 @@ impl<'a, F: Float> Weight<'a, F> {
     pub fn blocks(self, rows: usize, cols: usize, mut work: impl FnMut(usize, usize, &[F])) {
         match self {
             Self::Full(values) => work(0, rows, values),
-            Self::BF16(values) => {
+            _ => {
                 let block = (BLOCK_ELEMENTS / cols.max(1)).clamp(1, rows.max(1));
                 let mut scratch = vec![F::ZERO; block * cols];
                 for first in (0..rows).step_by(block) {
                     let count = block.min(rows - first);
-                    let (packed, full) = (&values[first * cols..][..count * cols], &mut scratch[..count * cols]);
-                    rows!(full, cols, |row, full| widen(&packed[row * cols..], full));
+                    let full = &mut scratch[..count * cols];
+                    rows!(full, cols, |row, full| self.copy_to((first + row) * cols, full));
                     work(first, count, full);
                 }
             }
@@ -86,7 +96,7 @@ impl<'a, F: Float> Weight<'a, F> {
 }
 
 #[inline(always)]
-fn widen<F: Float>(packed: &[bf16], full: &mut [F]) {
+fn widen<F: Float, S: Stored<F>>(packed: &[S], full: &mut [F]) {
     for (full, packed) in full.iter_mut().zip(packed) {
         *full = packed.widen();
     }

@@ -6,7 +6,7 @@ use super::weights::Weights;
 use crate::device::{Device, Recorder};
 use crate::error::Result;
 use crate::ops::matmul::{self, Write};
-use crate::ops::policy_loss::{self, Clip, TERMS};
+use crate::ops::policy_loss::{self, PolicyLoss, TERMS};
 use crate::ops::{elementwise, logprob};
 use crate::tensor::{DType, Tensor};
 
@@ -41,11 +41,11 @@ pub struct Targets<'a> {
 pub enum Objective<'a> {
     /// It is given: [R].
     Coefficients(&'a Tensor),
-    /// The clipped policy loss; all [R] but `advantages` [turns] and `terms` [R, 4].
+    /// A policy loss; all [R] but `advantages` [turns] and `terms` [R, 4].
     Policy {
-        /// Bounds.
-        clip: Clip,
-        /// Log-probabilities when sampled.
+        /// Which.
+        loss: PolicyLoss,
+        /// Log-probabilities when sampled, or what [`policy_loss::sequence_ratio`] made of them.
         old: &'a Tensor,
         /// Log-probabilities of the reference policy.
         reference: &'a Tensor,
@@ -120,11 +120,11 @@ impl Head {
             let Some((objective, d_hidden, d_head)) = gradient else { continue };
             let coefficient = match objective {
                 Objective::Coefficients(given) => part(given)?,
-                Objective::Policy { clip, old, reference, turn, advantages, weight, coefficient, terms } => {
+                Objective::Policy { loss, old, reference, turn, advantages, weight, coefficient, terms } => {
                     let out = part(coefficient)?;
                     let terms = part(terms)?.view(&[n, TERMS])?;
                     let (old, reference, turn, weight) = (part(old)?, part(reference)?, part(turn)?, part(weight)?);
-                    policy_loss::forward(rec, *clip, &logp, &old, &reference, &turn, advantages, &weight, &out, &terms)?;
+                    policy_loss::forward(rec, *loss, &logp, &old, &reference, &turn, advantages, &weight, &out, &terms)?;
                     out
                 }
             };

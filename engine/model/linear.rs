@@ -33,14 +33,13 @@ pub(super) struct Scratch<'a> {
     pub(super) low: [&'a Tensor; 2],
 }
 
-/// Gradients of [`forward`]: `dx (+)= …`, and to those of the parameters that are trained theirs are added.
+/// Gradients of [`forward`]: `dx (+)= …` where it is needed, and to those of the parameters that are trained theirs are added.
 pub(super) fn backward(
     rec: &mut Recorder<'_>,
     dy: &Tensor,
     x: &Tensor,
     w: &Linear,
-    dx: &Tensor,
-    write: Write,
+    dx: Option<(&Tensor, Write)>,
     scratch: &Scratch<'_>,
     dw: &Linear<Option<Tensor>>,
 ) -> Result<()> {
@@ -50,12 +49,16 @@ pub(super) fn backward(
     if let Some(Some(db)) = &dw.bias {
         bias::backward(rec, dy, scratch.partial, db)?;
     }
-    matmul::nn(rec, dy, &w.weight, dx, write)?;
+    if let Some((dx, write)) = dx {
+        matmul::nn(rec, dy, &w.weight, dx, write)?;
+    }
     let Some(lora) = &w.lora else { return Ok(()) };
     let shape = [x.rows_cols().0, lora.rank()];
     let (low, d_low) = (scratch.low[0].view(&shape)?, scratch.low[1].view(&shape)?);
     matmul::nn(rec, dy, &lora.b, &d_low, Write::ReplaceScaled(lora.scale))?;
-    matmul::nn(rec, &d_low, &lora.a, dx, Write::Add)?;
+    if let Some((dx, _)) = dx {
+        matmul::nn(rec, &d_low, &lora.a, dx, Write::Add)?;
+    }
     let Some(dw) = &dw.lora else { return Ok(()) };
     if let Some(da) = &dw.a {
         matmul::tn(rec, &d_low, x, da, Write::Add)?;

@@ -1,5 +1,6 @@
 //! The policy: a decoder-only transformer (Qwen3, Qwen2, Llama), from and to a Hugging Face folder.
 
+pub mod activations;
 pub mod batch;
 pub mod blocks;
 pub mod config;
@@ -52,7 +53,7 @@ impl Model {
         Self::load_as(folder, device, Some(DType::F32))
     }
 
-    /// [`Model::load`] with matrices in bf16 or f32, or as they are stored.
+    /// [`Model::load`] with matrices in `dtype`, or as they are stored.
     pub fn load_as(folder: &Path, device: &Device, dtype: Option<DType>) -> Result<Self> {
         if !folder.is_dir() {
             return Err(Error::io(folder, "there is no such model folder"));

@@ -184,16 +184,17 @@ impl TensorFiles {
         }
     }
 
-    /// The tensor `name` on `device`, in f32; a matrix in bf16 if that is the `wanted` type, or if it is stored so and none is wanted.
-    /// Vectors are small, and rows of odd length cannot be had in bf16.
-    pub fn load(&self, name: &str, device: &Device, wanted: Option<DType>) -> Result<Tensor> {
+    /// The element type in which [`TensorFiles::load`] keeps a tensor: f32; of a matrix 16 bits if such a type is `wanted`, or if it is stored so
+    /// and none is wanted. Vectors are small, and rows of odd length cannot be had in 16 bits.
+    pub fn kept(&self, name: &str, wanted: Option<DType>) -> Result<DType> {
         let Entry { dtype, shape, .. } = self.entry(name)?;
-        let stored = if *dtype == Dtype::BF16 { DType::BF16 } else { DType::F32 };
-        let kept = match wanted.unwrap_or(stored) {
-            DType::BF16 if shape.len() == 2 && shape[1].is_multiple_of(2) => DType::BF16,
-            _ => DType::F32,
-        };
-        let tensor = device.zeros(kept, shape)?;
+        let wanted = wanted.unwrap_or(of_weights(*dtype));
+        Ok(if shape.len() == 2 && shape[1].is_multiple_of(2) { wanted } else { DType::F32 })
+    }
+
+    /// The tensor `name` on `device`.
+    pub fn load(&self, name: &str, device: &Device, wanted: Option<DType>) -> Result<Tensor> {
+        let tensor = device.zeros(self.kept(name, wanted)?, &self.entry(name)?.shape)?;
         self.read(name, &tensor)?;
         Ok(tensor)
     }
@@ -205,8 +206,12 @@ impl TensorFiles {
         let map = &self.files[*file].1;
         let flat = tensor.view(&[tensor.len()])?;
         for (i, bytes) in map[range.clone()].chunks(CHUNK * size_of(*dtype)).enumerate() {
-            let values = widen(*dtype, bytes);
-            flat.slice(i * CHUNK..i * CHUNK + values.len())?.write(&values)?;
+            let part = flat.slice(i * CHUNK..i * CHUNK + bytes.len() / size_of(*dtype))?;
+            if part.dtype().packed() && part.dtype() == of_weights(*dtype) {
+                part.write_bits(&pairs(bytes).map(u16::from_le_bytes).collect::<Vec<_>>())?;
+            } else {
+                part.write(&widen(*dtype, bytes))?;
+            }
         }
         // The system may take the pages back, so that the map counts as memory of this process no longer than it is used.
         #[cfg(unix)]
@@ -314,16 +319,29 @@ fn belongs_to_a_model(name: &str) -> bool {
     [SINGLE, INDEX].contains(&name) || shard.is_some_and(|(i, n)| number(i) && number(n))
 }
 
+/// The type in which a device keeps weights as they are stored.
+fn of_weights(dtype: Dtype) -> DType {
+    match dtype {
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        _ => DType::F32,
+    }
+}
+
+/// The bytes of numbers of 16 bits.
+fn pairs(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> {
+    bytes.as_chunks().0.iter().copied()
+}
+
 /// Bytes of an element of a type that is read and written.
 fn size_of(dtype: Dtype) -> usize {
     dtype.bitsize() / 8
 }
 
 fn widen(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
-    let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
     match dtype {
-        Dtype::F16 => pairs().map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
-        Dtype::BF16 => pairs().map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
+        Dtype::F16 => pairs(bytes).map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
+        Dtype::BF16 => pairs(bytes).map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
         _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
     }
 }

@@ -8,7 +8,7 @@ use bytemuck::{Pod, Zeroable};
 use crate::device::float::{Float, dot};
 use crate::device::{Args, Grid, Kernel, Recorder, kernel, simd};
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 /// Parameters of `sum_squares` and `clip_scale`.
 #[repr(C)]
@@ -20,7 +20,8 @@ pub struct NormParams {
     slot: u32,
     /// The largest norm let through; 0 for no clipping.
     max_norm: f32,
-    pad: u32,
+    /// 1 adds to the slot, 0 replaces it.
+    accumulate: u32,
 }
 
 /// Parameters of the update.
@@ -45,7 +46,7 @@ pub struct AdamW {
     pub correction2: f32,
 }
 
-/// `partial[slot] = Σ g²`
+/// `partial[slot] (+)= Σ g²`
 pub const SUM_SQUARES: Kernel = kernel!("sum_squares", NormParams, [In, Out], sum_squares_twin);
 /// `out[0] = √Σ partial`, `out[1] = min(1, max_norm / out[0])`, or 0 if it is not finite
 pub const CLIP_SCALE: Kernel = kernel!("clip_scale", NormParams, [In, Out], clip_scale_twin);
@@ -57,26 +58,36 @@ pub const KERNELS: &[&Kernel] = &[&SUM_SQUARES, &CLIP_SCALE, &ADAMW];
 
 /// `partial[slot] = Σ g²`.   g: any shape   partial: [slots]
 pub fn sum_squares(rec: &mut Recorder<'_>, g: &Tensor, slot: usize, partial: &Tensor) -> Result<()> {
-    let params = NormParams { elements: g.len() as u32, slot: slot as u32, max_norm: 0.0, pad: 0 };
-    rec.run(SUM_SQUARES.grid(Grid::Groups(1, 1, 1)), &params, &[g, partial])
+    for (first, piece) in g.pieces()? {
+        let params = NormParams { elements: piece.len() as u32, slot: slot as u32, max_norm: 0.0, accumulate: (first > 0).into() };
+        rec.run(SUM_SQUARES.grid(Grid::Groups(1, 1, 1)), &params, &[&piece, partial])?;
+    }
+    Ok(())
 }
 
 /// Norm and clip factor.   partial: [slots]   out: [2]
 pub fn clip_scale(rec: &mut Recorder<'_>, partial: &Tensor, max_norm: f32, out: &Tensor) -> Result<()> {
     out.expect("clip_scale out", &[2])?;
-    let params = NormParams { elements: partial.len() as u32, slot: 0, max_norm, pad: 0 };
+    let params = NormParams { elements: partial.len() as u32, slot: 0, max_norm, accumulate: 0 };
     rec.run(CLIP_SCALE.grid(Grid::Groups(1, 1, 1)), &params, &[partial, out])
 }
 
 /// One update of `w` by `scale[1] · g`; `g` is zero afterwards.   w, g, m, v: the same shape   scale: [2]
 pub fn step(rec: &mut Recorder<'_>, adamw: AdamW, scale: &Tensor, w: &Tensor, g: &Tensor, m: &Tensor, v: &Tensor) -> Result<()> {
-    let params = AdamW { elements: w.len() as u32, ..adamw };
-    rec.run(ADAMW.grid(Grid::Elements(w.len().div_ceil(4))), &params, &[scale, w, g, m, v])
+    [g, m, v].iter().try_for_each(|state| state.expect("adamw state", w.shape()))?;
+    w.expect_dtype(DType::F32)?;
+    let pieces = w.pieces()?.into_iter().zip(g.pieces()?).zip(m.pieces()?.into_iter().zip(v.pieces()?));
+    for (((_, w), (_, g)), ((_, m), (_, v))) in pieces {
+        let params = AdamW { elements: w.len() as u32, ..adamw };
+        rec.run(ADAMW.grid(Grid::Elements(w.len().div_ceil(4))), &params, &[scale, &w, &g, &m, &v])?;
+    }
+    Ok(())
 }
 
 fn sum_squares_twin<F: Float>(p: &NormParams, mut a: Args<'_, F>) {
     let (g, partial) = (a.read(0), a.write(1));
-    partial[p.slot as usize] = simd!(dot(g, g));
+    let before = if p.accumulate == 1 { partial[p.slot as usize] } else { F::ZERO };
+    partial[p.slot as usize] = before + simd!(dot(g, g));
 }
 
 fn clip_scale_twin<F: Float>(p: &NormParams, mut a: Args<'_, F>) {

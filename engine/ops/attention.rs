@@ -143,7 +143,7 @@ const SHADER_TILE: usize = 32;
 const SHADER_DIM: usize = 128;
 
 /// The shader variant and grid of a kernel: vectors of four where the head allows it, fewer registers for small heads.
-fn choose(caps: Option<&Caps>, kernel: &'static Kernel, heads: Heads, rows: usize, sequences: usize) -> Result<Launch> {
+pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, heads: Heads, rows: usize, sequences: usize) -> Result<Launch> {
     if caps.is_some() && heads.dim > SHADER_DIM {
         return Err(Error::Shape(format!("{}: heads of {} elements, at most {SHADER_DIM} on a GPU", kernel.stem, heads.dim)));
     }

@@ -39,7 +39,10 @@ fn elements(x: &Tensor, value: f32) -> Params {
 
 /// `y = value`.   y: any shape
 pub fn fill(rec: &mut Recorder<'_>, y: &Tensor, value: f32) -> Result<()> {
-    rec.run(FILL.grid(Grid::Elements(y.len().div_ceil(4))), &elements(y, value), &[y])
+    for (_, y) in y.pieces()? {
+        rec.run(FILL.grid(Grid::Elements(y.len().div_ceil(4))), &elements(&y, value), &[&y])?;
+    }
+    Ok(())
 }
 
 /// `y = x`.   x, y: as many elements

@@ -53,7 +53,7 @@ impl Groups {
     }
 }
 
-/// `x[t] = table[ids[t]]`; rows of ids outside the table stay as they are.   ids: [T]   table: [V, C], also bf16   x: [T, C]
+/// `x[t] = table[ids[t]]`; rows of ids outside the table stay as they are.   ids: [T]   table: [V, C], also of 16 bits   x: [T, C]
 pub fn forward(rec: &mut Recorder<'_>, ids: &Tensor, table: &Tensor, x: &Tensor) -> Result<()> {
     let cols = table.rows_cols().1;
     x.expect("embedding x", &[ids.len(), cols])?;

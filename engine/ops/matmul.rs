@@ -54,12 +54,12 @@ pub enum Write {
     AddScaled(f32),
 }
 
-/// `y (+)= a · bᵀ`.   a: [M, K]   b: [N, K], also bf16   y: [M, N]
+/// `y (+)= a · bᵀ`.   a: [M, K]   b: [N, K], also of 16 bits   y: [M, N]
 pub fn nt(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Write) -> Result<()> {
     product(rec, &NT, Form::NT, a, b, y, write)
 }
 
-/// `y (+)= a · b`.   a: [M, K]   b: [K, N], also bf16   y: [M, N]
+/// `y (+)= a · b`.   a: [M, K]   b: [K, N], also of 16 bits   y: [M, N]
 pub fn nn(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Write) -> Result<()> {
     product(rec, &NN, Form::NN, a, b, y, write)
 }
@@ -69,7 +69,7 @@ pub fn tn(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Wri
     product(rec, &TN, Form::TN, a, b, y, write)
 }
 
-/// `y (+)= a · bᵀ` for the few rows of a decoding step.   a: [M, K]   b: [N, K], also bf16   y: [M, N]
+/// `y (+)= a · bᵀ` for the few rows of a decoding step.   a: [M, K]   b: [N, K], also of 16 bits   y: [M, N]
 pub fn rows(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Write) -> Result<()> {
     product(rec, &ROWS, Form::NT, a, b, y, write)
 }
@@ -130,9 +130,10 @@ fn product(rec: &mut Recorder<'_>, kernel: &'static Kernel, form: Form, a: &Tens
     }
     Ok(())
 }
+
 /// The shader variant and grid of a product: tiles in workgroup memory on a GPU; on a software adapter one subgroup a workgroup if
 /// all subgroups have a size that the shader knows, else plain registers.
-fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: usize, k: usize, stride: usize) -> Launch {
+pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: usize, k: usize, stride: usize) -> Launch {
     // Names: vectors of four, one subgroup of 8 or 4 lanes, registers. Sizes: what is read as vectors.
     let (names, vectors) = match kernel.stem {
         "matmul_nt" => (["matmul_nt.vec4", "matmul_nt.lanes8", "matmul_nt.lanes4", "matmul_nt.registers"], [k, k, k]),
@@ -250,6 +251,7 @@ fn rows_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
             };
             match b {
                 Weight::BF16(b) if m < TALL => few_rows(a, &b[range], k, store),
+                Weight::F16(b) if m < TALL => few_rows(a, &b[range], k, store),
                 Weight::Full(b) if m < TALL => few_rows(a, &b[range], k, store),
                 _ => many_rows(a, b.widened(range, &mut scratch), k, store),
             }

@@ -18,7 +18,11 @@ pub mod sample;
 pub mod swiglu;
 pub mod zscore;
 
-use crate::device::Kernel;
+use std::collections::BTreeMap;
+
+use crate::device::{Caps, Kernel, shaders};
+use crate::error::Result;
+use crate::tensor::DType;
 
 /// Every kernel of the engine.
 pub fn kernels() -> Vec<&'static Kernel> {
@@ -39,4 +43,26 @@ pub fn kernels() -> Vec<&'static Kernel> {
         zscore::KERNELS,
     ]
     .concat()
+}
+
+/// The kernels that have several shader variants for weights of 32 bits, by the ending of the one that a GPU runs for the sizes of
+/// published models: heads of 128, all others multiples of 4. The default variant has no ending.
+pub fn chosen(caps: &Caps) -> Result<BTreeMap<&'static str, Vec<&'static str>>> {
+    const SIZE: usize = 4096;
+    const HEADS: attention::Heads = attention::Heads { q: 32, kv: 8, dim: 128 };
+    let variants = shaders::variants()?;
+    let mut chosen: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for kernel in kernels() {
+        if variants.iter().filter(|variant| variant.kernel() == kernel.stem && !variant.packed()).count() < 2 {
+            continue;
+        }
+        let launch = match kernel.stem.split('_').next() {
+            Some("matmul") => matmul::choose(Some(caps), kernel, SIZE, SIZE, SIZE, SIZE).variant,
+            Some("attention") => attention::choose(Some(caps), kernel, HEADS, SIZE, 1)?.variant,
+            _ => kernel.stem,
+        };
+        let name = shaders::find(launch, DType::F32, caps.software)?.name;
+        chosen.entry(name.split_once('.').map_or("", |(_, ending)| ending)).or_default().push(kernel.stem);
+    }
+    Ok(chosen)
 }

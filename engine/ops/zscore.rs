@@ -1,4 +1,4 @@
-//! Group advantages: each value against the mean of its group, divided by the group's sample deviation.
+//! Group advantages: each value against the mean of its group or of the group's other members, divided by the group's sample deviation.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -7,14 +7,14 @@ use crate::device::{Args, Grid, Kernel, Recorder, kernel};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
-/// Parameters: number of groups, what is added to the deviation, and whether to divide by it.
+/// Parameters: number of groups, what is added to the deviation, whether to divide by it, and whether a mean leaves out the value itself.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 pub struct Params {
     groups: u32,
     eps: f32,
     divide: u32,
-    pad: u32,
+    leave_one_out: u32,
 }
 
 /// Advantages of every group
@@ -23,12 +23,32 @@ pub const ZSCORE: Kernel = kernel!("zscore", Params, [In, InU32, InU32, Out], tw
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&ZSCORE];
 
+/// What a value is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Baseline {
+    /// The mean of its group.
+    #[default]
+    Mean,
+    /// The mean of the other members of its group: `x − mean` becomes `n / (n − 1)` times as large.
+    LeaveOneOut,
+}
+
 /// `y[i] = (x[i] − mean) / (deviation + eps)` in groups; 0 where a group does not vary or has one member (our choice, as verl does).
 ///
 /// x, y: [N]   members: [N], indices sorted by group   starts: [G + 1]
-pub fn forward(rec: &mut Recorder<'_>, x: &Tensor, members: &Tensor, starts: &Tensor, eps: f32, divide: bool, y: &Tensor) -> Result<()> {
+pub fn forward(
+    rec: &mut Recorder<'_>,
+    x: &Tensor,
+    members: &Tensor,
+    starts: &Tensor,
+    baseline: Baseline,
+    eps: f32,
+    divide: bool,
+    y: &Tensor,
+) -> Result<()> {
     let groups = starts.len().saturating_sub(1);
-    let params = Params { groups: groups as u32, eps, divide: divide.into(), pad: 0 };
+    let leave_one_out = (baseline == Baseline::LeaveOneOut).into();
+    let params = Params { groups: groups as u32, eps, divide: divide.into(), leave_one_out };
     rec.run(ZSCORE.grid(Grid::Elements(groups)), &params, &[x, members, starts, y])
 }
 
@@ -44,7 +64,10 @@ fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
         let varies = values().any(|v| v != x[members[0] as usize]);
         let deviation = (squares / (n - F::ONE).max(F::ONE)).sqrt();
         for i in members {
-            let centred = if varies { x[*i as usize] - mean } else { F::ZERO };
+            let mut centred = if varies { x[*i as usize] - mean } else { F::ZERO };
+            if p.leave_one_out == 1 && varies {
+                centred *= n / (n - F::ONE);
+            }
             y[*i as usize] = if p.divide == 1 { centred / (deviation + F::from_f64(p.eps.into())) } else { centred };
         }
     }

@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 
 use crate::device::Device;
 use crate::ops::zscore;
+pub use crate::ops::zscore::Baseline;
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 
-/// Which rewards are compared with one another. The rollouts of one episode always are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Which rewards are compared with one another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Grouping {
-    /// The same step of all rollouts, as in Fine-Mem.
+    /// The same step of all rollouts of an episode, as in Fine-Mem.
     #[default]
     Step,
-    /// All steps of all rollouts, as in Mem-α.
+    /// All steps of all rollouts of an episode, as in Mem-α.
     Instance,
+    /// Rollouts of an episode: each is worth the mean over its steps, and all of these get its advantage, as in MemAgent. So an
+    /// episode counts alike however many steps it has.
+    Trajectory,
+    /// Turns with equal keys, one key a turn, whatever their episodes and steps.
+    Keys(Vec<usize>),
 }
 
 impl std::str::FromStr for Grouping {
@@ -24,8 +30,26 @@ impl std::str::FromStr for Grouping {
         match text {
             "step" => Ok(Self::Step),
             "instance" => Ok(Self::Instance),
-            other => Err(Error::argument(format!("grouping is {other:?}; it must be \"step\" or \"instance\""))),
+            "trajectory" => Ok(Self::Trajectory),
+            other => Err(Error::argument(format!("grouping is {other:?}; it must be \"step\", \"instance\" or \"trajectory\""))),
         }
+    }
+}
+
+/// Where a turn stands in its batch; all count from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The episode.
+    pub episode: usize,
+    /// The rollout.
+    pub rollout: usize,
+    /// The step of the rollout.
+    pub step: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step {} of rollout {}", self.step + 1, self.rollout + 1)
     }
 }
 
@@ -39,11 +63,13 @@ pub struct Advantages {
     tensors: Option<[Tensor; 4]>,
 }
 
-/// The advantages of some rewards. They stay on the device.
+/// The advantages of some turns. They stay on the device.
 pub struct Advantage {
-    /// The advantage of each reward: [N]. The next call overwrites it.
+    /// Advantages: [V], one a turn or one a rollout. The next call overwrites them.
     pub values: Tensor,
-    /// Whether the rewards of its group differ: where they do not, the advantage is 0.
+    /// Which of them is a turn's: [N].
+    pub index: Vec<u32>,
+    /// Whether the rewards of a turn's group differ: where they do not, the advantage is 0.
     pub varies: Vec<bool>,
 }
 
@@ -53,47 +79,106 @@ impl Advantages {
         Self { device: device.clone(), tensors: None }
     }
 
-    /// The advantage of each reward. `turns[i]` is the episode and the step of `rewards[i]`. `divide` says whether advantages are
-    /// divided by the group's sample deviation; a group whose rewards are all equal, such as a group of one, gets zeros.
+    /// The advantage of each turn from its reward. `divide` says whether advantages are divided by the group's sample deviation; a
+    /// group whose rewards are all equal, such as a group of one, gets zeros.
     ///
     /// # Errors
-    /// No reward, or one that is not finite.
-    pub fn compute(&mut self, rewards: &[f32], turns: &[(usize, usize)], grouping: Grouping, divide: bool) -> Result<Advantage> {
-        let n = rewards.len();
-        if n == 0 || n != turns.len() {
-            return Err(Error::argument(format!("{n} rewards for {} turns", turns.len())));
-        }
-        if let Some(i) = rewards.iter().position(|reward| !reward.is_finite()) {
-            return Err(Error::argument(format!("the reward of step {} of episode {} is {}", turns[i].1 + 1, turns[i].0 + 1, rewards[i])));
-        }
+    /// No reward, one that is not finite, or another number of keys.
+    pub fn compute(
+        &mut self,
+        rewards: &[f32],
+        turns: &[Place],
+        grouping: &Grouping,
+        baseline: Baseline,
+        divide: bool,
+    ) -> Result<Advantage> {
+        check(rewards, turns, "reward")?;
+        // What is compared, and the group of each.
+        let (values, index, keys): (Vec<f32>, Vec<u32>, Vec<(usize, usize)>) = match grouping {
+            Grouping::Trajectory => by_rollout(rewards, turns),
+            Grouping::Keys(keys) if keys.len() != turns.len() => {
+                return Err(Error::argument(format!("{} group keys for {} turns", keys.len(), turns.len())));
+            }
+            _ => {
+                let key = |(i, turn): (usize, &Place)| match grouping {
+                    Grouping::Keys(keys) => (keys[i], 0),
+                    Grouping::Step => (turn.episode, turn.step),
+                    _ => (turn.episode, 0),
+                };
+                (rewards.to_vec(), (0..turns.len() as u32).collect(), turns.iter().enumerate().map(key).collect())
+            }
+        };
         let mut groups: BTreeMap<(usize, usize), Vec<u32>> = BTreeMap::new();
-        for (i, (episode, step)) in turns.iter().enumerate() {
-            let step = if grouping == Grouping::Step { *step } else { 0 };
-            groups.entry((*episode, step)).or_default().push(i as u32);
+        for (i, key) in keys.into_iter().enumerate() {
+            groups.entry(key).or_default().push(i as u32);
         }
         let order: Vec<u32> = groups.values().flatten().copied().collect();
         let mut ends = vec![0u32];
         for group in groups.values() {
             ends.push(ends[ends.len() - 1] + group.len() as u32);
         }
+        let [x, y, members, starts] = self.tensors(values.len())?;
+        let starts = starts.view(&[ends.len()])?;
+        x.write(&values)?;
+        members.write_u32(&order)?;
+        starts.write_u32(&ends)?;
+        let mut rec = self.device.record();
+        zscore::forward(&mut rec, &x, &members, &starts, baseline, EPSILON, divide, &y)?;
+        rec.submit()?;
+        let mut differ = vec![false; values.len()];
+        for group in groups.values() {
+            let varies = group.iter().any(|i| values[*i as usize] != values[group[0] as usize]);
+            group.iter().for_each(|i| differ[*i as usize] = varies);
+        }
+        let varies = index.iter().map(|i| differ[*i as usize]).collect();
+        Ok(Advantage { values: y, index, varies })
+    }
+
+    /// Advantages that are known, one a turn.
+    ///
+    /// # Errors
+    /// No advantage, or one that is not finite.
+    pub fn given(&mut self, advantages: &[f32], turns: &[Place]) -> Result<Advantage> {
+        check(advantages, turns, "advantage")?;
+        let [_, y, ..] = self.tensors(advantages.len())?;
+        y.write(advantages)?;
+        let varies = advantages.iter().map(|value| *value != 0.0).collect();
+        Ok(Advantage { values: y, index: (0..advantages.len() as u32).collect(), varies })
+    }
+
+    /// Memory for `n` values; of the starts there is one more.
+    fn tensors(&mut self, n: usize) -> Result<[Tensor; 4]> {
         if self.tensors.as_ref().is_none_or(|[x, ..]| x.len() < n) {
             let size = n.next_power_of_two().max(1024);
             let make = |dtype, size| self.device.zeros(dtype, &[size]);
             self.tensors = Some([make(DType::F32, size)?, make(DType::F32, size)?, make(DType::U32, size)?, make(DType::U32, size + 1)?]);
         }
         let Some([x, y, members, starts]) = &self.tensors else { return Err(Error::argument("the advantages have no memory")) };
-        let (x, y, members, starts) = (x.view(&[n])?, y.view(&[n])?, members.view(&[n])?, starts.view(&[ends.len()])?);
-        x.write(rewards)?;
-        members.write_u32(&order)?;
-        starts.write_u32(&ends)?;
-        let mut rec = self.device.record();
-        zscore::forward(&mut rec, &x, &members, &starts, EPSILON, divide, &y)?;
-        rec.submit()?;
-        let mut varies = vec![false; n];
-        for group in groups.values() {
-            let differ = group.iter().any(|i| rewards[*i as usize] != rewards[group[0] as usize]);
-            group.iter().for_each(|i| varies[*i as usize] = differ);
-        }
-        Ok(Advantage { values: y, varies })
+        Ok([x.view(&[n])?, y.view(&[n])?, members.view(&[n])?, starts.clone()])
+    }
+}
+
+/// The mean reward of each rollout; which of them is a turn's; the group of each.
+fn by_rollout(rewards: &[f32], turns: &[Place]) -> (Vec<f32>, Vec<u32>, Vec<(usize, usize)>) {
+    let mut rollouts: BTreeMap<(usize, usize), (f64, usize)> = BTreeMap::new();
+    for (reward, turn) in rewards.iter().zip(turns) {
+        let (sum, count) = rollouts.entry((turn.episode, turn.rollout)).or_default();
+        *sum += f64::from(*reward);
+        *count += 1;
+    }
+    let index: BTreeMap<(usize, usize), u32> = rollouts.keys().copied().zip(0..).collect();
+    let values = rollouts.values().map(|(sum, count)| (sum / *count as f64) as f32).collect();
+    let keys = rollouts.keys().map(|(episode, _)| (*episode, 0)).collect();
+    (values, turns.iter().map(|turn| index[&(turn.episode, turn.rollout)]).collect(), keys)
+}
+
+fn check(values: &[f32], turns: &[Place], what: &str) -> Result<()> {
+    let n = values.len();
+    if n == 0 || n != turns.len() {
+        return Err(Error::argument(format!("{n} {what}s for {} turns", turns.len())));
+    }
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(i) => Err(Error::argument(format!("the {what} of {} is {}", turns[i], values[i]))),
+        None => Ok(()),
     }
 }

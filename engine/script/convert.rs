@@ -9,13 +9,22 @@ const DEPTH: usize = 100;
 /// A Lua value as JSON. A table is a list when its keys are 1 to n, an object with sorted keys when they are strings; an empty table is an
 /// object unless it was made from an empty JSON list.
 pub(super) fn to_json(value: &Value) -> Result<Json, String> {
-    convert(value, DEPTH)
+    to_json_with(value, false)
+}
+
+/// A Lua value as JSON, with null for numbers that are not finite.
+pub(super) fn to_json_or_null(value: &Value) -> Result<Json, String> {
+    to_json_with(value, true)
+}
+
+fn to_json_with(value: &Value, nulls: bool) -> Result<Json, String> {
+    convert(value, nulls, DEPTH)
         .map_err(|(place, text)| if place.is_empty() { text } else { format!("at {}: {text}", place.chars().take(80).collect::<String>()) })
 }
 
 type Problem = (String, String);
 
-fn convert(value: &Value, depth: usize) -> Result<Json, Problem> {
+fn convert(value: &Value, nulls: bool, depth: usize) -> Result<Json, Problem> {
     let problem = |text: String| Err((String::new(), text));
     match value {
         Value::Nil => Ok(Json::Null),
@@ -25,18 +34,19 @@ fn convert(value: &Value, depth: usize) -> Result<Json, Problem> {
         Value::Number(n) if n.fract() == 0.0 && n.abs() < (1u64 << 53) as f64 && (*n != 0.0 || n.is_sign_positive()) => {
             Ok((*n as i64).into())
         }
+        Value::Number(n) if nulls && !n.is_finite() => Ok(Json::Null),
         Value::Number(n) => serde_json::Number::from_f64(*n).map(Json::Number).ok_or((String::new(), format!("JSON has no number {n}"))),
         Value::String(text) => match text.to_str() {
             Ok(text) => Ok(Json::String(text.to_string())),
             Err(_) => problem("JSON holds text, and this string is not valid UTF-8".into()),
         },
         Value::Table(_) if depth == 0 => problem(format!("a table inside {DEPTH} others, or inside itself")),
-        Value::Table(table) => convert_table(table, depth),
+        Value::Table(table) => convert_table(table, nulls, depth),
         other => problem(format!("JSON has no {}", other.type_name())),
     }
 }
 
-fn convert_table(table: &Table, depth: usize) -> Result<Json, Problem> {
+fn convert_table(table: &Table, nulls: bool, depth: usize) -> Result<Json, Problem> {
     let length = table.raw_len();
     let at = |place: String, (inner, text): Problem| {
         (if inner.is_empty() || inner.starts_with('[') { place + &inner } else { format!("{place}.{inner}") }, text)
@@ -56,7 +66,7 @@ fn convert_table(table: &Table, depth: usize) -> Result<Json, Problem> {
             return Ok(Json::Array(Vec::new()));
         }
         entries.sort_by(|a, b| a.0.cmp(&b.0));
-        let convert = |(key, value): (String, Value)| match convert(&value, depth - 1) {
+        let convert = |(key, value): (String, Value)| match convert(&value, nulls, depth - 1) {
             Ok(value) => Ok((key, value)),
             Err(problem) => Err(at(key, problem)),
         };
@@ -73,7 +83,7 @@ fn convert_table(table: &Table, depth: usize) -> Result<Json, Problem> {
         if value.is_nil() {
             return Err((format!("[{i}]"), "a list without holes has a value here".into()));
         }
-        convert(&value, depth - 1).map_err(|problem| at(format!("[{i}]"), problem))
+        convert(&value, nulls, depth - 1).map_err(|problem| at(format!("[{i}]"), problem))
     };
     (1..=length).map(item).collect::<Result<_, _>>().map(Json::Array)
 }

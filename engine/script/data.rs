@@ -39,17 +39,34 @@ pub(super) static QUESTION: Record = Record {
 const FUNCTIONS: &[Function] = &[
     Function {
         path: "data.open",
-        doc: "Reads a file of episodes.",
+        doc: "Reads the episodes of a published file, or of a folder of CSV files.",
         params: &[
-            required("path", Kind::Text, "the file"),
-            optional("format", Kind::Choice(&["memoryagentbench", "episodes"]), "what the file holds; by default its content tells"),
+            required("path", Kind::Text, "the file, or the folder"),
+            optional("format", Kind::Choice(data::FORMATS), "what the file holds; by default its content tells"),
+            default(
+                "strict",
+                Kind::Boolean,
+                Need::Boolean(false),
+                "make a row that cannot be read an error; otherwise it is skipped, and reported",
+            ),
             default("facts_per_chunk", Kind::Integer, Need::Number(4.0), "how many facts of a list make a chunk"),
+            optional(
+                "chunk_tokens",
+                Kind::Integer,
+                "how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of \
+                 the file cut it: 4096, intents 1024, LoCoMo a session",
+            ),
         ],
         returns: Kind::List(&Kind::Record(&EPISODE)),
         result: "the episodes",
         call: |lua, args| {
             let path: String = args.get(lua, "path")?;
-            let options = Options { format: args.get(lua, "format")?, facts_per_chunk: args.get(lua, "facts_per_chunk")? };
+            let options = Options {
+                format: args.get(lua, "format")?,
+                strict: args.get(lua, "strict")?,
+                facts_per_chunk: args.get(lua, "facts_per_chunk")?,
+                chunk_tokens: args.get(lua, "chunk_tokens")?,
+            };
             list(lua, data::open(path, &options)?.iter().map(|found| episode(lua, found)))
         },
     },

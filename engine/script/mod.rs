@@ -4,21 +4,26 @@
 
 mod api;
 mod arguments;
+mod batch;
 mod chat;
 pub mod check;
 mod convert;
+mod credit;
 mod data;
 mod dialect;
 mod grpo;
 mod memory;
 mod metric;
 mod model;
+mod page;
 mod reason;
 mod reasoners;
 mod require;
 mod reward;
 mod rollout;
 mod run;
+mod schedule;
+mod sft;
 mod tokens;
 pub mod types;
 mod values;
@@ -40,6 +45,7 @@ use api::Area;
 const AREAS: &[Area] = &[
     values::AREA,
     model::AREA,
+    sft::AREA,
     memory::AREA,
     reason::AREA,
     reasoners::AREA,
@@ -48,7 +54,9 @@ const AREAS: &[Area] = &[
     data::AREA,
     dialect::AREA,
     grpo::AREA,
+    schedule::AREA,
     run::AREA,
+    page::AREA,
 ];
 
 /// How a script is run.
@@ -58,6 +66,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Where kernels run: `auto`, `gpu`, `cpu` or part of an adapter's name.
     pub device: String,
+    /// Bytes of memory that models and training keep to; `None` leaves it at what the device has.
+    pub device_memory: Option<u64>,
     /// The folder of a run to go on with.
     pub resume: Option<PathBuf>,
     /// How many bytes of Lua values the script may hold.
@@ -68,7 +78,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { arguments: Vec::new(), device: "auto".into(), resume: None, memory: 2 << 30, time: None }
+        Self { arguments: Vec::new(), device: "auto".into(), device_memory: None, resume: None, memory: 2 << 30, time: None }
     }
 }
 
@@ -98,11 +108,20 @@ impl Session {
     /// The device that the command line asked for, opened and named when it is first needed.
     fn device(&self) -> Result<&Device> {
         if self.device.get().is_none() {
-            let device = Device::open(&self.options.device)?;
+            let device = self.open(&self.options.device)?;
             eprintln!("device: {}", device.describe());
             let _ = self.device.set(device);
         }
         Ok(self.device.get().expect("just set"))
+    }
+
+    /// Another device, under the same limit.
+    fn open(&self, name: &str) -> Result<Device> {
+        let device = Device::open(name)?;
+        Ok(match self.options.device_memory {
+            Some(bytes) => device.with_memory(bytes),
+            None => device,
+        })
     }
 }
 

@@ -2,13 +2,13 @@
 //!
 //! All rollouts take a step together, so that their prompts are one batch.
 
-use mlua::{AnyUserData, Function, IntoLua, Lua, Table, Value};
+use mlua::{AnyUserData, Function, Lua, Table, Value};
 
 use super::api::{Handle, message, object};
 use super::convert::list;
 use super::data::questions_from;
 use super::dialect::{Dialect, call_table};
-use super::memory::{item, items, journal};
+use super::memory::{ITEMS, item, items, journal};
 use super::model::{Policy, text_of};
 use super::reason::{answers, reasoner};
 use crate::Error;
@@ -22,12 +22,13 @@ use crate::reason::Retrieval;
 use crate::train::grpo::Turn;
 
 /// Which items of the memory a prompt shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
     /// The newest.
     Recent,
     /// Those that BM25 finds for the chunk.
     Relevant,
+    /// Those that a script's function chooses.
+    Chosen(Function),
 }
 
 /// How rollouts are made.
@@ -40,8 +41,8 @@ pub(super) struct Rollouts {
     pub(super) temperature: f32,
     pub(super) top_p: f32,
     pub(super) max_tokens: usize,
-    /// Longest prompt in tokens; `None` leaves it to the model.
-    pub(super) max_prompt: Option<usize>,
+    /// Longest prompt in tokens.
+    pub(super) max_prompt: usize,
     pub(super) view: View,
     pub(super) view_items: usize,
     pub(super) retrieval: Retrieval,
@@ -64,6 +65,12 @@ struct Episode {
     questions: Vec<Question>,
     chunk_questions: Vec<Vec<Question>>,
     input_tokens: usize,
+    /// The memory before the first chunk.
+    memory: Store,
+    /// The number of its first step, from 0: more where it goes on with what another rollout began.
+    first: usize,
+    /// What its rollouts are marked with.
+    state: Value,
 }
 
 /// One rollout on its way.
@@ -93,9 +100,10 @@ impl Rollouts {
         let mut lives = Vec::new();
         for e in 0..episodes.len() {
             for member in 0..plan.group {
-                let memory = object(lua, Store::new())?;
+                let items = items(lua, episodes[e].memory.items())?;
+                let memory = object(lua, episodes[e].memory.clone())?;
                 let store = memory.as_userdata().cloned().ok_or_else(|| mlua::Error::runtime("a memory is an object"))?;
-                lives.push(Live { episode: e, member, memory, store, items: lua.create_table()?.into_lua(lua)?, steps: Vec::new() });
+                lives.push(Live { episode: e, member, memory, store, items, steps: Vec::new() });
             }
         }
         let mut turns: Vec<Vec<Turn>> = lives.iter().map(|_| Vec::new()).collect();
@@ -104,7 +112,8 @@ impl Rollouts {
             let mut prompts = Vec::new();
             for i in &active {
                 let live = &lives[*i];
-                prompts.push(self.prompt(lua, policy, &live.store, &episodes[live.episode].chunks[t])?);
+                let episode = &episodes[live.episode];
+                prompts.push(self.prompt(lua, policy, live, episode.first + t, &episode.chunks[t])?);
             }
             let requests: Vec<Request> = active
                 .iter()
@@ -126,7 +135,10 @@ impl Rollouts {
             let completions = policy.generate(&requests, &options)?;
             for ((&i, prompt), completion) in active.iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];
-                let step = self.step(lua, policy, live, t, &prompt.text, &completion)?;
+                let episode = &episodes[live.episode];
+                let step = self.step(lua, policy, live, episode.first + t, &prompt.text, &completion)?;
+                step.raw_set("chunk", episode.chunks[t].as_str())?;
+                step.raw_set("prompt_tokens", prompt.tokens.len())?;
                 live.steps.push(step);
                 let Completion { tokens, logprobs, .. } = completion;
                 turns[i].push(Turn { rollout: i, episode: live.episode, step: t, prompt: prompt.tokens, completion: tokens, logprobs });
@@ -147,22 +159,24 @@ impl Rollouts {
     }
 
     /// The prompt of a step, with as many items as fit.
-    fn prompt(&self, lua: &Lua, policy: &Policy, store: &AnyUserData, chunk: &str) -> mlua::Result<Prompt> {
-        let handle = store.borrow::<Handle<Store>>()?;
-        let store = &handle.0;
-        let room = policy.model.config.max_position_embeddings.saturating_sub(self.max_tokens).min(self.max_prompt.unwrap_or(usize::MAX));
+    fn prompt(&self, lua: &Lua, policy: &Policy, live: &Live, t: usize, chunk: &str) -> mlua::Result<Prompt> {
+        let room = self.max_prompt;
         let mut k = self.view_items;
         loop {
-            let mut shown: Vec<&Item> = match self.view {
-                View::Recent => store.view_recent(k).iter().collect(),
-                View::Relevant => store.retrieve(chunk, k).into_iter().map(|(item, _)| item).collect(),
-            };
-            shown.sort_by_key(|item| item.id);
+            let shown = self.shown(lua, live, t, chunk, k)?;
+            let handle = live.store.borrow::<Handle<Store>>()?;
+            let totals = lua.create_table()?;
+            for item in handle.0.items() {
+                totals.raw_set(item.section.as_str(), totals.raw_get::<Option<usize>>(item.section.as_str())?.unwrap_or(0) + 1)?;
+            }
             let input = lua.create_table()?;
-            input.raw_set("memory", list(lua, shown.iter().map(|shown| item(lua, shown, None)))?)?;
-            input.raw_set("total", store.items().len())?;
+            input.raw_set("memory", shown)?;
+            input.raw_set("total", handle.0.items().len())?;
+            input.raw_set("totals", totals)?;
             input.raw_set("chunk", chunk)?;
+            input.raw_set("step", t + 1)?;
             input.raw_set("tools", self.tool_tables.clone())?;
+            drop(handle);
             let text: String = self.prompt.call(input)?;
             let tokens = policy.model.tokenizer.encode(&text)?;
             if tokens.len() <= room {
@@ -176,6 +190,27 @@ impl Rollouts {
             }
             k /= 2;
         }
+    }
+
+    /// At most `k` items for a prompt; how many they are is up to a script's function.
+    fn shown(&self, lua: &Lua, live: &Live, t: usize, chunk: &str, k: usize) -> mlua::Result<Value> {
+        let handle = live.store.borrow::<Handle<Store>>()?;
+        let mut shown: Vec<&Item> = match &self.view {
+            View::Recent => handle.0.view_recent(k).iter().collect(),
+            View::Relevant => handle.0.retrieve(chunk, k).into_iter().map(|(item, _)| item).collect(),
+            View::Chosen(view) => {
+                drop(handle);
+                let input = lua.create_table()?;
+                input.raw_set("chunk", chunk)?;
+                input.raw_set("step", t + 1)?;
+                input.raw_set("limit", k)?;
+                let shown: Value = view.call((live.memory.clone(), input))?;
+                ITEMS.checked(&shown).map_err(|why| mlua::Error::runtime(format!("what 'view' returned {why}")))?;
+                return Ok(shown);
+            }
+        };
+        shown.sort_by_key(|item| item.id);
+        list(lua, shown.iter().map(|shown| item(lua, shown, None)))
     }
 
     /// Carries out the calls of a completion.
@@ -251,6 +286,8 @@ impl Rollouts {
         }
         let table = lua.create_table()?;
         table.raw_set("episode", live.episode + 1)?;
+        table.raw_set("first", episode.first + 1)?;
+        table.raw_set("state", &episode.state)?;
         table.raw_set("member", live.member + 1)?;
         table.raw_set("steps", list(lua, live.steps.iter().map(Ok))?)?;
         table.raw_set("answers", answers)?;
@@ -289,9 +326,21 @@ fn episode(policy: &Policy, table: &Table, plan: &Plan<'_>, index: usize) -> mlu
     }
     let asked: Option<Vec<Vec<Table>>> = table.raw_get("chunk_questions")?;
     let chunk_questions = asked.unwrap_or_default().iter().map(|asked| questions_from(asked)).collect::<mlua::Result<_>>()?;
+    let memory: Option<AnyUserData> = table.raw_get("memory").map_err(|_| mlua::Error::runtime("'memory' must be a memory"))?;
+    let memory = match memory {
+        Some(memory) => memory.borrow::<Handle<Store>>().map_err(|_| mlua::Error::runtime("'memory' must be a memory"))?.0.clone(),
+        None => Store::new(),
+    };
+    let first: usize = table
+        .raw_get::<Option<usize>>("first")
+        .ok()
+        .map(|first| first.unwrap_or(1))
+        .filter(|first| *first > 0)
+        .ok_or_else(|| mlua::Error::runtime("'first' must be the number of a step, from 1"))?;
+    let state: Value = table.raw_get("state")?;
     let mut input_tokens = 0;
     for chunk in &chunks {
         input_tokens += policy.model.tokenizer.encode(chunk)?.len();
     }
-    Ok(Episode { chunks, questions, chunk_questions, input_tokens })
+    Ok(Episode { chunks, questions, chunk_questions, input_tokens, memory, first: first - 1, state })
 }

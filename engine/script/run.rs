@@ -9,12 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mlua::{AnyUserData, IntoLua, Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
-use super::api::{Area, Args, Field, Function, Kind, Object, Scripted, object, optional, required};
+use super::api::{Area, Args, Field, Function, Kind, Object, Record, Scripted, object, optional, required};
 use super::{AREAS, Session, convert, session};
 use crate::train::log::{Checkpoint, Description, Run};
 use crate::{Error, Result, stop};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN], records: &[] };
+pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN], records: &[&REWARDS] };
 
 /// The run that a script has open, with its progress bar.
 pub(super) struct OpenRun {
@@ -81,6 +81,18 @@ const FUNCTIONS: &[Function] = &[
     },
 ];
 
+static REWARDS: Record = Record {
+    name: "Rewards",
+    doc: "The rewards of a batch.",
+    fields: &[
+        required("total", STEPS, "`total[i][t]`: the reward of step t of rollout i"),
+        optional("terms", Kind::Map(&STEPS), "its parts by name, each in the same form"),
+    ],
+    checked: false,
+};
+
+const STEPS: Kind = Kind::List(&Kind::List(&Kind::Any));
+
 static RUN: Object = Object {
     name: "Run",
     doc: "A run's folder.",
@@ -117,6 +129,7 @@ static RUN: Object = Object {
                 required("step", STEP, "the step, from 1"),
                 required("batch", Kind::Table, "the batch"),
                 optional("count", Kind::Integer, "how many of them; all by default"),
+                optional("rewards", Kind::Record(&REWARDS), "what the steps got, and for what; a page of the run shows it"),
             ],
             returns: Kind::Nil,
             result: "",
@@ -124,12 +137,16 @@ static RUN: Object = Object {
                 let batch: Table = args.get(lua, "batch")?;
                 let rollouts: Vec<Value> = batch.get("rollouts").map_err(|_| mlua::Error::runtime("'batch.rollouts' must be a list"))?;
                 let count: Option<usize> = args.get(lua, "count")?;
+                let rewards: Option<Table> = args.get(lua, "rewards")?;
                 let (step, this) = (args.get(lua, "step")?, args.this::<Shared>()?);
                 for (i, rollout) in rollouts.iter().enumerate().take(count.unwrap_or(usize::MAX)) {
                     let json =
                         convert::to_json(rollout).map_err(|e| mlua::Error::runtime(format!("rollout {} cannot be written: {e}", i + 1)))?;
                     let mut line = Map::from_iter([("rollout".to_string(), Json::from(i + 1))]);
                     line.extend(json.as_object().cloned().unwrap_or_default());
+                    if let Some(rewards) = &rewards {
+                        line.insert("rewards".into(), rewards_of(rewards, i + 1)?);
+                    }
                     this.open.borrow_mut().run.rollout(step, &line)?;
                 }
                 Ok(Value::Nil)
@@ -247,6 +264,23 @@ fn open(session: &Session, path: Option<PathBuf>, seed: Option<u64>, settings: J
     let open = Rc::new(RefCell::new(OpenRun { run, bar: None, last_line: None }));
     *session.run.borrow_mut() = Some(open.clone());
     Ok(open)
+}
+
+/// The rewards of one rollout, counted from 1: `{ total, terms }`, with null for what is not finite.
+fn rewards_of(rewards: &Table, rollout: usize) -> mlua::Result<Json> {
+    let steps = |of: &Table, name: &str| {
+        let values: Value = of.get(rollout).unwrap_or(Value::Nil);
+        let wrong = |e| mlua::Error::runtime(format!("'rewards.{name}[{rollout}]' cannot be written: {e}"));
+        convert::to_json_or_null(&values).map_err(wrong)
+    };
+    let mut terms = Map::new();
+    for pair in rewards.get::<Option<Table>>("terms")?.iter().flat_map(|terms| terms.pairs::<String, Table>()) {
+        let (name, values) = pair?;
+        terms.insert(name.clone(), steps(&values, &format!("terms.{name}"))?);
+    }
+    terms.sort_keys();
+    let total: Table = rewards.get("total").map_err(|_| mlua::Error::runtime("'rewards.total' must be a list of lists"))?;
+    Ok(serde_json::json!({ "total": steps(&total, "total")?, "terms": terms }))
 }
 
 /// The next free folder for a run of a script.

@@ -1,37 +1,28 @@
-//! Group-relative policy optimisation (GRPO, arXiv 2402.03300) of a memory manager: every memory step of every rollout is one sample.
+//! Group-relative policy optimisation of a memory manager: every memory step of every rollout is one sample.
 //!
-//! Group statistics are taken per step of an episode, as in Fine-Mem, or over all steps of an episode, as in Mem-α.
+//! An update learns from [`Credit`]: rewards, of which it makes group advantages, or advantages as they are. The loss is a [`Recipe`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::learner::{Learner, Loss, Memory, Report, Sample};
 use super::log::Checkpoint;
+use super::losses::Recipe;
 use super::optimizer::{Optimizer, Settings as AdamSettings};
 use super::plan;
 use crate::error::{Error, Result};
 use crate::model::{Model, Weights};
-use crate::ops::policy_loss::Clip;
+use crate::ops::policy_loss::{Form, Level, TERMS};
 use crate::random::Rng;
-use crate::reward::{Advantages, Grouping};
+use crate::reward::{Advantage, Advantages, Grouping, Place};
 
-/// The settings of an update.
+/// The settings of a trainer.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Learning rate.
     pub lr: f32,
-    /// Which samples are compared.
-    pub grouping: Grouping,
-    /// Whether advantages are divided by the group's deviation.
-    pub divide_by_deviation: bool,
-    /// How far the ratio may fall below 1.
-    pub clip_low: f32,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f32,
-    /// Bound of the loss for negative advantages; 0 for none.
-    pub dual_clip: f32,
-    /// Weight of the k3 estimate of KL to the policy that training began with; 0 for none.
-    pub kl_coef: f32,
+    /// The loss.
+    pub loss: Recipe,
     /// Optimiser steps of one update, each on its part of the samples.
     pub minibatches: usize,
     /// Seed of the order of samples.
@@ -59,6 +50,73 @@ pub struct Turn {
     pub logprobs: Vec<f32>,
 }
 
+impl Turn {
+    fn place(&self) -> Place {
+        Place { episode: self.episode, rollout: self.rollout, step: self.step }
+    }
+}
+
+/// What an update learns from. Lists have one entry a turn.
+#[derive(Clone, Debug, Default)]
+pub struct Credit {
+    /// Rewards. Beside advantages they are only reported.
+    pub rewards: Option<Vec<f32>>,
+    /// Advantages, used as they are.
+    pub advantages: Option<Vec<f32>>,
+    /// How much each token of a turn counts, KL term and all, at least 0; `None`: 1. The divisors of means are as without weights.
+    pub weights: Option<Vec<Vec<f32>>>,
+    /// Which rewards are compared.
+    pub grouping: Grouping,
+    /// Whether advantages are divided by the deviation; `None`: as the loss says.
+    pub divide_by_deviation: Option<bool>,
+}
+
+impl Credit {
+    /// From rewards, compared step by step.
+    pub fn rewards(rewards: &[f32]) -> Self {
+        Self { rewards: Some(rewards.to_vec()), ..Self::default() }
+    }
+
+    fn check(&self, turns: &[Turn], kl_in_reward: bool) -> Result<()> {
+        if turns.is_empty() {
+            return Err(Error::argument("the batch has no step to learn from"));
+        }
+        let finite = |what: &str, values: &Option<Vec<f32>>| {
+            let Some(values) = values else { return Ok(()) };
+            if values.len() != turns.len() {
+                return Err(Error::argument(format!("{} {what}s for {} turns", values.len(), turns.len())));
+            }
+            match turns.iter().zip(values).find(|(_, value)| !value.is_finite()) {
+                Some((turn, value)) => Err(Error::argument(format!("the {what} of {} is {value}", turn.place()))),
+                None => Ok(()),
+            }
+        };
+        finite("reward", &self.rewards)?;
+        finite("advantage", &self.advantages)?;
+        match (&self.rewards, &self.advantages) {
+            (None, None) => return Err(Error::argument("an update needs rewards or advantages")),
+            (_, Some(_)) if kl_in_reward => {
+                return Err(Error::argument("a KL term in the reward changes no given advantages: put it in the loss, or give rewards"));
+            }
+            _ => {}
+        }
+        let Some(weights) = &self.weights else { return Ok(()) };
+        if weights.len() != turns.len() {
+            return Err(Error::argument(format!("{} lists of weights for {} turns", weights.len(), turns.len())));
+        }
+        for (turn, weights) in turns.iter().zip(weights) {
+            let (found, tokens) = (weights.len(), turn.completion.len());
+            if found != tokens {
+                return Err(Error::argument(format!("{} has {tokens} tokens and {found} weights", turn.place())));
+            }
+            if let Some(weight) = weights.iter().find(|weight| !(**weight >= 0.0 && weight.is_finite())) {
+                return Err(Error::argument(format!("a weight of {} is {weight}; it must be at least 0", turn.place())));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What an update did, under the names of TRL where it has the same figure.
 pub type Stats = BTreeMap<String, f64>;
 
@@ -77,8 +135,12 @@ pub struct Grpo {
 impl Grpo {
     /// A trainer for `policy`. If there is a KL term, the reference is its present weights; of a policy with an adapter it is the
     /// policy without it.
+    ///
+    /// # Errors
+    /// A loss whose settings do not fit one another, or no room for gradients.
     pub fn new(policy: &Model, settings: Settings) -> Result<Self> {
-        let reference = if settings.kl_coef > 0.0 { Some(frozen(policy)?) } else { None };
+        settings.loss.check()?;
+        let reference = if settings.loss.policy.kl_coef > 0.0 { Some(frozen(policy)?) } else { None };
         Ok(Self {
             learner: None,
             advantages: Advantages::new(&policy.device),
@@ -94,43 +156,53 @@ impl Grpo {
         self.updates
     }
 
-    /// Updates the policy. `rewards[i]` belongs to `turns[i]`; `temperature` is that of the rollouts.
+    /// Updates the policy from what `credit` says of `turns`; `temperature` is that of the rollouts.
     ///
-    /// The loss is the mean over all tokens of a minibatch. Turns whose advantage is 0 add nothing to the gradient and are left out
-    /// unless there is a KL term.
+    /// Turns whose advantage is 0, or all of whose weights are, add nothing to the gradient and are left out of it unless there is a KL
+    /// term in the loss; means count them. A KL term in the reward costs a second readback: the log-probabilities of the reference.
     ///
     /// # Errors
-    /// A reward that is not finite, or a gradient that is not (then the weights are as they were).
-    pub fn update(&mut self, policy: &Model, turns: &[Turn], rewards: &[f32], temperature: f32, lr: f32) -> Result<Stats> {
+    /// Credit that does not fit the turns or is not finite (then nothing has changed), or a gradient that is not finite (then the
+    /// weights are as they were).
+    pub fn update(&mut self, policy: &Model, turns: &[Turn], credit: &Credit, temperature: f32, lr: f32) -> Result<Stats> {
         let s = self.settings;
-        let places: Vec<(usize, usize)> = turns.iter().map(|turn| (turn.episode, turn.step)).collect();
-        let advantage = self.advantages.compute(rewards, &places, s.grouping, s.divide_by_deviation)?;
-        let mut order: Vec<usize> = (0..turns.len()).filter(|i| s.kl_coef > 0.0 || advantage.varies[*i]).collect();
+        credit.check(turns, s.loss.kl_in_reward() > 0.0)?;
+        let (advantage, kl) = self.advantage(policy, turns, credit, temperature)?;
+        let kl_in_loss = s.loss.kl_in_loss() > 0.0;
+        let counts = |i: &usize| credit.weights.as_ref().is_none_or(|weights| weights[*i].iter().any(|weight| *weight > 0.0));
+        let mut order: Vec<usize> = (0..turns.len()).filter(|i| (kl_in_loss || advantage.varies[*i]) && counts(i)).collect();
         Rng::new(&[s.seed, self.updates, 0x0DE5]).shuffle(&mut order);
         self.updates += 1;
-        let mut samples: Vec<Sample> = order.iter().map(|i| sample(&turns[*i], *i as u32)).collect();
-        let mut stats = batch_stats(turns, rewards, &advantage.varies);
+        let weights = |i: usize| credit.weights.as_ref().map(|weights| weights[i].clone());
+        let mut samples: Vec<Sample> = order.iter().map(|i| sample(&turns[*i], advantage.index[*i], weights(*i))).collect();
+        let mut stats = batch_stats(turns);
+        if let Some(rewards) = &credit.rewards {
+            reward_stats(rewards, credit.advantages.is_none().then_some(&advantage.varies), &mut stats);
+        }
         stats.insert("lr".into(), lr.into());
+        if let Some(kl) = kl {
+            stats.insert("kl".into(), kl);
+        }
         if samples.is_empty() {
+            self.learner = self.learner.take().filter(|_| !plan::alternates(policy));
             return Ok(stats);
         }
         let size = samples.len().div_ceil(s.minibatches.max(1));
-        let all_tokens: usize = turns.iter().map(|t| t.completion.len()).sum();
-        let share = order.len() as f64 / turns.len() as f64;
-        let longest = samples.iter().map(|s| s.tokens.len()).max().unwrap_or(0);
-        let mut learner = match self.learner.take() {
-            Some(learner) => learner,
-            None => Learner::new(policy, s.memory.for_sequence(longest), true)?,
-        };
+        let tokens = |samples: &[Sample]| samples.iter().map(|s| s.targets.len()).sum::<usize>() as f64;
+        let left_out = turns.iter().map(|t| t.completion.len()).sum::<usize>() as f64 - tokens(&samples);
+        let all = samples.len() as f64;
+        let mut learner = self.learner(policy, turns)?;
         learner.begin(policy, &samples)?;
         for minibatch in samples.chunks_mut(size) {
-            // The mean is over the tokens of all turns of the minibatch, also those left out.
-            let tokens: usize = minibatch.iter().map(|s| s.targets.len()).sum();
-            let left_out = all_tokens as f64 * (1.0 - share) * minibatch.len() as f64 / order.len() as f64;
-            let weight = (1.0 / (tokens as f64 + left_out).max(1.0)) as f32;
-            minibatch.iter_mut().for_each(|sample| sample.weights.fill(weight));
-            let clip = Clip::new(s.clip_low, s.clip_high, s.dual_clip, s.kl_coef);
-            let loss = Loss::Policy { clip, advantages: &advantage.values, reference: self.reference.as_ref() };
+            // Means are over all turns, also those left out, of which each minibatch has its part.
+            let part = minibatch.len() as f64 / all;
+            let (of_turns, of_tokens) = (part * turns.len() as f64, tokens(minibatch) + part * left_out);
+            for sample in minibatch.iter_mut() {
+                let weight = s.loss.aggregation.weight(of_turns, of_tokens, sample.targets.len()) as f32;
+                sample.weights.iter_mut().for_each(|w| *w *= weight);
+            }
+            let reference = self.reference.as_ref().filter(|_| kl_in_loss);
+            let loss = Loss::Policy { policy: s.loss.token_loss(), advantages: &advantage.values, reference };
             learner.run(policy, minibatch, loss, temperature, Some(&self.optimizer.grads))?;
             learner.step(policy, &mut self.optimizer, lr)?;
         }
@@ -139,18 +211,56 @@ impl Grpo {
         if report.norms.iter().any(|n| !n[0].is_finite()) {
             return Err(Error::argument("the gradient is not finite; the weights are as they were. Lower the learning rate"));
         }
-        loss_stats(&samples, &report, size, s.kl_coef > 0.0, &mut stats);
+        loss_stats(&samples, &report, size, &s.loss, &mut stats);
         Ok(stats)
+    }
+
+    /// The learner of the last update, or a new one with room for the longest turn.
+    fn learner(&mut self, policy: &Model, turns: &[Turn]) -> Result<Learner> {
+        let longest = turns.iter().map(|t| t.prompt.len() + t.completion.len()).max().unwrap_or(0);
+        match self.learner.take() {
+            Some(learner) => Ok(learner),
+            None => Learner::new(policy, self.settings.memory.for_sequence(longest), true),
+        }
+    }
+
+    /// Advantages, and the mean KL of a token if that is in the reward.
+    fn advantage(&mut self, policy: &Model, turns: &[Turn], credit: &Credit, temperature: f32) -> Result<(Advantage, Option<f64>)> {
+        let places: Vec<Place> = turns.iter().map(Turn::place).collect();
+        if let Some(advantages) = &credit.advantages {
+            return Ok((self.advantages.given(advantages, &places)?, None));
+        }
+        let loss = self.settings.loss;
+        let mut rewards = credit.rewards.clone().unwrap_or_default();
+        let mut kl = None;
+        if loss.kl_in_reward() > 0.0 {
+            let samples: Vec<Sample> = turns.iter().map(|turn| sample(turn, 0, None)).collect();
+            let mut learner = self.learner(policy, turns)?;
+            let reference = self.reference.as_ref().unwrap_or(&policy.weights);
+            let report = learner.score_weights(policy, reference, &samples, temperature)?;
+            self.learner = Some(learner);
+            let (mut rest, mut total) = (report.logprob.as_slice(), 0.0);
+            for (reward, turn) in rewards.iter_mut().zip(turns) {
+                let (reference, others) = rest.split_at(turn.completion.len());
+                rest = others;
+                let penalty = loss.penalty(&turn.logprobs, reference);
+                *reward -= (f64::from(loss.kl_in_reward()) * penalty) as f32;
+                total += penalty;
+            }
+            kl = Some(total / report.logprob.len().max(1) as f64);
+        }
+        let divide = credit.divide_by_deviation.unwrap_or(loss.divide_by_deviation);
+        Ok((self.advantages.compute(&rewards, &places, &credit.grouping, loss.baseline, divide)?, kl))
     }
 }
 
-fn sample(turn: &Turn, index: u32) -> Sample {
+fn sample(turn: &Turn, index: u32, weights: Option<Vec<f32>>) -> Sample {
     let start = turn.prompt.len() as u32;
     let tokens = turn.prompt.iter().chain(&turn.completion).copied().collect();
     Sample {
         tokens,
         targets: (start..start + turn.completion.len() as u32).collect(),
-        weights: vec![0.0; turn.completion.len()],
+        weights: weights.unwrap_or_else(|| vec![1.0; turn.completion.len()]),
         old: turn.logprobs.clone(),
         turn: index,
     }
@@ -173,14 +283,9 @@ fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
     mean(values.map(|v| (v - m) * (v - m))).sqrt()
 }
 
-fn batch_stats(turns: &[Turn], rewards: &[f32], varies: &[bool]) -> Stats {
-    let rewards = rewards.iter().map(|r| f64::from(*r));
+fn batch_stats(turns: &[Turn]) -> Stats {
     let lengths = turns.iter().map(|t| t.completion.len() as f64);
-    let zero = varies.iter().filter(|varies| !**varies).count();
     Stats::from([
-        ("reward".into(), mean(rewards.clone())),
-        ("reward_std".into(), deviation(rewards)),
-        ("frac_reward_zero_std".into(), zero as f64 / varies.len().max(1) as f64),
         ("completions/mean_length".into(), mean(lengths.clone())),
         ("completions/max_length".into(), lengths.clone().fold(0.0, f64::max)),
         ("completions/min_length".into(), lengths.fold(f64::INFINITY, f64::min).min(1e9)),
@@ -188,19 +293,28 @@ fn batch_stats(turns: &[Turn], rewards: &[f32], varies: &[bool]) -> Stats {
     ])
 }
 
-fn loss_stats(samples: &[Sample], report: &Report, minibatch: usize, kl: bool, stats: &mut Stats) {
+fn reward_stats(rewards: &[f32], varies: Option<&Vec<bool>>, stats: &mut Stats) {
+    let rewards = rewards.iter().map(|r| f64::from(*r));
+    stats.insert("reward".into(), mean(rewards.clone()));
+    stats.insert("reward_std".into(), deviation(rewards));
+    if let Some(varies) = varies {
+        let zero = varies.iter().filter(|varies| !**varies).count();
+        stats.insert("frac_reward_zero_std".into(), zero as f64 / varies.len().max(1) as f64);
+    }
+}
+
+fn loss_stats(samples: &[Sample], report: &Report, minibatch: usize, loss: &Recipe, stats: &mut Stats) {
     let terms = |i: usize| report.terms.iter().map(move |t| f64::from(t[i]));
-    let clipped = |sign: f64| terms(3).filter(|c| *c == sign).count() as f64 / report.terms.len().max(1) as f64;
     stats.insert("loss".into(), terms(0).sum::<f64>() / report.norms.len().max(1) as f64);
     stats.insert("entropy".into(), mean(report.entropy.iter().map(|e| f64::from(*e))));
     stats.insert("grad_norm".into(), mean(report.norms.iter().map(|n| f64::from(n[0]))));
-    stats.insert("clip_ratio/low_mean".into(), clipped(-1.0));
-    stats.insert("clip_ratio/high_mean".into(), clipped(1.0));
-    stats.insert("clip_ratio/region_mean".into(), clipped(-1.0) + clipped(1.0));
+    if loss.policy.form != Form::LogProb {
+        clip_stats(samples, report, loss.policy.level, stats);
+    }
     stats.insert("sampling/importance_sampling_ratio/mean".into(), mean(terms(1)));
     stats.insert("sampling/importance_sampling_ratio/min".into(), terms(1).fold(f64::INFINITY, f64::min));
     stats.insert("sampling/importance_sampling_ratio/max".into(), terms(1).fold(0.0, f64::max));
-    if kl {
+    if loss.kl_in_loss() > 0.0 {
         stats.insert("kl".into(), mean(terms(2)));
     }
     // Only before the first optimiser step are both log-probabilities of the same weights.
@@ -209,6 +323,27 @@ fn loss_stats(samples: &[Sample], report: &Report, minibatch: usize, kl: bool, s
     let gaps = old.zip(&report.logprob).take(first).map(|(old, new)| f64::from((new - old).abs()));
     stats.insert("sampling/sampling_logp_difference/mean".into(), mean(gaps.clone()));
     stats.insert("sampling/sampling_logp_difference/max".into(), gaps.fold(0.0, f64::max));
+}
+
+/// Shares of what was clipped: of tokens, or of turns if those are what has a ratio; and the least and largest share of a turn.
+fn clip_stats(samples: &[Sample], report: &Report, level: Level, stats: &mut Stats) {
+    let share = |terms: &[[f32; TERMS]], sign: f32| terms.iter().filter(|t| t[3] == sign).count() as f64 / terms.len().max(1) as f64;
+    let mut rest = report.terms.as_slice();
+    let mut turns = Vec::new();
+    for sample in samples {
+        let (terms, others) = rest.split_at(sample.targets.len());
+        turns.push([share(terms, -1.0), share(terms, 1.0)]);
+        rest = others;
+    }
+    let means = match level {
+        Level::Token => [share(&report.terms, -1.0), share(&report.terms, 1.0)],
+        Level::Sequence => [0, 1].map(|i| mean(turns.iter().map(move |turn| turn[i]))),
+    };
+    stats.insert("clip_ratio/low_mean".into(), means[0]);
+    stats.insert("clip_ratio/low_min".into(), turns.iter().map(|turn| turn[0]).fold(1.0, f64::min));
+    stats.insert("clip_ratio/high_mean".into(), means[1]);
+    stats.insert("clip_ratio/high_max".into(), turns.iter().map(|turn| turn[1]).fold(0.0, f64::max));
+    stats.insert("clip_ratio/region_mean".into(), means[0] + means[1]);
 }
 
 /// A trainer with the policy it trains, as a run checkpoints it.
@@ -221,8 +356,7 @@ pub struct Trained<'a> {
 
 impl Checkpoint for Trained<'_> {
     fn save(&self, folder: &Path) -> Result<()> {
-        self.policy.save(&folder.join("policy"), "f32")?;
-        self.trainer.optimizer.save(&folder.join("optimizer.safetensors"))?;
+        self.trainer.optimizer.checkpoint(self.policy, folder)?;
         let state = serde_json::json!({ "updates": self.trainer.updates });
         crate::files::write(folder.join("trainer.json"), state.to_string().as_bytes())
     }
@@ -232,8 +366,7 @@ impl Checkpoint for Trained<'_> {
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
         let state: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::format(&path, e))?;
         let updates = state["updates"].as_u64().ok_or_else(|| Error::format(&path, "'updates' is missing"))?;
-        self.policy.reload(&folder.join("policy"))?;
-        self.trainer.optimizer.load(&folder.join("optimizer.safetensors"))?;
+        self.trainer.optimizer.restore(self.policy, folder)?;
         self.trainer.updates = updates;
         Ok(())
     }

@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::model::activations::{Activations, Recompute};
 use crate::model::batch::Buffers;
-use crate::model::blocks::{self, Activations, Backward, Keep, Keys};
+use crate::model::blocks::{self, Backward, Keys};
 use crate::model::head::{Head, Objective, Targets};
 use crate::model::{Gradients, Model, Weights};
 use crate::ops::elementwise;
-use crate::ops::policy_loss::{Clip, TERMS};
+use crate::ops::policy_loss::{self, Level, PolicyLoss, TERMS};
 use crate::tensor::{DType, Tensor};
 
 /// A sequence, and the tokens of it that count.
@@ -34,10 +35,10 @@ pub enum Loss<'a> {
     None,
     /// `Σ weight · logprob`
     Weighted,
-    /// The clipped policy loss.
+    /// A policy loss.
     Policy {
-        /// Its bounds.
-        clip: Clip,
+        /// Which.
+        policy: PolicyLoss,
         /// Advantages, of which each sample names one: [turns]
         advantages: &'a Tensor,
         /// Weights of the policy that the KL term compares with.
@@ -63,8 +64,8 @@ pub struct Report {
 pub struct Memory {
     /// Tokens that go through the model at a time; a longer sequence goes alone.
     pub micro_tokens: usize,
-    /// Whether the backward pass computes block activations again instead of keeping them.
-    pub recompute: bool,
+    /// What the backward pass computes again instead of keeping it.
+    pub recompute: Recompute,
 }
 
 impl Memory {
@@ -76,7 +77,7 @@ impl Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { micro_tokens: 4096, recompute: false }
+        Self { micro_tokens: 4096, recompute: Recompute::None }
     }
 }
 
@@ -86,14 +87,17 @@ struct Rows {
     index: Tensor,
     tokens: Tensor,
     turns: Tensor,
-    /// Weights, log-probabilities when sampled and of the reference, and derivatives: [N]
+    /// Where the rows of each sample start: [samples + 1]
+    starts: Tensor,
+    /// Weights, log-probabilities when sampled and of the reference, log-ratios of sequences, and derivatives: [N]
     weights: Tensor,
     old: Tensor,
     reference: Tensor,
+    ratio: Tensor,
     coefficient: Tensor,
 }
 
-/// Results of all micro-batches since [`Learner::begin`].
+/// Results of micro-batches until they are read back.
 struct Results {
     logprob: Tensor,
     entropy: Tensor,
@@ -104,8 +108,10 @@ struct Results {
 
 /// Slices of results start on 256-byte boundaries, which bindings need.
 const ALIGN: usize = 64;
-/// Optimiser steps between two readbacks.
+/// Optimiser steps of one update.
 const MAX_STEPS: usize = 64;
+/// Targets between two readbacks, unless one micro-batch has more. So memory does not depend on how many samples there are.
+const MAX_ROWS: usize = 1 << 16;
 
 /// Runs samples through a model.
 pub struct Learner {
@@ -117,39 +123,36 @@ pub struct Learner {
     head: Head,
     buffers: Buffers,
     rows: Rows,
-    results: Option<Results>,
+    results: Results,
     used: Vec<Range<usize>>,
     steps: usize,
+    /// What was read back so far.
+    report: Report,
 }
 
 impl Learner {
     /// A learner for `model`, or a scorer without memory for gradients.
     pub fn new(model: &Model, memory: Memory, differentiates: bool) -> Result<Self> {
         let capacity = memory.micro_tokens.max(ALIGN);
-        let keep = match (differentiates, memory.recompute) {
-            (false, _) => Keep::Nothing,
-            (true, true) => Keep::Inputs,
-            (true, false) => Keep::Everything,
-        };
         let (device, config) = (&model.device, &model.config);
         Ok(Self {
             memory,
             differentiates,
             capacity,
-            acts: Activations::new(device, config, capacity, keep)?,
+            acts: Activations::new(device, config, capacity, differentiates.then_some(memory.recompute))?,
             back: if differentiates { Some(Backward::new(device, config, capacity)?) } else { None },
             head: Head::new(device, config.vocab_size, config.hidden_size)?,
             buffers: Buffers::new(device, capacity)?,
             rows: Rows::new(device, capacity)?,
-            results: None,
+            results: Results::new(device, MAX_ROWS.max(capacity.next_multiple_of(ALIGN)))?,
             used: Vec::new(),
             steps: 0,
+            report: Report::default(),
         })
     }
 
     /// Starts an update that will see `samples`, so that memory is there before the first micro-batch.
     pub fn begin(&mut self, model: &Model, samples: &[Sample]) -> Result<()> {
-        let mut targets = 0;
         for sample in samples {
             model.check(&sample.tokens)?;
             let fine = |p: &u32| *p > 0 && (*p as usize) < sample.tokens.len();
@@ -157,25 +160,32 @@ impl Learner {
             if !sample.targets.iter().all(fine) || sample.weights.len() != n || ![0, n].contains(&old) {
                 return Err(Error::argument("a sample's targets must be indices of its tokens past the first, with a weight each"));
             }
-            targets += sample.targets.len();
         }
         let longest = samples.iter().map(|s| s.tokens.len()).max().unwrap_or(0);
         if longest > self.capacity {
             *self = Self::new(model, self.memory.for_sequence(longest), self.differentiates)?;
         }
-        // Every micro-batch may waste up to ALIGN rows.
-        let tokens: usize = samples.iter().map(|s| s.tokens.len()).sum();
-        let rows = (targets + ALIGN * (2 * tokens / self.capacity + 2)).max(4096).next_power_of_two();
-        if self.results.as_ref().is_none_or(|r| r.logprob.len() < rows) {
-            self.results = Some(Results::new(&model.device, rows)?);
-        }
         self.used.clear();
         self.steps = 0;
+        self.report = Report::default();
         Ok(())
     }
 
     /// Runs `samples`, adding gradients to `grads` unless the loss is [`Loss::None`].
     pub fn run(&mut self, model: &Model, samples: &[Sample], loss: Loss<'_>, temperature: f32, grads: Option<&Gradients>) -> Result<()> {
+        self.run_weights(model, &model.weights, samples, loss, temperature, grads)
+    }
+
+    /// [`Learner::run`] with other weights than the model's.
+    fn run_weights(
+        &mut self,
+        model: &Model,
+        weights: &Weights,
+        samples: &[Sample],
+        loss: Loss<'_>,
+        temperature: f32,
+        grads: Option<&Gradients>,
+    ) -> Result<()> {
         let mut first = 0;
         while first < samples.len() {
             let (mut end, mut tokens) = (first, 0);
@@ -183,7 +193,7 @@ impl Learner {
                 tokens += samples[end].tokens.len();
                 end += 1;
             }
-            self.micro_batch(model, &samples[first..end], loss, temperature, grads)?;
+            self.micro_batch(model, weights, &samples[first..end], loss, temperature, grads)?;
             first = end;
         }
         Ok(())
@@ -192,6 +202,7 @@ impl Learner {
     fn micro_batch(
         &mut self,
         model: &Model,
+        weights: &Weights,
         samples: &[Sample],
         loss: Loss<'_>,
         temperature: f32,
@@ -199,16 +210,20 @@ impl Learner {
     ) -> Result<()> {
         let rows = self.rows.fill(samples)?;
         let n = rows.index.len();
-        let start = self.used.last().map_or(0, |r| r.end.next_multiple_of(ALIGN));
+        let mut start = self.rows_used();
+        if start + n > self.results.logprob.len() {
+            self.collect(model)?;
+            start = 0;
+        }
         self.used.push(start..start + n);
         let sequences: Vec<&[u32]> = samples.iter().map(|s| s.tokens.as_slice()).collect();
         let batch = self.buffers.pack(&sequences)?;
-        let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before it runs"))?;
+        let results = &self.results;
         let out = start..start + n;
         let (logprob, entropy) = (&results.logprob.slice(out.clone())?, &results.entropy.slice(out.clone())?);
         let targets = Targets { rows: &rows.index, tokens: &rows.tokens, temperature, logprob, entropy };
         let mut rec = model.device.record();
-        let (config, weights) = (&model.config, &model.weights);
+        let config = &model.config;
         let hidden = self.acts.hidden(batch.tokens)?;
         if let Loss::Policy { reference: Some(reference), .. } = loss {
             blocks::forward(&mut rec, config, reference, &self.acts, &batch, &Keys::Packed)?;
@@ -217,13 +232,18 @@ impl Learner {
             self.head.score(&mut rec, reference, &hidden, &targets)?;
         }
         blocks::forward(&mut rec, config, weights, &self.acts, &batch, &Keys::Packed)?;
+        if let Loss::Policy { policy: PolicyLoss { level: Level::Sequence, .. }, .. } = loss {
+            // The ratio of a sequence needs all its log-probabilities before the gradient of the first.
+            self.head.score(&mut rec, weights, &hidden, &targets)?;
+            policy_loss::sequence_ratio(&mut rec, logprob, &rows.old, &rows.starts, &rows.ratio)?;
+        }
         let terms = results.terms.slice(out)?;
         let objective = match loss {
             Loss::None => None,
             Loss::Weighted => Some(Objective::Coefficients(&rows.weights)),
-            Loss::Policy { clip, advantages, reference } => Some(Objective::Policy {
-                clip,
-                old: &rows.old,
+            Loss::Policy { policy, advantages, reference } => Some(Objective::Policy {
+                loss: policy,
+                old: if policy.level == Level::Sequence { &rows.ratio } else { &rows.old },
                 // Without a KL term the kernel's result does not depend on it.
                 reference: if reference.is_some() { &rows.reference } else { &rows.old },
                 turn: &rows.turns,
@@ -247,22 +267,31 @@ impl Learner {
 
     /// Takes an optimiser step with the gradients so far.
     pub fn step(&mut self, model: &Model, optimizer: &mut super::optimizer::Optimizer, lr: f32) -> Result<()> {
-        let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before it runs"))?;
         if self.steps == MAX_STEPS {
             return Err(Error::argument(format!("an update has at most {MAX_STEPS} minibatches")));
         }
         let mut rec = model.device.record();
         optimizer.step(&mut rec, &model.weights, lr)?;
         let at = self.steps * ALIGN;
-        elementwise::copy(&mut rec, &optimizer.norm, &results.norms.slice(at..at + 2)?)?;
+        elementwise::copy(&mut rec, &optimizer.norm, &self.results.norms.slice(at..at + 2)?)?;
         self.steps += 1;
         rec.submit()
     }
 
-    /// Ends the update: reads everything back at once.
+    /// Ends the update: reads back what was not read yet.
     pub fn finish(&mut self, model: &Model) -> Result<Report> {
-        let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before it ends"))?;
-        let rows = self.used.last().map_or(0, |r| r.end.next_multiple_of(ALIGN));
+        self.collect(model)?;
+        Ok(std::mem::take(&mut self.report))
+    }
+
+    /// Rows of the results that are in use, up to where the next may begin.
+    fn rows_used(&self) -> usize {
+        self.used.last().map_or(0, |r| r.end.next_multiple_of(ALIGN))
+    }
+
+    /// Reads the results back, in one piece, and makes room for others.
+    fn collect(&mut self, model: &Model) -> Result<()> {
+        let (results, rows) = (&self.results, self.rows_used());
         let norms = self.steps * ALIGN;
         let mut rec = model.device.record();
         let parts = [
@@ -277,20 +306,20 @@ impl Learner {
             }
         }
         let all = rec.submit_and_read(&results.all.slice(0..norms + (2 + TERMS) * rows)?)?;
-        let mut report = Report { norms: (0..self.steps).map(|i| [all[i * ALIGN], all[i * ALIGN + 1]]).collect(), ..Report::default() };
-        for range in &self.used {
+        let report = &mut self.report;
+        report.norms = (0..self.steps).map(|i| [all[i * ALIGN], all[i * ALIGN + 1]]).collect();
+        for range in self.used.drain(..) {
             report.logprob.extend_from_slice(&all[norms + range.start..norms + range.end]);
             report.entropy.extend_from_slice(&all[norms + rows + range.start..norms + rows + range.end]);
             let terms = &all[norms + 2 * rows..];
-            report.terms.extend(range.clone().map(|r| std::array::from_fn(|i| terms[TERMS * r + i])));
+            report.terms.extend(range.map(|r| std::array::from_fn(|i| terms[TERMS * r + i])));
         }
-        Ok(report)
+        Ok(())
     }
 
     /// The loss of what ran since [`Learner::begin`], in the precision of the device: what finite differences are taken of.
     pub fn loss_f64(&self, loss: Loss<'_>, samples: &[Sample]) -> Result<f64> {
-        let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before its loss is read"))?;
-        let (logprob, terms) = (results.logprob.read_f64()?, results.terms.read_f64()?);
+        let (logprob, terms) = (self.results.logprob.read_f64()?, self.results.terms.read_f64()?);
         let rows = self.used.iter().flat_map(Clone::clone);
         let weights = samples.iter().flat_map(|s| &s.weights);
         Ok(rows
@@ -305,8 +334,13 @@ impl Learner {
 
     /// Log-probabilities and entropies of the targets of `samples`.
     pub fn score(&mut self, model: &Model, samples: &[Sample], temperature: f32) -> Result<Report> {
+        self.score_weights(model, &model.weights, samples, temperature)
+    }
+
+    /// [`Learner::score`] with other weights than the model's.
+    pub fn score_weights(&mut self, model: &Model, weights: &Weights, samples: &[Sample], temperature: f32) -> Result<Report> {
         self.begin(model, samples)?;
-        self.run(model, samples, Loss::None, temperature, None)?;
+        self.run_weights(model, weights, samples, Loss::None, temperature, None)?;
         self.finish(model)
     }
 }
@@ -319,9 +353,11 @@ impl Rows {
             index: integers()?,
             tokens: integers()?,
             turns: integers()?,
+            starts: device.zeros(DType::U32, &[capacity + 1])?,
             weights: floats()?,
             old: floats()?,
             reference: floats()?,
+            ratio: floats()?,
             coefficient: floats()?,
         })
     }
@@ -329,7 +365,7 @@ impl Rows {
     /// Writes the targets of `samples`, packed one behind the other, and gives the part of the memory that they take.
     fn fill(&self, samples: &[Sample]) -> Result<Self> {
         let (mut index, mut tokens, mut turns) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut weights, mut old) = (Vec::new(), Vec::new());
+        let (mut weights, mut old, mut starts) = (Vec::new(), Vec::new(), vec![0]);
         let mut offset = 0;
         for sample in samples {
             let targets = sample.targets.iter();
@@ -338,6 +374,7 @@ impl Rows {
             turns.extend(targets.map(|_| sample.turn));
             weights.extend(&sample.weights);
             old.extend(&sample.old);
+            starts.push(index.len() as u32);
             offset += sample.tokens.len() as u32;
         }
         let n = index.len();
@@ -346,14 +383,17 @@ impl Rows {
             index: part(&self.index)?,
             tokens: part(&self.tokens)?,
             turns: part(&self.turns)?,
+            starts: self.starts.slice(0..starts.len())?,
             weights: part(&self.weights)?,
             old: part(&self.old)?,
             reference: part(&self.reference)?,
+            ratio: part(&self.ratio)?,
             coefficient: part(&self.coefficient)?,
         };
         rows.index.write_u32(&index)?;
         rows.tokens.write_u32(&tokens)?;
         rows.turns.write_u32(&turns)?;
+        rows.starts.write_u32(&starts)?;
         rows.weights.write(&weights)?;
         if old.len() == n {
             rows.old.write(&old)?;

@@ -4,6 +4,7 @@ pub mod export;
 pub mod grpo;
 pub mod learner;
 pub mod log;
+pub mod losses;
 pub mod optimizer;
 pub mod plan;
 pub mod sft;

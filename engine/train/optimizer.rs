@@ -48,12 +48,23 @@ pub struct Optimizer {
 
 impl Optimizer {
     /// Zero gradients and moments: for the adapters if the model has some, else for every parameter.
+    ///
+    /// # Errors
+    /// A parameter to train that is kept in 16 bits, or memory that is not there.
     pub fn new(model: &Model, settings: Settings) -> Result<Self> {
         let (device, weights) = (&model.device, &model.weights);
         let zeros = || {
             weights.map(|name, tensor| {
-                let trained = model.lora.is_none() || lora::is_adapter(name);
-                trained.then(|| device.zeros(DType::F32, tensor.shape())).transpose()
+                if model.lora.is_some() && !lora::is_adapter(name) {
+                    return Ok(None);
+                }
+                if tensor.dtype() != DType::F32 {
+                    let kept = tensor.dtype().name();
+                    return Err(Error::argument(format!(
+                        "{name} is kept in {kept}, and weights are trained in f32: load the model with dtype = \"f32\", or train an adapter"
+                    )));
+                }
+                device.zeros(DType::F32, tensor.shape()).map(Some).map_err(|error| error.of_tensor(&format!("the gradient of {name}")))
             })
         };
         let grads = zeros()?;
@@ -105,6 +116,18 @@ impl Optimizer {
             named.into_iter().map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
         };
         prefixed("m", &self.m).chain(prefixed("v", &self.v)).collect()
+    }
+
+    /// Writes the state and the model that it trains into the folder of a checkpoint.
+    pub fn checkpoint(&self, model: &Model, folder: &Path) -> Result<()> {
+        model.save(&folder.join("policy"), "f32")?;
+        self.save(&folder.join("optimizer.safetensors"))
+    }
+
+    /// Reads what [`Optimizer::checkpoint`] wrote.
+    pub fn restore(&mut self, model: &Model, folder: &Path) -> Result<()> {
+        model.reload(&folder.join("policy"))?;
+        self.load(&folder.join("optimizer.safetensors"))
     }
 
     /// Writes moments and step count.

@@ -41,7 +41,7 @@ local function is_value(words, at)
   local ordinary = false
   for i = at, #words do
     local word = words[i]
-    if verbs[word] or is_pronoun(words, i) or (ordinary and small(word)) or (i == at and small(word) and not articles[word]) then
+    if verbs[word] or is_pronoun(words, i) or (i < #words and statements.ends(word)) or (ordinary and small(word)) or (i == at and small(word) and not articles[word]) then
       return false
     end
     ordinary = ordinary or (word:match "^%l" ~= nil and not small(word))
@@ -52,7 +52,8 @@ end
 -- Every frame that a statement can be cut behind.
 local function frames(statement)
   local words, list = {}, {}
-  for word in statement:gsub("[%s.!?]+$", ""):gmatch "%S+" do
+  -- A heading says when something was said, not what.
+  for word in statement:gsub("^%[[^%]]*%] ", ""):gsub("[%s.!?]+$", ""):gmatch "%S+" do
     if word ~= "now" then
       words[#words + 1] = word
     end
@@ -60,7 +61,7 @@ local function frames(statement)
   local subject, verb = false, false
   for i = 1, #words - 1 do
     local word = words[i]
-    if is_pronoun(words, i) then
+    if is_pronoun(words, i) or statements.ends(word) then
       break
     end
     -- A verb: one that is known, or an ordinary word right behind a name.

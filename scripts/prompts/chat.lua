@@ -1,7 +1,11 @@
 -- The prompt of a model with a chat template: what a memory manager has to do, the tools, the items in view and the text.
 --
--- `chat { policy = model, thinking = false }` gives the function that a trainer takes. The wording is ours; as in Mem-α and Fine-Mem the
--- model answers once per text, and has to put all calls into that answer.
+-- `chat { policy = model, thinking = false }` gives the function that a trainer takes, for the flat tools; with `design`, for another of
+-- the memory designs under tools/. The wording is ours; as in Mem-α and Fine-Mem the model answers once per text, and has to put all
+-- calls into that answer. A dialect that describes the tools itself has them in the task instead of the template's own place.
+-- A model without a template is an error, unless `plain` allows the same as plain text.
+
+local fm = require "finemem"
 
 local task = [[
 You manage the memory of an assistant that will later be asked questions about texts it cannot see again: it will only have the memory.
@@ -12,25 +16,64 @@ You are shown the memory items that may matter, each with its id, and one new te
 - memory_skip alone, if the text has nothing worth keeping.
 You answer only once for this text: put all calls into this one answer, and nothing else.]]
 
-local function shown(input)
-  if #input.memory == 0 then
-    return "Memory: empty"
-  end
-  local lines = { string.format("Memory (%d of %d items):", #input.memory, input.total) }
+-- The items in view of one section. A section that is shown whole is a text, and needs no ids.
+local function shown(input, section, total)
+  local lines, count = {}, 0
   for _, item in ipairs(input.memory) do
-    lines[#lines + 1] = string.format("[%d] %s", item.id, item.content)
+    if section.name == nil or item.section == section.name then
+      count = count + 1
+      lines[#lines + 1] = section.whole and item.content or string.format("[%d] %s", item.id, item.content)
+    end
+  end
+  if count == 0 and total == 0 then
+    return section.title .. ": empty"
+  end
+  table.insert(lines, 1, section.whole and section.title .. ":" or string.format("%s (%d of %d items):", section.title, count, total))
+  return table.concat(lines, "\n")
+end
+
+local function memory(input, sections)
+  if not sections then
+    return shown(input, { title = "Memory" }, input.total)
+  end
+  local parts = {}
+  for i, section in ipairs(sections) do
+    parts[i] = shown(input, section, input.totals[section.name] or 0)
+  end
+  return table.concat(parts, "\n\n")
+end
+
+-- Tools in words, for a model that has no template to do it.
+local function listed(tools)
+  local lines = { "Tools, each called as <tool_call>{\"name\": …, \"arguments\": …}</tool_call>:" }
+  for _, tool in ipairs(tools) do
+    lines[#lines + 1] = string.format("- %s: %s Its arguments: %s", tool.name, tool.description, fm.json.encode { value = tool.parameters })
   end
   return table.concat(lines, "\n")
 end
 
 return function(option)
+  local design = option.design or {}
+  local dialect = option.dialect or design.dialect
+  local describe = dialect and dialect.tools
+  local plain = false
+  if option.plain then
+    local ok, why = pcall(option.policy.apply_chat_template, option.policy, { messages = { { role = "user", content = "?" } } })
+    plain = not ok and tostring(why):find("no chat template", 1, true) ~= nil
+  end
   return function(input)
+    local system, tools = design.task or task, input.tools
+    if describe or plain then
+      local text = (describe or listed)(tools)
+      system, tools = text == "" and system or system .. "\n\n" .. text, nil
+    end
+    local user = memory(input, design.sections) .. "\n\nText:\n" .. input.chunk
+    if plain then
+      return system .. "\n\n" .. user .. "\n\nAnswer:\n"
+    end
     return option.policy:apply_chat_template {
-      messages = {
-        { role = "system", content = task },
-        { role = "user", content = shown(input) .. "\n\nText:\n" .. input.chunk },
-      },
-      tools = input.tools,
+      messages = { { role = "system", content = system }, { role = "user", content = user } },
+      tools = tools,
       enable_thinking = option.thinking or false,
     }
   end

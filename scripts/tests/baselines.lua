@@ -91,6 +91,8 @@ for _, pair in ipairs {
   { "Mira Tolen lives in Oska.", "Mira Voss lives in Bem." },
   { "She was in Oska.", "She was in Bem." },
   { "Caroline: I was happy.", "Caroline: I was tired." },
+  { "[Dialogue at 1:50 pm on 13 October, 2023] Tim: Congrats!", "[Dialogue at 1:50 pm on 13 October, 2023] John: Thanks!" },
+  { "Tim: Hi John. Rufo is in Oska.", "Tim: Hi John. Rufo is in Bem. So it is." },
   { "The mayor of Oska lives in Bem.", "The mayor of Rin lives in Tal." },
   { "The king of France resigned.", "The king of Spain smiled." },
 } do

@@ -4,21 +4,9 @@
 -- not valid and the memory is as it was. `turn.calls` lists all calls of the same answer as { tool = name, arguments = table }, those
 -- that could not be read included, so that a tool can judge a call by its company.
 
-local text = { type = "string", minLength = 1, maxLength = 2000 }
-local id = { type = "integer", minimum = 1 }
+local common = require "tools.common"
 
-local function schema(properties, required)
-  return { type = "object", properties = properties, required = required, additionalProperties = false }
-end
-
--- A content without the blanks around it; one without anything else is an error.
-local function trimmed(content)
-  content = content:match("^%s*(.-)%s*$")
-  if content == "" then
-    error("the content is empty", 0)
-  end
-  return content
-end
+local text, id, schema, trimmed = common.text, common.id, common.schema, common.trimmed
 
 return {
   {
@@ -46,14 +34,5 @@ return {
       memory:delete { id = arguments.memory_id }
     end,
   },
-  {
-    name = "memory_skip",
-    description = "Says that the text holds nothing to remember. It stands alone.",
-    parameters = { type = "object", properties = { reason = { type = "string" } }, additionalProperties = false },
-    run = function(_, _, turn)
-      if #turn.calls > 1 then
-        error("memory_skip stands beside other calls", 0)
-      end
-    end,
-  },
+  common.skip,
 }

@@ -2,9 +2,9 @@
 //
 // A weight that is too large for one binding is taken in ranges of its rows. Then the rows of y (NT), or those of a (NN, TN), have
 // `stride` elements, and the range begins at element `first`; without ranges these are the number of columns and 0.
-// With VEC4 a and b are read in vectors of four. With BF16 b holds words of two numbers.
+// With VEC4 a and b are read in vectors of four. With WIDEN b holds words of two numbers.
 
-#import bf16
+#import widen
 
 struct Params {
     m: u32,
@@ -22,7 +22,7 @@ alias Element = vec4<f32>;
 #else
 alias Element = f32;
 #endif
-#ifndef BF16
+#ifndef WIDEN
 alias Stored = Element;
 #else
 #ifdef VEC4
@@ -34,13 +34,13 @@ alias Stored = u32;
 
 // Element `at` of b, counted in Elements.
 fn weight(at: u32) -> Element {
-#ifndef BF16
+#ifndef WIDEN
     return b[at];
 #else
 #ifdef VEC4
-    return widen4(b[at]);
+    return vec4(WIDEN(b[at].x), WIDEN(b[at].y));
 #else
-    return widen2(b[at / 2u])[at % 2u];
+    return WIDEN(b[at / 2u])[at % 2u];
 #endif
 #endif
 }

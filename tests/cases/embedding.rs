@@ -1,6 +1,7 @@
 //! Cases of `ops::embedding`.
 
 use finemem_engine::ops::embedding::{self, Groups};
+use finemem_engine::tensor::DType;
 
 use crate::common::case::{Case, Contract};
 use crate::common::random::Random;
@@ -27,12 +28,12 @@ pub fn cases() -> Vec<Case> {
                 .upstream("x", "dx")
                 .gradient("table", "dtable", Contract::Adds),
         );
-        if cols % 2 == 0 {
+        for dtype in [DType::BF16, DType::F16].into_iter().filter(|_| cols % 2 == 0) {
             let ids = (0..tokens).map(|_| random.below(vocab) as u32).collect();
             cases.push(
-                Case::new(format!("embedding {tokens} of bf16 {vocab}x{cols}"), 0.0)
+                Case::new(format!("embedding {tokens} of {} {vocab}x{cols}", dtype.name()), 0.0)
                     .integers("ids", &[tokens], ids)
-                    .bf16("table", &[vocab, cols])
+                    .packed("table", dtype, &[vocab, cols])
                     .float("x", &[tokens, cols])
                     .forward(|rec, t| embedding::forward(rec, &t["ids"], &t["table"], &t["x"])),
             );

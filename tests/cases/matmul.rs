@@ -1,6 +1,7 @@
 //! Cases of `ops::matmul`.
 
 use finemem_engine::ops::matmul::{self, Write};
+use finemem_engine::tensor::DType;
 
 use crate::common::case::{Case, Contract};
 
@@ -9,7 +10,7 @@ const SHAPES: [(usize, usize, usize); 9] =
     [(1, 1, 1), (3, 5, 7), (1, 32, 8), (4, 8, 4), (17, 33, 65), (64, 64, 64), (65, 132, 36), (100, 36, 12), (131, 68, 100)];
 
 /// The same for weights of 16 bits, whose rows have even length; the last is widened in more than one block.
-const BF16_SHAPES: [(usize, usize, usize); 8] =
+const PACKED_SHAPES: [(usize, usize, usize); 8] =
     [(1, 1, 2), (3, 5, 6), (1, 32, 8), (4, 9, 4), (17, 33, 66), (65, 132, 36), (131, 67, 100), (5, 530, 512)];
 
 /// All cases.
@@ -76,11 +77,12 @@ pub fn cases() -> Vec<Case> {
                 }),
         );
     }
-    for (m, n, k) in BF16_SHAPES {
+    for (dtype, (m, n, k)) in [DType::BF16, DType::F16].into_iter().flat_map(|dtype| PACKED_SHAPES.map(|shape| (dtype, shape))) {
+        let name = dtype.name();
         cases.push(
-            Case::new(format!("matmul of bf16 {m}x{n}x{k}"), 1e-5)
+            Case::new(format!("matmul of {name} {m}x{n}x{k}"), 1e-5)
                 .float("x", &[m, k])
-                .bf16("w", &[n, k])
+                .packed("w", dtype, &[n, k])
                 .float("y", &[m, n])
                 .float("dy", &[m, n])
                 .float("dx", &[m, k])
@@ -90,9 +92,9 @@ pub fn cases() -> Vec<Case> {
                 .gradient("x", "dx", Contract::Replaces),
         );
         cases.push(
-            Case::new(format!("matmul of bf16 adding {m}x{n}x{k}"), 1e-5)
+            Case::new(format!("matmul of {name} adding {m}x{n}x{k}"), 1e-5)
                 .float("x", &[m, k])
-                .bf16("w", &[n, k])
+                .packed("w", dtype, &[n, k])
                 .float("y", &[m, n])
                 .float("z", &[m, n])
                 .float("u", &[m, n])

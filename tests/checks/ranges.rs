@@ -1,10 +1,12 @@
-//! Weights that are larger than a binding may be are taken in ranges of their rows.
+//! Weights, gradients and moments that are larger than a binding may be are taken in ranges of their rows.
 
 use finemem_engine::device::{Device, Recorder};
 use finemem_engine::ops::embedding::{self, Groups};
 use finemem_engine::ops::matmul::{self, Write};
+use finemem_engine::ops::{adamw, elementwise};
 use finemem_engine::tensor::{DType, Tensor};
 
+use crate::cases::adamw::STEP;
 use crate::common::case::distance;
 use crate::common::gpus;
 use crate::common::random::Random;
@@ -12,7 +14,7 @@ use crate::common::random::Random;
 /// Rows and columns of the weight, and rows of the other matrices.
 const WEIGHT: (usize, usize) = (700, 12);
 const ROWS: usize = 5;
-/// In bytes: 256 rows of f32 fit, 512 of bf16, and every other matrix.
+/// In bytes: 256 rows of f32 fit, 512 of 16 bits, and every other matrix.
 const LIMIT: u64 = 16 << 10;
 
 fn random(device: &Device, name: &str, dtype: DType, shape: &[usize]) -> Tensor {
@@ -36,6 +38,11 @@ fn results(device: &Device, dtype: DType) -> (Vec<Vec<f64>>, u64) {
     let groups = Groups::new(&ids);
     let integers = |values: &[u32]| device.tensor_u32(values, &[values.len()]).unwrap();
     let (order, tokens, starts) = (integers(&groups.order), integers(&groups.tokens), integers(&groups.starts));
+    let [weight, gradient, moment, filled] =
+        ["weight", "gradient", "moment", "filled"].map(|name| random(device, name, DType::F32, &[n, k]));
+    let squared = random(device, "squared", DType::F32, &[n, k]);
+    squared.write(&squared.read().unwrap().iter().map(|v| v.abs()).collect::<Vec<_>>()).unwrap();
+    let [scale, partial] = ["scale", "partial"].map(|name| random(device, name, DType::F32, &[2]));
     let before = device.counters().dispatches;
     let mut rec: Recorder<'_> = device.record();
     matmul::nt(&mut rec, &x, &w, &y, Write::Replace).unwrap();
@@ -44,9 +51,12 @@ fn results(device: &Device, dtype: DType) -> (Vec<Vec<f64>>, u64) {
     matmul::tn(&mut rec, &dy, &x, &dw, Write::Add).unwrap();
     embedding::forward(&mut rec, &integers(&ids), &w, &e).unwrap();
     embedding::backward(&mut rec, &e, &order, &tokens, &starts, &de).unwrap();
+    adamw::sum_squares(&mut rec, &gradient, 1, &partial).unwrap();
+    adamw::step(&mut rec, STEP, &scale, &weight, &gradient, &moment, &squared).unwrap();
+    elementwise::fill(&mut rec, &filled, 0.5).unwrap();
     rec.submit().unwrap();
     let dispatches = device.counters().dispatches - before;
-    ([y, z, dx, dw, e, de].iter().map(|t| t.read_f64().unwrap()).collect(), dispatches)
+    ([y, z, dx, dw, e, de, partial, weight, gradient, moment, squared, filled].iter().map(|t| t.read_f64().unwrap()).collect(), dispatches)
 }
 
 #[test]
@@ -58,11 +68,11 @@ fn weights_beyond_the_binding_limit() {
             limited.max_binding = LIMIT;
         });
         let limited = limited.unwrap();
-        for (dtype, pieces) in [(DType::F32, 3), (DType::BF16, 2)] {
+        for (dtype, pieces) in [(DType::F32, 3), (DType::BF16, 2), (DType::F16, 2)] {
             let (expected, _) = results(&Device::cpu_f64(), dtype);
             let (found, dispatches) = results(&limited, dtype);
-            // What is written, dw and de, is always f32.
-            assert_eq!(dispatches, 4 * pieces + 2 * 3, "{}, {dtype:?}", limited.describe());
+            // What is written is always f32.
+            assert_eq!(dispatches, 4 * pieces + 5 * 3, "{}, {dtype:?}", limited.describe());
             for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 let error = distance(found, expected);
                 assert!(error <= 1e-5, "{}, {dtype:?}: result {i} is off by {error:.1e}", limited.describe());

@@ -33,8 +33,8 @@ fn product(device: &Device, decoding: bool, dtype: DType, (m, n, k): (usize, usi
 fn same_bits(device: &Device, decoding: bool, rows: &[usize], n: usize, k: usize) {
     let most = *rows.iter().max().unwrap();
     let (a, b) = (numbers("a", most * k), numbers("b", n * k));
-    for dtype in [DType::F32, DType::BF16] {
-        if dtype == DType::BF16 && k % 2 == 1 {
+    for dtype in [DType::F32, DType::BF16, DType::F16] {
+        if dtype.packed() && k % 2 == 1 {
             continue;
         }
         let all = product(device, decoding, dtype, (most, n, k), &a, &b);

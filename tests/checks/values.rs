@@ -98,7 +98,7 @@ fn zscore_of_small_groups() {
         let y = device.tensor(&[9.0; 7], &[7]).unwrap();
         for (divide, expected) in [(true, 1.0 / 1.5), (false, 1.0)] {
             let mut rec = device.record();
-            zscore::forward(&mut rec, &x, &members, &starts, 0.5, divide, &y).unwrap();
+            zscore::forward(&mut rec, &x, &members, &starts, zscore::Baseline::Mean, 0.5, divide, &y).unwrap();
             rec.submit().unwrap();
             close(&device, &y.read().unwrap(), &[-expected, 0.0, 0.0, 0.0, expected, 0.0, 0.0]);
         }

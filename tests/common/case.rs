@@ -20,7 +20,6 @@ use std::ops::{Index, Range};
 use finemem_engine::device::{Device, Recorder};
 use finemem_engine::tensor::{DType, Tensor};
 use finemem_engine::{Error, Result};
-use half::bf16;
 
 use super::random::Random;
 
@@ -47,7 +46,7 @@ pub enum Contract {
 
 enum Content {
     Float(Vec<f64>),
-    BF16(Vec<bf16>),
+    Packed(DType, Vec<f32>),
     Integers(Vec<u32>),
 }
 
@@ -104,11 +103,11 @@ impl Case {
         self.push(name, shape, Content::Float(values))
     }
 
-    /// A bf16 tensor of random numbers in [-1, 1).
-    pub fn bf16(self, name: &'static str, shape: &[usize]) -> Self {
+    /// A tensor of a type of 16 bits with random numbers in [-1, 1), rounded to it.
+    pub fn packed(self, name: &'static str, dtype: DType, shape: &[usize]) -> Self {
         let mut random = Random::new(name, self.specs.len() as u64);
-        let values = (0..shape.iter().product()).map(|_| bf16::from_f64(random.between(-1.0, 1.0))).collect();
-        self.push(name, shape, Content::BF16(values))
+        let values = (0..shape.iter().product()).map(|_| random.between(-1.0, 1.0) as f32).collect();
+        self.push(name, shape, Content::Packed(dtype, values))
     }
 
     /// A tensor of these numbers.
@@ -192,7 +191,11 @@ impl Case {
                     tensor.write_f64(values)?;
                     Ok(tensor)
                 }
-                Content::BF16(values) => device.tensor_bf16(values, &spec.shape),
+                Content::Packed(dtype, values) => {
+                    let tensor = device.zeros(*dtype, &spec.shape)?;
+                    tensor.write(values)?;
+                    Ok(tensor)
+                }
                 Content::Integers(values) => device.tensor_u32(values, &spec.shape),
             }
         };
@@ -220,8 +223,8 @@ impl Case {
 
     fn read(&self, tensor: &Tensor) -> Vec<f64> {
         match tensor.dtype() {
-            DType::F32 | DType::BF16 => self.ok(tensor.read_f64()),
             DType::U32 => self.ok(tensor.read_u32()).into_iter().map(f64::from).collect(),
+            _ => self.ok(tensor.read_f64()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use finemem_engine::device::Device;
 use finemem_engine::model::{Config, Model, ModelType, Tokenizer, Weights};
-use finemem_engine::ops::policy_loss::Clip;
+use finemem_engine::ops::policy_loss::PolicyLoss;
 use finemem_engine::random::Rng;
 use finemem_engine::tensor::Tensor;
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
@@ -74,9 +74,14 @@ impl Against {
         Self { advantages: model.device.tensor(&[0.5, 1.0, -0.75, 0.25], &[4]).unwrap(), reference: reference.unwrap() }
     }
 
-    /// The policy loss with a KL term.
+    /// This policy loss.
+    pub fn loss(&self, policy: PolicyLoss) -> Loss<'_> {
+        Loss::Policy { policy, advantages: &self.advantages, reference: Some(&self.reference) }
+    }
+
+    /// The clipped policy loss with a KL term.
     pub fn policy_loss(&self) -> Loss<'_> {
-        Loss::Policy { clip: Clip::new(0.2, 0.3, 3.0, 0.05), advantages: &self.advantages, reference: Some(&self.reference) }
+        self.loss(PolicyLoss { clip_high: 0.3, dual_clip: 3.0, kl_coef: 0.05, ..PolicyLoss::default() })
     }
 }
 

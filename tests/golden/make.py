@@ -3,12 +3,14 @@
     python tests/golden/make.py        (needs torch, transformers, tokenizers and safetensors)
 
 Each folder holds the model as transformers saves it (config.json, model.safetensors or shards), a trivial tokenizer.json,
-`gradients.safetensors` (the gradient of every parameter) and `golden.json`, all computed in f32 (`qwen2-bf16` has weights that are bf16 numbers):
+`gradients.safetensors` (the gradient of every parameter) and `golden.json`, all computed in f32 (`qwen2-bf16` and `llama-f16` have
+weights that are numbers of that type, and stored so):
 
     sequences   lists of token ids, ragged
     weights     of the gradients' loss -Σ weight · logprob / count(weight ≠ 0), one less than the tokens
     loss        that loss
     logprobs    of every token after the first
+    bf16        the same of the parameters rounded to bf16, computed in f32 (`widened`) and in bf16 (`rounded`)
     prompt      token ids, and `greedy`, the 24 tokens that follow
     adamw       settings, `counted` (weights of 0 and 1), and `losses` and gradient `norms` before each of ten steps
 
@@ -34,14 +36,16 @@ MODELS = {
                  rope_theta=10_000.0, rms_norm_eps=1e-6, tie_word_embeddings=True),
     "untied": dict(**SIZES, head_dim=8, rope_theta=1_000_000.0, tie_word_embeddings=False),
     "qwen2": dict(type="Qwen2", **SIZES, head_dim=6, rope_theta=1_000_000.0, tie_word_embeddings=True),
-    "qwen2-bf16": dict(type="Qwen2", **SIZES, head_dim=6, rope_theta=10_000.0, tie_word_embeddings=False, bf16=True),
+    "qwen2-bf16": dict(type="Qwen2", **SIZES, head_dim=6, rope_theta=10_000.0, tie_word_embeddings=False,
+                       stored=torch.bfloat16),
     # The waves of four pairs: one stays, one is mixed, two are slowed down, all of them within the sequences.
     "llama": dict(type="Llama", **SIZES, head_dim=8, rope_theta=100.0, tie_word_embeddings=True, scaling=dict(
         rope_type="llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)),
+    "llama-f16": dict(type="Llama", **SIZES, head_dim=8, rope_theta=10_000.0, tie_word_embeddings=False, stored=torch.float16),
 }
 
 
-def build(seed, rope_theta, type="Qwen3", bf16=False, scaling=None, **sizes):
+def build(seed, rope_theta, type="Qwen3", stored=torch.float32, scaling=None, **sizes):
     """A model whose every part matters: matrices of ordinary size, norms away from 1, biases away from 0."""
     config = getattr(transformers, f"{type}Config")(
         vocab_size=VOCABULARY, num_hidden_layers=2, max_position_embeddings=256, eos_token_id=VOCABULARY - 1, bos_token_id=None,
@@ -56,14 +60,23 @@ def build(seed, rope_theta, type="Qwen3", bf16=False, scaling=None, **sizes):
                 parameter.uniform_(0.5, 1.5, generator=generator)
             else:
                 parameter.normal_(0.0, 0.4, generator=generator)
-            if bf16:
-                parameter.copy_(parameter.bfloat16())
+            parameter.copy_(parameter.to(stored))
     return model.eval(), generator
 
 
 def logprobs(model, tokens):
     logits = model(torch.tensor([tokens])).logits[0, :-1].float()
     return torch.log_softmax(logits, -1).gather(1, torch.tensor(tokens[1:])[:, None])[:, 0]
+
+
+@torch.no_grad()
+def in_bf16(folder, sequences):
+    rounded = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    widened = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    for parameter in widened.parameters():  # Not the whole model: its rotary frequencies stay in f32 when it is loaded.
+        parameter.copy_(parameter.bfloat16())
+    of = lambda model: [logprobs(model, tokens).tolist() for tokens in sequences]
+    return dict(widened=of(widened), rounded=of(rounded))
 
 
 def loss_of(model, sequences, weights):
@@ -106,13 +119,14 @@ def data(generator):
     return sequences, weights, counted
 
 
-def save(model, folder, bf16):
+def save(model, folder, stored):
+    folder.mkdir(exist_ok=True)
     for file in folder.glob("*"):
         file.unlink()
-    if bf16:
+    if stored == torch.bfloat16:
         copy.deepcopy(model).bfloat16().save_pretrained(folder, max_shard_size="6KB")
     else:
-        model.save_pretrained(folder)
+        copy.deepcopy(model).to(stored).save_pretrained(folder)
     if folder.name == "qwen2":
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**config, "eos_token_id": None}, indent=2) + "\n")
@@ -129,7 +143,7 @@ def write(folder, sizes):
             continuation = greedy(model, prompt, 24)
         if continuation:
             break
-    save(model, folder, sizes.get("bf16", False))
+    save(model, folder, sizes.get("stored", torch.float32))
     vocabulary = {f"t{i}": i for i in range(VOCABULARY)}
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="t0"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
@@ -139,7 +153,7 @@ def write(folder, sizes):
     loss.backward()
     save_file({n: p.grad.contiguous() for n, p in model.named_parameters()}, folder / "gradients.safetensors")
     golden = dict(sequences=sequences, weights=weights, loss=loss.item(), logprobs=[logprobs(model, t).tolist() for t in sequences],
-                  prompt=prompt, greedy=continuation)
+                  bf16=in_bf16(folder, sequences), prompt=prompt, greedy=continuation)
     settings = dict(lr=3e-3, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1, max_grad_norm=1.0)
     losses, norms = train(model, sequences, counted, settings)
     golden["adamw"] = dict(**settings, counted=counted, losses=losses, norms=norms)

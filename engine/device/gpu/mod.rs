@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::device::shaders;
 use crate::error::{Error, Result};
+use crate::tensor::DType;
 pub use caps::{Caps, adapters};
 pub(crate) use commands::Commands;
 use commands::Encoder;
@@ -53,8 +54,8 @@ pub(crate) struct Gpu {
     caps: Caps,
     device: wgpu::Device,
     queue: wgpu::Queue,
-    /// By the variant that a launch names, and whether its weight is bf16.
-    pipelines: Mutex<HashMap<(&'static str, bool), Arc<Pipeline>>>,
+    /// By the variant that a launch names, and the type of its weight.
+    pipelines: Mutex<HashMap<(&'static str, DType), Arc<Pipeline>>>,
     encoder: Mutex<Encoder>,
     /// Distance between the parameters of two dispatches is a multiple of this.
     params_alignment: usize,
@@ -125,23 +126,26 @@ impl Gpu {
         &self.caps
     }
 
-    /// Memory of `bytes` bytes, all zero. There is always some, so that empty tensors can be bound.
-    pub(crate) fn create_buffer(&self, bytes: usize) -> Result<GpuBuffer> {
+    /// Memory of a tensor, all zero. There is always some, so that empty tensors can be bound.
+    pub(crate) fn create_buffer(&self, dtype: DType, shape: &[usize]) -> Result<GpuBuffer> {
         self.check()?;
         self.forget_dropped(&mut lock(&self.encoder));
-        let size = (bytes as u64).next_multiple_of(VECTOR_BYTES).max(VECTOR_BYTES);
+        let size = ((dtype.size() * shape.iter().product::<usize>()) as u64).next_multiple_of(VECTOR_BYTES).max(VECTOR_BYTES);
         if size > self.caps.max_buffer {
-            let limit = self.caps.max_buffer;
             return Err(Error::Device(format!(
-                "a tensor of {size} bytes is larger than a buffer of {} can be ({limit}); a weight takes half in bf16",
-                self.caps.name
+                "a tensor of shape {shape:?} in {} takes {size} bytes, and a buffer of {} has at most {}. Weights take half in 16 bits \
+                 (dtype = \"bf16\" or \"f16\", with an adapter to train), activations less with fewer micro_tokens; else another device \
+                 is needed, such as the CPU executor",
+                dtype.name(),
+                self.caps.name,
+                self.caps.max_buffer
             )));
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
         if pollster::block_on(scope.pop()).is_some() {
-            return Err(Error::Device(format!("{} has no memory for a tensor of {size} bytes", self.caps.name)));
+            return Err(Error::Device(format!("{} has no memory for a tensor of shape {shape:?} with {size} bytes", self.caps.name)));
         }
         Ok(GpuBuffer { buffer, id: self.next_buffer.fetch_add(1, Ordering::Relaxed), dropped: self.dropped.clone() })
     }
@@ -257,13 +261,13 @@ impl Gpu {
         }
     }
 
-    fn pipeline(&self, launch: &crate::device::Launch, bf16: bool) -> Result<Arc<Pipeline>> {
+    fn pipeline(&self, launch: &crate::device::Launch, weight: DType) -> Result<Arc<Pipeline>> {
         let mut pipelines = lock(&self.pipelines);
-        let key = (launch.variant, bf16);
+        let key = (launch.variant, weight);
         if let Some(pipeline) = pipelines.get(&key).filter(|pipeline| pipeline.kernel == launch.kernel.stem) {
             return Ok(pipeline.clone());
         }
-        let variant = shaders::find(launch.variant, bf16, self.caps.software)?;
+        let variant = shaders::find(launch.variant, weight, self.caps.software)?;
         let pipeline = Arc::new(Pipeline::new(&self.device, launch.kernel, variant)?);
         pipelines.insert(key, pipeline.clone());
         Ok(pipeline)

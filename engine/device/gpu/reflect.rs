@@ -137,7 +137,7 @@ impl Reflection {
         }
         let declared = |slot: &Slot| match slot {
             Slot::Weight => {
-                if variant.bf16() {
+                if variant.packed() {
                     Slot::InU32
                 } else {
                     Slot::In

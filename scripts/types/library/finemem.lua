@@ -143,6 +143,55 @@
 ---@field parameters table JSON schema of the arguments
 ---@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; returns the id it wrote; an error means that the call is not valid
 
+---The rewards of a batch.
+---@class (exact) fm.Rewards
+---@field total any[][] `total[i][t]`: the reward of step t of rollout i
+---@field terms? table<string, any[][]> its parts by name, each in the same form
+
+---A part of a page. Its kind says which of the keys it needs: `text`; `rows` for facts; `columns` and `rows` for a table; `charts`; `episodes`.
+---@class (exact) fm.PageSection
+---@field kind "text"|"facts"|"table"|"charts"|"episodes" what it shows
+---@field title? string its heading
+---@field note? string a remark below
+---@field folded? boolean whether it is shut until somebody opens it (default false)
+---@field text? string paragraphs, with empty lines between them
+---@field columns? fm.PageColumn[] the columns of a table
+---@field rows? any[][] cells: a number, a string, { value, low, high } by name, or fm.json.null; facts have a name and a string
+---@field charts? fm.PageChart[] charts, side by side
+---@field episodes? fm.PageEpisode[] episodes to step through
+
+---A column of a table.
+---@class (exact) fm.PageColumn
+---@field name string what stands above it
+---@field digits? integer digits behind the point; by default four significant ones
+---@field percent? boolean whether 0.5 is shown as 50 % (default false)
+
+---A chart.
+---@class (exact) fm.PageChart
+---@field title string what it shows
+---@field kind "lines"|"areas"|"shares"|"scatter" lines with bands, series stacked, their shares stacked, or dots with error bars
+---@field x? string what the x axis counts (default "step")
+---@field y? string the unit of the y axis
+---@field percent? boolean whether 0.5 is shown as 50 % (default false)
+---@field note? string a remark below
+---@field series fm.PageSeries[] what is drawn
+
+---One series of a chart. All lists are as long as `x`; a number that is not finite is a gap, and so is fm.json.null.
+---@class (exact) fm.PageSeries
+---@field name string its name in the legend
+---@field x number[] where its points are, ascending but for a scatter
+---@field y any[] the values
+---@field low? any[] lower ends of the values: a band, or error bars
+---@field high? any[] upper ends of the values
+---@field x_low? any[] left ends of the places of a scatter
+---@field x_high? any[] right ends of the places of a scatter
+
+---An episode to step through.
+---@class (exact) fm.PageEpisode
+---@field title string its name in the list
+---@field group? string what heads those that share it, such as the policy
+---@field rollout table a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; without `steps`, `chunks`, `memory` and `answers` are shown
+
 ---A stream of random numbers.
 ---@class fm.Rng
 local Rng = {}
@@ -419,11 +468,13 @@ function Reasoner:ask(arguments) end
 ---A policy in training.
 ---@class fm.GrpoTrainer
 ---@field updates integer Number of updates done.
+---@field planned integer Bytes of memory that were planned for the run.
+---@field peak integer The most bytes that were in use on the policy's device so far.
 local GrpoTrainer = {}
 
 ---The arguments of `GrpoTrainer:rollout`.
 ---@class (exact) fm.GrpoTrainer.rollout.arguments
----@field episodes table[] what a world samples or fm.data.open returns
+---@field episodes table[] what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, and have a `state` for its rollouts
 ---@field group? integer rollouts of each episode; by default the trainer's
 ---@field temperature? number 0 is greedy; by default the trainer's
 ---@field seed? integer another seed gives other samples at the same update (default 0)
@@ -434,24 +485,20 @@ local GrpoTrainer = {}
 ---@return table # the batch: `rollouts[i]` with steps, answers and memory
 function GrpoTrainer:rollout(arguments) end
 
----The arguments of `GrpoTrainer:plan`.
----@class (exact) fm.GrpoTrainer.plan.arguments
----@field prompt integer longest prompt in tokens
----@field episodes integer episodes of a batch
-
----The memory that rollouts and updates take. A run that does not fit is an error, with what is needed and what there is.
----@param arguments fm.GrpoTrainer.plan.arguments
----@return table<string, number> # bytes: `planned`, `peak` (the most in use so far), and `available` where that is known
-function GrpoTrainer:plan(arguments) end
-
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
----@field batch table what `rollout` returned last
----@field rewards number[][] `rewards[i][t]`: the reward of step t of rollout i
+---@field batch? table what `rollout` returned since the last update
+---@field batches? table[] several in place of one; their rollouts are counted on
+---@field rewards? number[][] `rewards[i][t]`, from which group advantages are made; beside `advantages` only logged
+---@field advantages? number[][] `advantages[i][t]`, used as they are
+---@field weights? ((number|number[])[])[] `weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1
+---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared; by default the trainer's
+---@field groups? ((number|string)[])[] `groups[i][t]`, in place of a grouping: steps with equal keys are compared
+---@field scale_rewards? boolean whether advantages are divided by the group's deviation; by default the trainer's
 ---@field lr? number learning rate of this update
 
----Improves the policy by the rewards of the newest batch.
----@param arguments fm.GrpoTrainer.update.arguments
+---Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1 for the steps that are to be imitated and 0 for all others it is a supervised update.
+---@param arguments? fm.GrpoTrainer.update.arguments
 ---@return table<string, number> # figures of the update
 function GrpoTrainer:update(arguments) end
 
@@ -475,6 +522,7 @@ function Run:log(arguments) end
 ---@field step integer the step, from 1
 ---@field batch table the batch
 ---@field count? integer how many of them; all by default
+---@field rewards? fm.Rewards what the steps got, and for what; a page of the run shows it
 
 ---Appends the rollouts of a batch to rollouts.jsonl, one a line.
 ---@param arguments fm.Run.rollouts.arguments
@@ -524,7 +572,9 @@ fm.reward = {}
 fm.data = {}
 fm.calls = {}
 fm.grpo = {}
+fm.schedule = {}
 fm.run = {}
+fm.page = {}
 
 ---The arguments after `--` on the command line.
 ---@type string[]
@@ -603,7 +653,7 @@ function fm.rng.new(arguments) end
 ---@class (exact) fm.model.load.arguments
 ---@field path string the folder
 ---@field device? string auto, gpu, cpu, or a part of an adapter's name; by default the run's device
----@field dtype? "f32"|"bf16" how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them
+---@field dtype? "f32"|"bf16"|"f16" how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them
 ---@field lora? fm.Lora|string a new adapter, or the folder of one as PEFT and `model:save` write it; then only the adapter is trained
 
 ---Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards; and its chat template if it has one.
@@ -645,7 +695,7 @@ function fm.tokenizer.train(arguments) end
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
 ---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
----@field recompute? boolean whether to save memory by computing blocks twice (default false)
+---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
 
 ---A supervised trainer: AdamW on the weighted log-likelihood of given sequences.
 ---@param arguments fm.sft.new.arguments
@@ -672,7 +722,8 @@ function fm.memory.import(arguments) end
 
 ---The arguments of `fm.memory.replay`.
 ---@class (exact) fm.memory.replay.arguments
----@field journal table[] what `memory:journal` returned, or the first part of it
+---@field journal table[] what `memory:journal` returned, or a rollout's `journal`
+---@field last? integer the last step that is carried out; by default all are
 
 ---Carries out a journal on an empty memory.
 ---@param arguments fm.memory.replay.arguments
@@ -944,11 +995,13 @@ function fm.reward.outcome(arguments) end
 
 ---The arguments of `fm.data.open`.
 ---@class (exact) fm.data.open.arguments
----@field path string the file
----@field format? "memoryagentbench"|"episodes" what the file holds; by default its content tells
+---@field path string the file, or the folder
+---@field format? "memalpha"|"memoryagentbench"|"locomo"|"longmemeval"|"squad"|"intents"|"membuilder"|"episodes" what the file holds; by default its content tells
+---@field strict? boolean make a row that cannot be read an error; otherwise it is skipped, and reported (default false)
 ---@field facts_per_chunk? integer how many facts of a list make a chunk (default 4)
+---@field chunk_tokens? integer how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of the file cut it: 4096, intents 1024, LoCoMo a session
 
----Reads a file of episodes.
+---Reads the episodes of a published file, or of a folder of CSV files.
 ---@param arguments fm.data.open.arguments
 ---@return fm.Episode[] # the episodes
 function fm.data.open(arguments) end
@@ -977,7 +1030,7 @@ function fm.calls.read(arguments) end
 ---@class (exact) fm.grpo.new.arguments
 ---@field policy fm.Model the model to train
 ---@field tools fm.Tool[] the memory tools
----@field prompt fun(input: table): string makes the prompt of a step from { memory, total, chunk, tools }
+---@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, tools }: the items in view, how many there are, and in each section
 ---@field reasoner fm.Reasoner answers the questions
 ---@field dialect? fm.Dialect how the policy writes calls; by default as Hermes and Qwen do
 ---@field group? integer rollouts of each episode (default 8)
@@ -987,25 +1040,74 @@ function fm.calls.read(arguments) end
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field max_tokens? integer longest completion of a step (default 256)
 ---@field max_prompt? integer longest prompt of a step; by default what the model has room for
----@field view? "recent"|"relevant" which items a prompt shows: the newest, or those BM25 finds for the chunk (default "recent")
+---@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
 ---@field top_k? integer items that BM25 retrieves for a question (default 10)
----@field grouping? "step"|"instance" what is compared: the same step of all rollouts, or all steps (default "step")
----@field scale_rewards? boolean whether advantages are divided by the group's deviation (default true)
----@field clip_low? number how far the ratio may fall below 1 (default 0.2)
----@field clip_high? number how far the ratio may rise above 1 (default 0.2)
----@field dual_clip? number bound of the loss for negative advantages; 0 for none (default 3)
----@field kl_coef? number weight of KL to the policy at the start, or to the one without its adapter; 0 for none (default 0)
+---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state` (default "step")
+---@field loss? "verl"|"grpo"|"dr_grpo"|"dapo"|"gspo"|"cispo"|"rloo"|"reinforce" the policy loss, as its paper states it; each of the next ten replaces one of its settings (default "verl")
+---@field ratio? "token"|"sequence" whether each token has a ratio, or each step the mean of its tokens'
+---@field clip_low? number how far the ratio may fall below 1
+---@field clip_high? number how far the ratio may rise above 1
+---@field dual_clip? number bound of a clipped loss for negative advantages; 0 for none
+---@field aggregation? "token"|"sequence"|"constant"|"sum" mean over tokens, or over steps of: the mean over tokens, their sum / max_tokens, their sum
+---@field baseline? "mean"|"leave_one_out" what a reward is compared with: the group's mean, or that of the others
+---@field scale_rewards? boolean whether advantages are divided by the group's deviation
+---@field kl_coef? number weight of KL to the policy at the start, or to the one without its adapter; 0 for none
+---@field kl_estimator? "k1"|"k2"|"k3" how KL is estimated; in the loss, k1 restrains nothing
+---@field kl_in? "loss"|"reward" where KL is: in the loss of each token, or summed in the reward of each step
 ---@field minibatches? integer optimiser steps of one update (default 1)
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
 ---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
----@field recompute? boolean whether to save memory by computing blocks twice (default false)
+---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
 
----A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation.
+---A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it needs; a run that does not fit is an error before anything is taken.
 ---@param arguments fm.grpo.new.arguments
 ---@return fm.GrpoTrainer # the trainer
 function fm.grpo.new(arguments) end
+
+---The arguments of `fm.schedule.linear`.
+---@class (exact) fm.schedule.linear.arguments
+---@field from number the value up to `start`
+---@field to number the value from `start + steps` on
+---@field steps number how many steps it takes
+---@field start? number the step at which it begins to change (default 0)
+
+---A value that goes from one number to another in a straight line, and stays there.
+---@param arguments fm.schedule.linear.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.linear(arguments) end
+
+---The arguments of `fm.schedule.cosine`.
+---@class (exact) fm.schedule.cosine.arguments
+---@field from number the value up to `start`
+---@field to number the value from `start + steps` on
+---@field steps number how many steps it takes
+---@field start? number the step at which it begins to change (default 0)
+
+---A value that goes from one number to another along half a cosine, slowly at both ends, and stays there.
+---@param arguments fm.schedule.cosine.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.cosine(arguments) end
+
+---The arguments of `fm.schedule.piecewise`.
+---@class (exact) fm.schedule.piecewise.arguments
+---@field points number[][] `{ { step, value }, … }`, steps rising: the value from that step on; before the first step it is the first value
+
+---A value that changes at given steps and is constant between them.
+---@param arguments fm.schedule.piecewise.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.piecewise(arguments) end
+
+---The arguments of `fm.schedule.warm_up`.
+---@class (exact) fm.schedule.warm_up.arguments
+---@field to number|(fun(step: number): number) the value after the warm-up: a number, or a schedule
+---@field steps number how many steps the warm-up takes; with 1 or less there is none
+
+---A value that rises from near 0 to what it should be: step 1 gives `to / steps`, step `steps` and all later ones `to`.
+---@param arguments fm.schedule.warm_up.arguments
+---@return fun(step: number): number # a function of the step
+function fm.schedule.warm_up(arguments) end
 
 ---The arguments of `fm.run.open`.
 ---@class (exact) fm.run.open.arguments
@@ -1031,5 +1133,16 @@ function fm.log(arguments) end
 ---@param arguments? {}
 ---@return boolean # true when the script should save what it has and end
 function fm.stopping(arguments) end
+
+---The arguments of `fm.page.write`.
+---@class (exact) fm.page.write.arguments
+---@field path string the file, HTML
+---@field title string what stands above the page
+---@field sections fm.PageSection[] its sections, from top to bottom
+
+---Writes a self-contained HTML page of tables, charts and episodes to step through.
+---@param arguments fm.page.write.arguments
+---@return integer # how many episodes the page had no room for; it says so itself
+function fm.page.write(arguments) end
 
 return fm

@@ -10,19 +10,23 @@ use common::{devices, gpus};
 use finemem_engine::device::Device;
 use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
 use finemem_engine::model::{Model, Weights};
+use finemem_engine::ops::embedding;
 use finemem_engine::tensor::DType;
 use finemem_engine::train::learner::{Learner, Loss, Memory};
-use half::bf16;
+use half::{bf16, f16};
 
-/// The small model with its matrices rounded to bf16, stored in `dtype`.
-fn rounded(device: &Device, tied: bool, dtype: DType) -> Model {
+/// The types of 16 bits.
+const PACKED: [DType; 2] = [DType::BF16, DType::F16];
+
+/// The small model with its matrices rounded to `packed`, stored so or in 32 bits.
+fn rounded(device: &Device, tied: bool, packed: DType, wide: bool) -> Model {
     let mut model = model(device, tied);
     let values: HashMap<String, Vec<f32>> =
         model.weights.named().into_iter().map(|(name, tensor)| (name, tensor.read().unwrap())).collect();
     model.weights = Weights::build(&model.config, |name, shape| {
         let matrix = shape.len() > 1;
-        let values: Vec<f32> = values[name].iter().map(|v| if matrix { bf16::from_f32(*v).to_f32() } else { *v }).collect();
-        let tensor = device.zeros(if matrix { dtype } else { DType::F32 }, shape)?;
+        let values = if matrix { packed.widen(&packed.narrow(&values[name])) } else { values[name].clone() };
+        let tensor = device.zeros(if matrix && !wide { packed } else { DType::F32 }, shape)?;
         tensor.write(&values)?;
         Ok(tensor)
     })
@@ -41,8 +45,8 @@ fn generate(model: &Model) -> Vec<Completion> {
 #[test]
 fn log_probabilities_and_gradients_are_those_of_the_widened_weights() {
     for device in devices() {
-        for tied in [true, false] {
-            let [wide, packed] = [DType::F32, DType::BF16].map(|dtype| rounded(&device, tied, dtype));
+        for (tied, packed) in [true, false].into_iter().flat_map(|tied| PACKED.map(|packed| (tied, packed))) {
+            let [wide, packed] = [true, false].map(|wide| rounded(&device, tied, packed, wide));
             let score = |model: &Model| {
                 let scored = Learner::new(model, Memory::default(), false).unwrap().score(model, &samples(), 1.0).unwrap();
                 scored.logprob.iter().map(|lp| f64::from(*lp)).collect::<Vec<_>>()
@@ -60,8 +64,8 @@ fn log_probabilities_and_gradients_are_those_of_the_widened_weights() {
 
 #[test]
 fn completions_are_those_of_the_widened_weights() {
-    for device in devices() {
-        let [wide, packed] = [DType::F32, DType::BF16].map(|dtype| generate(&rounded(&device, true, dtype)));
+    for (device, packed) in devices().into_iter().flat_map(|device| PACKED.map(|packed| (device.clone(), packed))) {
+        let [wide, packed] = [true, false].map(|wide| generate(&rounded(&device, true, packed, wide)));
         for (wide, packed) in wide.iter().zip(&packed) {
             assert_eq!(wide.tokens, packed.tokens, "{}", device.describe());
             let worst = wide.logprobs.iter().zip(&packed.logprobs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -80,7 +84,7 @@ fn half_the_memory() {
             device.zeros(dtype, &[300, 24]).unwrap();
             device.counters().bytes
         };
-        assert_eq!((bytes(DType::F32), bytes(DType::BF16)), (28_800, 14_400));
+        assert_eq!((bytes(DType::F32), PACKED.map(bytes)), (28_800, [14_400; 2]));
     }
 }
 
@@ -93,17 +97,45 @@ fn numbers_of_16_bits_are_rounded_and_kept() {
         // Ties go to the even neighbour.
         let expected = [1.0, -2.5, 1.0, 1.015625, bf16::from_f32(3.0e38).to_f32(), f32::INFINITY];
         assert_eq!(tensor.read().unwrap(), expected, "{}", device.describe());
-        assert_eq!(tensor.slice(1..2).unwrap().read_bf16().unwrap(), [bf16::from_f32(1.0), bf16::from_f32(1.015625)]);
-        tensor.slice(2..3).unwrap().write_bf16(&[bf16::ONE, bf16::ZERO]).unwrap();
+        assert_eq!(tensor.slice(1..2).unwrap().read_bits().unwrap(), [1.0, 1.015625].map(|v| bf16::from_f32(v).to_bits()));
+        tensor.slice(2..3).unwrap().write_bits(&[bf16::ONE, bf16::ZERO].map(bf16::to_bits)).unwrap();
         assert_eq!(tensor.read().unwrap()[3..], [1.015625, 1.0, 0.0], "{}", device.describe());
 
         let message = |result: finemem_engine::Result<()>| result.expect_err("this must fail").to_string();
         assert!(message(device.zeros(DType::BF16, &[4, 3]).map(|_| ())).contains("[4, 3]"));
         assert!(message(tensor.view(&[2, 3]).map(|_| ())).contains("[2, 3]"));
         assert!(message(tensor.read_u32().map(|_| ())).contains("U32"));
-        assert!(message(tensor.write_bf16(&[bf16::ONE])).contains("1 values"));
+        assert!(message(tensor.write_bits(&[0])).contains("1 values"));
         let f32s = device.zeros(DType::F32, &[3, 2]).unwrap();
+        assert!(message(f32s.write_bits(&[0; 6])).contains("16 bits"));
         let mut rec = device.record();
         assert!(message(finemem_engine::ops::elementwise::add(&mut rec, &tensor, &f32s)).contains("BF16"));
+    }
+}
+
+#[test]
+fn every_number_of_16_bits_is_widened() {
+    let bits: Vec<u16> = (0..=u16::MAX).collect();
+    for device in [devices(), vec![Device::cpu_f64()]].concat() {
+        for dtype in PACKED {
+            let table = device.zeros(dtype, &[256, 256]).unwrap();
+            table.write_bits(&bits).unwrap();
+            let ids = device.tensor_u32(&(0..256).collect::<Vec<_>>(), &[256]).unwrap();
+            let x = device.zeros(DType::F32, &[256, 256]).unwrap();
+            let mut rec = device.record();
+            embedding::forward(&mut rec, &ids, &table, &x).unwrap();
+            rec.submit().unwrap();
+            // A GPU may take subnormal numbers for 0, and need not know infinity and NaN.
+            let on_gpu = device.caps().is_some();
+            for (bits, found) in bits.iter().zip(x.read().unwrap()) {
+                let (expected, normal) = match dtype {
+                    DType::F16 => (f16::from_bits(*bits).to_f32(), f16::from_bits(*bits).is_normal()),
+                    _ => (bf16::from_bits(*bits).to_f32(), bf16::from_bits(*bits).is_normal()),
+                };
+                let same = found == expected || found.is_nan() && expected.is_nan();
+                let spared = on_gpu && !normal && (!expected.is_finite() || found == 0.0);
+                assert!(same || spared, "{}: {dtype:?} {bits:#06x} became {found}, not {expected}", device.describe());
+            }
+        }
     }
 }

@@ -1,0 +1,102 @@
+//! What a file holds before it is known what it means: rows of values, or tables of text.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::parquet;
+use crate::{Error, Result, files};
+
+/// The content of a file.
+pub(super) enum Content {
+    /// The rows of a Parquet file, of a JSON list or of JSON Lines. A file that is one JSON object is one row.
+    Rows(Vec<Row>),
+    /// CSV files with their names: one, or all of a folder.
+    Tables(Vec<(String, String)>),
+}
+
+/// A row, or why it could not be read.
+pub(super) struct Row {
+    /// Where it stands in the file: `row 3`, `line 4`.
+    pub(super) place: String,
+    /// What it holds.
+    pub(super) value: Result<Value, String>,
+}
+
+impl Content {
+    /// Reads a file, or the CSV files of a folder. What it is shows in its first bytes, not in its name.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return folder(path);
+        }
+        let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+        if bytes.starts_with(parquet::MAGIC) {
+            return parquet::rows(bytes).map(Self::Rows).map_err(|reason| Error::format(path, format!("as Parquet: {reason}")));
+        }
+        let text = text(path, bytes)?;
+        let first = text.trim_start().chars().next();
+        match first {
+            Some('[' | '{') => json(&text).map(Self::Rows).map_err(|reason| Error::format(path, format!("as JSON: {reason}"))),
+            _ => Ok(Self::Tables(vec![(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text)])),
+        }
+    }
+
+    /// Whether one of the first rows is an object with all of these keys.
+    pub(super) fn has(&self, keys: &[&str]) -> bool {
+        self.values().any(|value| keys.iter().all(|key| value.get(key).is_some()))
+    }
+
+    /// The first rows that could be read.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Value> {
+        let rows = if let Self::Rows(rows) = self { rows.as_slice() } else { &[] };
+        rows.iter().filter_map(|row| row.value.as_ref().ok()).take(10)
+    }
+
+    /// The rows; a table has none.
+    pub(super) fn rows(self) -> Vec<Row> {
+        match self {
+            Self::Rows(rows) => rows,
+            Self::Tables(_) => Vec::new(),
+        }
+    }
+}
+
+fn folder(path: &Path) -> Result<Content> {
+    let mut tables = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(|error| Error::io(path, error))? {
+        let file = entry.map_err(|error| Error::io(path, error))?.path();
+        if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
+            let bytes = std::fs::read(&file).map_err(|error| Error::io(&file, error))?;
+            tables.push((file.file_name().unwrap_or_default().to_string_lossy().into_owned(), text(&file, bytes)?));
+        }
+    }
+    if tables.is_empty() {
+        return Err(Error::format(path, "is a folder without CSV files; name a file in it"));
+    }
+    tables.sort();
+    Ok(Content::Tables(tables))
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String> {
+    let text = String::from_utf8(bytes).map_err(|error| Error::format(path, format!("not UTF-8 text: {}", error.utf8_error())))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+fn json(text: &str) -> Result<Vec<Row>, String> {
+    let whole = match serde_json::from_str(text) {
+        Ok(Value::Array(list)) => {
+            let row = |(at, value)| Row { place: format!("row {at}"), value: Ok(value) };
+            return Ok(list.into_iter().enumerate().map(row).collect());
+        }
+        Ok(object) => return Ok(vec![Row { place: "line 1".to_owned(), value: Ok(object) }]),
+        Err(error) => files::brief(&error),
+    };
+    let line = |(at, line): (usize, &str)| {
+        let value = serde_json::from_str::<Value>(line).map_err(|error| files::brief(&error));
+        Row { place: format!("line {}", at + 1), value }
+    };
+    let rows: Vec<Row> = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(line).collect();
+    let objects = rows.iter().filter(|row| row.value.as_ref().is_ok_and(Value::is_object)).count();
+    // Damaged lines are few; a document that is cut has a line here and there that could stand alone.
+    if 2 * objects > rows.len() { Ok(rows) } else { Err(whole) }
+}

@@ -1,0 +1,98 @@
+//! Reading values that files have in more than one shape, with errors that say which key is wrong.
+
+use serde_json::Value;
+
+use super::{Question, python};
+
+/// A text that must be there.
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, String> {
+    value.get(key).and_then(Value::as_str).ok_or_else(|| wrong(value, key, "a text"))
+}
+
+/// A text that may be missing or null. Numbers count as texts.
+pub(super) fn text_if_any(value: &Value, key: &str) -> Option<String> {
+    match value.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A list that must be there.
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], String> {
+    list_if_any(value, key).ok_or_else(|| wrong(value, key, "a list"))
+}
+
+/// A list that may be missing or null.
+pub(super) fn list_if_any<'a>(value: &'a Value, key: &str) -> Option<&'a [Value]> {
+    value.get(key).and_then(Value::as_array).map(Vec::as_slice)
+}
+
+/// Takes a list that may stand as a text of JSON, or of Python, in the column of a table.
+pub(super) fn take_list(value: &mut Value, key: &str) -> Result<Vec<Value>, String> {
+    let found = match value.get_mut(key).map(Value::take) {
+        Some(Value::String(text)) => serde_json::from_str(&text)
+            .or_else(|error| python::literal(&text).map_err(|_| format!("{key:?} is no list in JSON: {}", crate::files::brief(&error))))?,
+        Some(found) => found,
+        None => return Err(wrong(value, key, "a list")),
+    };
+    match found {
+        Value::Array(list) => Ok(list),
+        other => Err(format!("{key:?} must be a list, not {}", brief(&other))),
+    }
+}
+
+fn wrong(value: &Value, key: &str, what: &str) -> String {
+    format!("{key:?} must be {what}, not {}", value.get(key).map_or("missing".to_owned(), brief))
+}
+
+/// Accepted answers from what files have for them: a text, a number, or a list of these that is not empty.
+pub(super) fn answers(value: &Value) -> Result<Vec<String>, String> {
+    let one = |value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(format!("an answer is a text or a number, not {}", brief(other))),
+    };
+    match value {
+        Value::Array(list) if list.is_empty() => Err("the list of accepted answers is empty".to_owned()),
+        Value::Array(list) => list.iter().map(one).collect(),
+        value => Ok(vec![one(value)?]),
+    }
+}
+
+/// A question from an object that has it under `question` and its answers under `answer`.
+pub(super) fn question(value: &Value) -> Result<Question, String> {
+    let answers = answers(value.get("answer").unwrap_or(&Value::Null))?;
+    Ok(Question { question: text(value, "question")?.to_owned(), answers, ..Question::default() })
+}
+
+/// What can be read of a list of questions; what cannot goes to `faults`.
+pub(super) fn readable(questions: impl Iterator<Item = Result<Question, String>>, faults: &mut Vec<String>) -> Vec<Question> {
+    let keep = |(at, question): (usize, Result<_, String>)| question.map_err(|reason| faults.push(format!("question {at}: {reason}"))).ok();
+    questions.enumerate().filter_map(keep).collect()
+}
+
+/// The questions about each chunk: those that it proves alone.
+pub(super) fn by_evidence<'a>(questions: impl IntoIterator<Item = &'a Question>, chunks: usize) -> Vec<Vec<Question>> {
+    let mut found = vec![Vec::new(); chunks];
+    for question in questions {
+        if let &[chunk] = question.evidence.as_slice() {
+            found[chunk].push(question.clone());
+        }
+    }
+    found
+}
+
+/// A JSON value in a few characters, for messages.
+pub(super) fn brief(value: &Value) -> String {
+    match value {
+        Value::Array(list) => format!("a list of {}", list.len()),
+        Value::Object(fields) => {
+            format!(
+                "an object with {}",
+                fields.keys().take(6).map(|key| key.chars().take(40).collect()).collect::<Vec<String>>().join(", ")
+            )
+        }
+        value => value.to_string().chars().take(40).collect(),
+    }
+}

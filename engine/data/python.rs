@@ -1,0 +1,153 @@
+//! Python literals: what `repr` writes for lists, tuples, dictionaries, texts, numbers, `None`, `True` and `False`.
+
+use serde_json::{Map, Value};
+
+/// How deep lists and dictionaries may be nested.
+const DEPTH: usize = 64;
+
+/// Reads a text that is one literal. Tuples become lists, keys of dictionaries become texts.
+pub(super) fn literal(text: &str) -> Result<Value, String> {
+    let mut reader = Reader { text, at: 0 };
+    let value = reader.value(0)?;
+    reader.space();
+    if reader.at < text.len() {
+        return Err(reader.wrong("the end"));
+    }
+    Ok(value)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn space(&mut self) {
+        self.at = self.text.len() - self.rest().trim_start().len();
+    }
+
+    /// Goes past a text that stands next.
+    fn take(&mut self, what: &str) -> bool {
+        self.space();
+        let found = self.rest().starts_with(what);
+        self.at += if found { what.len() } else { 0 };
+        found
+    }
+
+    fn wrong(&self, wanted: &str) -> String {
+        let shown: String = self.rest().chars().take(20).collect();
+        format!("as a Python literal: {wanted} was expected at byte {}, not {shown:?}", self.at)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, String> {
+        if depth > DEPTH {
+            return Err(format!("as a Python literal: nested more than {DEPTH} deep at byte {}", self.at));
+        }
+        self.space();
+        match self.peek() {
+            Some('[') => self.list("]", depth),
+            Some('(') => self.list(")", depth),
+            Some('{') => self.dictionary(depth),
+            Some(mark @ ('\'' | '"')) => self.string(mark).map(Value::String),
+            _ => self.word(),
+        }
+    }
+
+    fn list(&mut self, close: &str, depth: usize) -> Result<Value, String> {
+        self.at += 1;
+        let mut items = Vec::new();
+        while !self.take(close) {
+            items.push(self.value(depth + 1)?);
+            if !self.take(",") && !self.rest().starts_with(close) {
+                return Err(self.wrong(&format!("',' or '{close}'")));
+            }
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn dictionary(&mut self, depth: usize) -> Result<Value, String> {
+        self.at += 1;
+        let mut fields = Map::new();
+        while !self.take("}") {
+            let key = match self.value(depth + 1)? {
+                Value::String(key) => key,
+                key => key.to_string(),
+            };
+            if !self.take(":") {
+                return Err(self.wrong("':'"));
+            }
+            fields.insert(key, self.value(depth + 1)?);
+            if !self.take(",") && !self.rest().starts_with('}') {
+                return Err(self.wrong("',' or '}'"));
+            }
+        }
+        Ok(Value::Object(fields))
+    }
+
+    fn string(&mut self, mark: char) -> Result<String, String> {
+        let start = self.at;
+        self.at += 1;
+        let mut out = String::new();
+        loop {
+            let plain = self.rest().find([mark, '\\']);
+            let Some(plain) = plain else {
+                return Err(format!("as a Python literal: the text that begins at byte {start} has no end"));
+            };
+            out.push_str(&self.text[self.at..self.at + plain]);
+            self.at += plain + 1;
+            if self.text[..self.at].ends_with(mark) {
+                return Ok(out);
+            }
+            self.escape(&mut out)?;
+        }
+    }
+
+    /// What follows a backslash.
+    fn escape(&mut self, out: &mut String) -> Result<(), String> {
+        let Some(code) = self.peek() else { return Err(self.wrong("an escape")) };
+        self.at += code.len_utf8();
+        let digits = match code {
+            'n' => return Ok(out.push('\n')),
+            't' => return Ok(out.push('\t')),
+            'r' => return Ok(out.push('\r')),
+            '\\' | '\'' | '"' => return Ok(out.push(code)),
+            '\n' => return Ok(()),
+            'x' => 2,
+            'u' => 4,
+            'U' => 8,
+            // Python keeps both signs of an escape that it does not know.
+            other => return Ok(out.extend(['\\', other])),
+        };
+        let number = self.rest().get(..digits).and_then(|number| u32::from_str_radix(number, 16).ok());
+        let number = number.ok_or_else(|| self.wrong(&format!("{digits} hexadecimal digits")))?;
+        self.at += digits;
+        // Half of a pair, which Python allows, is no character.
+        out.push(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER));
+        Ok(())
+    }
+
+    fn word(&mut self) -> Result<Value, String> {
+        let length = self.rest().find(|c: char| !(c.is_ascii_alphanumeric() || "+-._".contains(c))).unwrap_or(self.rest().len());
+        let word = &self.rest()[..length];
+        let value = match word {
+            "None" | "nan" => Value::Null,
+            "True" => true.into(),
+            "False" => false.into(),
+            number => match (number.parse::<i64>(), number.parse::<f64>()) {
+                (Ok(whole), _) => whole.into(),
+                (_, Ok(real)) if real.is_finite() => real.into(),
+                _ => return Err(self.wrong("a value")),
+            },
+        };
+        self.at += length;
+        Ok(value)
+    }
+}

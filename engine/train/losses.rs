@@ -1,0 +1,161 @@
+//! Policy losses by name, as their papers state them.
+//!
+//! A name fixes what follows; what a script sets besides replaces one setting. `A` is the advantage, `r̄` the mean reward of what is compared.
+//!
+//! | name | ratio of | form, bounds | mean over | advantage | KL | paper |
+//! |---|---|---|---|---|---|---|
+//! | `verl` | token | clip 0.2, 0.2, dual 3 | tokens | `(r − r̄) / deviation` | | none: verl's default loss, with which Mem-α was trained |
+//! | `grpo` | token | clip 0.2, 0.2 | turns of token means | `(r − r̄) / deviation` | k3 in the loss, 0.04 | DeepSeekMath, arXiv 2402.03300, eq. 3–4, sections 4.1.2 and 4.2 |
+//! | `dr_grpo` | token | clip 0.2, 0.2 | turns of token sums over a constant | `r − r̄` | | arXiv 2503.20783, section 3.2 and listing 1 |
+//! | `dapo` | token | clip 0.2, 0.28 | tokens | `(r − r̄) / deviation` | | arXiv 2503.14476, eq. 8–9 |
+//! | `gspo` | turn | clip 3e-4, 4e-4 | turns | `(r − r̄) / deviation` | | arXiv 2507.18071, eq. 5–7, section 5.1 |
+//! | `cispo` | token | constant weight, at most 5 | tokens | `(r − r̄) / deviation` | | MiniMax-M1, arXiv 2506.13585, eq. 4–5 |
+//! | `rloo` | | log-probability | turns of token sums | `r − mean of the others` | k1 in the reward | arXiv 2402.14740, section 2.2 |
+//! | `reinforce` | | log-probability | turns of token sums | `r − r̄` | k1 in the reward | Williams 1992, REINFORCE with a baseline |
+//!
+//! Our choices where a paper leaves one, or where its setting is another than ours:
+//!
+//! - A paper's output is a turn here: one completion of one memory step; its question is what `grouping` compares.
+//! - `grpo`, `dr_grpo`: the clip of 0.2 is PPO's; DeepSeekMath names none. A deviation is the sample's, plus 1e-6, as in verl.
+//! - `dr_grpo`: the constant is the longest completion that is allowed, the generation budget of listing 1, as in TRL.
+//! - `dapo`: sampling until no group is uniform, and the penalty on long answers, belong to the script.
+//! - `cispo`: the paper drops the lower bound and tunes the upper one without naming it; 5 is what ScaleRL (arXiv 2510.13786) uses.
+//! - `rloo`, `reinforce`: no coefficient of KL, as it goes by the task: 0 unless set. The baseline of `reinforce` is the mean of what `grouping`
+//!   compares; on groups of `n` it is `rloo` with advantages `(n − 1) / n` as large.
+//! - `rloo`, `reinforce`: without a ratio, the second and later minibatches of an update are not corrected for the step before them.
+//! - Means and clips are those of a minibatch, as in TRL and verl; turns that are left out because all compared rewards are equal count in them.
+
+use crate::error::{Error, Result};
+use crate::ops::policy_loss::{Estimator, Form, Level, PolicyLoss};
+use crate::reward::Baseline;
+
+/// How the losses of tokens become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggregation {
+    /// The mean over all tokens.
+    Token,
+    /// The mean over turns of the mean over a turn's tokens.
+    Sequence,
+    /// The mean over turns of the sum over a turn's tokens, divided by this.
+    Constant(usize),
+    /// The mean over turns of the sum over a turn's tokens.
+    Sum,
+}
+
+impl Aggregation {
+    /// What a token weighs whose turn has `length` tokens, in a minibatch of so many turns and tokens.
+    pub fn weight(self, turns: f64, tokens: f64, length: usize) -> f64 {
+        let length = length.max(1) as f64;
+        1.0 / match self {
+            Self::Token => tokens.max(1.0),
+            Self::Sequence => turns * length,
+            Self::Constant(divisor) => turns * divisor.max(1) as f64,
+            Self::Sum => turns,
+        }
+    }
+}
+
+/// Where the KL term is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KlIn {
+    /// A term of every token's loss.
+    Loss,
+    /// Taken from a turn's reward: the sum of the estimates of its tokens, as they were when sampled.
+    Reward,
+}
+
+/// A policy loss with all that belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recipe {
+    /// The loss of a token. Its `kl_coef` is the weight of the KL term wherever that is.
+    pub policy: PolicyLoss,
+    /// How tokens are weighed.
+    pub aggregation: Aggregation,
+    /// What a reward is compared with.
+    pub baseline: Baseline,
+    /// Whether advantages are divided by the deviation of what is compared.
+    pub divide_by_deviation: bool,
+    /// Where the KL term is.
+    pub kl_in: KlIn,
+}
+
+impl Recipe {
+    /// The names, see the table of this module.
+    pub const NAMES: &[&str] = &["verl", "grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce"];
+
+    /// The loss of this name. `longest` is the most tokens that a completion may have.
+    pub fn named(name: &str, longest: usize) -> Result<Self> {
+        let base = Self {
+            policy: PolicyLoss::default(),
+            aggregation: Aggregation::Token,
+            baseline: Baseline::Mean,
+            divide_by_deviation: true,
+            kl_in: KlIn::Loss,
+        };
+        let policy = base.policy;
+        let log_prob = Self {
+            policy: PolicyLoss { form: Form::LogProb, estimator: Estimator::K1, ..policy },
+            aggregation: Aggregation::Sum,
+            divide_by_deviation: false,
+            kl_in: KlIn::Reward,
+            ..base
+        };
+        Ok(match name {
+            "verl" => Self { policy: PolicyLoss { dual_clip: 3.0, ..policy }, ..base },
+            "grpo" => Self { policy: PolicyLoss { kl_coef: 0.04, ..policy }, aggregation: Aggregation::Sequence, ..base },
+            "dr_grpo" => Self { aggregation: Aggregation::Constant(longest), divide_by_deviation: false, ..base },
+            "dapo" => Self { policy: PolicyLoss { clip_high: 0.28, ..policy }, ..base },
+            "gspo" => Self {
+                policy: PolicyLoss { level: Level::Sequence, clip_low: 3e-4, clip_high: 4e-4, ..policy },
+                aggregation: Aggregation::Sequence,
+                ..base
+            },
+            "cispo" => Self { policy: PolicyLoss { form: Form::Weight, clip_low: 1.0, clip_high: 4.0, ..policy }, ..base },
+            "rloo" => Self { baseline: Baseline::LeaveOneOut, ..log_prob },
+            "reinforce" => log_prob,
+            other => return Err(Error::argument(format!("there is no loss '{other}'; there are {}", Self::NAMES.join(", ")))),
+        })
+    }
+
+    /// An error if a setting is out of range, or does nothing with this loss.
+    pub fn check(&self) -> Result<()> {
+        let PolicyLoss { form, level, clip_low, clip_high, dual_clip, kl_coef, .. } = self.policy;
+        for (name, value) in [("clip_low", clip_low), ("clip_high", clip_high), ("dual_clip", dual_clip), ("kl_coef", kl_coef)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::argument(format!("'{name}' is {value}; it must be at least 0")));
+            }
+        }
+        if dual_clip > 0.0 && dual_clip <= 1.0 {
+            return Err(Error::argument(format!("'dual_clip' is {dual_clip}; it must be more than 1, or 0 for none")));
+        }
+        if form != Form::Clip && dual_clip > 0.0 {
+            return Err(Error::argument("'dual_clip' bounds a clipped loss, and this loss is none; leave it out"));
+        }
+        if form == Form::LogProb && level == Level::Sequence {
+            return Err(Error::argument("'ratio' does nothing: this loss has no ratio"));
+        }
+        Ok(())
+    }
+
+    /// The weight of the KL term in the loss of a token.
+    pub fn kl_in_loss(&self) -> f32 {
+        if self.kl_in == KlIn::Loss { self.policy.kl_coef } else { 0.0 }
+    }
+
+    /// The weight of the KL term in the reward of a turn.
+    pub fn kl_in_reward(&self) -> f32 {
+        if self.kl_in == KlIn::Reward { self.policy.kl_coef } else { 0.0 }
+    }
+
+    /// What the KL term takes from the reward of a turn, before its weight: the sum of the estimates of its tokens, from log-probabilities
+    /// when sampled and of the reference.
+    pub fn penalty(&self, old: &[f32], reference: &[f32]) -> f64 {
+        let gaps = old.iter().zip(reference).map(|(old, reference)| f64::from(*old) - f64::from(*reference));
+        gaps.map(|gap| self.policy.estimator.value(gap)).sum()
+    }
+
+    /// What a token's kernel computes: without a KL term that is in the reward.
+    pub fn token_loss(&self) -> PolicyLoss {
+        PolicyLoss { kl_coef: self.kl_in_loss(), ..self.policy }
+    }
+}

@@ -1,0 +1,181 @@
+//! Rollouts in the form in which the reader of a page takes them: every version of an item once, memories as what each step changes.
+//!
+//! A rollout is what `fm.grpo`'s batches and `rollouts.jsonl` hold. Everything in it may be missing; what is not as expected is left out, so
+//! that a page shows what there is.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// How much text of episodes a page holds, in bytes of JSON.
+const LARGEST: usize = 16 << 20;
+/// Longest single text, in characters.
+const LONGEST: usize = 20_000;
+
+/// Episodes for the reader, as many as a page has room for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Episodes {
+    episodes: Vec<Value>,
+    #[serde(skip)]
+    size: usize,
+}
+
+impl Episodes {
+    /// Adds a rollout under a title; a `group` heads those that share it. False means that it was left out because the page is full.
+    pub fn push(&mut self, title: &str, group: &str, rollout: &Value) -> bool {
+        let mut episode = compact(rollout);
+        episode.insert("title".into(), title.into());
+        if !group.is_empty() {
+            episode.insert("group".into(), group.into());
+        }
+        let episode = Value::Object(episode);
+        let size = episode.to_string().len();
+        if self.size + size > LARGEST && !self.episodes.is_empty() {
+            return false;
+        }
+        self.size += size;
+        self.episodes.push(episode);
+        true
+    }
+
+    /// Turns the order round.
+    pub fn reverse(&mut self) {
+        self.episodes.reverse();
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.episodes.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.episodes.is_empty()
+    }
+}
+
+/// The versions of items that an episode mentions, each once.
+#[derive(Default)]
+struct Items {
+    known: HashMap<String, usize>,
+    all: Vec<Value>,
+}
+
+impl Items {
+    /// The index of a version. Scores are not part of it.
+    fn index(&mut self, item: &Value) -> usize {
+        let part = |name: &str| item.get(name).filter(|value| !value.is_null());
+        let key = ["section", "id", "step", "closed", "content"].map(|name| format!("{:?}", part(name))).join(" ");
+        if let Some(index) = self.known.get(&key) {
+            return *index;
+        }
+        let mut out = Map::new();
+        copy(item, &mut out, &["id", "step", "closed", "replaces"]);
+        let section = part("section").and_then(Value::as_str).filter(|section| !section.is_empty());
+        out.extend(section.map(|section| ("section".into(), section.into())));
+        out.insert("content".into(), text(part("content").and_then(Value::as_str).unwrap_or_default()).into());
+        let mut writes: Vec<Value> = items_of(item, "history").iter().filter_map(|version| version.get("step").cloned()).collect();
+        writes.extend(part("step").cloned());
+        writes.dedup();
+        out.insert("writes".into(), writes.into());
+        self.all.push(Value::Object(out));
+        self.known.insert(key, self.all.len() - 1);
+        self.all.len() - 1
+    }
+
+    fn indices(&mut self, of: &Value, name: &str) -> Vec<usize> {
+        items_of(of, name).iter().map(|item| self.index(item)).collect()
+    }
+}
+
+/// The list under a name; an empty one where there is none.
+fn items_of<'a>(of: &'a Value, name: &str) -> &'a [Value] {
+    of.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn copy(from: &Value, to: &mut Map<String, Value>, names: &[&str]) {
+    for name in names {
+        if let Some(value) = from.get(*name).filter(|value| !value.is_null()) {
+            let value = value.as_str().map_or_else(|| value.clone(), |long| text(long).into());
+            to.insert((*name).into(), value);
+        }
+    }
+}
+
+/// A text, cut where it is longer than anybody reads.
+fn text(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}… ({} more characters)", &text[..end], text[end..].chars().count()),
+        None => text.into(),
+    }
+}
+
+fn compact(rollout: &Value) -> Map<String, Value> {
+    let mut items = Items::default();
+    let mut out = Map::new();
+    copy(rollout, &mut out, &["episode", "member", "memory_tokens", "input_tokens"]);
+    let recorded = items_of(rollout, "steps");
+    let start = recorded.first().map_or(Vec::new(), |step| items.indices(step, "memory_before"));
+    let mut now = start.clone();
+    let mut steps = Vec::new();
+    for step in recorded {
+        let after = items.indices(step, "memory_after");
+        let (add, gone) = (without(&after, &now), without(&now, &after));
+        now = after;
+        let mut one = Map::new();
+        copy(step, &mut one, &["chunk", "prompt", "thought", "completion", "tokens", "stray"]);
+        one.insert("calls".into(), items_of(step, "calls").iter().map(call).collect());
+        one.insert("answers".into(), items_of(step, "chunk_answers").iter().map(|one| answer(one, &mut items)).collect());
+        one.extend([("add".into(), json!(add)), ("gone".into(), json!(gone))]);
+        steps.push(Value::Object(one));
+    }
+    if recorded.is_empty() {
+        let chunks = items_of(rollout, "chunks").iter().filter_map(Value::as_str);
+        steps.extend(chunks.map(|chunk| json!({ "chunk": text(chunk), "calls": [], "answers": [], "add": [], "gone": [] })));
+        out.insert("unrecorded".into(), true.into());
+    }
+    let memory = match rollout.get("memory") {
+        Some(Value::Array(_)) => items.indices(rollout, "memory"),
+        _ => now,
+    };
+    let answers: Vec<Value> = items_of(rollout, "answers").iter().map(|one| answer(one, &mut items)).collect();
+    if let Some(rewards) = rollout.get("rewards").filter(|rewards| rewards.is_object()) {
+        let terms = rewards.get("terms").and_then(Value::as_object).cloned().unwrap_or_default();
+        let terms: Map<_, _> = terms.into_iter().filter(|(_, values)| values.is_array()).collect();
+        out.insert("rewards".into(), json!({ "total": items_of(rewards, "total"), "terms": terms }));
+    }
+    let parts = [("start", json!(start)), ("steps", steps.into()), ("memory", json!(memory)), ("answers", answers.into())];
+    out.extend(parts.map(|(name, value)| (name.to_string(), value)));
+    out.insert("items".into(), items.all.into());
+    out
+}
+
+/// What the first list has and the second has not, in order.
+fn without(these: &[usize], those: &[usize]) -> Vec<usize> {
+    let those: std::collections::HashSet<_> = those.iter().collect();
+    these.iter().filter(|one| !those.contains(one)).copied().collect()
+}
+
+/// A call. Its text is kept where it could not be read.
+fn call(call: &Value) -> Value {
+    let mut out = Map::new();
+    copy(call, &mut out, &["tool", "arguments", "valid", "reason"]);
+    if call.get("parsed") == Some(&Value::Bool(false)) {
+        copy(call, &mut out, &["raw"]);
+    }
+    Value::Object(out)
+}
+
+fn answer(answer: &Value, items: &mut Items) -> Value {
+    let mut out = Map::new();
+    copy(answer, &mut out, &["id", "question", "answer", "score", "kind", "metric"]);
+    let gold = answer.get("gold").or(answer.get("answers"));
+    let gold: Vec<Value> =
+        gold.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(|gold| text(gold).into()).collect();
+    out.insert("gold".into(), gold.into());
+    let evidence = items_of(answer, "evidence").iter().filter(|item| item.is_object());
+    out.insert("evidence".into(), evidence.map(|item| json!([items.index(item), item.get("score")])).collect());
+    out.insert("chunks".into(), items_of(answer, "chunks").iter().filter(|chunk| chunk.is_u64()).cloned().collect());
+    Value::Object(out)
+}

@@ -1,0 +1,26 @@
+-- The answer as a whole is one call: its text is the new memory (tools/overwrite.lua).
+
+local function trimmed(text)
+  return text:match "^%s*(.-)%s*$"
+end
+
+return {
+  name = "whole",
+
+  parse = function(text)
+    local content = trimmed(text)
+    if content == "" then
+      return {}
+    end
+    return { { raw = content, name = "memory_write", arguments = { content = content } } }
+  end,
+
+  write = function(call)
+    return trimmed(call.arguments.content)
+  end,
+
+  -- The task says all there is to say.
+  tools = function()
+    return ""
+  end,
+}

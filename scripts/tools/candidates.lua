@@ -1,0 +1,71 @@
+-- Memory-R1's memory (arXiv 2508.19828): for what is new, the old memories that may be about the same are retrieved, and the policy says
+-- what becomes of them: ADD, UPDATE, DELETE or NOOP. Ours: what is new are the statements of a text instead of facts that a model extracted.
+
+local common = require "tools.common"
+local statements = require "statements"
+
+return function()
+  return {
+    name = "candidates",
+    retrieval = { top_k = 60 },
+    view_items = 20,
+    -- The best candidate of each statement, then the second best, and so on.
+    view = function(memory, input)
+      local found, shown, seen = {}, {}, {}
+      for i, statement in ipairs(statements.of(input.chunk)) do
+        found[i] = memory:retrieve { query = statement, k = input.limit }
+      end
+      for rank = 1, input.limit do
+        for _, items in ipairs(found) do
+          local item = items[rank]
+          if item and not seen[item.id] and #shown < input.limit then
+            seen[item.id], shown[#shown + 1] = true, item
+          end
+        end
+      end
+      table.sort(shown, function(a, b) return a.id < b.id end)
+      return shown
+    end,
+    sections = { { name = "", title = "Memories that may be about the same" } },
+    task = [[
+You manage the memory of an assistant that will answer questions about texts it cannot see again. You are shown a new text and the memories that may be about the same things. Compare them, and for each fact of the text choose:
+- memory_add, if no memory says it yet: complete and understandable on its own;
+- memory_update, if a memory is about the same and the text corrects or completes it;
+- memory_delete, if the text says that a memory does not hold any more;
+- memory_noop, if a memory says it already or it is not worth keeping.
+You answer only once for a text: put all calls into this one answer, and nothing else.]],
+    tools = {
+      {
+        name = "memory_add",
+        description = "Adds a memory.",
+        parameters = common.schema({ content = common.text }, { "content" }),
+        run = function(memory, arguments)
+          return memory:insert { content = common.trimmed(arguments.content) }
+        end,
+      },
+      {
+        name = "memory_update",
+        description = "Puts a new text in the place of a memory's.",
+        parameters = common.schema({ memory_id = common.id, new_content = common.text }, { "memory_id", "new_content" }),
+        run = function(memory, arguments)
+          memory:update { id = arguments.memory_id, content = common.trimmed(arguments.new_content) }
+          return arguments.memory_id
+        end,
+      },
+      {
+        name = "memory_delete",
+        description = "Removes a memory.",
+        parameters = common.schema({ memory_id = common.id }, { "memory_id" }),
+        run = function(memory, arguments)
+          memory:delete { id = arguments.memory_id }
+        end,
+      },
+      {
+        name = "memory_noop",
+        description = "Changes nothing.",
+        parameters = { type = "object", properties = { memory_id = common.id }, additionalProperties = false },
+        run = function() end,
+      },
+    },
+  }
+end
