@@ -115,16 +115,21 @@ impl Reader<'_> {
         let Some(code) = self.peek() else { return Err(self.wrong("an escape")) };
         self.at += code.len_utf8();
         let digits = match code {
-            'n' => return Ok(out.push('\n')),
-            't' => return Ok(out.push('\t')),
-            'r' => return Ok(out.push('\r')),
-            '\\' | '\'' | '"' => return Ok(out.push(code)),
-            '\n' => return Ok(()),
             'x' => 2,
             'u' => 4,
             'U' => 8,
-            // Python keeps both signs of an escape that it does not know.
-            other => return Ok(out.extend(['\\', other])),
+            code => {
+                match code {
+                    'n' => out.push('\n'),
+                    't' => out.push('\t'),
+                    'r' => out.push('\r'),
+                    '\\' | '\'' | '"' => out.push(code),
+                    '\n' => {}
+                    // Python keeps both signs of an escape that it does not know.
+                    other => out.extend(['\\', other]),
+                }
+                return Ok(());
+            }
         };
         let number = self.rest().get(..digits).and_then(|number| u32::from_str_radix(number, 16).ok());
         let number = number.ok_or_else(|| self.wrong(&format!("{digits} hexadecimal digits")))?;
