@@ -37,6 +37,9 @@ fn what_is_wrong_is_said() {
     fails(&["run", &broken, "--dvice", "cpu"], 2, "--device");
     fails(&["bench", "model"], 2, "--shape");
     fails(&["bench", "model", "--shape", "qwen3-5b"], 2, "qwen3-4b, llama-3.2-3b");
+    if cfg!(not(feature = "fetch")) {
+        fails(&["fetch", "memalpha"], 1, "build one that can with: cargo build --release --features fetch");
+    }
     fails(&["sing"], 2, "unrecognized subcommand");
     fails(&[], 2, "Usage");
     fails(&["check", &broken], 1, "broken.lua:1: ");
@@ -45,6 +48,12 @@ fn what_is_wrong_is_said() {
     fails(&["types", "--out", &broken], 1, "broken.lua");
     fails(&["export", "--model", "absent", "--adapter", "absent", "--out", &broken], 1, "there already");
     fails(&["export", "--model", "absent", "--adapter", "absent", "--out", "new"], 1, "no such model folder");
+}
+
+#[test]
+fn what_leaks_is_dropped() {
+    let output = finemem(&["run", concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/tests/leaks.lua"), "--device", "cpu"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
