@@ -232,6 +232,6 @@ fn pages_work_in_a_browser() {
     let runtime = finemem_engine::script::Runtime::new(finemem_engine::script::Options::default()).expect("a runtime");
     runtime.evaluate("page.lua", &text).expect("a page");
     let dom = browser.dom(&all, "#episode=1&step=end");
-    assert!(dom.contains("class=\"band\"") && dom.contains("class=\"area\"") && dom.contains("class=\"bar\""), "{dom}");
+    assert!(dom.contains("class=\"band\"") && dom.contains("class=\"area\"") && dom.contains("class=\"whisker\""), "{dom}");
     assert!(dom.contains("Questions at the end") && dom.contains("50.0"), "{dom}");
 }

@@ -189,7 +189,7 @@ function lines(svg, series, { px, py }) {
     if (!one.low || !one.high) continue;
     for (const run of runs(one.x.length, (i) => known(one.low[i]) && known(one.high[i]))) {
       const edge = [...run.map((i) => [px(one.x[i]), py(one.high[i])]), ...[...run].reverse().map((i) => [px(one.x[i]), py(one.low[i])])];
-      if (run.length === 1) svg.append(s("path", { d: path(edge), class: "bar", style: `stroke:${one.color}` }));
+      if (run.length === 1) svg.append(s("path", { d: path(edge), class: "whisker", style: `stroke:${one.color}` }));
       else svg.append(s("path", { d: path(edge) + "Z", class: "band", style: `fill:${one.color}` }));
     }
   }
@@ -236,7 +236,7 @@ function areas(svg, series, { px, py, stack, table }) {
 
 function points(svg, series, { px, py }) {
   for (const one of series) {
-    const bar = (a, b) => svg.append(s("path", { d: path([a, b]), class: "bar", style: `stroke:${one.color}` }));
+    const bar = (a, b) => svg.append(s("path", { d: path([a, b]), class: "whisker", style: `stroke:${one.color}` }));
     one.x.forEach((x, i) => {
       if (!known(x) || !known(one.y[i])) return;
       const [cx, cy] = [px(x), py(one.y[i])];

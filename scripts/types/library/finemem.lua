@@ -48,11 +48,18 @@
 ---@field step integer the step that wrote it
 ---@field content string what the item said from then on
 
+---A question and what it may be answered from.
+---@class (exact) fm.Query
+---@field question string the question
+---@field items fm.Item[] the items to answer from, the most fitting first
+---@field instruction? string what a model is told beside the question
+
 ---What a reasoner makes of a question.
 ---@class (exact) fm.Answer
 ---@field text string the answer, or `not in memory`
 ---@field known boolean whether the items hold an answer
 ---@field item? fm.Item the item that it was taken from
+---@field left_out integer items that were left out because the prompt was too long
 
 ---A question that was answered from a memory, and its score.
 ---@class (exact) fm.Asked
@@ -69,6 +76,21 @@
 ---@field prompt_tokens integer tokens that a model read
 ---@field completion_tokens integer tokens that it wrote
 ---@field requests integer requests to a server
+---@field cached integer 1 if the answer was there already, else 0
+---@field left_out integer items that were left out because the prompt was too long
+
+---A message of a chat.
+---@class (exact) fm.Message
+---@field role "system"|"user"|"assistant" who says it
+---@field content string what is said
+
+---What a model says to a chat.
+---@class (exact) fm.Reply
+---@field text string the text, without a thought before it
+---@field prompt_tokens integer tokens that the model read
+---@field completion_tokens integer tokens that it wrote
+---@field requests integer requests to a server
+---@field cached integer 1 if the reply was there already, else 0
 
 ---A mean with its 95 % interval.
 ---@class (exact) fm.Interval
@@ -97,11 +119,6 @@
 ---@field rows fm.SummaryRow[] a row for each source and metric, in order of first appearance
 ---@field over_sources fm.Interval the mean of the rows' means: each source counts the same; `n` is the number of rows
 ---@field over_questions fm.Interval the mean of all scores: each question counts the same
-
----A message of a chat.
----@class (exact) fm.Message
----@field role string who says it
----@field content string what is said
 
 ---Text in chunks, and questions about it.
 ---@class (exact) fm.Episode
@@ -143,6 +160,55 @@
 ---@field parameters table JSON schema of the arguments
 ---@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; returns the id it wrote; an error means that the call is not valid
 
+---The rewards of a batch.
+---@class (exact) fm.Rewards
+---@field total any[][] `total[i][t]`: the reward of step t of rollout i
+---@field terms? table<string, any[][]> its parts by name, each in the same form
+
+---A part of a page. Its kind says which of the keys it needs: `text`; `rows` for facts; `columns` and `rows` for a table; `charts`; `episodes`.
+---@class (exact) fm.PageSection
+---@field kind "text"|"facts"|"table"|"charts"|"episodes" what it shows
+---@field title? string its heading
+---@field note? string a remark below
+---@field folded? boolean whether it is shut until somebody opens it (default false)
+---@field text? string paragraphs, with empty lines between them
+---@field columns? fm.PageColumn[] the columns of a table
+---@field rows? any[][] cells: a number, a string, { value, low, high } by name, or fm.json.null; facts have a name and a string
+---@field charts? fm.PageChart[] charts, side by side
+---@field episodes? fm.PageEpisode[] episodes to step through
+
+---A column of a table.
+---@class (exact) fm.PageColumn
+---@field name string what stands above it
+---@field digits? integer digits behind the point; by default four significant ones
+---@field percent? boolean whether 0.5 is shown as 50 % (default false)
+
+---A chart.
+---@class (exact) fm.PageChart
+---@field title string what it shows
+---@field kind "lines"|"areas"|"shares"|"scatter" lines with bands, series stacked, their shares stacked, or dots with error bars
+---@field x? string what the x axis counts (default "step")
+---@field y? string the unit of the y axis
+---@field percent? boolean whether 0.5 is shown as 50 % (default false)
+---@field note? string a remark below
+---@field series fm.PageSeries[] what is drawn
+
+---One series of a chart. All lists are as long as `x`; a number that is not finite is a gap, and so is fm.json.null.
+---@class (exact) fm.PageSeries
+---@field name string its name in the legend
+---@field x number[] where its points are, ascending but for a scatter
+---@field y any[] the values
+---@field low? any[] lower ends of the values: a band, or error bars
+---@field high? any[] upper ends of the values
+---@field x_low? any[] left ends of the places of a scatter
+---@field x_high? any[] right ends of the places of a scatter
+
+---An episode to step through.
+---@class (exact) fm.PageEpisode
+---@field title string its name in the list
+---@field group? string what heads those that share it, such as the policy
+---@field rollout table a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; without `steps`, `chunks`, `memory` and `answers` are shown
+
 ---A stream of random numbers.
 ---@class fm.Rng
 local Rng = {}
@@ -183,6 +249,7 @@ function Rng:shuffle(arguments) end
 ---A language model.
 ---@class fm.Model
 ---@field parameters integer Number of parameters.
+---@field chat boolean Whether it has a chat template.
 local Model = {}
 
 ---The arguments of `Model:encode`.
@@ -399,31 +466,54 @@ local Reasoner = {}
 ---@class (exact) fm.Reasoner.answer.arguments
 ---@field question string the question
 ---@field items fm.Item[] the items to answer from, the most fitting first
+---@field instruction? string what a model is told beside the question
 
 ---Answers a question.
 ---@param arguments fm.Reasoner.answer.arguments
 ---@return fm.Answer # the answer
 function Reasoner:answer(arguments) end
 
+---The arguments of `Reasoner:answer_all`.
+---@class (exact) fm.Reasoner.answer_all.arguments
+---@field queries fm.Query[] the questions with their items
+
+---Answers many questions in one batch, each from its own items.
+---@param arguments fm.Reasoner.answer_all.arguments
+---@return fm.Answer[] # the answers, in the order of the questions
+function Reasoner:answer_all(arguments) end
+
 ---The arguments of `Reasoner:ask`.
 ---@class (exact) fm.Reasoner.ask.arguments
 ---@field memory fm.Memory the memory
 ---@field questions fm.Question[] the questions of an episode
----@field top_k? integer items that BM25 retrieves for a question (default 10)
+---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
+---@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
+---@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
 
 ---Answers questions from a memory, all in one batch, and scores the answers.
 ---@param arguments fm.Reasoner.ask.arguments
 ---@return fm.Asked[] # the answers, in the order of the questions
 function Reasoner:ask(arguments) end
 
+---The arguments of `Reasoner:complete`.
+---@class (exact) fm.Reasoner.complete.arguments
+---@field chats fm.Message[][] the chats, each a list of messages
+
+---Lets the reasoner's model go on with chats, all in one batch. The extractive reasoner has no model.
+---@param arguments fm.Reasoner.complete.arguments
+---@return fm.Reply[] # a reply to each chat
+function Reasoner:complete(arguments) end
+
 ---A policy in training.
 ---@class fm.GrpoTrainer
 ---@field updates integer Number of updates done.
+---@field planned integer Bytes of memory that were planned for the run.
+---@field peak integer The most bytes that were in use on the policy's device so far.
 local GrpoTrainer = {}
 
 ---The arguments of `GrpoTrainer:rollout`.
 ---@class (exact) fm.GrpoTrainer.rollout.arguments
----@field episodes table[] what a world samples or fm.data.open returns
+---@field episodes table[] what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, and have a `state` for its rollouts
 ---@field group? integer rollouts of each episode; by default the trainer's
 ---@field temperature? number 0 is greedy; by default the trainer's
 ---@field seed? integer another seed gives other samples at the same update (default 0)
@@ -434,19 +524,10 @@ local GrpoTrainer = {}
 ---@return table # the batch: `rollouts[i]` with steps, answers and memory
 function GrpoTrainer:rollout(arguments) end
 
----The arguments of `GrpoTrainer:plan`.
----@class (exact) fm.GrpoTrainer.plan.arguments
----@field prompt integer longest prompt in tokens
----@field episodes integer episodes of a batch
-
----The memory that rollouts and updates take. A run that does not fit is an error, with what is needed and what there is.
----@param arguments fm.GrpoTrainer.plan.arguments
----@return table<string, number> # bytes: `planned`, `peak` (the most in use so far), and `available` where that is known
-function GrpoTrainer:plan(arguments) end
-
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
----@field batch table what `rollout` returned last
+---@field batch? table what `rollout` returned since the last update
+---@field batches? table[] several in place of one; their rollouts are counted on
 ---@field rewards? number[][] `rewards[i][t]`, from which group advantages are made; beside `advantages` only logged
 ---@field advantages? number[][] `advantages[i][t]`, used as they are
 ---@field weights? ((number|number[])[])[] `weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1
@@ -455,8 +536,8 @@ function GrpoTrainer:plan(arguments) end
 ---@field scale_rewards? boolean whether advantages are divided by the group's deviation; by default the trainer's
 ---@field lr? number learning rate of this update
 
----Improves the policy by the rewards or advantages of the newest batch. In all lists, `[i][t]` is step t of rollout i.
----@param arguments fm.GrpoTrainer.update.arguments
+---Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1 for the steps that are to be imitated and 0 for all others it is a supervised update.
+---@param arguments? fm.GrpoTrainer.update.arguments
 ---@return table<string, number> # figures of the update
 function GrpoTrainer:update(arguments) end
 
@@ -480,6 +561,7 @@ function Run:log(arguments) end
 ---@field step integer the step, from 1
 ---@field batch table the batch
 ---@field count? integer how many of them; all by default
+---@field rewards? fm.Rewards what the steps got, and for what; a page of the run shows it
 
 ---Appends the rollouts of a batch to rollouts.jsonl, one a line.
 ---@param arguments fm.Run.rollouts.arguments
@@ -531,6 +613,7 @@ fm.calls = {}
 fm.grpo = {}
 fm.schedule = {}
 fm.run = {}
+fm.page = {}
 
 ---The arguments after `--` on the command line.
 ---@type string[]
@@ -590,6 +673,24 @@ function fm.read(arguments) end
 ---Writes a file, and the folders above it. The old content is replaced at once or not at all.
 ---@param arguments fm.write.arguments
 function fm.write(arguments) end
+
+---The arguments of `fm.append`.
+---@class (exact) fm.append.arguments
+---@field path string the file
+---@field text string what to add
+
+---Adds to the end of a file, and makes the folders above it. When this returns the text is on the disk.
+---@param arguments fm.append.arguments
+function fm.append(arguments) end
+
+---The arguments of `fm.exists`.
+---@class (exact) fm.exists.arguments
+---@field path string the file or folder
+
+---Whether there is such a file or folder.
+---@param arguments fm.exists.arguments
+---@return boolean # true if there is
+function fm.exists(arguments) end
 
 ---A clock, for measuring how long something takes.
 ---@param arguments? {}
@@ -651,7 +752,7 @@ function fm.tokenizer.train(arguments) end
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
 ---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
----@field recompute? boolean whether to save memory by computing blocks twice (default false)
+---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
 
 ---A supervised trainer: AdamW on the weighted log-likelihood of given sequences.
 ---@param arguments fm.sft.new.arguments
@@ -678,7 +779,8 @@ function fm.memory.import(arguments) end
 
 ---The arguments of `fm.memory.replay`.
 ---@class (exact) fm.memory.replay.arguments
----@field journal table[] what `memory:journal` returned, or the first part of it
+---@field journal table[] what `memory:journal` returned, or a rollout's `journal`
+---@field last? integer the last step that is carried out; by default all are
 
 ---Carries out a journal on an empty memory.
 ---@param arguments fm.memory.replay.arguments
@@ -689,6 +791,43 @@ function fm.memory.replay(arguments) end
 ---@param arguments? {}
 ---@return fm.Reasoner # the reasoner
 function fm.reasoner.extractive(arguments) end
+
+---The arguments of `fm.reasoner.model`.
+---@class (exact) fm.reasoner.model.arguments
+---@field path? string its folder. The tensors are shared with another reasoner of this folder, or with a model from it that has an adapter, without which the reasoner answers
+---@field model? fm.Model a loaded model instead, without its adapter; its tensors are shared
+---@field max_tokens? integer longest reply in tokens (default 256)
+---@field temperature? number 0 is greedy (default 0)
+---@field seed? integer the seed of sampling; a reply depends on it and on the chat, on nothing else (default 0)
+---@field thinking? boolean whether the model thinks before it answers, if its template knows (default false)
+---@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section }; by default the memory and rules as the system message, the question as the user's
+
+---A reasoner with a language model in this process, which stays as it is while a policy is trained.
+---@param arguments? fm.reasoner.model.arguments
+---@return fm.Reasoner # the reasoner
+function fm.reasoner.model(arguments) end
+
+---The arguments of `fm.reasoner.server`.
+---@class (exact) fm.reasoner.server.arguments
+---@field url string the base address, such as http://127.0.0.1:8000/v1
+---@field model string the model's name at the server
+---@field key_env? string the environment variable that holds the key, such as OPENAI_API_KEY; the key is written nowhere
+---@field max_tokens? integer longest reply in tokens (default 1024)
+---@field temperature? number 0 is greedy (default 0)
+---@field seed? integer the seed of sampling, for servers that know of one
+---@field extra? table<string, any> more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` takes one out
+---@field timeout? number seconds that one request may take (default 120)
+---@field retries? integer how many more times a request is tried after 429, 5xx, a timeout or a broken connection (default 5)
+---@field concurrency? integer requests at a time (default 8)
+---@field cache? string the file that keeps replies; by default replies.jsonl in the folder of the run that is open when it is first asked, else memory
+---@field offline? boolean whether to answer from the cache alone; what it lacks is an error (default false)
+---@field tokenizer? string a tokenizer.json to count the tokens of prompts by; by default four bytes make a token
+---@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section }; by default the memory and rules as the system message, the question as the user's
+
+---A reasoner with a model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp and Ollama do. Replies are kept by model, messages and parameters, so that nothing is asked twice.
+---@param arguments fm.reasoner.server.arguments
+---@return fm.Reasoner # the reasoner
+function fm.reasoner.server(arguments) end
 
 ---The arguments of `fm.metric.exact_match`.
 ---@class (exact) fm.metric.exact_match.arguments
@@ -950,14 +1089,25 @@ function fm.reward.outcome(arguments) end
 
 ---The arguments of `fm.data.open`.
 ---@class (exact) fm.data.open.arguments
----@field path string the file
----@field format? "memoryagentbench"|"episodes" what the file holds; by default its content tells
+---@field path string the file, or the folder
+---@field format? "memalpha"|"memoryagentbench"|"locomo"|"longmemeval"|"squad"|"intents"|"membuilder"|"episodes" what the file holds; by default its content tells
+---@field strict? boolean make a row that cannot be read an error; otherwise it is skipped, and reported (default false)
 ---@field facts_per_chunk? integer how many facts of a list make a chunk (default 4)
+---@field chunk_tokens? integer how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of the file cut it: 4096, intents 1024, LoCoMo a session
 
----Reads a file of episodes.
+---Reads the episodes of a published file, or of a folder of CSV files.
 ---@param arguments fm.data.open.arguments
 ---@return fm.Episode[] # the episodes
 function fm.data.open(arguments) end
+
+---The arguments of `fm.data.line`.
+---@class (exact) fm.data.line.arguments
+---@field episode fm.Episode the episode
+
+---An episode as a line of a file that `fm.data.open` reads.
+---@param arguments fm.data.line.arguments
+---@return string # its JSON, without a line end
+function fm.data.line(arguments) end
 
 ---The arguments of `fm.calls.hermes`.
 ---@class (exact) fm.calls.hermes.arguments
@@ -983,7 +1133,7 @@ function fm.calls.read(arguments) end
 ---@class (exact) fm.grpo.new.arguments
 ---@field policy fm.Model the model to train
 ---@field tools fm.Tool[] the memory tools
----@field prompt fun(input: table): string makes the prompt of a step from { memory, total, chunk, tools }
+---@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, tools }: the items in view, how many there are, and in each section
 ---@field reasoner fm.Reasoner answers the questions
 ---@field dialect? fm.Dialect how the policy writes calls; by default as Hermes and Qwen do
 ---@field group? integer rollouts of each episode (default 8)
@@ -992,10 +1142,13 @@ function fm.calls.read(arguments) end
 ---@field temperature? number sampling temperature of rollouts that name none (default 1)
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field max_tokens? integer longest completion of a step (default 256)
----@field max_prompt? integer longest prompt of a step; by default what the model has room for
----@field view? "recent"|"relevant" which items a prompt shows: the newest, or those BM25 finds for the chunk (default "recent")
+---@field max_prompt? integer longest prompt of a step, for which memory is taken; by default what the model has room for
+---@field episodes? integer episodes of a batch, for which memory is taken; by default as much as sampling ever uses
+---@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
----@field top_k? integer items that BM25 retrieves for a question (default 10)
+---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
+---@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
+---@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
 ---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state` (default "step")
 ---@field loss? "verl"|"grpo"|"dr_grpo"|"dapo"|"gspo"|"cispo"|"rloo"|"reinforce" the policy loss, as its paper states it; each of the next ten replaces one of its settings (default "verl")
 ---@field ratio? "token"|"sequence" whether each token has a ratio, or each step the mean of its tokens'
@@ -1012,9 +1165,10 @@ function fm.calls.read(arguments) end
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
 ---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
----@field recompute? boolean whether to save memory by computing blocks twice (default false)
+---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
+---@field train? boolean whether there will be updates; without them, as in an evaluation, no memory is taken for them (default true)
 
----A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation.
+---A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it needs; a run that does not fit is an error before anything is taken.
 ---@param arguments fm.grpo.new.arguments
 ---@return fm.GrpoTrainer # the trainer
 function fm.grpo.new(arguments) end
@@ -1086,5 +1240,16 @@ function fm.log(arguments) end
 ---@param arguments? {}
 ---@return boolean # true when the script should save what it has and end
 function fm.stopping(arguments) end
+
+---The arguments of `fm.page.write`.
+---@class (exact) fm.page.write.arguments
+---@field path string the file, HTML
+---@field title string what stands above the page
+---@field sections fm.PageSection[] its sections, from top to bottom
+
+---Writes a self-contained HTML page of tables, charts and episodes to step through.
+---@param arguments fm.page.write.arguments
+---@return integer # how many episodes the page had no room for; it says so itself
+function fm.page.write(arguments) end
 
 return fm
