@@ -37,9 +37,7 @@ fn what_is_wrong_is_said() {
     fails(&["run", &broken, "--dvice", "cpu"], 2, "--device");
     fails(&["bench", "model"], 2, "--shape");
     fails(&["bench", "model", "--shape", "qwen3-5b"], 2, "qwen3-4b, llama-3.2-3b");
-    if cfg!(not(feature = "fetch")) {
-        fails(&["fetch", "memalpha"], 1, "build one that can with: cargo build --release --features fetch");
-    }
+    fails(&["fetch", "memalfa"], 1, "there are memalpha, memalpha-full");
     fails(&["sing"], 2, "unrecognized subcommand");
     fails(&[], 2, "Usage");
     fails(&["check", &broken], 1, "broken.lua:1: ");
