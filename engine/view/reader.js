@@ -51,7 +51,7 @@ function reader(section) {
   function bar(now, end) {
     const groups = new Map();
     episodes.forEach((one, i) => {
-      const option = h("option", { value: i, selected: i === view.episode }, one.title);
+      const option = h("option", { value: i, selected: i === view.episode }, one.group ? `${one.group}: ${one.title}` : one.title);
       const key = one.group || "";
       groups.set(key, [...(groups.get(key) || []), option]);
     });
