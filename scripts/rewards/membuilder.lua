@@ -10,9 +10,10 @@
 -- token being four bytes. The core has no rule of its own. The paper's components are written by one role each; here the weight of a step is
 -- the mean of those of the items that it wrote. A memory of one section has one component, and all weights are 1.
 
+local branches = require "rewards.branches"
 local shared = require "rewards.shared"
 
-local membuilder = { name = "membuilder", rollout = shared.same_states }
+local membuilder = { name = "membuilder", rollout = branches.same_states }
 
 local function tokens(step)
   local bytes = 0

@@ -8,9 +8,10 @@
 -- is. On plain rollouts the same rule compares the same step of different memories.
 
 local fm = require "finemem"
+local branches = require "rewards.branches"
 local shared = require "rewards.shared"
 
-local memory_r1 = { name = "memory_r1", rollout = shared.same_states }
+local memory_r1 = { name = "memory_r1", rollout = branches.same_states }
 
 function memory_r1.steps(batch)
   local match = shared.each(batch, function(rollout, t)

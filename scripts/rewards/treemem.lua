@@ -7,11 +7,12 @@
 -- three stages of equal length, each expanded into B = 2 branches: 8 leaves. A leaf's reward is the mean score of the final questions. Nodes
 -- with the same parent began from the same memory and are compared with one another.
 
+local branches = require "rewards.branches"
 local shared = require "rewards.shared"
 
 local treemem = { name = "treemem" }
 
--- `option`: the number of `stages` and of `branches`.
+-- `option`: the number of `stages`, and `branching`, the number of branches.
 function treemem.rollout(trainer, episodes, option)
   local stages, nodes, batches, offset = option.stages or 3, {}, {}, 0
   for e, episode in ipairs(episodes) do
@@ -24,10 +25,10 @@ function treemem.rollout(trainer, episodes, option)
       local episode = episodes[node.root]
       local first, last = (stage - 1) * #episode.chunks // stages + 1, stage * #episode.chunks // stages
       local marks = { root = node.root, parent = stage > 1 and offset + k or nil }
-      starts[k] = shared.from(trainer, batches[stage - 1], k, first, episode, last, stage < stages and {} or nil, marks)
+      starts[k] = branches.from(trainer, batches[stage - 1], k, first, episode, last, stage < stages and {} or nil, marks)
     end
     offset += stage > 1 and #nodes or 0
-    batches[stage] = shared.branch(trainer, starts, option.branches or 2)
+    batches[stage] = branches.branch(trainer, starts, option.branching or 2)
     nodes = batches[stage].rollouts
   end
   return batches, batches[stages]
