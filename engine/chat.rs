@@ -61,6 +61,7 @@ pub(crate) fn chat(settings: &Settings) -> Result<()> {
     // A folder without a chat template says so before anybody has typed.
     prompt_of(&model, settings, &[messages.clone(), vec![json!({ "role": "user", "content": "" })]].concat())?;
     let mut generator = Generator::new(&model)?;
+    generator.keep_prompts();
     ctrlc::set_handler(|| {
         if !ANSWERING.load(Ordering::SeqCst) || INTERRUPTED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);

@@ -28,6 +28,8 @@ pub enum Error {
     Argument(String),
     /// The device cannot do what was asked, or was lost.
     Device(String),
+    /// A server did not answer, or not as it should; the text has its address, what it said and how often it was asked.
+    Server(String),
     /// A Lua script failed; the text carries the script's line and traceback.
     Script(String),
     /// The run was stopped by the user or by a signal.
@@ -63,7 +65,7 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Io { path, reason } | Self::Format { path, reason } => write!(f, "{}: {reason}", path.display()),
-            Self::Shape(text) | Self::Argument(text) | Self::Device(text) | Self::Script(text) => f.write_str(text),
+            Self::Shape(text) | Self::Argument(text) | Self::Device(text) | Self::Server(text) | Self::Script(text) => f.write_str(text),
             Self::Stopped => f.write_str("stopped by the user"),
         }
     }

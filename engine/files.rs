@@ -28,6 +28,15 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Re
     sync_folder(folder)
 }
 
+/// Adds `bytes` to the end of a file, and makes the folders above it. They are on the disk when this returns.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    }
+    let mut file = File::options().create(true).append(true).open(path).map_err(|e| Error::io(path, e))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| Error::io(path, e))
+}
+
 /// The content of a file of at most `largest` bytes.
 pub fn read_small(path: &Path, largest: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();

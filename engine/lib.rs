@@ -14,6 +14,7 @@ pub mod random;
 pub mod reason;
 pub mod reward;
 pub mod script;
+pub mod stop;
 pub mod tensor;
 pub mod train;
 pub mod view;

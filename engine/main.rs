@@ -11,7 +11,8 @@ use clap::{Parser, Subcommand};
 use finemem_engine::device::{Device, gpu};
 use finemem_engine::ops;
 use finemem_engine::script::{self, Options, Runtime};
-use finemem_engine::train::{self, log::Run, stop};
+use finemem_engine::stop;
+use finemem_engine::train::{self, log::Run};
 use finemem_engine::{Error, Result, view};
 
 /// Trains, evaluates and runs memory managers with reinforcement learning, on any GPU or on the CPU.
@@ -32,6 +33,9 @@ enum Command {
         /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
         #[arg(long, default_value = "auto")]
         device: String,
+        /// Memory that models and training keep to, in GiB, instead of what the device has.
+        #[arg(long, value_name = "GIB")]
+        memory: Option<f64>,
         /// Go on with a run, from its newest valid checkpoint.
         #[arg(long, value_name = "RUN")]
         resume: Option<PathBuf>,
@@ -108,7 +112,10 @@ fn main() -> ExitCode {
     // SAFETY: no other thread has started, so none reads the environment meanwhile.
     unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     let done = match Arguments::parse().command {
-        Command::Run { script, device, resume, arguments } => run(script, device, resume, arguments),
+        Command::Run { script, device, memory, resume, arguments } => {
+            let device_memory = memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
+            run(script, Options { device, device_memory, resume, arguments, ..Options::default() })
+        }
         Command::Info { device } => info(&device),
         Command::Chat(settings) => chat::chat(&settings),
         Command::Bench(what) => bench::bench(&what),
@@ -128,17 +135,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(script: Option<PathBuf>, device: String, resume: Option<PathBuf>, arguments: Vec<String>) -> Result<()> {
-    let mut options = Options { device, arguments, ..Options::default() };
-    let mut script = script;
-    if let Some(folder) = resume {
-        let known = Run::description_of(&folder)?;
+fn run(mut script: Option<PathBuf>, mut options: Options) -> Result<()> {
+    if let Some(folder) = &options.resume {
+        let known = Run::description_of(folder)?;
         if script.as_ref().is_some_and(|script| *script != known.script) {
             return Err(Error::argument(format!("{} is a run of {}; name no other script", folder.display(), known.script.display())));
         }
         script = Some(known.script);
         options.arguments.splice(..0, known.arguments);
-        options.resume = Some(folder);
     }
     stop::install()?;
     Runtime::new(options)?.run(&script.expect("the parser asks for one"))
@@ -186,18 +190,12 @@ fn info(device: &str) -> Result<()> {
     Ok(())
 }
 
-#[cfg(feature = "fetch")]
 fn fetch(name: &str, out: Option<PathBuf>) -> Result<()> {
     let out = out.unwrap_or_else(|| Path::new("data").join(name));
     for path in finemem_engine::data::fetch::fetch(name, &out)? {
         println!("{}", path.display());
     }
     Ok(())
-}
-
-#[cfg(not(feature = "fetch"))]
-fn fetch(_: &str, _: Option<PathBuf>) -> Result<()> {
-    Err(Error::argument("this build cannot fetch; build one that can with: cargo build --release --features fetch"))
 }
 
 fn show(run: &Path, out: Option<PathBuf>, open: bool) -> Result<()> {

@@ -61,6 +61,7 @@ end
 local trainer = fm.grpo.new {
   policy = policy, tools = require "tools.flat", prompt = require "prompts.flat", reasoner = reasoner,
   view = "relevant", view_items = 10, max_tokens = 256, top_k = option.top_k,
+  group = 1, episodes = 1, train = false,
 }
 
 -- Rows of one file often share their text; the policy reads each text once.

@@ -11,6 +11,7 @@ return function(name, option, more)
     policy = policy, tools = design.tools, prompt = design.prompt, dialect = design.dialect,
     view = design.view, view_items = design.view_items,
     reasoner = fm.reasoner.extractive {}, max_tokens = option.max_tokens or more.max_tokens,
+    group = 1, episodes = 1, train = false,
   }
   -- Who asks the questions has the memory for it.
   local episode = { chunks = option.episode.chunks, questions = {} }

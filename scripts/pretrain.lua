@@ -5,7 +5,7 @@
 -- The policy must copy names that it has never seen, almost without fault; its choices should be careless, so that reinforcement has
 -- something to teach. It starts with attention that copies (init = "copying"), so that a few million tokens are enough, and goes from
 -- short names in short texts to all the world has. Arguments: --out, --minutes, --steps (whichever ends first), --seed, --care (of the
--- teacher, 0 to 1), --policy (go on from a folder).
+-- teacher, 0 to 1), --policy (go on from a folder). Every 400 steps and on Ctrl-C there is a checkpoint for `run --resume`.
 
 local fm = require "finemem"
 local arguments = require "arguments"
@@ -162,7 +162,23 @@ for _, piece in ipairs(wire.before_id) do
 end
 local trainer = fm.sft.new { policy = policy, beta2 = 0.98, weight_decay = 0.01 }
 
-local began, step, tokens, loss, episode, waiting = fm.seconds {}, 0, 0, nil, 0, {}
+local run = fm.run.open { seed = option.seed, arguments = option }
+local step, tokens, episode, before, loss, waiting = run:restore { trainer = trainer }, 0, 0, 0, nil, {}
+if step > 0 then
+  local state = fm.json.decode { text = fm.read { path = run.path .. "/state.json" } }
+  tokens, episode, before = state.tokens, state.episode, state.seconds
+  print(string.format("going on after step %d", step))
+end
+local began = fm.seconds {} - before
+
+-- What `--resume` goes on from. Texts that wait to be learned are not kept; the next episodes take their place.
+local function save()
+  fm.write {
+    path = run.path .. "/state.json",
+    text = fm.json.encode { value = { tokens = tokens, episode = episode, seconds = fm.seconds {} - began } },
+  }
+  run:checkpoint { step = step, trainer = trainer }
+end
 
 -- The next sequences, about batch_tokens of them, of several episodes.
 local function batch(progress)
@@ -209,8 +225,14 @@ while true do
     print(string.format("step %d  %.2fM tokens  %.0f s  %.1fk tokens/s  loss %.3f", step, tokens / 1e6, seconds, tokens / seconds / 1e3, loss))
   end
   if step % 400 == 0 then
+    save()
     policy:save { path = option.out, dtype = "f16" }
     print(examine(policy, 1))
+  end
+  if fm.stopping {} then
+    save()
+    print("stopped; go on with: finemem-engine run --resume " .. run.path)
+    return
   end
 end
 

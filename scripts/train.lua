@@ -37,7 +37,10 @@ local trainer = fm.grpo.new {
   view = "relevant",
   view_items = 10,
   max_tokens = 160,
+  max_prompt = 512,
+  episodes = option.episodes,
 }
+print(string.format("planned: %.0f MB of memory", trainer.planned / 1e6))
 
 local run = fm.run.open { path = option.out or nil, seed = option.seed, arguments = option }
 local state = run.path .. "/before.json"
@@ -98,6 +101,9 @@ for step = done + 1, option.steps do
   local stop = fm.stopping {}
   if stop or step % 10 == 0 or step == option.steps then
     run:checkpoint { step = step, trainer = trainer }
+  end
+  if step == done + 1 then
+    print(string.format("memory: %.0f MB at most so far, %.0f MB planned", trainer.peak / 1e6, trainer.planned / 1e6))
   end
   if stop then
     print("stopped; go on with: finemem-engine run --resume " .. run.path)

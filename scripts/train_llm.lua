@@ -3,13 +3,14 @@
 --   finemem-engine run scripts/train_llm.lua -- --model DIR --data FILE [--steps 100] [--lora 16] [--out DIR] …
 --
 -- Every default below is the paper's where it is known, else that of Mem-α's published script, which the paper builds on, else our choice;
--- each is an argument. `finemem-engine plan --model DIR --lora 16 --recompute` says beforehand what the run takes.
+-- each is an argument. `finemem-engine plan --model DIR --lora 16 --recompute all` says beforehand what the run takes.
 
 local fm = require "finemem"
 local arguments = require "arguments"
 local measure = require "measure"
+local reasoners = require "reasoners"
 
-local option = arguments.read {
+local option = arguments.read(reasoners.with {
   model = "", -- a folder of the types qwen3, qwen2 or llama
   data = "", -- what fm.data.open reads
   facts = 0, -- facts a chunk, for files that are cut by facts; 0 leaves it to the reader
@@ -25,6 +26,7 @@ local option = arguments.read {
   max_tokens = 2048, -- of an answer (Mem-α)
   view_items = 20, -- newest items that a prompt shows (Mem-α)
   top_k = 10, -- items that BM25 retrieves for a question (our choice; the only number seen is 2)
+  reasoner = "extractive", -- what answers, a word of reasoners.lua (paper: Qwen3-32B without thinking, at temperature 0.1)
   thinking = "no", -- (paper: no)
   rewards = "finemem", -- a name under scripts/rewards/
   without = "", -- chunk, evidence or both
@@ -42,9 +44,9 @@ local option = arguments.read {
   lora = 0, -- rank of an adapter on all linear layers; 0 trains all weights (paper)
   alpha = 0, -- of the adapter; 0 is twice the rank
   micro_tokens = 4096, -- tokens that go through the model at a time in an update
-  recompute = "yes", -- save memory by computing blocks twice
+  recompute = "all", -- what the backward pass computes again to save memory: none, attention or all
   checkpoint = 10, -- steps between checkpoints
-}
+})
 if option.model == "" or option.data == "" then
   error("--model DIR and --data FILE are needed: a model folder and a file of episodes", 0)
 end
@@ -71,11 +73,12 @@ print(policy)
 local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
 print(string.format("%d episodes from %s", #episodes, option.data))
 
+local batch_size = math.min(option.episodes, #episodes)
 local trainer = fm.grpo.new {
   policy = policy,
   tools = require "tools.flat",
   prompt = require "prompts.chat" { policy = policy, thinking = flag "thinking" },
-  reasoner = fm.reasoner.extractive {},
+  reasoner = reasoners.make(option.reasoner, option),
   group = option.group,
   seed = option.seed,
   lr = option.lr,
@@ -96,12 +99,11 @@ local trainer = fm.grpo.new {
   max_grad_norm = option.max_grad_norm,
   weight_decay = option.weight_decay,
   micro_tokens = option.micro_tokens,
-  recompute = flag "recompute",
+  recompute = option.recompute,
+  episodes = batch_size,
 }
 local rate = fm.schedule.warm_up { to = option.lr, steps = option.warm_up * option.steps }
-local batch_size = math.min(option.episodes, #episodes)
-local planned = trainer:plan { prompt = option.max_prompt, episodes = batch_size }.planned
-print(string.format("planned: %.2f GB of memory", planned / 1e9))
+print(string.format("planned: %.2f GB of memory", trainer.planned / 1e9))
 
 local run = fm.run.open { path = option.out or nil, seed = option.seed, arguments = option }
 local done = run:restore { trainer = trainer }
@@ -152,7 +154,7 @@ for step = done + 1, option.steps do
     run:checkpoint { step = step, trainer = trainer }
   end
   if step == done + 1 then
-    print(string.format("memory: %.2f GB at most so far, %.2f GB planned", trainer:plan { prompt = option.max_prompt, episodes = batch_size }.peak / 1e9, planned / 1e9))
+    print(string.format("memory: %.2f GB at most so far, %.2f GB planned", trainer.peak / 1e9, trainer.planned / 1e9))
   end
   if stop then
     print("stopped; go on with: finemem-engine run --resume " .. run.path)

@@ -176,7 +176,7 @@ fn a_published_folder_is_planned_trained_and_exported() {
     let episode = r#"{"id": "1", "source": "test", "chunks": ["The cat of Ana is Tom."], "questions": [{"question": "What is the cat of Ana?", "answers": ["Tom"]}]}"#;
     std::fs::write(&data, episode).unwrap();
     let sizes = ["--lora", "2", "--group", "2", "--prompt", "1500", "--completion", "8", "--device", "cpu"];
-    fails(&[&["plan", "--model", &model][..], &sizes, &["--memory", "0.01"]].concat(), 1, "does not fit");
+    fails(&[&["plan", "--model", &model][..], &sizes, &["--memory", "0.01"]].concat(), 1, "the run needs");
     let planned = finemem(&[&["plan", "--model", &model][..], &sizes].concat());
     let text = String::from_utf8(planned.stdout).unwrap();
     assert!(planned.status.success() && text.contains("peak, sampling and update by turns") && text.contains("fits: "), "{text}");

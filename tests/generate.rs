@@ -158,3 +158,28 @@ fn prompts_that_cannot_be_continued_are_named() {
     fails(vec![1; 510], 3, "prompt 2 has 510 tokens");
     fails(vec![1; 600], 3, "600 tokens");
 }
+
+#[test]
+fn a_conversation_computes_what_is_new() {
+    for device in devices() {
+        let (model, options, name) = (model(&device, true), options(0.8, 6), device.describe());
+        let mut talk = Generator::new(&model).unwrap();
+        talk.keep_prompts();
+        let turns = |counts: &[usize]| counts.iter().enumerate().flat_map(|(i, count)| text(i as u64, *count)).collect::<Vec<u32>>();
+        // It goes on, starts again differently, and with less.
+        let prompts = [turns(&[100]), turns(&[100, 130]), turns(&[100, 130, 64, 70]), text(9, 90), text(9, 64), text(9, 65), vec![1]];
+        let requests = prompts.map(|prompt| Request { prompt, streams: vec![Stream::new(7, 1, [0; 3])] });
+        for (turn, request) in requests.iter().enumerate() {
+            let request = std::slice::from_ref(request);
+            let said = talk.generate(&model, request, &options).unwrap();
+            assert!(bits(&said[0]) == generate(&model, request, &options)[0], "{name}: turn {turn}");
+        }
+        // Keys that were computed with other weights show that they are not computed again.
+        let long = &requests[1..2];
+        talk.generate(&model, long, &options).unwrap();
+        let k = &model.weights.layers[0].k.weight;
+        k.write(&k.read().unwrap().iter().map(|v| -v).collect::<Vec<f32>>()).unwrap();
+        let kept = talk.generate(&model, long, &options).unwrap();
+        assert!(bits(&kept[0]) != generate(&model, long, &options)[0], "{name}: nothing was kept");
+    }
+}

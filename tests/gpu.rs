@@ -8,6 +8,7 @@ use common::{devices, gpus};
 use finemem_engine::device::{Caps, Counters, Device};
 use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
 use finemem_engine::model::Model;
+use finemem_engine::model::activations::Recompute;
 use finemem_engine::ops::policy_loss::{Level, PolicyLoss};
 use finemem_engine::tensor::DType;
 use finemem_engine::train::grpo::{Credit, Grpo, Settings as GrpoSettings, Turn};
@@ -34,7 +35,8 @@ fn gradients_match_f64() {
         for device in &devices() {
             // Small micro-batches with recomputation go through every kernel of training.
             let mut worst = 0.0f64;
-            for memory in [Memory::default(), Memory { micro_tokens: 64, recompute: true }] {
+            for (micro_tokens, recompute) in [(4096, Recompute::None), (64, Recompute::Attention), (64, Recompute::All)] {
+                let memory = Memory { micro_tokens, recompute };
                 let found = of(device, memory);
                 for ((name, expected), (_, found)) in expected.iter().zip(&found) {
                     let error = distance(found, expected);
@@ -88,7 +90,7 @@ fn matrices_that_are_larger_than_a_binding_are_trained() {
     let train = |device: &Device| -> (Vec<Vec<f64>>, u64) {
         let model = model(device, false);
         let before = device.counters().dispatches;
-        let mut learner = Learner::new(&model, Memory { micro_tokens: 64, recompute: false }, true).unwrap();
+        let mut learner = Learner::new(&model, Memory { micro_tokens: 64, recompute: Recompute::None }, true).unwrap();
         // With the usual eps the first step is the sign of each gradient, and where that is near 0 rounding decides.
         let mut optimizer = Optimizer::new(&model, Settings { eps: 1e-2, ..Settings::default() }).unwrap();
         learner.begin(&model, &samples).unwrap();

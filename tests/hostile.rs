@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use finemem_engine::device::Device;
 use finemem_engine::model::{Config, Model, ModelType, Tokenizer};
 use finemem_engine::random::Rng;
+use serde_json::{Value, json};
 
 /// Bytes in use, and the most there were since [`peak`] began.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -156,18 +157,134 @@ fn mutated_headers() {
     fuzz("qwen2-bf16", "model-00002-of-00002.safetensors", 6, mutate_header);
 }
 
+/// A tokenizer with one to three values changed: missing, of another type, huge, nested deeply, or another part of the file.
+fn mutate_values(text: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let mut root: Value = serde_json::from_slice(text).unwrap();
+    for _ in 0..1 + rng.next_u32() % 3 {
+        let mut below = |n: usize| rng.next_u32() as usize % n.max(1);
+        let other = match below(14) {
+            0 => Value::Null,
+            1 => json!(true),
+            2 => json!(-1),
+            3 => json!(u32::MAX),
+            4 => json!(u64::MAX),
+            5 => json!(1e300),
+            6 => json!(""),
+            7 => json!("Ġ"),
+            8 => json!("é".repeat(300)),
+            9 => json!([]),
+            10 => json!({}),
+            11 => (0..100).fold(json!([]), |inner, _| json!([inner])),
+            12 => root["added_tokens"][below(20)].clone(),
+            _ => root["model"].clone(),
+        };
+        // Half of the changes are near the top, where few values are and much depends on them.
+        let mut path = String::new();
+        for _ in 0..below(4) {
+            let at = root.pointer(&path).unwrap();
+            let next = match at {
+                Value::Object(map) if !map.is_empty() => map.keys().nth(below(map.len())).unwrap().replace('~', "~0").replace('/', "~1"),
+                Value::Array(list) if !list.is_empty() => below(list.len()).to_string(),
+                _ => break,
+            };
+            path += &format!("/{next}");
+        }
+        match (root.pointer_mut(&path).unwrap(), below(3)) {
+            (Value::Object(map), 0) if !map.is_empty() => {
+                let key = map.keys().nth(below(map.len())).unwrap().clone();
+                map.remove(&key);
+            }
+            (Value::Object(map), 1) => drop(map.insert(["type", "vocab", "x", "id"][below(4)].into(), other)),
+            (Value::Array(list), 0) if !list.is_empty() => list.push(list[below(list.len())].clone()),
+            (value, _) => *value = other,
+        }
+    }
+    root.to_string().into_bytes()
+}
+
+#[test]
+fn mutated_tokenizers() {
+    let _alone = alone();
+    let tiny = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(tiny.join(name), folder.path().join(name)).unwrap();
+    }
+    let (path, good) = (folder.path().join("tokenizer.json"), std::fs::read(tiny.join("tokenizer.json")).unwrap());
+    let config: Value = serde_json::from_slice(&std::fs::read(tiny.join("config.json")).unwrap()).unwrap();
+    let size = config["vocab_size"].as_u64().unwrap() as u32;
+    let text = "Ana's cat,  Tom\n42 é 猫 <|im_end|> <tool_call>{\"name\": \"memory_insert\"";
+    let (mut rng, mut worked) = (Rng::new(&[8]), 0);
+    // Texts in the special cases: an id that is told twice, one beyond the vocabulary, a prefix that is longer than what it begins.
+    let replaced = |from: &str, to: &str| String::from_utf8(good.clone()).unwrap().replacen(from, to, 1).into_bytes();
+    let mut cases = vec![
+        replaced("\"id\": 1050", "\"id\": 1049"),
+        replaced("\"id\": 1050", "\"id\": 4294967295"),
+        replaced("\"continuing_subword_prefix\": null", "\"continuing_subword_prefix\": \"longer than any token is\""),
+        replaced("\"merges\": [", &format!("\"merges\": {}[", "[".repeat(100_000))),
+        replaced("\"end_of_word_suffix\": null", "\"end_of_word_suffix\": \"</w>\""),
+    ];
+    assert!(cases.iter().all(|case| *case != good));
+    cases.extend((0..500).map(|_| mutate(&good, &mut rng)));
+    cases.extend((0..500).map(|_| mutate_values(&good, &mut rng)));
+    for (i, case) in cases.iter().enumerate() {
+        std::fs::write(&path, case).unwrap();
+        if !load(folder.path(), &format!("tokenizer.json, case {i}")) {
+            continue;
+        }
+        worked += 1;
+        let ((), bytes) = peak(|| {
+            let tokenizer = Tokenizer::load(&path).unwrap();
+            // What cannot be tokenised may be an error.
+            let Ok(ids) = tokenizer.encode(text) else { return };
+            assert!(ids.iter().all(|id| *id < size), "case {i}: {ids:?}");
+            let _ = tokenizer.decode(&ids);
+            let _ = tokenizer.decode_without_special(&ids);
+            let _ = tokenizer.decode(&[size, u32::MAX]);
+            tokenizer.save(&folder.path().join("again.json")).unwrap();
+            std::fs::remove_file(folder.path().join("again.json")).unwrap();
+        });
+        assert!(bytes <= 2 * case.len() + 64 * MIB, "case {i}: {bytes} bytes for a file of {}", case.len());
+    }
+    eprintln!("tokenizer.json: {worked} of {} changes were harmless", cases.len());
+    assert!(worked > 20 && worked < 800);
+}
+
+#[test]
+fn a_tokenizer_of_published_size_takes_twice_its_file() {
+    let _alone = alone();
+    let letters = || (b'a'..=b'z').map(|c| char::from(c).to_string());
+    let longer = |tokens: &[String]| tokens.iter().flat_map(|token| letters().map(move |c| format!("{token}{c}"))).collect::<Vec<_>>();
+    let one: Vec<String> = letters().collect();
+    let (two, three) = (longer(&one), longer(&longer(&one)));
+    let four = longer(&three);
+    let tokens: Vec<&String> = [&one, &two, &three, &four].into_iter().flatten().take(150_000).collect();
+    let vocab: serde_json::Map<String, Value> = tokens.iter().enumerate().map(|(id, token)| (token.to_string(), json!(id))).collect();
+    let merges: Vec<Value> = tokens[26..].iter().map(|token| json!(token.split_at(token.len() - 1))).collect();
+    let file = json!({ "version": "1.0", "added_tokens": [], "model": { "type": "BPE", "vocab": vocab, "merges": merges } });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    std::fs::write(&path, format!("{file:#}")).unwrap();
+    drop(file);
+    let bytes = std::fs::metadata(&path).unwrap().len() as usize;
+    let (tokenizer, taken) = peak(|| Tokenizer::load(&path).unwrap());
+    assert_eq!(tokenizer.vocab_size(), 150_000);
+    eprintln!("a tokenizer.json of {bytes} bytes took {taken}");
+    assert!(taken <= 2 * bytes + 64 * MIB, "{taken} bytes for a file of {bytes}");
+}
+
 #[test]
 fn huge_claims_take_no_memory() {
     let _alone = alone();
     let folder = copy("llama");
     let path = folder.path().join("config.json");
-    let good: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let good: serde_json::Map<String, Value> = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let keys = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "head_dim", "num_attention_heads"];
     for huge in keys.iter().map(|key| vec![*key]).chain([keys.to_vec()]) {
         let mut config = good.clone();
         huge.iter().for_each(|key| drop(config.insert((*key).into(), (1 << 24).into())));
         config.insert("num_key_value_heads".into(), 1.into());
-        std::fs::write(&path, serde_json::Value::Object(config).to_string()).unwrap();
+        std::fs::write(&path, Value::Object(config).to_string()).unwrap();
         assert!(!load(folder.path(), &format!("huge {huge:?}")));
     }
     // As much as the readers take of each kind of file, as expensive as JSON can be.

@@ -4,8 +4,10 @@ mod common;
 
 use std::collections::HashMap;
 
+use common::devices;
 use common::small::{Against, config, gradients, model, samples};
 use finemem_engine::device::Device;
+use finemem_engine::model::activations::Recompute;
 use finemem_engine::model::{Config, Model, Tokenizer};
 use finemem_engine::ops::policy_loss::{Estimator, Form, Level, PolicyLoss};
 use finemem_engine::random::Rng;
@@ -78,16 +80,63 @@ fn gradients_of_a_loss_of_turns_match_finite_differences() {
 }
 
 #[test]
-fn recomputation_and_micro_batches_change_no_gradient() {
+fn micro_batches_change_no_gradient() {
     let device = Device::cpu_f64();
     let model = model(&device, true);
     let samples = samples();
-    let whole = gradients(&model, &samples, Loss::Weighted, Memory { micro_tokens: 4096, recompute: false });
-    for memory in [Memory { micro_tokens: 4096, recompute: true }, Memory { micro_tokens: 64, recompute: false }] {
-        for ((name, a), (_, b)) in whole.iter().zip(gradients(&model, &samples, Loss::Weighted, memory)) {
-            let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            assert!(worst < 1e-12, "{name} with {memory:?}: {worst}");
+    let whole = gradients(&model, &samples, Loss::Weighted, Memory::default());
+    let small = gradients(&model, &samples, Loss::Weighted, Memory { micro_tokens: 64, ..Memory::default() });
+    for ((name, a), (_, b)) in whole.iter().zip(small) {
+        let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst < 1e-12, "{name}: {worst}");
+    }
+}
+
+#[test]
+fn recomputation_changes_no_bit_of_a_gradient() {
+    let samples = samples();
+    for device in devices() {
+        for tied in [true, false] {
+            let model = model(&device, tied);
+            let of = |recompute| gradients(&model, &samples, Loss::Weighted, Memory { recompute, ..Memory::default() });
+            let kept = of(Recompute::None);
+            for recompute in [Recompute::Attention, Recompute::All] {
+                assert!(kept == of(recompute), "{}, {recompute:?}", device.describe());
+            }
         }
+    }
+}
+
+#[test]
+fn many_targets_are_read_in_pieces() {
+    let device = Device::cpu();
+    let model = Model::random(
+        Config {
+            num_hidden_layers: 1,
+            hidden_size: 4,
+            intermediate_size: 4,
+            num_attention_heads: 1,
+            num_key_value_heads: 1,
+            head_dim: 2,
+            ..config(true)
+        },
+        Tokenizer::train(vec!["a b".into()], 258, &[], "<|im_end|>").unwrap(),
+        &device,
+        3,
+    )
+    .unwrap();
+    let sample = |i: usize| {
+        let tokens: Vec<u32> = (0..500).map(|t| ((t + i) * (i + 7) % 300) as u32).collect();
+        Sample { targets: (1..500).collect(), weights: vec![0.1; 499], tokens, ..Sample::default() }
+    };
+    let samples: Vec<Sample> = (0..140).map(sample).collect();
+    let mut learner = Learner::new(&model, Memory::default(), false).unwrap();
+    let before = device.counters().buffers;
+    let all = learner.score(&model, &samples, 1.0).unwrap();
+    assert_eq!((all.logprob.len(), device.counters().buffers), (140 * 499, before));
+    for i in [0, 70, 139] {
+        let one = learner.score(&model, &samples[i..=i], 1.0).unwrap();
+        assert!(one.logprob == all.logprob[i * 499..][..499] && one.entropy == all.entropy[i * 499..][..499], "sample {i}");
     }
 }
 

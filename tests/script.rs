@@ -446,9 +446,9 @@ fn rewards_are_made_of_parts() {
 
 /// The scripts under `scripts/tests` assert what the other scripts promise.
 #[test]
-fn baselines_and_designs_keep_their_word() {
+fn scripts_keep_their_word() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for name in ["baselines", "memory_designs"] {
+    for name in ["baselines", "memory_designs", "branches"] {
         Runtime::new(Options::default()).unwrap().run(&root.join(format!("scripts/tests/{name}.lua"))).unwrap();
     }
 }

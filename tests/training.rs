@@ -32,7 +32,10 @@ fn read(path: &Path) -> String {
 fn the_same_seed_gives_the_same_run_and_a_resumed_run_is_the_same_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let [a, b, c] = ["a", "b", "c"].map(|name| folder.path().join(name));
-    train(&a, "2", &[]);
+    let said = train(&a, "2", &[]);
+    let line = said.lines().find(|line| line.starts_with("memory: ")).unwrap_or_else(|| panic!("no word of memory: {said}"));
+    let numbers: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert!((numbers[0] / numbers[1] - 1.0).abs() <= 0.05, "{line}");
     train(&b, "2", &[]);
     train(&c, "1", &[]);
     engine(&["run", "--device", "cpu", "--resume", c.to_str().expect("a path"), "--", "--steps", "2"]);
@@ -49,6 +52,38 @@ fn the_same_seed_gives_the_same_run_and_a_resumed_run_is_the_same_too() {
     for key in ["accuracy_before", "accuracy_after", "memory_tokens_before", "memory_tokens_after", "seconds"] {
         assert!(summary[key].is_number(), "{key} is missing: {summary}");
     }
+}
+
+#[test]
+fn supervised_training_goes_on_from_a_checkpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("learn.lua");
+    let text = r#"
+        local fm = require "finemem"
+        local policy = fm.model.load { path = "models/tiny" }
+        local trainer = fm.sft.new { policy = policy, lr = 1e-3, weight_decay = 0.01, micro_tokens = 256 }
+        local run = fm.run.open { path = fm.args[1] }
+        for step = run:restore { trainer = trainer } + 1, tonumber(fm.args[#fm.args]) do
+          local tokens, weights = {}, {}
+          for i = 1, 40 do
+            tokens[i], weights[i] = i * (step + 5) % 900, 1
+          end
+          weights[40] = nil
+          run:log { step = step, stats = trainer:step { sequences = { { tokens = tokens, weights = weights } } } }
+          run:checkpoint { step = step, trainer = trainer }
+        end
+        policy:save { path = run.path .. "/policy" }"#;
+    std::fs::write(&script, text).expect("written");
+    let [whole, cut] = ["whole", "cut"].map(|name| folder.path().join(name));
+    let path = |path: &Path| path.to_str().expect("a path of plain letters").to_string();
+    for (run, steps) in [(&whole, "5"), (&cut, "2")] {
+        engine(&["run", &path(&script), "--device", "cpu", "--", &path(run), steps]);
+    }
+    engine(&["run", "--device", "cpu", "--resume", &path(&cut), "--", "5"]);
+    let metrics = read(&whole.join("metrics.jsonl"));
+    assert_eq!((metrics.lines().count(), &metrics), (5, &read(&cut.join("metrics.jsonl"))));
+    let weights = |run: &Path| std::fs::read(run.join("policy/model.safetensors")).expect("weights");
+    assert!(weights(&whole) == weights(&cut), "weights differ");
 }
 
 #[test]

@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use finemem_engine::device::{Device, parallel};
-use finemem_engine::generate::{Generator, Options, Request, Stream};
+use finemem_engine::device::{Device, parallel, readable};
+use finemem_engine::generate::{Generator, Options, Request, Room, Stream};
+use finemem_engine::model::activations::Recompute;
 use finemem_engine::model::lora::{Lora, TARGETS};
 use finemem_engine::model::{Config, Model, Tokenizer, Weights};
 use finemem_engine::ops::elementwise;
@@ -19,7 +20,6 @@ use finemem_engine::random::Rng;
 use finemem_engine::tensor::DType;
 use finemem_engine::train::learner::Memory;
 use finemem_engine::train::optimizer;
-use finemem_engine::train::plan::readable;
 use finemem_engine::train::sft::{Supervised, Weighted};
 use finemem_engine::{Error, Result};
 use rayon::prelude::*;
@@ -61,7 +61,7 @@ const BATCHES: [usize; 3] = [1, 16, 64];
 const ROUNDS: usize = 3;
 
 /// How a training step uses memory.
-const MEMORY: Memory = Memory { micro_tokens: TOKENS, recompute: false };
+const MEMORY: Memory = Memory { micro_tokens: TOKENS, recompute: Recompute::None };
 /// Size of the adapter that is trained.
 const RANK: usize = 16;
 
@@ -74,43 +74,54 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
     let sizes = Sizes::of(&config)?;
     let add_adapter = |model: &mut Model| model.add_lora(Lora::new(RANK, 2.0 * RANK as f64, &TARGETS)?, 0);
     let train = |model: &mut Model| Supervised::new(model, MEMORY, optimizer::Settings::default()).map(drop);
-    // Now, while nothing is taken of the memory that is there.
-    fits(&device, &config, dtype, |model| {
+    // Now, while nothing is taken of the memory that is there. Without room for sampling there is nothing to measure.
+    fits("sampling", &device, &config, dtype, |model| {
         let (request, options) = request(model, SHORT, BATCHES[BATCHES.len() - 1], STEPS + 1);
-        Generator::new(model)?.reserve(model, &[request], &options).map(drop)
+        Generator::new(model)?.reserve(model, Room::of(&[request], &options))
     })
     .map_err(|e| Error::argument(format!("{name} in {}: {e}", settings.dtype)))?;
-    let lora_fits = fits(&device, &config, dtype, |model| add_adapter(model).and_then(|()| train(model)));
-    let full_fits = fits(&device, &config, DType::F32, train);
+    let lora_fits = fits("training", &device, &config, dtype, |model| add_adapter(model).and_then(|()| train(model)));
+    let full_fits = fits("training", &device, &config, DType::F32, train);
     println!("{name} in {} on {}", settings.dtype, device.describe());
     eprintln!("measuring the device");
     let peaks = Peaks::measure(&device)?;
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+    let mut add = |work: String, measured: Result<Row>| match measured {
+        Ok(row) => rows.push(row),
+        Err(error) => {
+            let line = format!("{work}: {error}");
+            eprintln!("left out: {line}");
+            left_out.push(line);
+        }
+    };
 
     eprintln!("making {} of weights", readable(sizes.bytes(dtype)));
     let (mut model, seconds) = make(&config, &device, dtype)?;
     let written = Some(sizes.bytes(dtype));
-    rows.push(Row { seconds, bytes: written, ..Row::new("load", &device) });
-    rows.extend(generation(&model, &sizes, dtype)?);
-    let peaks = peaks.max(Peaks::measure(&device)?);
+    add("load".into(), Ok(Row { seconds, bytes: written, ..Row::new("load", &device) }));
+    let mut generator = Generator::new(&model)?;
+    // The prompt's last token is the input of the first decoding step, whose time is taken off.
+    let first = decoding(&model, &mut generator, &sizes, dtype, 1);
+    let step = first.as_ref().map_or((0.0, 0.0), |row| (row.seconds, row.dispatches.unwrap_or(0.0)));
+    add("decode, batch 1".into(), first);
+    for batch in &BATCHES[1..] {
+        add(format!("decode, batch {batch}"), decoding(&model, &mut generator, &sizes, dtype, *batch));
+    }
+    add("prefill".into(), prefill(&model, &mut generator, &sizes, dtype, step));
+    drop(generator);
+    let peaks = Peaks::measure(&device).map_or(peaks, |again| peaks.max(again));
 
     // Two operations for each token and weight forwards, two for the gradient of the activations, two for that of the weights.
     let operations = ((sizes.blocks + sizes.head) * TOKENS) as f64;
-    match lora_fits {
-        Ok(()) => {
-            add_adapter(&mut model)?;
-            rows.push(training(&format!("training, LoRA {RANK}"), &model, 4.0 * operations)?);
-        }
-        Err(error) => left_out.push(format!("training, LoRA {RANK}: {error}")),
-    }
+    let work = format!("training, LoRA {RANK}");
+    let trained = lora_fits.and_then(|()| add_adapter(&mut model)).and_then(|()| training(&work, &model, 4.0 * operations));
+    add(work, trained);
     drop(model);
-    match full_fits {
-        Ok(()) => {
-            eprintln!("making {} of weights for full training", readable(sizes.bytes(DType::F32)));
-            rows.push(training("training, full", &make(&config, &device, DType::F32)?.0, 6.0 * operations)?);
-        }
-        Err(error) => left_out.push(format!("training, full: {error}")),
-    }
+    let trained = full_fits.and_then(|()| {
+        eprintln!("making {} of weights for full training", readable(sizes.bytes(DType::F32)));
+        training("training, full", &make(&config, &device, DType::F32)?.0, 6.0 * operations)
+    });
+    add("training, full".into(), trained);
 
     let layers = config.num_hidden_layers;
     println!("{:.2} M parameters in {}; {peaks}", sizes.all as f64 / 1e6, readable(sizes.bytes(dtype)));
@@ -132,18 +143,10 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
 }
 
 /// An error if what `set_up` makes for a model does not fit the device with it. Both are made on a device that only counts.
-fn fits(device: &Device, config: &Config, dtype: DType, set_up: impl FnOnce(&mut Model) -> Result<()>) -> Result<()> {
+fn fits(what: &str, device: &Device, config: &Config, dtype: DType, set_up: impl FnOnce(&mut Model) -> Result<()>) -> Result<()> {
     let counting = Device::planned();
     set_up(&mut Model::zeros(config.clone(), tokenizer()?, &counting, dtype)?)?;
-    let needed = counting.counters().peak;
-    match device.memory() {
-        Some(available) if available < needed => Err(Error::argument(format!(
-            "{} of memory are needed and {} are there: free some, or take a smaller shape",
-            readable(needed),
-            readable(available)
-        ))),
-        _ => Ok(()),
-    }
+    device.expect_memory(what, counting.counters().peak, |_| "free some, or take a smaller shape".into())
 }
 
 /// No text is needed, but a model has a tokenizer.
@@ -275,47 +278,44 @@ fn times(model: &Model, generator: &mut Generator, prompt: usize, batch: usize, 
     Ok(times)
 }
 
-/// Prefill, then decoding at each batch size.
-fn generation(model: &Model, sizes: &Sizes, dtype: DType) -> Result<Vec<Row>> {
-    let mut generator = Generator::new(model)?;
-    let mut rows = Vec::new();
-    for batch in BATCHES {
-        eprintln!("decoding, batch {batch}");
-        let (mut seconds, mut dispatches) = (f64::INFINITY, 0.0);
-        for _ in 0..ROUNDS {
-            let times = times(model, &mut generator, SHORT, batch, STEPS + 1)?;
-            let (first, last) = (times[1], times[STEPS + 1]);
-            seconds = seconds.min((last.0 - first.0).as_secs_f64() / STEPS as f64);
-            dispatches = (last.1 - first.1) as f64 / STEPS as f64;
-        }
-        let read = sizes.blocks + sizes.head;
-        rows.push(Row {
-            seconds,
-            tokens: Some(batch),
-            bytes: Some((read * dtype.size()) as u64),
-            operations: Some((2 * read * batch) as f64),
-            dispatches: Some(dispatches),
-            ..Row::new(&format!("decode, batch {batch}"), &model.device)
-        });
+/// Decoding of `batch` sequences.
+fn decoding(model: &Model, generator: &mut Generator, sizes: &Sizes, dtype: DType, batch: usize) -> Result<Row> {
+    eprintln!("decoding, batch {batch}");
+    let (mut seconds, mut dispatches) = (f64::INFINITY, 0.0);
+    for _ in 0..ROUNDS {
+        let times = times(model, generator, SHORT, batch, STEPS + 1)?;
+        let (first, last) = (times[1], times[STEPS + 1]);
+        seconds = seconds.min((last.0 - first.0).as_secs_f64() / STEPS as f64);
+        dispatches = (last.1 - first.1) as f64 / STEPS as f64;
     }
+    let read = sizes.blocks + sizes.head;
+    Ok(Row {
+        seconds,
+        tokens: Some(batch),
+        bytes: Some((read * dtype.size()) as u64),
+        operations: Some((2 * read * batch) as f64),
+        dispatches: Some(dispatches),
+        ..Row::new(&format!("decode, batch {batch}"), &model.device)
+    })
+}
+
+/// A long prompt; `step` has the seconds and dispatches of a decoding step.
+fn prefill(model: &Model, generator: &mut Generator, sizes: &Sizes, dtype: DType, step: (f64, f64)) -> Result<Row> {
     eprintln!("prefill of {TOKENS} tokens");
     let (mut seconds, mut dispatches) = (f64::INFINITY, 0.0);
     for _ in 0..ROUNDS {
-        // The prompt's last token is the input of the first decoding step, whose time is known.
-        let times = times(model, &mut generator, TOKENS + 1, 1, 1)?;
-        seconds = seconds.min((times[1].0 - times[0].0).as_secs_f64() - rows[0].seconds);
-        dispatches = (times[1].1 - times[0].1) as f64 - rows[0].dispatches.unwrap_or(0.0);
+        let times = times(model, generator, TOKENS + 1, 1, 1)?;
+        seconds = seconds.min((times[1].0 - times[0].0).as_secs_f64() - step.0);
+        dispatches = (times[1].1 - times[0].1) as f64 - step.1;
     }
-    let prefill = Row {
+    Ok(Row {
         seconds,
         tokens: Some(TOKENS),
         bytes: Some((sizes.blocks * dtype.size()) as u64),
         operations: Some((2 * sizes.blocks * TOKENS) as f64),
         dispatches: Some(dispatches),
         ..Row::new("prefill", &model.device)
-    };
-    rows.insert(0, prefill);
-    Ok(rows)
+    })
 }
 
 /// A step of whatever in `model` is trained, on one sequence.
@@ -339,12 +339,12 @@ mod tests {
         let device = Device::cpu();
         let (name, small) = &shapes()[0];
         let config = Config { num_hidden_layers: 1, vocab_size: 1000, ..small.clone() };
-        let error = |config: &Config| fits(&device, config, DType::BF16, |_| Ok(())).map_err(|e| e.to_string());
+        let error = |config: &Config| fits("sampling", &device, config, DType::BF16, |_| Ok(())).map_err(|e| e.to_string());
         assert_eq!(error(&config), Ok(()), "{name}");
         let huge = Config { vocab_size: 1 << 40, ..config };
         if device.memory().is_some() {
             let said = error(&huge).unwrap_err();
-            assert!(said.contains("GB of memory are needed and") && said.contains("are there"), "{said}");
+            assert!(said.contains("sampling needs") && said.contains("GB of memory, and there are"), "{said}");
         }
     }
 }

@@ -146,8 +146,14 @@ impl Hub<'_> {
         }
         if let Some(wanted) = &file.sha256 {
             let mut hash = Sha256::new();
-            std::io::copy(&mut File::open(&part).map_err(|error| Error::io(&part, error))?, &mut hash)
-                .map_err(|error| Error::io(&part, error))?;
+            let mut stored = File::open(&part).map_err(|error| Error::io(&part, error))?;
+            let mut block = vec![0; 1 << 16];
+            loop {
+                match stored.read(&mut block).map_err(|error| Error::io(&part, error))? {
+                    0 => break,
+                    count => hash.update(&block[..count]),
+                }
+            }
             let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
             if found != *wanted {
                 std::fs::remove_file(&part).map_err(|error| Error::io(&part, error))?;

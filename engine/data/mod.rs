@@ -4,7 +4,6 @@ mod chunk;
 mod content;
 mod episodes;
 mod facts;
-#[cfg(feature = "fetch")]
 pub mod fetch;
 mod fields;
 mod intents;

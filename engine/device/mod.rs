@@ -11,7 +11,7 @@ mod weight;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::tensor::{Buffer, DType, Memory, Tensor};
@@ -75,6 +75,8 @@ pub struct Planned {
 struct Inner {
     executor: Executor,
     counters: AtomicCounters,
+    /// Bytes that it keeps to, where somebody said so.
+    limit: OnceLock<u64>,
 }
 
 /// A place to run kernels. Cheap to clone.
@@ -83,7 +85,7 @@ pub struct Device(Arc<Inner>);
 
 impl Device {
     fn new(executor: Executor) -> Self {
-        Self(Arc::new(Inner { executor, counters: AtomicCounters::default() }))
+        Self(Arc::new(Inner { executor, counters: AtomicCounters::default(), limit: OnceLock::new() }))
     }
 
     /// The CPU executor.
@@ -109,12 +111,35 @@ impl Device {
         }
     }
 
-    /// Bytes of memory that can be had, where that is known: what the system has left for the CPU executor, the memory of a GPU.
+    /// The device, which keeps to `bytes` of memory: more is an error. The first limit counts.
+    pub fn with_memory(self, bytes: u64) -> Self {
+        let _ = self.0.limit.set(bytes);
+        self
+    }
+
+    /// Bytes of memory that can be had besides what is in use, where that is known: what the system has left for the CPU executor, of a GPU
+    /// what it has in all less what this process took.
     pub fn memory(&self) -> Option<u64> {
-        match &self.0.executor {
+        let left = |all: u64| all.saturating_sub(self.counters().live);
+        let known = match &self.0.executor {
             Executor::Cpu { .. } => cpu::memory_available(),
-            Executor::Gpu(gpu) => gpu.caps().memory,
+            Executor::Gpu(gpu) => gpu.caps().memory.map(left),
             Executor::Planned(_) => None,
+        };
+        known.into_iter().chain(self.0.limit.get().map(|limit| left(*limit))).min()
+    }
+
+    /// An error unless `bytes` can be had besides what is in use, or nobody knows. `what` needs them, and `advice` says how to do with less.
+    pub fn expect_memory(&self, what: &str, bytes: u64, advice: impl FnOnce(u64) -> String) -> Result<()> {
+        match self.memory() {
+            Some(free) if free < bytes => Err(Error::Device(format!(
+                "{what} needs {} of memory, and there are {} on {}: {}",
+                readable(bytes),
+                readable(free),
+                self.describe(),
+                advice(free)
+            ))),
+            _ => Ok(()),
         }
     }
 
@@ -193,6 +218,9 @@ impl Device {
     pub fn zeros(&self, dtype: DType, shape: &[usize]) -> Result<Tensor> {
         dtype.expect_shape(shape)?;
         let elements: usize = shape.iter().product();
+        if self.0.limit.get().is_some() {
+            self.expect_memory("a tensor", (dtype.size() * elements) as u64, |_| "that is the limit it was given".into())?;
+        }
         let memory = match &self.0.executor {
             Executor::Cpu { double } => Memory::Cpu(CpuBuffer(std::sync::RwLock::new(match dtype {
                 DType::U32 => Values::U32(vec![0; elements]),
@@ -252,6 +280,15 @@ impl Device {
     /// Whether both are the same device.
     pub fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Bytes as people read them.
+pub fn readable(bytes: u64) -> String {
+    match bytes as f64 {
+        b if b >= 1e9 => format!("{:.2} GB", b / 1e9),
+        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
+        b => format!("{:.1} kB", b / 1e3),
     }
 }
 

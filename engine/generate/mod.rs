@@ -7,13 +7,16 @@
 
 mod rows;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::model::activations::Activations;
 use crate::model::batch::{Buffers, Span};
-use crate::model::blocks::{self, Activations, Cache, Keep, Keys};
+use crate::model::blocks::{self, Cache, Keys};
 use crate::ops::attention::TILE;
 use crate::ops::matmul;
 use crate::ops::sample::{self, STREAM, Sampling};
@@ -22,7 +25,7 @@ use crate::tensor::{DType, Tensor};
 use rows::Rows;
 
 /// Sequences that are decoded side by side.
-const SLOTS: usize = 128;
+pub const SLOTS: usize = 128;
 /// Prompt tokens that go through the model at a time.
 const PREFILL: usize = 2048;
 /// Memory for keys and values, unless one sequence needs more.
@@ -108,9 +111,46 @@ pub struct Completion {
     pub finish: Finish,
 }
 
+impl Completion {
+    /// The text, without its end token.
+    pub fn text(&self, model: &Model) -> Result<String> {
+        let ended = self.tokens.last().is_some_and(|last| model.config.eos_token_id.contains(last));
+        model.tokenizer.decode(&self.tokens[..self.tokens.len() - usize::from(ended)])
+    }
+}
+
 /// What [`Generator::stream`] calls for each new token: with the request, the number of its completion, and the completion so far.
 /// [`ControlFlow::Break`] ends the completion.
 pub type OnToken<'a> = dyn FnMut(usize, usize, &Completion) -> ControlFlow<()> + 'a;
+
+/// What a batch needs of the caches, in tokens. The last token of a prompt is not counted: each completion runs it as its own first.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Of all prompts.
+    pub prompts: usize,
+    /// Of the longest prompt.
+    pub longest: usize,
+    /// Number of completions.
+    pub sequences: usize,
+    /// Longest completion.
+    pub max_tokens: usize,
+    /// What all prompts begin with.
+    pub shared: usize,
+}
+
+impl Room {
+    /// What `requests` need.
+    pub fn of(requests: &[Request], options: &Options) -> Self {
+        let prompts = || requests.iter().map(|r| r.prompt.len().saturating_sub(1));
+        Self {
+            prompts: prompts().sum(),
+            longest: prompts().max().unwrap_or(0),
+            sequences: requests.iter().map(|r| r.streams.len()).sum(),
+            max_tokens: options.max_tokens,
+            shared: shared_beginning(requests),
+        }
+    }
+}
 
 /// A prompt in the cache: all of its tokens but the last, which each completion runs as its own first.
 struct Prompt {
@@ -138,6 +178,9 @@ pub struct Generator {
     /// Keys and values of prompts and completions, and of the common beginning; with the number of rows.
     cache: Option<(Cache, usize)>,
     beginning: Option<(Cache, usize)>,
+    reserved: bool,
+    /// Tokens whose keys stand in the first rows of the cache, where they are kept for a prompt that begins alike.
+    kept: Option<Vec<u32>>,
     logits: Tensor,
     streams: Tensor,
     drawn: Tensor,
@@ -146,15 +189,47 @@ pub struct Generator {
     to: Tensor,
 }
 
+/// A [`Generator`] that is made when it is first needed, for all who sample from models of the same sizes on one device.
+#[derive(Clone, Default)]
+pub struct Shared(Rc<RefCell<Option<Generator>>>);
+
+impl Shared {
+    /// [`Generator::generate`].
+    pub fn generate(&self, model: &Model, requests: &[Request], options: &Options) -> Result<Vec<Vec<Completion>>> {
+        self.with(model, |generator| generator.generate(model, requests, options))
+    }
+
+    /// [`Generator::reserve`].
+    pub fn reserve(&self, model: &Model, room: Room) -> Result<()> {
+        self.with(model, |generator| generator.reserve(model, room))
+    }
+
+    /// Calls `act` with the generator, which is made when it is first needed.
+    fn with<R>(&self, model: &Model, act: impl FnOnce(&mut Generator) -> Result<R>) -> Result<R> {
+        let mut generator = self.0.borrow_mut();
+        act(match &mut *generator {
+            Some(generator) => generator,
+            none => none.insert(Generator::new(model)?),
+        })
+    }
+
+    /// Gives the memory back.
+    pub fn release(&self) {
+        self.0.replace(None);
+    }
+}
+
 impl Generator {
     /// A generator for `model`.
     pub fn new(model: &Model) -> Result<Self> {
         let (device, config) = (&model.device, &model.config);
         Ok(Self {
-            acts: Activations::new(device, config, PREFILL, Keep::Nothing)?,
+            acts: Activations::new(device, config, PREFILL, None)?,
             buffers: Buffers::new(device, PREFILL)?,
             cache: None,
             beginning: None,
+            reserved: false,
+            kept: None,
             logits: device.zeros(DType::F32, &[SLOTS, config.vocab_size])?,
             streams: device.zeros(DType::U32, &[SLOTS, STREAM])?,
             drawn: device.zeros(DType::U32, &[SLOTS, 2])?,
@@ -181,8 +256,14 @@ impl Generator {
         on_token: &mut OnToken<'_>,
     ) -> Result<Vec<Vec<Completion>>> {
         check(model, requests, options)?;
-        let shared = shared_beginning(requests);
-        let mut rows = Rows::new(self.reserve(model, requests, options)?);
+        let room = Room::of(requests, options);
+        let shared = if self.reserved { room.shared.min(rows_of(&self.beginning) / TILE * TILE) } else { room.shared };
+        self.make_room(model, Room { shared, ..room })?;
+        let mut rows = Rows::new(rows_of(&self.cache));
+        // Until this batch is done, nothing is sure to be there.
+        let kept = self.kept.as_mut().map(std::mem::take);
+        let alike = |(kept, request): (Vec<u32>, &Request)| alike(&kept, &request.prompt);
+        let done = if requests.len() == 1 { kept.zip(requests.first()).map_or(0, alike) } else { shared };
         if shared > 0 {
             self.prefill(model, true, &[(0, 0..shared)], requests, 0)?;
         }
@@ -192,7 +273,10 @@ impl Generator {
         let (mut prompts, mut running) = (BTreeMap::new(), Vec::new());
         while !(waiting.is_empty() && running.is_empty()) {
             let fresh = admit(requests, options, &mut rows, &mut waiting, &mut prompts, &mut running);
-            self.prefill(model, false, &fresh, requests, shared)?;
+            if shared > 0 {
+                self.copy_beginning(model, &fresh, shared)?;
+            }
+            self.prefill(model, false, &fresh, requests, done)?;
             let drawn = self.decode(model, requests, &running, options)?;
             for (sequence, drawn) in running.iter_mut().zip(drawn.chunks_exact(2)) {
                 let out = &mut sequence.out;
@@ -216,22 +300,36 @@ impl Generator {
                 results[ended.request][ended.completion] = Some(ended.out);
             }
         }
+        if let (Some(kept), [request]) = (&mut self.kept, requests) {
+            kept.extend(&request.prompt[..request.prompt.len() - 1]);
+        }
         Ok(results.into_iter().map(|completions| completions.into_iter().flatten().collect()).collect())
     }
 
-    /// Makes the caches large enough; gives the rows of the one for prompts and completions.
-    pub fn reserve(&mut self, model: &Model, requests: &[Request], options: &Options) -> Result<usize> {
-        let (config, shared) = (&model.config, shared_beginning(requests));
-        let prompts = || requests.iter().map(|r| r.prompt.len() - 1);
-        let longest = prompts().max().unwrap_or(0);
-        let side_by_side = requests.iter().map(|r| r.streams.len()).sum::<usize>().min(SLOTS);
-        let wanted = prompts().sum::<usize>().min(side_by_side * longest) + side_by_side * options.max_tokens;
+    /// From now on, keeps the keys of a prompt that comes alone for the next one, of which the part that both begin with is not computed
+    /// again: the turns of a conversation. The weights must stay as they are.
+    pub fn keep_prompts(&mut self) {
+        self.kept = Some(Vec::new());
+    }
+
+    /// Makes the caches large enough for `room`, and keeps them so: what wants more waits, or shares less of a beginning.
+    pub fn reserve(&mut self, model: &Model, room: Room) -> Result<()> {
+        self.reserved = false;
+        self.make_room(model, room)?;
+        self.reserved = true;
+        Ok(())
+    }
+
+    fn make_room(&mut self, model: &Model, room: Room) -> Result<()> {
+        let config = &model.config;
+        let (side_by_side, least) = (room.sequences.min(SLOTS), room.longest + room.max_tokens);
+        let wanted = room.prompts.min(side_by_side * room.longest) + side_by_side * room.max_tokens;
         let row = 4 * config.num_key_value_heads * config.head_dim;
         let bindable = model.device.caps().map_or(usize::MAX, |caps| caps.max_binding as usize / row);
         let affordable = (CACHE_BYTES / (2 * config.num_hidden_layers * row)).min(bindable);
-        let needed = wanted.min(affordable).max(longest + options.max_tokens);
+        let needed = if self.reserved { least } else { wanted.min(affordable).max(least) };
         let grow = |cache: &mut Option<(Cache, usize)>, rows: usize| {
-            if cache.as_ref().is_none_or(|(_, capacity)| *capacity < rows) {
+            if rows_of(cache) < rows {
                 // Dropped first: there may not be memory for both.
                 *cache = None;
                 let capacity = rows.next_multiple_of(1024).min(bindable.max(rows));
@@ -239,15 +337,32 @@ impl Generator {
             }
             Ok::<_, Error>(())
         };
-        if shared > 0 {
-            grow(&mut self.beginning, shared)?;
-        }
+        grow(&mut self.beginning, room.shared)?;
+        let before = rows_of(&self.cache);
         grow(&mut self.cache, needed)?;
-        Ok(self.cache.as_ref().map_or(0, |(_, capacity)| *capacity))
+        if let (Some(kept), true) = (&mut self.kept, rows_of(&self.cache) != before) {
+            kept.clear();
+        }
+        Ok(())
+    }
+
+    /// Copies the keys and values of the common beginning to the rows of prompts.
+    fn copy_beginning(&mut self, model: &Model, prompts: &[(usize, Range<usize>)], shared: usize) -> Result<()> {
+        if prompts.is_empty() {
+            return Ok(());
+        }
+        let from: Vec<u32> = prompts.iter().flat_map(|_| 0..shared as u32).collect();
+        let to: Vec<u32> = prompts.iter().flat_map(|(_, rows)| rows.start as u32..(rows.start + shared) as u32).collect();
+        let (from, to) = self.moves(model, &from, &to)?;
+        let mut rec = model.device.record();
+        if let (Some((beginning, _)), Some((cache, _))) = (&self.beginning, &self.cache) {
+            beginning.copy_rows(&mut rec, &from, cache, &to)?;
+        }
+        rec.submit()
     }
 
     /// Puts the keys and values of prompts into their rows of the cache, or those of the common beginning into its own. `done`
-    /// tokens of each are in the cache of the beginning.
+    /// tokens of each are there already.
     fn prefill(
         &mut self,
         model: &Model,
@@ -256,16 +371,6 @@ impl Generator {
         requests: &[Request],
         done: usize,
     ) -> Result<()> {
-        if done > 0 && !prompts.is_empty() {
-            let from: Vec<u32> = prompts.iter().flat_map(|_| 0..done as u32).collect();
-            let to: Vec<u32> = prompts.iter().flat_map(|(_, rows)| rows.start as u32..(rows.start + done) as u32).collect();
-            let (from, to) = self.moves(model, &from, &to)?;
-            let mut rec = model.device.record();
-            if let (Some((beginning, _)), Some((cache, _))) = (&self.beginning, &self.cache) {
-                beginning.copy_rows(&mut rec, &from, cache, &to)?;
-            }
-            rec.submit()?;
-        }
         // Cuts are at multiples of a tile, so that they change no bit of the result.
         let mut pieces: Vec<Span<'_>> = Vec::new();
         for (request, rows) in prompts {
@@ -341,6 +446,10 @@ impl Generator {
     }
 }
 
+fn rows_of(cache: &Option<(Cache, usize)>) -> usize {
+    cache.as_ref().map_or(0, |(_, rows)| *rows)
+}
+
 /// An error that names the first prompt that cannot be continued.
 fn check(model: &Model, requests: &[Request], options: &Options) -> Result<()> {
     options.check()?;
@@ -376,19 +485,19 @@ fn admit(
         && running.len() < SLOTS
     {
         let wanted = &requests[request];
-        let Some(own) = rows.take(options.max_tokens) else { break };
-        let prompt = match prompts.get(&request) {
-            Some(prompt) => prompt.rows.clone(),
-            None => {
-                let Some(prompt) = rows.take(wanted.prompt.len() - 1) else {
-                    rows.give(own);
-                    break;
-                };
-                fresh.push((request, prompt.clone()));
-                prompts.insert(request, Prompt { rows: prompt.clone(), left: wanted.streams.len() });
-                prompt
+        // A prompt that comes alone begins at the first row.
+        let known = prompts.get(&request).map(|prompt: &Prompt| prompt.rows.clone());
+        let Some(prompt) = known.clone().or_else(|| rows.take(wanted.prompt.len() - 1)) else { break };
+        let Some(own) = rows.take(options.max_tokens) else {
+            if known.is_none() {
+                rows.give(prompt);
             }
+            break;
         };
+        if known.is_none() {
+            fresh.push((request, prompt.clone()));
+            prompts.insert(request, Prompt { rows: prompt.clone(), left: wanted.streams.len() });
+        }
         waiting.pop_front();
         let out = Completion { tokens: Vec::new(), logprobs: Vec::new(), finish: Finish::Length };
         running.push(Sequence { request, completion, prompt, own, stream: wanted.streams[completion], out, ended: false });
@@ -412,7 +521,10 @@ fn shared_beginning(requests: &[Request]) -> usize {
     if requests.len() < 2 {
         return 0;
     }
-    let first = &requests[0].prompt;
-    let alike = |r: &Request| first.iter().zip(&r.prompt).take_while(|(a, b)| a == b).count().min(r.prompt.len() - 1);
-    requests.iter().map(alike).min().unwrap_or(0) / TILE * TILE
+    requests.iter().map(|r| alike(&requests[0].prompt, &r.prompt)).min().unwrap_or(0)
+}
+
+/// How many tokens `prompt` has in common with the beginning of `other`, in whole tiles, without its last.
+fn alike(other: &[u32], prompt: &[u32]) -> usize {
+    other.iter().zip(prompt).take_while(|(a, b)| a == b).count().min(prompt.len().saturating_sub(1)) / TILE * TILE
 }

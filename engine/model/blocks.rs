@@ -6,6 +6,7 @@
 //! ```
 //! Qwen2 and Llama have no QK norm. The addition of a branch to the residual stream is fused with the norm that follows it.
 
+use super::activations::{Activations, Attention, Mlp};
 use super::batch::Batch;
 use super::config::Config;
 use super::linear::{self, Scratch};
@@ -16,65 +17,6 @@ use crate::ops::matmul::Write;
 use crate::ops::rmsnorm::PARTIAL_ROWS;
 use crate::ops::{attention, elementwise, embedding, rmsnorm, rope, swiglu};
 use crate::tensor::{DType, Tensor};
-
-/// What a block keeps for its backward pass, for up to `capacity` tokens.
-struct Saved {
-    /// Normed input: [N, C], and the norm's factors: [N]
-    h: Tensor,
-    rstd: Tensor,
-    /// What the QK norm takes, where the model has one
-    raw: Option<Raw>,
-    /// Queries and keys after RoPE, and values
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    /// Attention output: [N, H · D], and its log of sums: [N, H]
-    o: Tensor,
-    lse: Tensor,
-    /// Residual stream after attention, its normed form and factors
-    mid: Tensor,
-    mid_h: Tensor,
-    mid_rstd: Tensor,
-    /// SwiGLU: [N, F]
-    gate: Tensor,
-    up: Tensor,
-    act: Tensor,
-}
-
-/// Queries and keys before the QK norm, and its factors: [N · H], [N · KV].
-struct Raw {
-    q: Tensor,
-    k: Tensor,
-    q_rstd: Tensor,
-    k_rstd: Tensor,
-}
-
-/// Activations of the forward pass.
-pub struct Activations {
-    /// How many tokens fit.
-    pub capacity: usize,
-    /// Residual stream in front of each block: [N, C]. One for all blocks in inference.
-    inputs: Vec<Tensor>,
-    /// One for each block, or one for all where blocks are recomputed or need no backward pass.
-    saved: Vec<Saved>,
-    table: Tensor,
-    branch: Tensor,
-    last: Tensor,
-    last_rstd: Tensor,
-    hidden: Tensor,
-    frequencies: Tensor,
-}
-
-/// What the backward pass will need of the forward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// Nothing: inference.
-    Nothing,
-    /// The input of each block; the rest is computed again.
-    Inputs,
-    /// Everything.
-    Everything,
-}
 
 /// Where the keys and values of a forward pass are.
 pub enum Keys<'a> {
@@ -91,6 +33,13 @@ pub enum Keys<'a> {
         /// One query a sequence: the rows of the cache that it sees, see [`attention::decode`]; `None` for prefill.
         spans: Option<&'a Tensor>,
     },
+}
+
+impl Keys<'_> {
+    /// Whether each sequence has one query.
+    fn decode(&self) -> bool {
+        matches!(self, Self::Cached { spans: Some(_), .. })
+    }
 }
 
 /// Keys and values of all layers: `[rows, KV · D]` each.
@@ -116,99 +65,6 @@ impl Cache {
     }
 }
 
-impl Activations {
-    /// Memory for `capacity` tokens.
-    pub fn new(device: &Device, config: &Config, capacity: usize, keep: Keep) -> Result<Self> {
-        let n = capacity;
-        let (c, f) = (config.hidden_size, config.intermediate_size);
-        let heads = config.heads();
-        let (q, kv) = (heads.q * heads.dim, heads.kv * heads.dim);
-        let t = |shape: &[usize]| device.zeros(DType::F32, shape);
-        let raw = || {
-            let (q_rstd, k_rstd) = (t(&[n * heads.q])?, t(&[n * heads.kv])?);
-            Ok::<_, Error>(Raw { q: t(&[n, q])?, k: t(&[n, kv])?, q_rstd, k_rstd })
-        };
-        let saved = || {
-            Ok(Saved {
-                h: t(&[n, c])?,
-                rstd: t(&[n])?,
-                raw: if config.qk_norm() { Some(raw()?) } else { None },
-                q: t(&[n, q])?,
-                k: t(&[n, kv])?,
-                v: t(&[n, kv])?,
-                o: t(&[n, q])?,
-                lse: t(&[n, heads.q])?,
-                mid: t(&[n, c])?,
-                mid_h: t(&[n, c])?,
-                mid_rstd: t(&[n])?,
-                gate: t(&[n, f])?,
-                up: t(&[n, f])?,
-                act: t(&[n, f])?,
-            })
-        };
-        let layers = config.num_hidden_layers;
-        let inputs = if keep == Keep::Nothing { 1 } else { layers };
-        let saves = if keep == Keep::Everything { layers } else { 1 };
-        let frequencies = device.zeros(DType::F32, &[heads.dim / 2])?;
-        frequencies.write_f64(&config.rope_frequencies())?;
-        Ok(Self {
-            capacity,
-            inputs: (0..inputs).map(|_| t(&[n, c])).collect::<Result<_>>()?,
-            saved: (0..saves).map(|_| saved()).collect::<Result<_>>()?,
-            table: t(&[n, heads.dim])?,
-            branch: t(&[n, c])?,
-            last: t(&[n, c])?,
-            last_rstd: t(&[n])?,
-            hidden: t(&[n, c])?,
-            frequencies,
-        })
-    }
-
-    /// The first `n` tokens' final hidden states: [n, C].
-    pub fn hidden(&self, n: usize) -> Result<Tensor> {
-        self.hidden.slice(0..n)
-    }
-
-    fn input(&self, layer: usize) -> &Tensor {
-        &self.inputs[layer.min(self.inputs.len() - 1)]
-    }
-
-    fn saved(&self, layer: usize) -> &Saved {
-        &self.saved[layer.min(self.saved.len() - 1)]
-    }
-
-    fn recomputes(&self) -> bool {
-        self.saved.len() < self.inputs.len()
-    }
-}
-
-impl Saved {
-    /// The first `n` tokens of everything.
-    fn first(&self, n: usize) -> Result<Self> {
-        let t = |tensor: &Tensor| tensor.slice(0..n);
-        // Factors of the QK norm have a row for every head.
-        let heads = |tensor: &Tensor| tensor.slice(0..n * (tensor.len() / self.rstd.len()));
-        let raw =
-            |raw: &Raw| Ok::<_, Error>(Raw { q: t(&raw.q)?, k: t(&raw.k)?, q_rstd: heads(&raw.q_rstd)?, k_rstd: heads(&raw.k_rstd)? });
-        Ok(Self {
-            h: t(&self.h)?,
-            rstd: t(&self.rstd)?,
-            raw: self.raw.as_ref().map(raw).transpose()?,
-            q: t(&self.q)?,
-            k: t(&self.k)?,
-            v: t(&self.v)?,
-            o: t(&self.o)?,
-            lse: t(&self.lse)?,
-            mid: t(&self.mid)?,
-            mid_h: t(&self.mid_h)?,
-            mid_rstd: t(&self.mid_rstd)?,
-            gate: t(&self.gate)?,
-            up: t(&self.up)?,
-            act: t(&self.act)?,
-        })
-    }
-}
-
 /// `x: [T, H · D]` seen as `[T · H, D]`.
 fn per_head(x: &Tensor, dim: usize) -> Result<Tensor> {
     x.view(&[x.len() / dim, dim])
@@ -227,24 +83,26 @@ pub fn forward(
     let eps = config.rms_norm_eps as f32;
     let branch = acts.branch.slice(0..n)?;
     rope::table(rec, &batch.positions, &acts.frequencies, &acts.table.slice(0..n)?)?;
-    embedding::forward(rec, &batch.ids, &weights.embed, &acts.input(0).slice(0..n)?)?;
+    embedding::forward(rec, &batch.ids, &weights.embed, &acts.input(0, n)?)?;
     for (i, layer) in weights.layers.iter().enumerate() {
-        let (x, s) = (acts.input(i).slice(0..n)?, acts.saved(i).first(n)?);
+        let (x, attention, mlp) = (acts.input(i, n)?, acts.attention(i, n)?, acts.mlp(i, n)?);
         if i == 0 {
-            rmsnorm::forward(rec, &x, &layer.input_norm, &s.h, &s.rstd, eps)?;
+            rmsnorm::forward(rec, &x, &layer.input_norm, &attention.h, &attention.rstd, eps)?;
         } else {
-            let before = acts.saved(i - 1).mid.slice(0..n)?;
-            rmsnorm::residual_forward(rec, &before, &branch, &layer.input_norm, &x, &s.h, &s.rstd, eps)?;
+            let before = acts.mlp(i - 1, n)?.mid;
+            rmsnorm::residual_forward(rec, &before, &branch, &layer.input_norm, &x, &attention.h, &attention.rstd, eps)?;
         }
-        block_forward(rec, config, layer, acts, batch, keys, i, &x, &s)?;
+        attention_forward(rec, config, layer, acts, batch, keys, i, &attention)?;
+        mlp_forward(rec, config, layer, acts, keys, &x, &attention.o, &mlp)?;
+        linear::forward(rec, keys.decode(), &mlp.act, &layer.down, &branch, &acts.hidden)?;
     }
-    let mid = acts.saved(weights.layers.len() - 1).mid.slice(0..n)?;
+    let mid = acts.mlp(weights.layers.len() - 1, n)?.mid;
     let (last, rstd) = (acts.last.slice(0..n)?, acts.last_rstd.slice(0..n)?);
     rmsnorm::residual_forward(rec, &mid, &branch, &weights.norm, &last, &acts.hidden(n)?, &rstd, eps)
 }
 
-/// One block from its normed input `s.h` to `s.mid` and the SwiGLU branch.
-fn block_forward(
+/// A block's attention, from its normed input `s.h` to `s.o`.
+fn attention_forward(
     rec: &mut Recorder<'_>,
     config: &Config,
     w: &Layer,
@@ -252,14 +110,12 @@ fn block_forward(
     batch: &Batch,
     keys: &Keys<'_>,
     index: usize,
-    x: &Tensor,
-    s: &Saved,
+    s: &Attention,
 ) -> Result<()> {
-    let n = batch.tokens;
     let heads = config.heads();
     let eps = config.rms_norm_eps as f32;
-    let (table, branch) = (acts.table.slice(0..n)?, acts.branch.slice(0..n)?);
-    let decoding = matches!(keys, Keys::Cached { spans: Some(_), .. });
+    let table = acts.table.slice(0..batch.tokens)?;
+    let decoding = keys.decode();
     let raw = s.raw.as_ref();
     // The final hidden states, which nobody needs while blocks run, are where adapters work.
     let low = &acts.hidden;
@@ -273,23 +129,37 @@ fn block_forward(
     rope::apply(rec, &table, &s.q, false)?;
     rope::apply(rec, &table, &s.k, false)?;
     match keys {
-        Keys::Packed => attention::forward(rec, heads, &s.q, &s.k, &s.v, &batch.seqs, &s.o, &s.lse)?,
+        Keys::Packed => attention::forward(rec, heads, &s.q, &s.k, &s.v, &batch.seqs, &s.o, &s.lse),
         Keys::Cached { cache, from, to, spans } => {
             let (k, v) = (&cache.k[index], &cache.v[index]);
             elementwise::move_rows(rec, &s.k, from, to, k)?;
             elementwise::move_rows(rec, &s.v, from, to, v)?;
             match spans {
-                Some(spans) => attention::decode(rec, heads, &s.q, k, v, spans, &s.o)?,
-                None => attention::forward(rec, heads, &s.q, k, v, &batch.seqs, &s.o, &s.lse)?,
+                Some(spans) => attention::decode(rec, heads, &s.q, k, v, spans, &s.o),
+                None => attention::forward(rec, heads, &s.q, k, v, &batch.seqs, &s.o, &s.lse),
             }
         }
     }
-    linear::forward(rec, decoding, &s.o, &w.o, &branch, low)?;
-    rmsnorm::residual_forward(rec, x, &branch, &w.post_norm, &s.mid, &s.mid_h, &s.mid_rstd, eps)?;
+}
+
+/// The rest of a block from the output `o` of its attention to `s.act`, of which the SwiGLU branch is a product.
+fn mlp_forward(
+    rec: &mut Recorder<'_>,
+    config: &Config,
+    w: &Layer,
+    acts: &Activations,
+    keys: &Keys<'_>,
+    x: &Tensor,
+    o: &Tensor,
+    s: &Mlp,
+) -> Result<()> {
+    let (decoding, low) = (keys.decode(), &acts.hidden);
+    let branch = acts.branch.slice(0..x.rows_cols().0)?;
+    linear::forward(rec, decoding, o, &w.o, &branch, low)?;
+    rmsnorm::residual_forward(rec, x, &branch, &w.post_norm, &s.mid, &s.mid_h, &s.mid_rstd, config.rms_norm_eps as f32)?;
     linear::forward(rec, decoding, &s.mid_h, &w.gate, &s.gate, low)?;
     linear::forward(rec, decoding, &s.mid_h, &w.up, &s.up, low)?;
-    swiglu::forward(rec, &s.gate, &s.up, &s.act)?;
-    linear::forward(rec, decoding, &s.act, &w.down, &branch, low)
+    swiglu::forward(rec, &s.gate, &s.up, &s.act)
 }
 
 /// Gradients of activations, for up to `capacity` tokens.
@@ -374,14 +244,17 @@ pub fn backward(
     let (last, rstd) = (acts.last.slice(0..n)?, acts.last_rstd.slice(0..n)?);
     norm_backward(rec, &g.hidden, &last, &weights.norm, &rstd, &g.partial, &grads.norm, &g.stream, false)?;
     for (i, (w, dw)) in weights.layers.iter().zip(&grads.layers).enumerate().rev() {
-        let (x, s) = (acts.input(i).slice(0..n)?, acts.saved(i).first(n)?);
-        if acts.recomputes() && i + 1 < weights.layers.len() {
-            rmsnorm::forward(rec, &x, &w.input_norm, &s.h, &s.rstd, config.rms_norm_eps as f32)?;
-            block_forward(rec, config, w, acts, batch, &Keys::Packed, i, &x, &s)?;
+        let (x, attention, mlp) = (acts.input(i, n)?, acts.attention(i, n)?, acts.mlp(i, n)?);
+        if acts.lost(&acts.attention, i) {
+            rmsnorm::forward(rec, &x, &w.input_norm, &attention.h, &attention.rstd, config.rms_norm_eps as f32)?;
+            attention_forward(rec, config, w, acts, batch, &Keys::Packed, i, &attention)?;
+        }
+        if acts.lost(&acts.mlp, i) {
+            mlp_forward(rec, config, w, acts, &Keys::Packed, &x, &attention.o, &mlp)?;
         }
         // Under an adapter nothing is trained below the first block's products.
         let below = i > 0 || grads.embed.is_some() || dw.input_norm.is_some();
-        block_backward(rec, config, w, acts, batch, &x, &s, &g, dw, below)?;
+        block_backward(rec, config, w, acts, batch, &x, &attention, &mlp, &g, dw, below)?;
     }
     let (order, distinct, starts) = &batch.groups;
     grads.embed.as_ref().map_or(Ok(()), |d_embed| embedding::backward(rec, &g.stream, order, distinct, starts, d_embed))
@@ -413,7 +286,8 @@ fn block_backward(
     acts: &Activations,
     batch: &Batch,
     x: &Tensor,
-    s: &Saved,
+    s: &Attention,
+    mlp: &Mlp,
     g: &Backward,
     dw: &Layer<Option<Tensor>>,
     below: bool,
@@ -424,11 +298,11 @@ fn block_backward(
     // The final hidden states and their gradient have been used by now.
     let scratch = Scratch { partial, low: [&acts.hidden, &g.hidden] };
     // SwiGLU branch
-    linear::backward(rec, &g.stream, &s.act, &w.down, Some((&g.act, Write::Replace)), &scratch, &dw.down)?;
-    swiglu::backward(rec, &g.act, &s.gate, &s.up, &g.gate, &g.up)?;
-    linear::backward(rec, &g.gate, &s.mid_h, &w.gate, Some((&g.h, Write::Replace)), &scratch, &dw.gate)?;
-    linear::backward(rec, &g.up, &s.mid_h, &w.up, Some((&g.h, Write::Add)), &scratch, &dw.up)?;
-    norm_backward(rec, &g.h, &s.mid, &w.post_norm, &s.mid_rstd, partial, &dw.post_norm, &g.stream, true)?;
+    linear::backward(rec, &g.stream, &mlp.act, &w.down, Some((&g.act, Write::Replace)), &scratch, &dw.down)?;
+    swiglu::backward(rec, &g.act, &mlp.gate, &mlp.up, &g.gate, &g.up)?;
+    linear::backward(rec, &g.gate, &mlp.mid_h, &w.gate, Some((&g.h, Write::Replace)), &scratch, &dw.gate)?;
+    linear::backward(rec, &g.up, &mlp.mid_h, &w.up, Some((&g.h, Write::Add)), &scratch, &dw.up)?;
+    norm_backward(rec, &g.h, &mlp.mid, &w.post_norm, &mlp.mid_rstd, partial, &dw.post_norm, &g.stream, true)?;
     // Attention branch
     linear::backward(rec, &g.stream, &s.o, &w.o, Some((&g.o, Write::Replace)), &scratch, &dw.o)?;
     let saved = attention::Saved { q: &s.q, k: &s.k, v: &s.v, o: &s.o, lse: &s.lse, seqs: &batch.seqs };

@@ -1,5 +1,6 @@
 //! The policy: a decoder-only transformer (Qwen3, Qwen2, Llama), from and to a Hugging Face folder.
 
+pub mod activations;
 pub mod batch;
 pub mod blocks;
 pub mod config;
@@ -87,6 +88,19 @@ impl Model {
         Self::fits(&config, &tokenizer)?;
         let (weights, folder) = (make(&config)?, Folder::new(&config));
         Ok(Self { tokenizer, chat_template: ChatTemplate::default(), weights, lora: None, device: device.clone(), folder, config })
+    }
+
+    /// The model without its adapter, on the same tensors.
+    pub fn base(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            tokenizer: self.tokenizer.clone(),
+            chat_template: self.chat_template.clone(),
+            weights: self.weights.without_adapters(),
+            lora: None,
+            device: self.device.clone(),
+            folder: self.folder.clone(),
+        }
     }
 
     fn fits(config: &Config, tokenizer: &Tokenizer) -> Result<()> {

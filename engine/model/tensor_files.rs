@@ -184,13 +184,17 @@ impl TensorFiles {
         }
     }
 
-    /// The tensor `name` on `device`, in f32; a matrix in 16 bits if such a type is `wanted`, or if it is stored so and none is wanted.
-    /// Vectors are small, and rows of odd length cannot be had in 16 bits.
-    pub fn load(&self, name: &str, device: &Device, wanted: Option<DType>) -> Result<Tensor> {
+    /// The element type in which [`TensorFiles::load`] keeps a tensor: f32; of a matrix 16 bits if such a type is `wanted`, or if it is stored so
+    /// and none is wanted. Vectors are small, and rows of odd length cannot be had in 16 bits.
+    pub fn kept(&self, name: &str, wanted: Option<DType>) -> Result<DType> {
         let Entry { dtype, shape, .. } = self.entry(name)?;
         let wanted = wanted.unwrap_or(of_weights(*dtype));
-        let kept = if shape.len() == 2 && shape[1].is_multiple_of(2) { wanted } else { DType::F32 };
-        let tensor = device.zeros(kept, shape)?;
+        Ok(if shape.len() == 2 && shape[1].is_multiple_of(2) { wanted } else { DType::F32 })
+    }
+
+    /// The tensor `name` on `device`.
+    pub fn load(&self, name: &str, device: &Device, wanted: Option<DType>) -> Result<Tensor> {
+        let tensor = device.zeros(self.kept(name, wanted)?, &self.entry(name)?.shape)?;
         self.read(name, &tensor)?;
         Ok(tensor)
     }

@@ -1,21 +1,41 @@
-//! `tokenizer.json`: reading, and training a byte-level BPE.
+//! `tokenizer.json` with a BPE, which all models of the types that are supported have: reading, and training one on bytes.
 
 use std::path::Path;
 
-use tokenizers::models::TrainerWrapper;
+use serde::Deserialize;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::{AddedToken, DecoderWrapper, ModelWrapper, SplitDelimiterBehavior, TokenizerBuilder};
+use tokenizers::{
+    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl,
+};
 
 use crate::error::{Error, Result};
 use crate::files;
 
+/// Longer files are taken for broken ones: those of published models have up to some 35 million bytes.
+const LARGEST: usize = 128 << 20;
+
+/// Read as a BPE from the start, a file takes half of the memory that it takes where any kind of model may come.
+type Inner = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+
 /// Turns text into token ids and back.
 #[derive(Clone)]
-pub struct Tokenizer(tokenizers::Tokenizer);
+pub struct Tokenizer(Inner);
+
+/// What is looked at before the crate reads the file: it cuts tokens at the length of the prefix without asking whether they begin with it,
+/// which panics, or worse. Published models have none.
+#[derive(Deserialize)]
+struct Shape {
+    model: Prefix,
+}
+
+#[derive(Deserialize)]
+struct Prefix {
+    continuing_subword_prefix: Option<String>,
+}
 
 impl Tokenizer {
     /// Reads `tokenizer.json`.
@@ -23,7 +43,13 @@ impl Tokenizer {
         if !path.is_file() {
             return Err(Error::io(path, "there is no such file; a model folder needs its tokenizer.json"));
         }
-        tokenizers::Tokenizer::from_file(path).map(Self).map_err(|e| Error::format(path, e))
+        let text = String::from_utf8(files::read_small(path, LARGEST)?).map_err(|e| Error::format(path, e))?;
+        let broken = |e: &dyn std::fmt::Display| Error::format(path, e.to_string().chars().take(200).collect::<String>());
+        let Shape { model } = serde_json::from_str(&text).map_err(|e| broken(&e))?;
+        if model.continuing_subword_prefix.is_some_and(|prefix| !prefix.is_empty()) {
+            return Err(broken(&"a BPE with a continuing_subword_prefix is not supported"));
+        }
+        text.parse().map(Self).map_err(|e: tokenizers::Error| broken(&e))
     }
 
     /// Token ids of `text`. Special tokens in it are recognised; none is added, whatever the file's post-processor says: a rendered chat
@@ -47,9 +73,9 @@ impl Tokenizer {
         self.0.decode(ids, skip_special_tokens).map_err(|e| Error::argument(format!("the tokens cannot be decoded: {e}")))
     }
 
-    /// Number of tokens.
+    /// One more than the largest id.
     pub fn vocab_size(&self) -> usize {
-        self.0.get_vocab_size(true)
+        self.0.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
     }
 
     /// The id of a token by its text.
@@ -72,37 +98,30 @@ impl Tokenizer {
         let pattern = SplitPattern::Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]|\s".into());
         let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(failed)?;
         let bytes = ByteLevel::new(false, true, false);
-        let mut tokenizer = TokenizerBuilder::<
-            ModelWrapper,
-            tokenizers::NormalizerWrapper,
-            PreTokenizerWrapper,
-            tokenizers::PostProcessorWrapper,
-            DecoderWrapper,
-        >::new()
-        .with_model(ModelWrapper::BPE(BPE::default()))
-        .with_normalizer(None)
-        .with_pre_tokenizer(Some(PreTokenizerWrapper::Sequence(Sequence::new(vec![split.into(), bytes.into()]))))
-        .with_post_processor(None)
-        .with_decoder(Some(DecoderWrapper::ByteLevel(bytes)))
-        .build()
-        .map_err(failed)?;
+        let mut tokenizer: Inner = TokenizerBuilder::new()
+            .with_model(BPE::default())
+            .with_normalizer(None)
+            .with_pre_tokenizer(Some(PreTokenizerWrapper::Sequence(Sequence::new(vec![split.into(), bytes.into()]))))
+            .with_post_processor(None)
+            .with_decoder(Some(DecoderWrapper::ByteLevel(bytes)))
+            .build()
+            .map_err(failed)?;
         let reserved = added.len() + 1;
         if vocab_size < 256 + reserved {
             return Err(Error::argument(format!("vocab_size {vocab_size} is too small: 256 bytes and {reserved} added tokens are needed")));
         }
-        let mut trainer: TrainerWrapper = BpeTrainer::builder()
+        let mut trainer = BpeTrainer::builder()
             .vocab_size(vocab_size - reserved)
             .min_frequency(2)
             .show_progress(false)
             .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
-            .build()
-            .into();
+            .build();
         tokenizer.train(&mut trainer, texts.into_iter()).map_err(failed)?;
         let mut tokens = vec![AddedToken::from(end.to_string(), true)];
         tokens.extend(added.iter().map(|text| AddedToken::from(text.clone(), false).normalized(false)));
         tokenizer.add_special_tokens(tokens[..1].to_vec()).map_err(failed)?;
         tokenizer.add_tokens(tokens[1..].to_vec()).map_err(failed)?;
         let json = tokenizer.to_string(false).map_err(failed)?;
-        json.parse::<tokenizers::Tokenizer>().map(Self).map_err(failed)
+        json.parse::<Inner>().map(Self).map_err(failed)
     }
 }

@@ -236,10 +236,23 @@ impl Weights {
         self.named().iter().map(|(_, t)| t.len()).sum()
     }
 
+    /// Bytes that they take.
+    pub fn bytes(&self) -> u64 {
+        self.named().iter().map(|(_, t)| (t.len() * t.dtype().size()) as u64).sum()
+    }
+
     /// Reads `model.safetensors` or its shards in `folder`, see [`TensorFiles::load`] for `dtype`. Every parameter must be there with its
-    /// shape, and nothing else: that is checked before any memory is taken.
+    /// shape, and nothing else, and there must be room for all: that is checked before any memory is taken.
     pub fn load(config: &Config, device: &Device, folder: &Path, dtype: Option<DType>) -> Result<Self> {
         let files = open(config, folder)?;
+        let mut bytes = 0;
+        Weights::<()>::build(config, |name, shape| {
+            bytes += files.kept(name, dtype)?.size() as u64 * shape.iter().product::<usize>() as u64;
+            Ok(())
+        })?;
+        device.expect_memory(&format!("{}: the model", folder.display()), bytes, |_| {
+            "free some, load it with dtype = \"bf16\" if it is in f32 now, or take a smaller model".into()
+        })?;
         Self::build(config, |name, _| files.load(name, device, dtype))
     }
 

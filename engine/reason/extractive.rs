@@ -64,12 +64,16 @@ impl Reason for Extractive {
     }
 
     fn answer(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>> {
-        Ok(queries.iter().map(|query| Self::answer(self, query.question, &query.items)).collect())
+        let answer = |query: &Query<'_>| {
+            let contents: Vec<&str> = query.items.iter().map(|entry| entry.content).collect();
+            Self::answer(self, query.question, &contents)
+        };
+        Ok(queries.iter().map(answer).collect())
     }
 
     fn complete(&self, _: &[Vec<Message>]) -> Result<Vec<Reply>> {
         Err(Error::argument(
-            "the extractive reasoner only answers questions from items; a chat needs a model: fm.reasoner.local or fm.reasoner.server",
+            "the extractive reasoner only answers questions from items; a chat needs a model: fm.reasoner.model or fm.reasoner.server",
         ))
     }
 }

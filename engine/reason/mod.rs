@@ -1,13 +1,20 @@
 //! The fixed reasoning agent, which answers questions from retrieved memory items, and the metrics of its answers.
 
 mod ask;
+mod cache;
 pub mod extractive;
+mod http;
+pub mod local;
 pub mod metrics;
+pub mod prompt;
 mod question;
+pub mod server;
 mod words;
 
-pub use ask::{Asked, Asking, Retrieval, ask};
+pub use ask::{Asked, Asking, How, Retrieval, ask, fit};
 pub use extractive::{Extractive, UNKNOWN};
+pub use local::Local;
+pub use server::Server;
 
 use crate::Result;
 
@@ -18,8 +25,29 @@ pub struct Query<'a> {
     pub question: &'a str,
     /// What the question's protocol tells a model beside it, such as the form of the answer.
     pub instruction: Option<&'a str>,
-    /// The contents of memory items, the most fitting first.
-    pub items: Vec<&'a str>,
+    /// The memory items, the most fitting first.
+    pub items: Vec<Entry<'a>>,
+    /// Whether a model is shown the items in the reverse order: that of their creation, where the newest fit best.
+    pub oldest_first: bool,
+}
+
+/// A memory item as far as a reasoner sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// What it says.
+    pub content: &'a str,
+    /// The section of a layered memory that it stands in; empty in a flat one.
+    pub section: &'a str,
+    /// Where there is no room for all items, those of the highest rank are left out first, all together.
+    pub rank: usize,
+}
+
+impl<'a> Query<'a> {
+    /// A question to the items of a flat memory, the most fitting first.
+    pub fn new(question: &'a str, contents: impl IntoIterator<Item = &'a str>) -> Self {
+        let items = contents.into_iter().enumerate().map(|(rank, content)| Entry { content, section: "", rank }).collect();
+        Self { question, instruction: None, items, oldest_first: false }
+    }
 }
 
 /// What a reasoner makes of a question.
@@ -46,6 +74,8 @@ pub struct Usage {
     pub requests: u64,
     /// Answers that a cache gave instead.
     pub cached: u64,
+    /// Items that were left out because the prompt was too long.
+    pub left_out: u64,
 }
 
 /// A message of a chat.
@@ -66,14 +96,39 @@ pub struct Reply {
     pub usage: Usage,
 }
 
+impl Message {
+    /// A message.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { role: role.into(), content: content.into() }
+    }
+}
+
 /// A reasoning agent. It is not trained, and the same seed gives the same answers.
 pub trait Reason {
     /// What it is, in a few words.
     fn describe(&self) -> String;
 
-    /// Answers every query, in order.
-    fn answer(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>>;
-
     /// Goes on with every chat, in order. A reasoner without a model cannot, and says so.
     fn complete(&self, chats: &[Vec<Message>]) -> Result<Vec<Reply>>;
+
+    /// What a model is told about a query.
+    fn chat(&self, query: &Query<'_>) -> Result<Vec<Message>> {
+        Ok(prompt::messages(query))
+    }
+
+    /// Answers every query, in order.
+    fn answer(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>> {
+        let chats = queries.iter().map(|query| self.chat(query)).collect::<Result<Vec<_>>>()?;
+        Ok(self.complete(&chats)?.into_iter().map(prompt::answer).collect())
+    }
+
+    /// How many tokens the model reads for a chat; an estimate, where only a server knows.
+    fn count(&self, chat: &[Message]) -> Result<usize> {
+        Ok(prompt::estimate(chat))
+    }
+
+    /// The longest prompt in tokens; `None` where nothing is known of a limit.
+    fn room(&self) -> Option<usize> {
+        None
+    }
 }

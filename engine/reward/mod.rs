@@ -51,6 +51,9 @@ pub struct Answered {
     pub evidence: Vec<Evidence>,
 }
 
+/// The step of a write that happened before the rollout began, where that goes on from the memory of another one. No step has its credit.
+pub const BEFORE: usize = u32::MAX as usize;
+
 /// Where a retrieved item comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
@@ -99,7 +102,7 @@ pub fn chunk_step(trajectory: &Trajectory) -> Vec<f64> {
 }
 
 /// The score of the questions at the end, credited in part to the steps that wrote the retrieved items. Sums to the mean score.
-/// An item that no step of the rollout wrote is an error, and so is a `beta` outside [0, 1].
+/// The parts of items that were written [`BEFORE`] are nobody's. A step beyond the rollout is an error, and so is a `beta` outside [0, 1].
 pub fn evidence(trajectory: &Trajectory, beta: f64, update: Update) -> Result<Vec<f64>> {
     if !(0.0..=1.0).contains(&beta) {
         return Err(Error::argument(format!("beta is {beta}; it must be between 0 and 1")));
@@ -114,7 +117,7 @@ pub fn evidence(trajectory: &Trajectory, beta: f64, update: Update) -> Result<Ve
                 Update::Origin => std::slice::from_ref(&item.created),
                 Update::Split => &item.writes,
             };
-            if let Some(step) = writers.iter().find(|step| **step >= count) {
+            if let Some(step) = writers.iter().find(|step| (count..BEFORE).contains(*step)) {
                 return Err(Error::argument(format!("question {at} has evidence of step {step}, but the rollout has {count} steps")));
             }
             if writers.is_empty() {

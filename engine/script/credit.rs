@@ -12,7 +12,7 @@ use crate::train::grpo::{Credit, Turn};
 pub(super) const EACH_STEP: Kind = Kind::List(&Kind::List(&Kind::Number));
 
 /// What the arguments of an update say of the turns of its batch. `grouping` is the trainer's.
-pub(super) fn credit(lua: &Lua, args: &Args, turns: &[Turn], grouping: &str) -> mlua::Result<Credit> {
+pub(super) fn credit(lua: &Lua, args: &Args, turns: &[Turn], rollouts: &[Table], grouping: &str) -> mlua::Result<Credit> {
     let weights = per_turn::<Value>(lua, args, "weights", turns)?;
     let weights = weights.map(|weights| weights.into_iter().zip(turns).map(|(weight, turn)| of_tokens(lua, weight, turn)).collect());
     let groups = per_turn::<Value>(lua, args, "groups", turns)?;
@@ -20,7 +20,7 @@ pub(super) fn credit(lua: &Lua, args: &Args, turns: &[Turn], grouping: &str) -> 
     let grouping = match (groups, chosen.as_deref().unwrap_or(grouping)) {
         (Some(_), _) if chosen.is_some() => return Err(mlua::Error::runtime("'groups' stands in place of 'grouping': give one of them")),
         (Some(groups), _) => Grouping::Keys(numbered(groups.iter().map(Key::of))),
-        (None, "state") => by_state(lua, args, turns)?,
+        (None, "state") => by_state(rollouts, turns)?,
         (None, word) => word.parse()?,
     };
     Ok(Credit {
@@ -58,8 +58,7 @@ fn of_tokens(lua: &Lua, weight: Value, turn: &Turn) -> mlua::Result<Vec<f32>> {
 
 /// The same step of the rollouts of an episode whose tables have the same `state`: those that began with the same memory. Without one a
 /// rollout began with an empty memory.
-fn by_state(lua: &Lua, args: &Args, turns: &[Turn]) -> mlua::Result<Grouping> {
-    let rollouts: Vec<Table> = args.get::<Table>(lua, "batch")?.raw_get("rollouts")?;
+fn by_state(rollouts: &[Table], turns: &[Turn]) -> mlua::Result<Grouping> {
     let mut states = Vec::new();
     for (i, rollout) in rollouts.iter().enumerate() {
         let state: Value = rollout.raw_get("state")?;

@@ -1,6 +1,6 @@
 //! `fm.data`: episodes from published files.
 
-use mlua::{Lua, Table, Value};
+use mlua::{IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Function, Kind, Need, Record, default, optional, required};
 use super::convert::list;
@@ -36,39 +36,65 @@ pub(super) static QUESTION: Record = Record {
     checked: false,
 };
 
-const FUNCTIONS: &[Function] = &[Function {
-    path: "data.open",
-    doc: "Reads the episodes of a published file, or of a folder of CSV files.",
-    params: &[
-        required("path", Kind::Text, "the file, or the folder"),
-        optional("format", Kind::Choice(data::FORMATS), "what the file holds; by default its content tells"),
-        default(
-            "strict",
-            Kind::Boolean,
-            Need::Boolean(false),
-            "make a row that cannot be read an error; otherwise it is skipped, and reported",
-        ),
-        default("facts_per_chunk", Kind::Integer, Need::Number(4.0), "how many facts of a list make a chunk"),
-        optional(
-            "chunk_tokens",
-            Kind::Integer,
-            "how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of \
+const FUNCTIONS: &[Function] = &[
+    Function {
+        path: "data.open",
+        doc: "Reads the episodes of a published file, or of a folder of CSV files.",
+        params: &[
+            required("path", Kind::Text, "the file, or the folder"),
+            optional("format", Kind::Choice(data::FORMATS), "what the file holds; by default its content tells"),
+            default(
+                "strict",
+                Kind::Boolean,
+                Need::Boolean(false),
+                "make a row that cannot be read an error; otherwise it is skipped, and reported",
+            ),
+            default("facts_per_chunk", Kind::Integer, Need::Number(4.0), "how many facts of a list make a chunk"),
+            optional(
+                "chunk_tokens",
+                Kind::Integer,
+                "how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of \
              the file cut it: 4096, intents 1024, LoCoMo a session",
-        ),
-    ],
-    returns: Kind::List(&Kind::Record(&EPISODE)),
-    result: "the episodes",
-    call: |lua, args| {
-        let path: String = args.get(lua, "path")?;
-        let options = Options {
-            format: args.get(lua, "format")?,
-            strict: args.get(lua, "strict")?,
-            facts_per_chunk: args.get(lua, "facts_per_chunk")?,
-            chunk_tokens: args.get(lua, "chunk_tokens")?,
-        };
-        list(lua, data::open(path, &options)?.iter().map(|found| episode(lua, found)))
+            ),
+        ],
+        returns: Kind::List(&Kind::Record(&EPISODE)),
+        result: "the episodes",
+        call: |lua, args| {
+            let path: String = args.get(lua, "path")?;
+            let options = Options {
+                format: args.get(lua, "format")?,
+                strict: args.get(lua, "strict")?,
+                facts_per_chunk: args.get(lua, "facts_per_chunk")?,
+                chunk_tokens: args.get(lua, "chunk_tokens")?,
+            };
+            list(lua, data::open(path, &options)?.iter().map(|found| episode(lua, found)))
+        },
     },
-}];
+    Function {
+        path: "data.line",
+        doc: "An episode as a line of a file that `fm.data.open` reads.",
+        params: &[required("episode", Kind::Record(&EPISODE), "the episode")],
+        returns: Kind::Text,
+        result: "its JSON, without a line end",
+        call: |lua, args| {
+            let table: Table = args.get(lua, "episode")?;
+            let questions = |list: Option<Vec<Table>>| questions_from(&list.unwrap_or_default());
+            let chunk_questions: Option<Vec<Vec<Table>>> = table.raw_get("chunk_questions")?;
+            let episode = Episode {
+                id: table.raw_get("id")?,
+                source: table.raw_get("source")?,
+                chunks: table.raw_get("chunks")?,
+                questions: questions(table.raw_get("questions")?)?,
+                chunk_questions: chunk_questions
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|list| questions_from(list))
+                    .collect::<mlua::Result<_>>()?,
+            };
+            serde_json::to_string(&episode).map_err(mlua::Error::external)?.into_lua(lua)
+        },
+    },
+];
 
 fn episode(lua: &Lua, episode: &Episode) -> mlua::Result<Value> {
     let table = lua.create_table()?;

@@ -5,19 +5,23 @@ use std::rc::Rc;
 use mlua::{IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
+use super::batch::Batches;
 use super::dialect::{DIALECT, Dialect};
 use super::memory::ITEMS;
 use super::model::{Policy, Shared};
+use super::reason::{MAX_QUESTION, RETRIEVAL, Reasoner, TOP_K, retrieval};
 use super::rollout::{self, Rollouts, View};
+use super::sft::{RECOMPUTE, memory};
 use super::{convert, credit};
+use crate::generate::SLOTS;
 use crate::memory::tools::Tool;
 use crate::ops::policy_loss::{Estimator, Level, PolicyLoss};
 use crate::reward::Baseline;
-use crate::train::grpo::{Grpo, Settings, Trained, Turn};
-use crate::train::learner::Memory;
+use crate::train::grpo::{Grpo, Settings, Trained};
 use crate::train::losses::{Aggregation, KlIn, Recipe};
 use crate::train::optimizer::Settings as AdamSettings;
 use crate::train::plan::{self, Workload};
+use crate::{Error, Result};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&TRAINER], records: &[&TOOL] };
 
@@ -48,7 +52,8 @@ const VIEW: Kind = Kind::Either(&[Kind::Choice(&["recent", "relevant"]), CHOOSE]
 
 const FUNCTIONS: &[Function] = &[Function {
     path: "grpo.new",
-    doc: "A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation.",
+    doc: "A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it \
+          needs; a run that does not fit is an error before anything is taken.",
     params: &[
         required("policy", Kind::Object("Model"), "the model to train"),
         required("tools", TOOLS, "the memory tools"),
@@ -65,7 +70,12 @@ const FUNCTIONS: &[Function] = &[Function {
         default("temperature", Kind::Number, Need::Number(1.0), "sampling temperature of rollouts that name none"),
         default("top_p", Kind::Number, Need::Number(1.0), "keep the likely tokens with this probability"),
         default("max_tokens", Kind::Integer, Need::Number(256.0), "longest completion of a step"),
-        optional("max_prompt", Kind::Integer, "longest prompt of a step; by default what the model has room for"),
+        optional(
+            "max_prompt",
+            Kind::Integer,
+            "longest prompt of a step, for which memory is taken; by default what the model has room for",
+        ),
+        optional("episodes", Kind::Integer, "episodes of a batch, for which memory is taken; by default as much as sampling ever uses"),
         default(
             "view",
             VIEW,
@@ -73,7 +83,9 @@ const FUNCTIONS: &[Function] = &[Function {
             "which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns",
         ),
         default("view_items", Kind::Integer, Need::Number(20.0), "how many; halved until the prompt fits the model"),
-        default("top_k", Kind::Integer, Need::Number(10.0), "items that BM25 retrieves for a question"),
+        RETRIEVAL,
+        TOP_K,
+        MAX_QUESTION,
         default("grouping", GROUPING, Need::Text("step"), COMPARED),
         default(
             "loss",
@@ -107,7 +119,13 @@ const FUNCTIONS: &[Function] = &[Function {
         default("weight_decay", Kind::Number, Need::Number(0.0), "decoupled weight decay of matrices"),
         default("max_grad_norm", Kind::Number, Need::Number(1.0), "largest norm of the gradient; 0 for no clipping"),
         default("micro_tokens", Kind::Integer, Need::Number(4096.0), "tokens that go through the model at a time"),
-        default("recompute", Kind::Boolean, Need::Boolean(false), "whether to save memory by computing blocks twice"),
+        RECOMPUTE,
+        default(
+            "train",
+            Kind::Boolean,
+            Need::Boolean(true),
+            "whether there will be updates; without them, as in an evaluation, no memory is taken for them",
+        ),
     ],
     returns: Kind::Object("GrpoTrainer"),
     result: "the trainer",
@@ -128,8 +146,23 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         minibatches: args.get(lua, "minibatches")?,
         seed: args.get::<i64>(lua, "seed")? as u64,
         adam,
-        memory: Memory { micro_tokens: args.get(lua, "micro_tokens")?, recompute: args.get(lua, "recompute")? },
+        memory: memory(lua, args)?,
     };
+    let (model, group, max_tokens) = (&policy.model, args.get::<usize>(lua, "group")?, args.get::<usize>(lua, "max_tokens")?);
+    let longest = model.config.max_position_embeddings.saturating_sub(max_tokens);
+    let max_prompt = args.get::<Option<usize>>(lua, "max_prompt")?.map_or(longest, |max_prompt| max_prompt.min(longest));
+    let train = args.get(lua, "train")?;
+    let work = Workload {
+        train,
+        lora: model.lora.clone(),
+        dtype: model.weights.embed.dtype(),
+        kl: settings.loss.policy.kl_coef > 0.0,
+        rollouts: args.get::<Option<usize>>(lua, "episodes")?.map_or(SLOTS, |episodes| episodes.saturating_mul(group)),
+        prompt: max_prompt,
+        completion: max_tokens,
+        memory: settings.memory,
+    };
+    let planned = plan::plan_on(&model.device, &model.config, &model.tokenizer, &work, model.weights.bytes())?.peak;
     let tables: Vec<Table> = args.get(lua, "tools")?;
     let mut tools = Vec::new();
     for table in &tables {
@@ -145,19 +178,26 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         reasoner: args.get(lua, "reasoner")?,
         temperature: args.get(lua, "temperature")?,
         top_p: args.get(lua, "top_p")?,
-        max_tokens: args.get(lua, "max_tokens")?,
-        max_prompt: args.get(lua, "max_prompt")?,
+        max_tokens,
+        max_prompt,
         view: match args.get::<Value>(lua, "view")? {
             Value::Function(view) => View::Chosen(view),
             Value::String(name) if name == "relevant" => View::Relevant,
             _ => View::Recent,
         },
         view_items: args.get(lua, "view_items")?,
-        top_k: args.get(lua, "top_k")?,
+        retrieval: retrieval(lua, args)?,
     };
-    let trainer = Grpo::new(&policy.model, settings)?;
-    let (group, grouping) = (args.get(lua, "group")?, args.get(lua, "grouping")?);
-    object(lua, Trainer { policy, trainer, rollouts, group, grouping, last: None, batches: 0 })
+    if args.object::<Reasoner>(lua, "reasoner")?.policy.as_ref().is_some_and(|of| Rc::ptr_eq(of, &policy)) && policy.model.lora.is_none() {
+        return Err(mlua::Error::runtime(
+            "'reasoner' answers with the weights that are trained, and would change with them: give it 'path', which reads a copy, or train an \
+             adapter ('lora' of fm.model.load), without which it answers",
+        ));
+    }
+    let seed = settings.seed;
+    let trainer = if train { Some(Grpo::new(model, Settings { memory: work.update(), ..settings })?) } else { None };
+    let (policy, grouping) = (policy.clone(), args.get(lua, "grouping")?);
+    object(lua, Trainer { policy, trainer, seed, rollouts, group, grouping, work, planned, batches: Batches::default() })
 }
 
 /// The loss that was named, with what replaces its settings.
@@ -210,37 +250,51 @@ fn loss(lua: &Lua, args: &Args) -> mlua::Result<Recipe> {
 /// A trainer, its policy, and the turns of the last batch that can be trained on.
 struct Trainer {
     policy: Rc<Policy>,
-    trainer: Grpo,
+    /// `None` if there are no updates.
+    trainer: Option<Grpo>,
+    seed: u64,
     rollouts: Rollouts,
     group: usize,
     /// A word of [`GROUPING`].
     grouping: String,
-    last: Option<Batch>,
-    batches: u64,
-}
-
-/// The tokens behind a batch table.
-struct Batch {
-    id: u64,
-    turns: Vec<Turn>,
-    temperature: f32,
+    work: Workload,
+    planned: u64,
+    batches: Batches,
 }
 
 static TRAINER: Object = Object {
     name: "GrpoTrainer",
     doc: "A policy in training.",
-    fields: &[Field {
-        name: "updates",
-        kind: Kind::Integer,
-        doc: "Number of updates done.",
-        get: |lua, this| this.borrow::<Handle<Trainer>>()?.0.trainer.updates().into_lua(lua),
-    }],
+    fields: &[
+        Field {
+            name: "updates",
+            kind: Kind::Integer,
+            doc: "Number of updates done.",
+            get: |lua, this| this.borrow::<Handle<Trainer>>()?.0.updates().into_lua(lua),
+        },
+        Field {
+            name: "planned",
+            kind: Kind::Integer,
+            doc: "Bytes of memory that were planned for the run.",
+            get: |lua, this| this.borrow::<Handle<Trainer>>()?.0.planned.into_lua(lua),
+        },
+        Field {
+            name: "peak",
+            kind: Kind::Integer,
+            doc: "The most bytes that were in use on the policy's device so far.",
+            get: |lua, this| this.borrow::<Handle<Trainer>>()?.0.policy.model.device.counters().peak.into_lua(lua),
+        },
+    ],
     methods: &[
         Function {
             path: "rollout",
             doc: "Lets the policy read episodes chunk by chunk and manage a memory for each, then answers their questions.",
             params: &[
-                required("episodes", Kind::List(&Kind::Table), "what a world samples or fm.data.open returns"),
+                required(
+                    "episodes",
+                    Kind::List(&Kind::Table),
+                    "what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, and have a `state` for its rollouts",
+                ),
                 optional("group", Kind::Integer, "rollouts of each episode; by default the trainer's"),
                 optional("temperature", Kind::Number, "0 is greedy; by default the trainer's"),
                 default("seed", Kind::Integer, Need::Number(0.0), "another seed gives other samples at the same update"),
@@ -266,62 +320,23 @@ static TRAINER: Object = Object {
                     episodes: &episodes,
                     group,
                     temperature,
-                    seed: (trainer.trainer.settings.seed, trainer.trainer.updates()),
+                    seed: (trainer.seed, trainer.updates()),
                     salt: args.get::<i64>(lua, "seed")? as u32,
                     question_share: args.get(lua, "question_share")?,
                 };
+                trainer.policy.reserve(trainer.work.room())?;
                 let (table, turns) = trainer.rollouts.run(lua, &trainer.policy, &plan)?;
-                trainer.batches += 1;
-                table.raw_set("id", trainer.batches)?;
-                trainer.last = Some(Batch { id: trainer.batches, turns, temperature });
-                table.into_lua(lua)
-            },
-        },
-        Function {
-            path: "plan",
-            doc: "The memory that rollouts and updates take. A run that does not fit is an error, with what is needed and what there is.",
-            params: &[
-                required("prompt", Kind::Integer, "longest prompt in tokens"),
-                required("episodes", Kind::Integer, "episodes of a batch"),
-            ],
-            returns: Kind::Map(&Kind::Number),
-            result: "bytes: `planned`, `peak` (the most in use so far), and `available` where that is known",
-            call: |lua, args| {
-                let this = args.this::<Trainer>()?;
-                let Trainer { policy: shared, trainer, rollouts, group, .. } = &this.0;
-                let model = &shared.model;
-                let work = Workload {
-                    lora: model.lora.clone(),
-                    dtype: model.weights.embed.dtype(),
-                    prompts: args.get(lua, "episodes")?,
-                    group: *group,
-                    prompt: args.get(lua, "prompt")?,
-                    completion: rollouts.max_tokens,
-                    memory: trainer.settings.memory,
-                };
-                let planned = plan::plan_of(model.config.clone(), model.tokenizer.clone(), &work)?.peak;
-                let counters = model.device.counters();
-                let available = model.device.memory();
-                // What is in use already is part of the plan.
-                if let Some(free) = available.filter(|free| planned > free + counters.live) {
-                    let (needed, free) = (plan::readable(planned), plan::readable(free + counters.live));
-                    let ways =
-                        "set recompute, shorten prompts or max_tokens, or train an adapter; finemem-engine plan shows what each saves";
-                    let device = model.device.describe();
-                    return Err(mlua::Error::runtime(format!("the run needs {needed} of memory and {device} has {free}: {ways}")));
-                }
-                let table = lua.create_table()?;
-                table.raw_set("planned", planned)?;
-                table.raw_set("peak", counters.peak)?;
-                table.raw_set("available", available)?;
+                trainer.batches.keep(&table, turns, temperature)?;
                 table.into_lua(lua)
             },
         },
         Function {
             path: "update",
-            doc: "Improves the policy by the rewards or advantages of the newest batch. In all lists, `[i][t]` is step t of rollout i.",
+            doc: "Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1 \
+                  for the steps that are to be imitated and 0 for all others it is a supervised update.",
             params: &[
-                required("batch", Kind::Table, "what `rollout` returned last"),
+                optional("batch", Kind::Table, "what `rollout` returned since the last update"),
+                optional("batches", Kind::List(&Kind::Table), "several in place of one; their rollouts are counted on"),
                 optional(
                     "rewards",
                     credit::EACH_STEP,
@@ -354,30 +369,39 @@ static TRAINER: Object = Object {
     checkpoint: Some(|data, act| {
         let mut this = data.borrow_mut::<Handle<Trainer>>()?;
         let Trainer { policy, trainer, .. } = &mut this.0;
-        Ok(act(&mut Trained { trainer, policy: &policy.model })?)
+        Ok(act(&mut Trained { trainer: made_to_train(trainer)?, policy: &policy.model })?)
     }),
 };
+
+impl Trainer {
+    fn updates(&self) -> u64 {
+        self.trainer.as_ref().map_or(0, Grpo::updates)
+    }
+}
+
+/// What updates, or an error where a script said that there are none.
+fn made_to_train(trainer: &mut Option<Grpo>) -> Result<&mut Grpo> {
+    trainer.as_mut().ok_or_else(|| Error::argument("this trainer was made with train = false, for rollouts alone"))
+}
 
 impl Scripted for Trainer {
     const OBJECT: &'static Object = &TRAINER;
     fn describe(&self) -> String {
-        format!("a GRPO trainer after {} updates of a {}", self.trainer.updates(), self.policy.model)
+        format!("a GRPO trainer after {} updates of a {}", self.updates(), self.policy.model)
     }
 }
 
 fn update(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     let mut this = args.this_mut::<Trainer>()?;
-    let Trainer { policy, trainer, last, grouping, .. } = &mut this.0;
-    let id: Option<u64> = args.get::<Table>(lua, "batch")?.raw_get("id")?;
-    let Some(batch) = last.as_ref().filter(|last| Some(last.id) == id) else {
-        return Err(mlua::Error::runtime("'batch' is not what this trainer rolled out last"));
-    };
-    let credit = credit::credit(lua, args, &batch.turns, grouping)?;
+    let Trainer { policy, trainer, batches, grouping, .. } = &mut this.0;
+    let trainer = made_to_train(trainer)?;
+    let (turns, temperature, rollouts) = batches.chosen(lua, args)?;
+    let credit = credit::credit(lua, args, &turns, &rollouts, grouping)?;
     let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(trainer.settings.lr);
     if plan::alternates(&policy.model) {
         policy.release();
     }
-    let stats = trainer.update(&policy.model, &batch.turns, &credit, batch.temperature.max(f32::MIN_POSITIVE), lr)?;
+    let stats = trainer.update(&policy.model, &turns, &credit, temperature.max(f32::MIN_POSITIVE), lr)?;
     let table = lua.create_table()?;
     for (name, value) in stats {
         table.raw_set(name, value)?;

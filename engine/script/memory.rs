@@ -60,12 +60,18 @@ const FUNCTIONS: &[Function] = &[
     Function {
         path: "memory.replay",
         doc: "Carries out a journal on an empty memory.",
-        params: &[required("journal", Kind::List(&Kind::Table), "what `memory:journal` returned, or the first part of it")],
+        params: &[
+            required("journal", Kind::List(&Kind::Table), "what `memory:journal` returned, or a rollout's `journal`"),
+            optional("last", Kind::Integer, "the last step that is carried out; by default all are"),
+        ],
         returns: Kind::Object("Memory"),
         result: "the memory",
         call: |lua, args| {
             let entries: Vec<Table> = args.get(lua, "journal")?;
-            let entries = entries.iter().enumerate().map(|(i, entry)| entry_from(entry, i + 1)).collect::<mlua::Result<Vec<_>>>()?;
+            let mut entries = entries.iter().enumerate().map(|(i, entry)| entry_from(entry, i + 1)).collect::<mlua::Result<Vec<_>>>()?;
+            if let Some(last) = args.get::<Option<usize>>(lua, "last")? {
+                entries.retain(|entry| entry.step < last);
+            }
             object(lua, Store::replay(&entries)?)
         },
     },

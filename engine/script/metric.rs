@@ -4,10 +4,10 @@ use mlua::{IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Function, Kind, Need, Param, Record, default, optional, required};
 use super::convert::list;
+use super::reason::CHAT;
 use crate::reason::metrics::{self, Judged, Mean, Metric, Scored};
 
-pub(super) const AREA: Area =
-    Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&INTERVAL, &RESULT, &ROW, &SUMMARY, &MESSAGE] };
+pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&INTERVAL, &RESULT, &ROW, &SUMMARY] };
 
 static INTERVAL: Record = Record {
     name: "Interval",
@@ -61,13 +61,6 @@ static SUMMARY: Record = Record {
     checked: false,
 };
 
-static MESSAGE: Record = Record {
-    name: "Message",
-    doc: "A message of a chat.",
-    fields: &[required("role", Kind::Text, "who says it"), required("content", Kind::Text, "what is said")],
-    checked: false,
-};
-
 const ANSWER: Param = required("answer", Kind::Text, "the answer that was given");
 const GOLD: Param = required("gold", Kind::List(&Kind::Text), "the answers that are accepted");
 const PARTS: Param = required("gold", Kind::List(&Kind::Text), "the parts of the gold answer");
@@ -83,7 +76,6 @@ const JUDGED: &[Param] = &[
     optional("id", Kind::Text, "the question's id; LongMemEval's with `_abs` cannot be answered"),
 ];
 const RESULTS: Kind = Kind::List(&Kind::Record(&RESULT));
-const CHAT: Kind = Kind::List(&Kind::Record(&MESSAGE));
 const TO_JUDGE: &str = "the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply";
 
 /// A metric that takes an answer and gold texts.

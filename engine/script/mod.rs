@@ -4,6 +4,7 @@
 
 mod api;
 mod arguments;
+mod batch;
 mod chat;
 pub mod check;
 mod convert;
@@ -16,23 +17,27 @@ mod metric;
 mod model;
 mod page;
 mod reason;
+mod reasoners;
 mod require;
 mod reward;
 mod rollout;
 mod run;
 mod schedule;
+mod sft;
 mod tokens;
 pub mod types;
 mod values;
 
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use mlua::{Lua, LuaOptions, StdLib, Value, VmState};
 
 use crate::device::Device;
+use crate::generate;
+use crate::model::Model;
 use crate::{Error, Result};
 use api::Area;
 
@@ -40,8 +45,10 @@ use api::Area;
 const AREAS: &[Area] = &[
     values::AREA,
     model::AREA,
+    sft::AREA,
     memory::AREA,
     reason::AREA,
+    reasoners::AREA,
     metric::AREA,
     reward::AREA,
     data::AREA,
@@ -59,6 +66,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Where kernels run: `auto`, `gpu`, `cpu` or part of an adapter's name.
     pub device: String,
+    /// Bytes of memory that models and training keep to; `None` leaves it at what the device has.
+    pub device_memory: Option<u64>,
     /// The folder of a run to go on with.
     pub resume: Option<PathBuf>,
     /// How many bytes of Lua values the script may hold.
@@ -69,7 +78,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { arguments: Vec::new(), device: "auto".into(), resume: None, memory: 2 << 30, time: None }
+        Self { arguments: Vec::new(), device: "auto".into(), device_memory: None, resume: None, memory: 2 << 30, time: None }
     }
 }
 
@@ -89,6 +98,9 @@ struct Session {
     loaded: RefCell<Vec<Loaded>>,
     device: OnceCell<Device>,
     run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
+    /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
+    frozen: RefCell<Vec<(Weak<Model>, generate::Shared)>>,
+    policies: RefCell<Vec<Weak<model::Policy>>>,
     started: Instant,
 }
 
@@ -96,11 +108,20 @@ impl Session {
     /// The device that the command line asked for, opened and named when it is first needed.
     fn device(&self) -> Result<&Device> {
         if self.device.get().is_none() {
-            let device = Device::open(&self.options.device)?;
+            let device = self.open(&self.options.device)?;
             eprintln!("device: {}", device.describe());
             let _ = self.device.set(device);
         }
         Ok(self.device.get().expect("just set"))
+    }
+
+    /// Another device, under the same limit.
+    fn open(&self, name: &str) -> Result<Device> {
+        let device = Device::open(name)?;
+        Ok(match self.options.device_memory {
+            Some(bytes) => device.with_memory(bytes),
+            None => device,
+        })
     }
 }
 
@@ -126,6 +147,8 @@ impl Runtime {
             loaded: RefCell::default(),
             device: OnceCell::new(),
             run: RefCell::default(),
+            frozen: RefCell::default(),
+            policies: RefCell::default(),
             started: Instant::now(),
         });
         lua.set_app_data(session.clone());

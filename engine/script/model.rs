@@ -1,4 +1,4 @@
-//! `fm.model`, `fm.tokenizer` and `fm.sft`: models, as scripts see them.
+//! `fm.model` and `fm.tokenizer`: models, as scripts see them.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -9,24 +9,20 @@ use mlua::{IntoLua, Lua, Table, Value};
 use super::api::{Area, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
 use super::{convert, session};
 use crate::Result;
-use crate::generate::{Finish, Generator, Options, Request, Stream};
+use crate::generate::{self, Finish, Options, Request, Room, Stream};
 use crate::model::{Config, Lora, Model, Tokenizer, lora};
 use crate::tensor::DType;
 use crate::train::learner::{Learner, Loss, Memory};
 use crate::train::optimizer::{Optimizer, Settings};
-use crate::train::sft::{self, Supervised, Weighted};
+use crate::train::sft::{self, Weighted};
 
-pub(super) const AREA: Area = Area {
-    constants: &[],
-    functions: FUNCTIONS,
-    objects: &[&MODEL, &SFT],
-    records: &[&LORA, &COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS],
-};
+pub(super) const AREA: Area =
+    Area { constants: &[], functions: FUNCTIONS, objects: &[&MODEL], records: &[&LORA, &COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS] };
 
 /// A model that scripts and trainers share, with the memory for using it.
 pub(super) struct Policy {
     pub(super) model: Model,
-    generator: RefCell<Option<Generator>>,
+    pub(super) generator: generate::Shared,
     scorer: RefCell<Option<Learner>>,
 }
 
@@ -35,26 +31,24 @@ pub(super) struct Shared(pub(super) Rc<Policy>);
 
 impl Shared {
     fn new(model: Model) -> Self {
-        Self(Rc::new(Policy { model, generator: RefCell::default(), scorer: RefCell::default() }))
+        Self(Rc::new(Policy { model, generator: generate::Shared::default(), scorer: RefCell::default() }))
     }
 }
 
 impl Policy {
     /// Completions of every request.
-    pub(super) fn generate(&self, requests: &[Request], options: &Options) -> Result<Vec<Vec<crate::generate::Completion>>> {
-        let mut generator = self.generator.borrow_mut();
-        if generator.is_none() {
-            *generator = Some(Generator::new(&self.model)?);
-        }
-        match generator.as_mut() {
-            Some(generator) => generator.generate(&self.model, requests, options),
-            None => Ok(Vec::new()),
-        }
+    pub(super) fn generate(&self, requests: &[Request], options: &Options) -> Result<Vec<Vec<generate::Completion>>> {
+        self.generator.generate(&self.model, requests, options)
+    }
+
+    /// Takes the memory for sampling, for batches of this size.
+    pub(super) fn reserve(&self, room: Room) -> Result<()> {
+        self.generator.reserve(&self.model, room)
     }
 
     /// Gives the memory for sampling back.
     pub(super) fn release(&self) {
-        self.generator.replace(None);
+        self.generator.release();
     }
 
     fn score(&self, sequence: Weighted) -> Result<Vec<f32>> {
@@ -107,7 +101,7 @@ static COMPLETION: Record = Record {
     checked: false,
 };
 
-static SEQUENCE: Record = Record {
+pub(super) static SEQUENCE: Record = Record {
     name: "Sequence",
     doc: "Tokens, and how much the prediction of each counts.",
     fields: &[
@@ -159,7 +153,7 @@ const FUNCTIONS: &[Function] = &[
             let path: String = args.get(lua, "path")?;
             let session = session(lua);
             let device = match args.get::<Option<String>>(lua, "device")? {
-                Some(name) => crate::device::Device::open(&name)?,
+                Some(name) => session.open(&name)?,
                 None => session.device()?.clone(),
             };
             let lora = args.get::<Value>(lua, "lora")?;
@@ -174,7 +168,9 @@ const FUNCTIONS: &[Function] = &[
                 Value::Table(settings) => new_lora(&mut model, &settings)?,
                 _ => {}
             }
-            object(lua, Shared::new(model))
+            let shared = Shared::new(model);
+            session.policies.borrow_mut().push(Rc::downgrade(&shared.0));
+            object(lua, shared)
         },
     },
     Function {
@@ -220,35 +216,6 @@ const FUNCTIONS: &[Function] = &[
             let tokenizer = Tokenizer::train(args.get(lua, "texts")?, args.get(lua, "vocab_size")?, &added, &end)?;
             tokenizer.save(Path::new(&args.get::<String>(lua, "path")?))?;
             tokenizer.id(&end).into_lua(lua)
-        },
-    },
-    Function {
-        path: "sft.new",
-        doc: "A supervised trainer: AdamW on the weighted log-likelihood of given sequences.",
-        params: &[
-            required("policy", Kind::Object("Model"), "the model to train"),
-            default("lr", Kind::Number, Need::Number(1e-3), "learning rate of steps that name none"),
-            default("beta1", Kind::Number, Need::Number(0.9), "decay of the first moment"),
-            default("beta2", Kind::Number, Need::Number(0.95), "decay of the second moment"),
-            default("weight_decay", Kind::Number, Need::Number(0.0), "decoupled weight decay of matrices"),
-            default("max_grad_norm", Kind::Number, Need::Number(1.0), "largest norm of the gradient; 0 for no clipping"),
-            default("micro_tokens", Kind::Integer, Need::Number(4096.0), "tokens that go through the model at a time"),
-            default("recompute", Kind::Boolean, Need::Boolean(false), "whether to save memory by computing blocks twice"),
-        ],
-        returns: Kind::Object("SftTrainer"),
-        result: "the trainer",
-        call: |lua, args| {
-            let policy = args.object::<Shared>(lua, "policy")?.0.0.clone();
-            let settings = Settings {
-                beta1: args.get(lua, "beta1")?,
-                beta2: args.get(lua, "beta2")?,
-                weight_decay: args.get(lua, "weight_decay")?,
-                max_grad_norm: args.get(lua, "max_grad_norm")?,
-                ..Settings::default()
-            };
-            let memory = Memory { micro_tokens: args.get(lua, "micro_tokens")?, recompute: args.get(lua, "recompute")? };
-            let trainer = Supervised::new(&policy.model, memory, settings)?;
-            object(lua, Sft { policy, trainer, lr: args.get(lua, "lr")? })
         },
     },
 ];
@@ -408,7 +375,7 @@ fn new_lora(model: &mut Model, settings: &Table) -> mlua::Result<()> {
     Ok(model.add_lora(Lora::new(rank, alpha, &targets)?, seed as u64)?)
 }
 
-fn completion_table(lua: &Lua, model: &Model, completion: crate::generate::Completion) -> mlua::Result<Table> {
+fn completion_table(lua: &Lua, model: &Model, completion: generate::Completion) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set("text", text_of(model, &completion)?)?;
     table.raw_set("finish", if completion.finish == Finish::Stop { "stop" } else { "length" })?;
@@ -418,12 +385,11 @@ fn completion_table(lua: &Lua, model: &Model, completion: crate::generate::Compl
 }
 
 /// The text of a completion, without its end token.
-pub(super) fn text_of(model: &Model, completion: &crate::generate::Completion) -> Result<String> {
-    let ended = completion.tokens.last().is_some_and(|last| model.config.eos_token_id.contains(last));
-    model.tokenizer.decode(&completion.tokens[..completion.tokens.len() - usize::from(ended)])
+pub(super) fn text_of(model: &Model, completion: &generate::Completion) -> Result<String> {
+    completion.text(model)
 }
 
-fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
+pub(super) fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
     tables.iter().map(|t| Ok(Weighted { tokens: t.raw_get("tokens")?, weights: t.raw_get("weights")? })).collect()
 }
 
@@ -447,48 +413,4 @@ fn gradients(lua: &Lua, model: &Model, sequences: &[Weighted]) -> mlua::Result<V
     result.raw_set("loss", sft::loss(&samples, &report))?;
     result.raw_set("grads", grads)?;
     result.into_lua(lua)
-}
-
-/// A supervised trainer and the model it trains.
-struct Sft {
-    policy: Rc<Policy>,
-    trainer: Supervised,
-    lr: f32,
-}
-
-static SFT: Object = Object {
-    name: "SftTrainer",
-    doc: "A supervised trainer.",
-    fields: &[],
-    methods: &[Function {
-        path: "step",
-        doc: "One AdamW step on the mean negative log-likelihood of the counted tokens.",
-        params: &[
-            required("sequences", Kind::List(&Kind::Record(&SEQUENCE)), "what to learn"),
-            optional("lr", Kind::Number, "learning rate of this step"),
-        ],
-        returns: Kind::Map(&Kind::Number),
-        result: "loss, entropy, grad_norm and tokens",
-        call: |lua, args| {
-            let sequences = sequences(&args.get::<Vec<Table>>(lua, "sequences")?)?;
-            let mut this = args.this_mut::<Sft>()?;
-            let sft = &mut this.0;
-            let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(sft.lr);
-            let stats = sft.trainer.step(&sft.policy.model, &sequences, lr)?;
-            let table = lua.create_table()?;
-            table.raw_set("loss", stats.loss)?;
-            table.raw_set("entropy", stats.entropy)?;
-            table.raw_set("grad_norm", stats.grad_norm)?;
-            table.raw_set("tokens", stats.tokens)?;
-            table.into_lua(lua)
-        },
-    }],
-    checkpoint: None,
-};
-
-impl Scripted for Sft {
-    const OBJECT: &'static Object = &SFT;
-    fn describe(&self) -> String {
-        format!("a supervised trainer of a {}", self.policy.model)
-    }
 }

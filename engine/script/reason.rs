@@ -2,18 +2,32 @@
 
 use std::rc::Rc;
 
-use mlua::{AnyUserData, Lua, Table, Value};
+use mlua::{AnyUserData, IntoLua, Lua, Table};
 
-use super::api::{Area, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
+use super::api::{Area, Args, Function, Handle, Kind, Need, Object, Param, Record, Scripted, default, object, optional, required};
 use super::convert::list;
 use super::data::{QUESTION, questions_from};
 use super::memory::{ITEM, item};
+use super::model::Policy;
+use super::session;
 use crate::data::Question;
 use crate::memory::Store;
 use crate::reason::metrics::Metric;
-use crate::reason::{self, Asked, Asking, Extractive, Query, Reason, Retrieval};
+use crate::reason::{self, Answer, Asked, Asking, Entry, Extractive, How, Message, Query, Reason, Reply, Retrieval, Server, Usage};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&REASONER], records: &[&ANSWER, &ASKED] };
+pub(super) const AREA: Area =
+    Area { constants: &[], functions: FUNCTIONS, objects: &[&REASONER], records: &[&QUERY, &ANSWER, &ASKED, &MESSAGE, &REPLY] };
+
+static QUERY: Record = Record {
+    name: "Query",
+    doc: "A question and what it may be answered from.",
+    fields: &[
+        required("question", Kind::Text, "the question"),
+        required("items", Kind::List(&Kind::Record(&ITEM)), "the items to answer from, the most fitting first"),
+        optional("instruction", Kind::Text, "what a model is told beside the question"),
+    ],
+    checked: true,
+};
 
 static ANSWER: Record = Record {
     name: "Answer",
@@ -22,6 +36,7 @@ static ANSWER: Record = Record {
         required("text", Kind::Text, "the answer, or `not in memory`"),
         required("known", Kind::Boolean, "whether the items hold an answer"),
         optional("item", Kind::Record(&ITEM), "the item that it was taken from"),
+        required("left_out", Kind::Integer, "items that were left out because the prompt was too long"),
     ],
     checked: false,
 };
@@ -43,9 +58,54 @@ static ASKED: Record = Record {
         required("prompt_tokens", Kind::Integer, "tokens that a model read"),
         required("completion_tokens", Kind::Integer, "tokens that it wrote"),
         required("requests", Kind::Integer, "requests to a server"),
+        required("cached", Kind::Integer, "1 if the answer was there already, else 0"),
+        required("left_out", Kind::Integer, "items that were left out because the prompt was too long"),
     ],
     checked: false,
 };
+
+static MESSAGE: Record = Record {
+    name: "Message",
+    doc: "A message of a chat.",
+    fields: &[
+        required("role", Kind::Choice(&["system", "user", "assistant"]), "who says it"),
+        required("content", Kind::Text, "what is said"),
+    ],
+    checked: true,
+};
+
+static REPLY: Record = Record {
+    name: "Reply",
+    doc: "What a model says to a chat.",
+    fields: &[
+        required("text", Kind::Text, "the text, without a thought before it"),
+        required("prompt_tokens", Kind::Integer, "tokens that the model read"),
+        required("completion_tokens", Kind::Integer, "tokens that it wrote"),
+        required("requests", Kind::Integer, "requests to a server"),
+        required("cached", Kind::Integer, "1 if the reply was there already, else 0"),
+    ],
+    checked: false,
+};
+
+/// A chat as scripts write it.
+pub(super) const CHAT: Kind = Kind::List(&Kind::Record(&MESSAGE));
+
+/// How items are chosen for a question; the same parameters wherever questions are asked.
+pub(super) const RETRIEVAL: Param = default(
+    "retrieval",
+    Kind::Choice(&How::NAMES),
+    Need::Text("bm25"),
+    "which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 \
+     ranks highest, and the section core whole",
+);
+pub(super) const TOP_K: Param =
+    default("top_k", Kind::Integer, Need::Number(10.0), "items that BM25 retrieves for a question, or in each section");
+pub(super) const MAX_QUESTION: Param = optional(
+    "max_question",
+    Kind::Integer,
+    "longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the \
+     reasoner has room for",
+);
 
 const FUNCTIONS: &[Function] = &[Function {
     path: "reasoner.extractive",
@@ -53,7 +113,7 @@ const FUNCTIONS: &[Function] = &[Function {
     params: &[],
     returns: Kind::Object("Reasoner"),
     result: "the reasoner",
-    call: |lua, _| object(lua, Reasoner(Rc::new(Extractive))),
+    call: |lua, _| object(lua, Reasoner::new(Rc::new(Extractive))),
 }];
 
 static REASONER: Object = Object {
@@ -64,27 +124,30 @@ static REASONER: Object = Object {
         Function {
             path: "answer",
             doc: "Answers a question.",
-            params: &[
-                required("question", Kind::Text, "the question"),
-                required("items", Kind::List(&Kind::Record(&ITEM)), "the items to answer from, the most fitting first"),
-            ],
+            params: QUERY.fields,
             returns: Kind::Record(&ANSWER),
             result: "the answer",
             call: |lua, args| {
-                let (question, items): (String, Vec<Table>) = (args.get(lua, "question")?, args.get(lua, "items")?);
-                let content = |(i, item): (usize, &Table)| {
-                    item.get::<String>("content").map_err(|_| mlua::Error::runtime(format!("'items[{}]' has no content", i + 1)))
-                };
-                let contents: Vec<String> = items.iter().enumerate().map(content).collect::<mlua::Result<_>>()?;
-                let query = Query { question: &question, instruction: None, items: contents.iter().map(String::as_str).collect() };
-                let answers = args.this::<Reasoner>()?.0.0.answer(&[query])?;
-                let table = lua.create_table()?;
-                for answer in answers {
-                    table.raw_set("text", answer.text)?;
-                    table.raw_set("known", answer.known)?;
-                    table.raw_set("item", answer.used.map(|used| &items[used]))?;
-                }
-                Ok(Value::Table(table))
+                let query = (args.get(lua, "question")?, args.get(lua, "instruction")?, args.get(lua, "items")?);
+                let tables = answer_all(lua, &*args.this::<Reasoner>()?.ready(lua)?, &[query], |_| "items".into())?;
+                tables.into_iter().next().into_lua(lua)
+            },
+        },
+        Function {
+            path: "answer_all",
+            doc: "Answers many questions in one batch, each from its own items.",
+            params: &[required("queries", Kind::List(&Kind::Record(&QUERY)), "the questions with their items")],
+            returns: Kind::List(&Kind::Record(&ANSWER)),
+            result: "the answers, in the order of the questions",
+            call: |lua, args| {
+                let query = |table: &Table| Ok((table.raw_get("question")?, table.raw_get("instruction")?, table.raw_get("items")?));
+                let queries = args.get::<Vec<Table>>(lua, "queries")?.iter().map(query).collect::<mlua::Result<Vec<_>>>()?;
+                list(
+                    lua,
+                    answer_all(lua, &*args.this::<Reasoner>()?.ready(lua)?, &queries, |i| format!("queries[{}].items", i + 1))?
+                        .into_iter()
+                        .map(Ok),
+                )
             },
         },
         Function {
@@ -93,7 +156,9 @@ static REASONER: Object = Object {
             params: &[
                 required("memory", Kind::Object("Memory"), "the memory"),
                 required("questions", Kind::List(&Kind::Record(&QUESTION)), "the questions of an episode"),
-                default("top_k", Kind::Integer, Need::Number(10.0), "items that BM25 retrieves for a question"),
+                RETRIEVAL,
+                TOP_K,
+                MAX_QUESTION,
             ],
             returns: Kind::List(&Kind::Record(&ASKED)),
             result: "the answers, in the order of the questions",
@@ -101,8 +166,27 @@ static REASONER: Object = Object {
                 let questions = questions_from(&args.get::<Vec<Table>>(lua, "questions")?)?;
                 let memory = args.object::<Store>(lua, "memory")?;
                 let ask: Vec<(&Store, &Question)> = questions.iter().map(|question| (&memory.0, question)).collect();
-                let reasoner = args.this::<Reasoner>()?;
-                list(lua, answers(lua, &*reasoner.0.0, Retrieval { top_k: args.get(lua, "top_k")? }, &ask)?.into_iter().map(Ok))
+                let reasoner = args.this::<Reasoner>()?.ready(lua)?;
+                list(lua, answers(lua, &*reasoner, retrieval(lua, args)?, &ask)?.into_iter().map(Ok))
+            },
+        },
+        Function {
+            path: "complete",
+            doc: "Lets the reasoner's model go on with chats, all in one batch. The extractive reasoner has no model.",
+            params: &[required("chats", Kind::List(&CHAT), "the chats, each a list of messages")],
+            returns: Kind::List(&Kind::Record(&REPLY)),
+            result: "a reply to each chat",
+            call: |lua, args| {
+                let chats: Vec<Vec<Table>> = args.get(lua, "chats")?;
+                let chats = chats.iter().map(|chat| chat_from(chat)).collect::<mlua::Result<Vec<_>>>()?;
+                let replies = args.this::<Reasoner>()?.ready(lua)?.complete(&chats)?;
+                let table = |reply: Reply| {
+                    let table = lua.create_table()?;
+                    table.raw_set("text", reply.text)?;
+                    usage(&table, &reply.usage)?;
+                    Ok(table)
+                };
+                list(lua, replies.into_iter().map(table))
             },
         },
     ],
@@ -110,18 +194,95 @@ static REASONER: Object = Object {
 };
 
 /// A reasoner as scripts hold it.
-pub(super) struct Reasoner(pub(super) Rc<dyn Reason>);
+pub(super) struct Reasoner {
+    pub(super) reason: Rc<dyn Reason>,
+    /// A server keeps its replies in the run's folder, if a run is open when it is first asked.
+    pub(super) server: Option<Rc<Server>>,
+    /// The model whose tensors it answers with.
+    pub(super) policy: Option<Rc<Policy>>,
+}
+
+impl Reasoner {
+    pub(super) fn new(reason: Rc<dyn Reason>) -> Self {
+        Self { reason, server: None, policy: None }
+    }
+
+    /// What answers.
+    fn ready(&self, lua: &Lua) -> mlua::Result<Rc<dyn Reason>> {
+        if let (Some(server), Some(run)) = (&self.server, session(lua).run.borrow().as_ref()) {
+            server.keep_in(&run.borrow().folder().join("replies.jsonl"))?;
+        }
+        Ok(self.reason.clone())
+    }
+}
 
 impl Scripted for Reasoner {
     const OBJECT: &'static Object = &REASONER;
     fn describe(&self) -> String {
-        self.0.describe()
+        self.reason.describe()
     }
 }
 
+/// Answers questions, each with its instruction and its items, in one batch: an `Answer` for each. `place` is what a script calls the
+/// items of a question.
+fn answer_all(
+    lua: &Lua,
+    reasoner: &dyn Reason,
+    queries: &[(String, Option<String>, Vec<Table>)],
+    place: impl Fn(usize) -> String,
+) -> mlua::Result<Vec<Table>> {
+    let text = |place: String, item: &Table| {
+        let content = item.get::<String>("content").map_err(|_| mlua::Error::runtime(format!("'{place}' has no content")))?;
+        Ok((content, item.get::<Option<String>>("section")?.unwrap_or_default()))
+    };
+    let texts = |(at, (_, _, items)): (usize, &(_, _, Vec<Table>))| {
+        (1..).zip(items).map(|(i, item)| text(format!("{}[{i}]", place(at)), item)).collect::<mlua::Result<Vec<_>>>()
+    };
+    let texts = queries.iter().enumerate().map(texts).collect::<mlua::Result<Vec<_>>>()?;
+    let mut asked = Vec::with_capacity(queries.len());
+    let mut left_out = Vec::with_capacity(queries.len());
+    for ((question, instruction, _), texts) in queries.iter().zip(&texts) {
+        let items = texts.iter().enumerate().map(|(rank, (content, section))| Entry { content, section, rank }).collect();
+        let mut query = Query { question, instruction: instruction.as_deref(), items, oldest_first: false };
+        left_out.push(reason::fit(reasoner, &mut query, None)?);
+        asked.push(query);
+    }
+    let answers = reasoner.answer(&asked)?.into_iter().zip(queries).zip(left_out);
+    let table = |((answer, (_, _, items)), left_out): ((Answer, &(_, _, Vec<Table>)), usize)| {
+        let table = lua.create_table()?;
+        table.raw_set("text", answer.text)?;
+        table.raw_set("known", answer.known)?;
+        table.raw_set("item", answer.used.map(|used| &items[used]))?;
+        table.raw_set("left_out", left_out)?;
+        Ok(table)
+    };
+    answers.map(table).collect()
+}
+
 /// The reasoner in a script's object.
-pub(super) fn reasoner(object: &AnyUserData) -> mlua::Result<Rc<dyn Reason>> {
-    Ok(object.borrow::<Handle<Reasoner>>()?.0.0.clone())
+pub(super) fn reasoner(lua: &Lua, object: &AnyUserData) -> mlua::Result<Rc<dyn Reason>> {
+    object.borrow::<Handle<Reasoner>>()?.0.ready(lua)
+}
+
+/// The retrieval that [`RETRIEVAL`], [`TOP_K`] and [`MAX_QUESTION`] name.
+pub(super) fn retrieval(lua: &Lua, args: &Args) -> mlua::Result<Retrieval> {
+    let how = args.get::<String>(lua, "retrieval")?.parse()?;
+    Ok(Retrieval { how, top_k: args.get(lua, "top_k")?, max_prompt: args.get(lua, "max_question")? })
+}
+
+/// A chat that a script wrote and that was checked.
+pub(super) fn chat_from(chat: &[Table]) -> mlua::Result<Vec<Message>> {
+    if chat.is_empty() {
+        return Err(mlua::Error::runtime("a chat needs at least one message"));
+    }
+    chat.iter().map(|message| Ok(Message::new(message.raw_get::<String>("role")?, message.raw_get::<String>("content")?))).collect()
+}
+
+fn usage(table: &Table, usage: &Usage) -> mlua::Result<()> {
+    table.raw_set("prompt_tokens", usage.prompt_tokens)?;
+    table.raw_set("completion_tokens", usage.completion_tokens)?;
+    table.raw_set("requests", usage.requests)?;
+    table.raw_set("cached", usage.cached)
 }
 
 /// Answers questions to memories in one batch: an `Asked` for each.
@@ -148,15 +309,14 @@ fn asked_table(lua: &Lua, question: &Question, asked: &Asked<'_>) -> mlua::Resul
         table.raw_set("score", metric.score(&answer.text, &question.answers, question.kind.as_deref())?)?;
     }
     table.raw_set("metric", metric.name())?;
-    table.raw_set("evidence", list(lua, asked.evidence.iter().map(|(found, score)| item(lua, found, Some(*score))))?)?;
+    table.raw_set("evidence", list(lua, asked.evidence.iter().map(|(found, score)| item(lua, found, *score)))?)?;
     table.raw_set("used", answer.used.map(|used| used + 1))?;
     table.raw_set("kind", question.kind.as_deref())?;
     table.raw_set("id", question.id.as_deref())?;
     if !question.evidence.is_empty() {
         table.raw_set("chunks", list(lua, question.evidence.iter().map(|chunk| Ok(chunk + 1)))?)?;
     }
-    table.raw_set("prompt_tokens", answer.usage.prompt_tokens)?;
-    table.raw_set("completion_tokens", answer.usage.completion_tokens)?;
-    table.raw_set("requests", answer.usage.requests)?;
+    usage(&table, &answer.usage)?;
+    table.raw_set("left_out", answer.usage.left_out)?;
     Ok(table)
 }

@@ -1,11 +1,13 @@
 //! `fm.reward`: the parts that reward scripts are made of. Each takes a batch and returns a number for every rollout and step.
 
+use std::ops::Range;
+
 use mlua::{FromLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Function, Kind, Need, Param, default, required};
 use super::convert::list;
 use crate::Result;
-use crate::reward::{self, Answered, Evidence, Step, Trajectory, Update};
+use crate::reward::{self, Answered, BEFORE, Evidence, Step, Trajectory, Update};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[] };
 
@@ -78,23 +80,24 @@ fn each(lua: &Lua, args: &Args, evidence: bool, primitive: impl Fn(&Trajectory) 
 
 fn trajectory(rollout: &Place, evidence: bool) -> mlua::Result<Trajectory> {
     let steps = rollout.list("steps")?;
-    let count = steps.len();
+    let first: usize = rollout.table.get::<Option<usize>>("first")?.unwrap_or(1);
+    let own = first..first + steps.len();
     let step = |step: &Place| {
         let calls = step.list("calls")?.iter().map(|call| call.get("valid")).collect::<mlua::Result<_>>()?;
         Ok(Step { calls, chunk_questions: answered(step, "chunk_answers", None)? })
     };
     Ok(Trajectory {
         steps: steps.iter().map(step).collect::<mlua::Result<_>>()?,
-        questions: answered(rollout, "answers", evidence.then_some(count))?,
+        questions: answered(rollout, "answers", evidence.then_some(own))?,
         memory_tokens: rollout.get("memory_tokens")?,
         input_tokens: rollout.get("input_tokens")?,
     })
 }
 
-/// The answers under a key; with their evidence when the number of steps is given.
-fn answered(place: &Place, key: &str, steps: Option<usize>) -> mlua::Result<Vec<Answered>> {
+/// The answers under a key; with their evidence when the rollout's steps are given.
+fn answered(place: &Place, key: &str, steps: Option<Range<usize>>) -> mlua::Result<Vec<Answered>> {
     let one = |answer: &Place| {
-        let evidence = match steps {
+        let evidence = match &steps {
             Some(steps) => answer.list("evidence")?.iter().map(|item| source(item, steps)).collect::<mlua::Result<_>>()?,
             None => Vec::new(),
         };
@@ -104,10 +107,14 @@ fn answered(place: &Place, key: &str, steps: Option<usize>) -> mlua::Result<Vec<
 }
 
 /// Where an item came from. Steps count from 1 in Lua and from 0 in Rust.
-fn source(item: &Place, steps: usize) -> mlua::Result<Evidence> {
+fn source(item: &Place, steps: &Range<usize>) -> mlua::Result<Evidence> {
     let from_zero = |step: usize| match step {
-        1.. if step <= steps => Ok(step - 1),
-        _ => Err(mlua::Error::runtime(format!("'{}' was written at step {step} of a rollout with {steps} steps", item.name))),
+        1.. if step < steps.start => Ok(BEFORE),
+        1.. if step < steps.end => Ok(step - steps.start),
+        _ => {
+            let (count, last) = (steps.len(), steps.end - 1);
+            Err(mlua::Error::runtime(format!("'{}' was written at step {step} of a rollout with {count} steps up to {last}", item.name)))
+        }
     };
     let step = item.get("step")?;
     let history = item.optional_list("history")?;

@@ -2,7 +2,7 @@
 //!
 //! All rollouts take a step together, so that their prompts are one batch.
 
-use mlua::{AnyUserData, Function, IntoLua, Lua, Table, Value};
+use mlua::{AnyUserData, Function, Lua, Table, Value};
 
 use super::api::{Handle, message, object};
 use super::convert::list;
@@ -41,11 +41,11 @@ pub(super) struct Rollouts {
     pub(super) temperature: f32,
     pub(super) top_p: f32,
     pub(super) max_tokens: usize,
-    /// Longest prompt in tokens; `None` leaves it to the model.
-    pub(super) max_prompt: Option<usize>,
+    /// Longest prompt in tokens.
+    pub(super) max_prompt: usize,
     pub(super) view: View,
     pub(super) view_items: usize,
-    pub(super) top_k: usize,
+    pub(super) retrieval: Retrieval,
 }
 
 /// What is to be rolled out.
@@ -65,6 +65,12 @@ struct Episode {
     questions: Vec<Question>,
     chunk_questions: Vec<Vec<Question>>,
     input_tokens: usize,
+    /// The memory before the first chunk.
+    memory: Store,
+    /// The number of its first step, from 0: more where it goes on with what another rollout began.
+    first: usize,
+    /// What its rollouts are marked with.
+    state: Value,
 }
 
 /// One rollout on its way.
@@ -94,9 +100,10 @@ impl Rollouts {
         let mut lives = Vec::new();
         for e in 0..episodes.len() {
             for member in 0..plan.group {
-                let memory = object(lua, Store::new())?;
+                let items = items(lua, episodes[e].memory.items())?;
+                let memory = object(lua, episodes[e].memory.clone())?;
                 let store = memory.as_userdata().cloned().ok_or_else(|| mlua::Error::runtime("a memory is an object"))?;
-                lives.push(Live { episode: e, member, memory, store, items: lua.create_table()?.into_lua(lua)?, steps: Vec::new() });
+                lives.push(Live { episode: e, member, memory, store, items, steps: Vec::new() });
             }
         }
         let mut turns: Vec<Vec<Turn>> = lives.iter().map(|_| Vec::new()).collect();
@@ -105,7 +112,8 @@ impl Rollouts {
             let mut prompts = Vec::new();
             for i in &active {
                 let live = &lives[*i];
-                prompts.push(self.prompt(lua, policy, live, t, &episodes[live.episode].chunks[t])?);
+                let episode = &episodes[live.episode];
+                prompts.push(self.prompt(lua, policy, live, episode.first + t, &episode.chunks[t])?);
             }
             let requests: Vec<Request> = active
                 .iter()
@@ -127,8 +135,10 @@ impl Rollouts {
             let completions = policy.generate(&requests, &options)?;
             for ((&i, prompt), completion) in active.iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];
-                let step = self.step(lua, policy, live, t, &prompt.text, &completion)?;
-                step.raw_set("chunk", episodes[live.episode].chunks[t].as_str())?;
+                let episode = &episodes[live.episode];
+                let step = self.step(lua, policy, live, episode.first + t, &prompt.text, &completion)?;
+                step.raw_set("chunk", episode.chunks[t].as_str())?;
+                step.raw_set("prompt_tokens", prompt.tokens.len())?;
                 live.steps.push(step);
                 let Completion { tokens, logprobs, .. } = completion;
                 turns[i].push(Turn { rollout: i, episode: live.episode, step: t, prompt: prompt.tokens, completion: tokens, logprobs });
@@ -150,7 +160,7 @@ impl Rollouts {
 
     /// The prompt of a step, with as many items as fit.
     fn prompt(&self, lua: &Lua, policy: &Policy, live: &Live, t: usize, chunk: &str) -> mlua::Result<Prompt> {
-        let room = policy.model.config.max_position_embeddings.saturating_sub(self.max_tokens).min(self.max_prompt.unwrap_or(usize::MAX));
+        let room = self.max_prompt;
         let mut k = self.view_items;
         loop {
             let shown = self.shown(lua, live, t, chunk, k)?;
@@ -276,6 +286,8 @@ impl Rollouts {
         }
         let table = lua.create_table()?;
         table.raw_set("episode", live.episode + 1)?;
+        table.raw_set("first", episode.first + 1)?;
+        table.raw_set("state", &episode.state)?;
         table.raw_set("member", live.member + 1)?;
         table.raw_set("steps", list(lua, live.steps.iter().map(Ok))?)?;
         table.raw_set("answers", answers)?;
@@ -290,8 +302,8 @@ impl Rollouts {
     fn answers<'a>(&self, lua: &Lua, lives: &[&Live], questions: impl Fn(&Live) -> &'a [Question]) -> mlua::Result<Vec<Value>> {
         let stores = lives.iter().map(|live| live.store.borrow::<Handle<Store>>()).collect::<mlua::Result<Vec<_>>>()?;
         let asked = lives.iter().zip(&stores).flat_map(|(live, store)| questions(live).iter().map(move |q| (&store.0, q)));
-        let reasoner = reasoner(&self.reasoner)?;
-        let mut answered = answers(lua, &*reasoner, Retrieval { top_k: self.top_k }, &asked.collect::<Vec<_>>())?.into_iter();
+        let reasoner = reasoner(lua, &self.reasoner)?;
+        let mut answered = answers(lua, &*reasoner, self.retrieval, &asked.collect::<Vec<_>>())?.into_iter();
         lives.iter().map(|live| list(lua, answered.by_ref().take(questions(live).len()).map(Ok))).collect()
     }
 }
@@ -314,9 +326,21 @@ fn episode(policy: &Policy, table: &Table, plan: &Plan<'_>, index: usize) -> mlu
     }
     let asked: Option<Vec<Vec<Table>>> = table.raw_get("chunk_questions")?;
     let chunk_questions = asked.unwrap_or_default().iter().map(|asked| questions_from(asked)).collect::<mlua::Result<_>>()?;
+    let memory: Option<AnyUserData> = table.raw_get("memory").map_err(|_| mlua::Error::runtime("'memory' must be a memory"))?;
+    let memory = match memory {
+        Some(memory) => memory.borrow::<Handle<Store>>().map_err(|_| mlua::Error::runtime("'memory' must be a memory"))?.0.clone(),
+        None => Store::new(),
+    };
+    let first: usize = table
+        .raw_get::<Option<usize>>("first")
+        .ok()
+        .map(|first| first.unwrap_or(1))
+        .filter(|first| *first > 0)
+        .ok_or_else(|| mlua::Error::runtime("'first' must be the number of a step, from 1"))?;
+    let state: Value = table.raw_get("state")?;
     let mut input_tokens = 0;
     for chunk in &chunks {
         input_tokens += policy.model.tokenizer.encode(chunk)?.len();
     }
-    Ok(Episode { chunks, questions, chunk_questions, input_tokens })
+    Ok(Episode { chunks, questions, chunk_questions, input_tokens, memory, first: first - 1, state })
 }

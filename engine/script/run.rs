@@ -12,8 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::api::{Area, Args, Field, Function, Kind, Object, Record, Scripted, object, optional, required};
 use super::{AREAS, Session, convert, session};
 use crate::train::log::{Checkpoint, Description, Run};
-use crate::train::stop;
-use crate::{Error, Result};
+use crate::{Error, Result, stop};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN], records: &[&REWARDS] };
 
@@ -308,6 +307,11 @@ fn log(lua: &Lua, args: &Args, run: &RefCell<OpenRun>) -> mlua::Result<Value> {
 }
 
 impl OpenRun {
+    /// The run's folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.run.folder()
+    }
+
     fn progress(&mut self, step: u64, total: u64, text: &str) {
         let bar = self.bar.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {elapsed} elapsed, {eta} left  {msg}");

@@ -106,6 +106,27 @@ const FUNCTIONS: &[Function] = &[
         },
     },
     Function {
+        path: "append",
+        doc: "Adds to the end of a file, and makes the folders above it. When this returns the text is on the disk.",
+        params: &[required("path", Kind::Text, "the file"), required("text", Kind::Text, "what to add")],
+        returns: Kind::Nil,
+        result: "",
+        call: |lua, args| {
+            let path: PathBuf = args.get::<String>(lua, "path")?.into();
+            let text: mlua::LuaString = args.get(lua, "text")?;
+            crate::files::append(&path, &text.as_bytes())?;
+            Ok(Value::Nil)
+        },
+    },
+    Function {
+        path: "exists",
+        doc: "Whether there is such a file or folder.",
+        params: &[required("path", Kind::Text, "the file or folder")],
+        returns: Kind::Boolean,
+        result: "true if there is",
+        call: |lua, args| Ok(Value::Boolean(PathBuf::from(args.get::<String>(lua, "path")?).exists())),
+    },
+    Function {
         path: "seconds",
         doc: "A clock, for measuring how long something takes.",
         params: &[],

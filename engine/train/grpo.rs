@@ -356,8 +356,7 @@ pub struct Trained<'a> {
 
 impl Checkpoint for Trained<'_> {
     fn save(&self, folder: &Path) -> Result<()> {
-        self.policy.save(&folder.join("policy"), "f32")?;
-        self.trainer.optimizer.save(&folder.join("optimizer.safetensors"))?;
+        self.trainer.optimizer.checkpoint(self.policy, folder)?;
         let state = serde_json::json!({ "updates": self.trainer.updates });
         crate::files::write(folder.join("trainer.json"), state.to_string().as_bytes())
     }
@@ -367,8 +366,7 @@ impl Checkpoint for Trained<'_> {
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
         let state: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::format(&path, e))?;
         let updates = state["updates"].as_u64().ok_or_else(|| Error::format(&path, "'updates' is missing"))?;
-        self.policy.reload(&folder.join("policy"))?;
-        self.trainer.optimizer.load(&folder.join("optimizer.safetensors"))?;
+        self.trainer.optimizer.restore(self.policy, folder)?;
         self.trainer.updates = updates;
         Ok(())
     }

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::model::activations::{Activations, Recompute};
 use crate::model::batch::Buffers;
-use crate::model::blocks::{self, Activations, Backward, Keep, Keys};
+use crate::model::blocks::{self, Backward, Keys};
 use crate::model::head::{Head, Objective, Targets};
 use crate::model::{Gradients, Model, Weights};
 use crate::ops::elementwise;
@@ -63,8 +64,8 @@ pub struct Report {
 pub struct Memory {
     /// Tokens that go through the model at a time; a longer sequence goes alone.
     pub micro_tokens: usize,
-    /// Whether the backward pass computes block activations again instead of keeping them.
-    pub recompute: bool,
+    /// What the backward pass computes again instead of keeping it.
+    pub recompute: Recompute,
 }
 
 impl Memory {
@@ -76,7 +77,7 @@ impl Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { micro_tokens: 4096, recompute: false }
+        Self { micro_tokens: 4096, recompute: Recompute::None }
     }
 }
 
@@ -96,7 +97,7 @@ struct Rows {
     coefficient: Tensor,
 }
 
-/// Results of all micro-batches since [`Learner::begin`].
+/// Results of micro-batches until they are read back.
 struct Results {
     logprob: Tensor,
     entropy: Tensor,
@@ -107,8 +108,10 @@ struct Results {
 
 /// Slices of results start on 256-byte boundaries, which bindings need.
 const ALIGN: usize = 64;
-/// Optimiser steps between two readbacks.
+/// Optimiser steps of one update.
 const MAX_STEPS: usize = 64;
+/// Targets between two readbacks, unless one micro-batch has more. So memory does not depend on how many samples there are.
+const MAX_ROWS: usize = 1 << 16;
 
 /// Runs samples through a model.
 pub struct Learner {
@@ -120,39 +123,36 @@ pub struct Learner {
     head: Head,
     buffers: Buffers,
     rows: Rows,
-    results: Option<Results>,
+    results: Results,
     used: Vec<Range<usize>>,
     steps: usize,
+    /// What was read back so far.
+    report: Report,
 }
 
 impl Learner {
     /// A learner for `model`, or a scorer without memory for gradients.
     pub fn new(model: &Model, memory: Memory, differentiates: bool) -> Result<Self> {
         let capacity = memory.micro_tokens.max(ALIGN);
-        let keep = match (differentiates, memory.recompute) {
-            (false, _) => Keep::Nothing,
-            (true, true) => Keep::Inputs,
-            (true, false) => Keep::Everything,
-        };
         let (device, config) = (&model.device, &model.config);
         Ok(Self {
             memory,
             differentiates,
             capacity,
-            acts: Activations::new(device, config, capacity, keep)?,
+            acts: Activations::new(device, config, capacity, differentiates.then_some(memory.recompute))?,
             back: if differentiates { Some(Backward::new(device, config, capacity)?) } else { None },
             head: Head::new(device, config.vocab_size, config.hidden_size)?,
             buffers: Buffers::new(device, capacity)?,
             rows: Rows::new(device, capacity)?,
-            results: None,
+            results: Results::new(device, MAX_ROWS.max(capacity.next_multiple_of(ALIGN)))?,
             used: Vec::new(),
             steps: 0,
+            report: Report::default(),
         })
     }
 
     /// Starts an update that will see `samples`, so that memory is there before the first micro-batch.
     pub fn begin(&mut self, model: &Model, samples: &[Sample]) -> Result<()> {
-        let mut targets = 0;
         for sample in samples {
             model.check(&sample.tokens)?;
             let fine = |p: &u32| *p > 0 && (*p as usize) < sample.tokens.len();
@@ -160,20 +160,14 @@ impl Learner {
             if !sample.targets.iter().all(fine) || sample.weights.len() != n || ![0, n].contains(&old) {
                 return Err(Error::argument("a sample's targets must be indices of its tokens past the first, with a weight each"));
             }
-            targets += sample.targets.len();
         }
         let longest = samples.iter().map(|s| s.tokens.len()).max().unwrap_or(0);
         if longest > self.capacity {
             *self = Self::new(model, self.memory.for_sequence(longest), self.differentiates)?;
         }
-        // Every micro-batch may waste up to ALIGN rows.
-        let tokens: usize = samples.iter().map(|s| s.tokens.len()).sum();
-        let rows = (targets + ALIGN * (2 * tokens / self.capacity + 2)).max(4096).next_power_of_two();
-        if self.results.as_ref().is_none_or(|r| r.logprob.len() < rows) {
-            self.results = Some(Results::new(&model.device, rows)?);
-        }
         self.used.clear();
         self.steps = 0;
+        self.report = Report::default();
         Ok(())
     }
 
@@ -216,11 +210,15 @@ impl Learner {
     ) -> Result<()> {
         let rows = self.rows.fill(samples)?;
         let n = rows.index.len();
-        let start = self.used.last().map_or(0, |r| r.end.next_multiple_of(ALIGN));
+        let mut start = self.rows_used();
+        if start + n > self.results.logprob.len() {
+            self.collect(model)?;
+            start = 0;
+        }
         self.used.push(start..start + n);
         let sequences: Vec<&[u32]> = samples.iter().map(|s| s.tokens.as_slice()).collect();
         let batch = self.buffers.pack(&sequences)?;
-        let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before it runs"))?;
+        let results = &self.results;
         let out = start..start + n;
         let (logprob, entropy) = (&results.logprob.slice(out.clone())?, &results.entropy.slice(out.clone())?);
         let targets = Targets { rows: &rows.index, tokens: &rows.tokens, temperature, logprob, entropy };
@@ -269,22 +267,31 @@ impl Learner {
 
     /// Takes an optimiser step with the gradients so far.
     pub fn step(&mut self, model: &Model, optimizer: &mut super::optimizer::Optimizer, lr: f32) -> Result<()> {
-        let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before it runs"))?;
         if self.steps == MAX_STEPS {
             return Err(Error::argument(format!("an update has at most {MAX_STEPS} minibatches")));
         }
         let mut rec = model.device.record();
         optimizer.step(&mut rec, &model.weights, lr)?;
         let at = self.steps * ALIGN;
-        elementwise::copy(&mut rec, &optimizer.norm, &results.norms.slice(at..at + 2)?)?;
+        elementwise::copy(&mut rec, &optimizer.norm, &self.results.norms.slice(at..at + 2)?)?;
         self.steps += 1;
         rec.submit()
     }
 
-    /// Ends the update: reads everything back at once.
+    /// Ends the update: reads back what was not read yet.
     pub fn finish(&mut self, model: &Model) -> Result<Report> {
-        let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before it ends"))?;
-        let rows = self.used.last().map_or(0, |r| r.end.next_multiple_of(ALIGN));
+        self.collect(model)?;
+        Ok(std::mem::take(&mut self.report))
+    }
+
+    /// Rows of the results that are in use, up to where the next may begin.
+    fn rows_used(&self) -> usize {
+        self.used.last().map_or(0, |r| r.end.next_multiple_of(ALIGN))
+    }
+
+    /// Reads the results back, in one piece, and makes room for others.
+    fn collect(&mut self, model: &Model) -> Result<()> {
+        let (results, rows) = (&self.results, self.rows_used());
         let norms = self.steps * ALIGN;
         let mut rec = model.device.record();
         let parts = [
@@ -299,20 +306,20 @@ impl Learner {
             }
         }
         let all = rec.submit_and_read(&results.all.slice(0..norms + (2 + TERMS) * rows)?)?;
-        let mut report = Report { norms: (0..self.steps).map(|i| [all[i * ALIGN], all[i * ALIGN + 1]]).collect(), ..Report::default() };
-        for range in &self.used {
+        let report = &mut self.report;
+        report.norms = (0..self.steps).map(|i| [all[i * ALIGN], all[i * ALIGN + 1]]).collect();
+        for range in self.used.drain(..) {
             report.logprob.extend_from_slice(&all[norms + range.start..norms + range.end]);
             report.entropy.extend_from_slice(&all[norms + rows + range.start..norms + rows + range.end]);
             let terms = &all[norms + 2 * rows..];
-            report.terms.extend(range.clone().map(|r| std::array::from_fn(|i| terms[TERMS * r + i])));
+            report.terms.extend(range.map(|r| std::array::from_fn(|i| terms[TERMS * r + i])));
         }
-        Ok(report)
+        Ok(())
     }
 
     /// The loss of what ran since [`Learner::begin`], in the precision of the device: what finite differences are taken of.
     pub fn loss_f64(&self, loss: Loss<'_>, samples: &[Sample]) -> Result<f64> {
-        let results = self.results.as_ref().ok_or_else(|| Error::argument("an update must begin before its loss is read"))?;
-        let (logprob, terms) = (results.logprob.read_f64()?, results.terms.read_f64()?);
+        let (logprob, terms) = (self.results.logprob.read_f64()?, self.results.terms.read_f64()?);
         let rows = self.used.iter().flat_map(Clone::clone);
         let weights = samples.iter().flat_map(|s| &s.weights);
         Ok(rows

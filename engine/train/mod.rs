@@ -8,5 +8,4 @@ pub mod losses;
 pub mod optimizer;
 pub mod plan;
 pub mod sft;
-pub mod stop;
 pub mod tensorboard;

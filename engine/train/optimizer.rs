@@ -118,6 +118,18 @@ impl Optimizer {
         prefixed("m", &self.m).chain(prefixed("v", &self.v)).collect()
     }
 
+    /// Writes the state and the model that it trains into the folder of a checkpoint.
+    pub fn checkpoint(&self, model: &Model, folder: &Path) -> Result<()> {
+        model.save(&folder.join("policy"), "f32")?;
+        self.save(&folder.join("optimizer.safetensors"))
+    }
+
+    /// Reads what [`Optimizer::checkpoint`] wrote.
+    pub fn restore(&mut self, model: &Model, folder: &Path) -> Result<()> {
+        model.reload(&folder.join("policy"))?;
+        self.load(&folder.join("optimizer.safetensors"))
+    }
+
     /// Writes moments and step count.
     pub fn save(&self, path: &Path) -> Result<()> {
         tensor_files::write(path, &self.moments(), Dtype::F32, &[("steps", &self.steps.to_string())])

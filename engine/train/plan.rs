@@ -1,34 +1,53 @@
 //! What a training run takes of a device's memory: everything is set up as for the run, on a device that only counts.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use super::learner::{Learner, Memory, Sample};
+use super::learner::{Learner, Memory};
 use super::optimizer::{Optimizer, Settings};
-use crate::device::{Device, Planned};
+use crate::device::{Device, Planned, readable};
 use crate::error::{Error, Result};
-use crate::generate::{Generator, Options, Request, Stream};
-use crate::model::lora::Lora;
+use crate::generate::{Generator, Room, SLOTS};
+use crate::model::activations::Recompute;
+use crate::model::lora::{Lora, TARGETS};
 use crate::model::{Config, Model, Tokenizer};
 use crate::tensor::DType;
+
+/// Tokens that the prompts of a run may have in common at their beginning, as far as a plan leaves room for them.
+const SHARED: usize = 1024;
 
 /// What is to be done with the model.
 #[derive(Clone, Debug)]
 pub struct Workload {
+    /// Whether there are updates, not only rollouts.
+    pub train: bool,
     /// The adapter that is trained; `None` trains all weights.
     pub lora: Option<Lora>,
     /// Element type of the matrices that are read from the folder.
     pub dtype: DType,
-    /// Prompts that are continued at the same time: episodes of a batch.
-    pub prompts: usize,
-    /// Completions of a prompt.
-    pub group: usize,
+    /// Whether a KL term compares with the weights as they were. An adapter needs no copy of them for it.
+    pub kl: bool,
+    /// Rollouts that are sampled side by side: those of a batch, up to the generator's number of slots.
+    pub rollouts: usize,
     /// Longest prompt in tokens.
     pub prompt: usize,
     /// Longest completion in tokens.
     pub completion: usize,
     /// How the update uses memory. A sequence that is longer than `micro_tokens` goes alone.
     pub memory: Memory,
+}
+
+impl Workload {
+    /// What sampling needs of the caches. The rollouts of an episode have memories, and with them prompts, of their own.
+    pub fn room(&self) -> Room {
+        let (longest, sequences) = (self.prompt.saturating_sub(1), self.rollouts.min(SLOTS));
+        let shared = if sequences > 1 { longest.min(SHARED) } else { 0 };
+        Room { prompts: sequences * longest, longest, sequences, max_tokens: self.completion, shared }
+    }
+
+    /// How the update uses memory, with room for the longest sequence.
+    pub fn update(&self) -> Memory {
+        self.memory.for_sequence(self.prompt + self.completion)
+    }
 }
 
 /// Buffers that are needed for one purpose.
@@ -59,17 +78,11 @@ pub fn alternates(model: &Model) -> bool {
     model.lora.is_some()
 }
 
-/// Plans for the model in a folder, of which `config.json` and `tokenizer.json` are read.
+/// Plans the run.
 ///
 /// # Errors
-/// A folder that cannot be read, or sequences that are longer than the model allows.
-pub fn plan(folder: &Path, work: &Workload) -> Result<Plan> {
-    let (config, _) = crate::model::folder::Folder::load(folder)?;
-    plan_of(config, Tokenizer::load(&folder.join("tokenizer.json"))?, work)
-}
-
-/// [`plan`] for a model that is in no folder.
-pub fn plan_of(config: Config, tokenizer: Tokenizer, work: &Workload) -> Result<Plan> {
+/// Sequences that are longer than the model allows.
+pub fn plan(config: &Config, tokenizer: &Tokenizer, work: &Workload) -> Result<Plan> {
     let (longest, allowed) = (work.prompt + work.completion, config.max_position_embeddings);
     if longest > allowed {
         return Err(Error::argument(format!("prompt and completion have {longest} tokens, and the model's longest sequence {allowed}")));
@@ -77,33 +90,93 @@ pub fn plan_of(config: Config, tokenizer: Tokenizer, work: &Workload) -> Result<
     let device = Device::planned();
     let mut parts = Vec::new();
     let mut take = |name| parts.push(Part::new(name, device.take_planned()));
-    let mut model = Model::zeros(config, tokenizer, &device, work.dtype)?;
+    let mut model = Model::zeros(config.clone(), tokenizer.clone(), &device, work.dtype)?;
     take("weights");
     if let Some(lora) = &work.lora {
         model.add_lora(lora.clone(), 0)?;
         take("adapter");
+    } else if work.train && work.kl {
+        model.weights.map(|_, tensor| device.zeros(tensor.dtype(), tensor.shape()))?;
+        take("weights as they were, for KL");
     }
-    Optimizer::new(&model, Settings::default())?;
-    take("gradients and optimiser");
-    let streams = vec![Stream::new(0, 0, [0; 3]); work.group];
-    // They differ from the first token on: that they share a beginning cannot be counted on.
-    let request = |i: usize| Request { prompt: vec![i as u32; work.prompt], streams: streams.clone() };
-    let requests: Vec<Request> = (0..work.prompts).map(request).collect();
-    let options = Options { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: work.completion, stop: Vec::new() };
-    let mut generator = Generator::new(&model)?;
-    generator.reserve(&model, &requests, &options)?;
+    if work.train {
+        Optimizer::new(&model, Settings::default())?;
+        take("gradients and optimiser");
+    }
+    Generator::new(&model)?.reserve(&model, work.room())?;
     take("sampling");
-    let targets: Vec<u32> = (work.prompt as u32..longest as u32).collect();
-    let sample = Sample { tokens: vec![0; longest], weights: vec![0.0; targets.len()], targets, ..Sample::default() };
-    let mut learner = Learner::new(&model, work.memory.for_sequence(longest), true)?;
-    learner.begin(&model, &vec![sample; work.prompts * work.group])?;
-    take("update");
+    if work.train {
+        Learner::new(&model, work.update(), true)?;
+        take("update");
+    }
 
     let bytes = |name: &str| parts.iter().filter(|part| part.name == name).map(|part| part.bytes).sum::<u64>();
     let (all, sampling, update) = (parts.iter().map(|part| part.bytes).sum::<u64>(), bytes("sampling"), bytes("update"));
     let alternates = alternates(&model);
     let peak = if alternates { all - sampling.min(update) } else { all };
     Ok(Plan { parts, alternates, peak })
+}
+
+/// Bytes of what `set_up` makes for a model like this one.
+pub fn more(model: &Model, set_up: impl FnOnce(&Model) -> Result<()>) -> Result<u64> {
+    let device = Device::planned();
+    let mut like = Model::zeros(model.config.clone(), model.tokenizer.clone(), &device, model.weights.embed.dtype())?;
+    if let Some(lora) = &model.lora {
+        like.add_lora(lora.clone(), 0)?;
+    }
+    let before = device.counters().live;
+    set_up(&like)?;
+    Ok(device.counters().peak - before)
+}
+
+/// [`plan`] for a run on `device`, of which `taken` bytes are there already, as an error if there is no room for the rest. The error says
+/// what would take less.
+pub fn plan_on(device: &Device, config: &Config, tokenizer: &Tokenizer, work: &Workload, taken: u64) -> Result<Plan> {
+    let found = plan(config, tokenizer, work)?;
+    device.expect_memory("the run", found.peak.saturating_sub(taken), |free| {
+        let ways: Vec<String> = less(work)
+            .into_iter()
+            .filter_map(|(what, work)| {
+                let peak = plan(config, tokenizer, &work).ok()?.peak;
+                let needed = peak.saturating_sub(taken);
+                (peak < found.peak).then(|| format!("\n  {what}: {}{}", readable(needed), if needed <= free { ", fits" } else { "" }))
+            })
+            .collect();
+        if ways.is_empty() { "a smaller model is needed".into() } else { format!("less is needed with{}", ways.concat()) }
+    })?;
+    Ok(found)
+}
+
+/// Runs that take less than `work`, each with what it changes.
+fn less(work: &Workload) -> Vec<(String, Workload)> {
+    let mut ways = Vec::new();
+    let mut with = |what: &str, memory: Memory, change: &dyn Fn(&mut Workload)| {
+        let mut other = Workload { memory, ..work.clone() };
+        change(&mut other);
+        let name = Recompute::NAMES[memory.recompute as usize];
+        ways.push((format!("recompute {name}{what}"), other));
+    };
+    let all = Memory { recompute: Recompute::All, ..work.memory };
+    with("", Memory { recompute: Recompute::Attention, ..work.memory }, &|_| ());
+    with("", all, &|_| ());
+    let lora = work.lora.clone().or_else(|| Lora::new(16, 32.0, &TARGETS).ok());
+    let all_weights = work.train && work.lora.is_none();
+    if all_weights {
+        with(", lora 16", all, &|work| work.lora.clone_from(&lora));
+    }
+    if work.dtype == DType::F32 {
+        with(if all_weights { ", lora 16, dtype bf16" } else { ", dtype bf16" }, all, &|work| {
+            work.lora.clone_from(&lora);
+            work.dtype = DType::BF16;
+        });
+    }
+    let (prompt, completion, micro_tokens) = (work.prompt / 2, work.completion / 2, work.memory.micro_tokens / 2);
+    let what = format!(", prompts of {prompt} tokens, completions of {completion}, micro_tokens {micro_tokens}");
+    with(&what, Memory { micro_tokens, ..all }, &|work| {
+        work.prompt = prompt;
+        work.completion = completion;
+    });
+    ways
 }
 
 impl Part {
@@ -116,15 +189,6 @@ impl Part {
         let mut buffers: Vec<(Planned, usize)> = alike.into_values().collect();
         buffers.sort_by_key(|(buffer, count)| std::cmp::Reverse(buffer.bytes * *count as u64));
         Self { name, buffers, bytes }
-    }
-}
-
-/// Bytes as people read them.
-pub fn readable(bytes: u64) -> String {
-    match bytes as f64 {
-        b if b >= 1e9 => format!("{:.2} GB", b / 1e9),
-        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
-        b => format!("{:.1} kB", b / 1e3),
     }
 }
 

@@ -1,6 +1,9 @@
 //! Supervised training: weighted log-likelihood of given sequences.
 
+use std::path::Path;
+
 use super::learner::{Learner, Loss, Memory, Report, Sample};
+use super::log::Checkpoint;
 use super::optimizer::{Optimizer, Settings};
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -86,5 +89,23 @@ impl Supervised {
             )));
         }
         Ok(stats)
+    }
+}
+
+/// A trainer with the model it trains, as a run checkpoints it.
+pub struct Trained<'a> {
+    /// The trainer.
+    pub trainer: &'a mut Supervised,
+    /// The model.
+    pub model: &'a Model,
+}
+
+impl Checkpoint for Trained<'_> {
+    fn save(&self, folder: &Path) -> Result<()> {
+        self.trainer.optimizer.checkpoint(self.model, folder)
+    }
+
+    fn load(&mut self, folder: &Path) -> Result<()> {
+        self.trainer.optimizer.restore(self.model, folder)
     }
 }

@@ -468,11 +468,13 @@ function Reasoner:ask(arguments) end
 ---A policy in training.
 ---@class fm.GrpoTrainer
 ---@field updates integer Number of updates done.
+---@field planned integer Bytes of memory that were planned for the run.
+---@field peak integer The most bytes that were in use on the policy's device so far.
 local GrpoTrainer = {}
 
 ---The arguments of `GrpoTrainer:rollout`.
 ---@class (exact) fm.GrpoTrainer.rollout.arguments
----@field episodes table[] what a world samples or fm.data.open returns
+---@field episodes table[] what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, and have a `state` for its rollouts
 ---@field group? integer rollouts of each episode; by default the trainer's
 ---@field temperature? number 0 is greedy; by default the trainer's
 ---@field seed? integer another seed gives other samples at the same update (default 0)
@@ -483,19 +485,10 @@ local GrpoTrainer = {}
 ---@return table # the batch: `rollouts[i]` with steps, answers and memory
 function GrpoTrainer:rollout(arguments) end
 
----The arguments of `GrpoTrainer:plan`.
----@class (exact) fm.GrpoTrainer.plan.arguments
----@field prompt integer longest prompt in tokens
----@field episodes integer episodes of a batch
-
----The memory that rollouts and updates take. A run that does not fit is an error, with what is needed and what there is.
----@param arguments fm.GrpoTrainer.plan.arguments
----@return table<string, number> # bytes: `planned`, `peak` (the most in use so far), and `available` where that is known
-function GrpoTrainer:plan(arguments) end
-
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
----@field batch table what `rollout` returned last
+---@field batch? table what `rollout` returned since the last update
+---@field batches? table[] several in place of one; their rollouts are counted on
 ---@field rewards? number[][] `rewards[i][t]`, from which group advantages are made; beside `advantages` only logged
 ---@field advantages? number[][] `advantages[i][t]`, used as they are
 ---@field weights? ((number|number[])[])[] `weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1
@@ -504,8 +497,8 @@ function GrpoTrainer:plan(arguments) end
 ---@field scale_rewards? boolean whether advantages are divided by the group's deviation; by default the trainer's
 ---@field lr? number learning rate of this update
 
----Improves the policy by the rewards or advantages of the newest batch. In all lists, `[i][t]` is step t of rollout i.
----@param arguments fm.GrpoTrainer.update.arguments
+---Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1 for the steps that are to be imitated and 0 for all others it is a supervised update.
+---@param arguments? fm.GrpoTrainer.update.arguments
 ---@return table<string, number> # figures of the update
 function GrpoTrainer:update(arguments) end
 
@@ -702,7 +695,7 @@ function fm.tokenizer.train(arguments) end
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
 ---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
----@field recompute? boolean whether to save memory by computing blocks twice (default false)
+---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
 
 ---A supervised trainer: AdamW on the weighted log-likelihood of given sequences.
 ---@param arguments fm.sft.new.arguments
@@ -729,7 +722,8 @@ function fm.memory.import(arguments) end
 
 ---The arguments of `fm.memory.replay`.
 ---@class (exact) fm.memory.replay.arguments
----@field journal table[] what `memory:journal` returned, or the first part of it
+---@field journal table[] what `memory:journal` returned, or a rollout's `journal`
+---@field last? integer the last step that is carried out; by default all are
 
 ---Carries out a journal on an empty memory.
 ---@param arguments fm.memory.replay.arguments
@@ -1065,9 +1059,9 @@ function fm.calls.read(arguments) end
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
 ---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
----@field recompute? boolean whether to save memory by computing blocks twice (default false)
+---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
 
----A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation.
+---A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it needs; a run that does not fit is an error before anything is taken.
 ---@param arguments fm.grpo.new.arguments
 ---@return fm.GrpoTrainer # the trainer
 function fm.grpo.new(arguments) end

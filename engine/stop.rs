@@ -24,3 +24,9 @@ pub fn asked() -> bool {
     WATCHED.store(true, Ordering::SeqCst);
     ASKED.load(Ordering::SeqCst)
 }
+
+/// Whether somebody asked to stop, for what waits long on behalf of a script: it gives up with [`Error::Stopped`]. Promises nothing, so
+/// that a script that never asks is ended by the first signal as ever.
+pub fn pending() -> bool {
+    ASKED.load(Ordering::SeqCst)
+}

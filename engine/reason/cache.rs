@@ -1,0 +1,179 @@
+//! Replies of servers, kept so that nothing is asked twice: neither by a repeated run, nor after a kill and resume.
+//!
+//! The file has one reply a line. A line is written at once and synced before the reply is used; a last line that was cut off is dropped.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Result};
+
+/// What a server said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// The text as it came, with a thought that may stand before the answer.
+    pub(super) text: String,
+    /// Tokens of the prompt, 0 where the server does not say.
+    #[serde(default)]
+    pub(super) prompt_tokens: u64,
+    /// Tokens of the text.
+    #[serde(default)]
+    pub(super) completion_tokens: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    key: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+/// Replies by the [`key`] of their request, in memory or in a file as well.
+#[derive(Default)]
+pub(super) struct Cache {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    known: HashMap<String, Kept>,
+    file: Option<File>,
+}
+
+/// The files that this process has open: two reasoners on one file share it.
+static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Cache>>>> = LazyLock::new(Mutex::default);
+
+/// The name of a request in the cache: the SHA-256 of its body with sorted keys. Where it is sent is no part of it.
+pub(super) fn key(body: &Value) -> String {
+    let mut body = body.clone();
+    body.sort_all_objects();
+    Sha256::digest(body.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Cache {
+    /// The cache in a file. One process at a time can add to it; `offline` only reads, and needs the file to be there.
+    pub(super) fn open(path: &Path, offline: bool) -> Result<Arc<Self>> {
+        let place = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
+        let mut open = locked(&OPEN);
+        if let Some(cache) = open.get(&place).and_then(Weak::upgrade).filter(|cache| offline || locked(&cache.state).file.is_some()) {
+            return Ok(cache);
+        }
+        let state = if offline {
+            let file = File::open(path).map_err(|e| Error::io(path, format!("cannot replay from this cache: {e}")))?;
+            State { known: read(path, &file)?.0, file: None }
+        } else {
+            Self::append(path)?
+        };
+        let cache = Arc::new(Self { path: path.to_path_buf(), state: Mutex::new(state) });
+        open.retain(|_, cache| cache.strong_count() > 0);
+        open.insert(place, Arc::downgrade(&cache));
+        Ok(cache)
+    }
+
+    /// Opens the file for adding lines behind the last whole one.
+    fn append(path: &Path) -> Result<State> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        }
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(|e| Error::io(path, e))?;
+        if file.try_lock().is_err() {
+            return Err(Error::io(path, "this cache is in use by another process; give each its own"));
+        }
+        let (known, end) = read(path, &file)?;
+        file.set_len(end).and_then(|()| file.seek(SeekFrom::End(0))).map_err(|e| Error::io(path, e))?;
+        Ok(State { known, file: Some(file) })
+    }
+
+    /// The reply to a request, if it is known.
+    pub(super) fn get(&self, key: &str) -> Option<Kept> {
+        locked(&self.state).known.get(key).cloned()
+    }
+
+    /// Keeps a reply.
+    pub(super) fn put(&self, key: &str, kept: &Kept) -> Result<()> {
+        let mut state = locked(&self.state);
+        if let Some(file) = &mut state.file {
+            let line = serde_json::to_string(&Line { key: key.into(), kept: kept.clone() }).expect("plain data") + "\n";
+            file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(|e| Error::io(&self.path, e))?;
+        }
+        state.known.insert(key.into(), kept.clone());
+        Ok(())
+    }
+
+    /// Where it is kept; empty for one in memory.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A lock that outlives a panic elsewhere: what it guards is whole between any two statements.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The replies of a file, and where its last whole line ends.
+fn read(path: &Path, file: &File) -> Result<(HashMap<String, Kept>, u64)> {
+    let (mut known, mut end, mut number) = (HashMap::new(), 0, 0);
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let length = reader.read_until(b'\n', &mut line).map_err(|e| Error::io(path, e))?;
+        number += 1;
+        if !line.ends_with(b"\n") {
+            return Ok((known, end));
+        }
+        let wrong = |e| Error::format(path, format!("line {number} is no reply of a server ({e}): remove the line, or name another cache"));
+        let Line { key, kept } = serde_json::from_slice(&line).map_err(wrong)?;
+        known.insert(key, kept);
+        end += length as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn kept(text: &str) -> Kept {
+        Kept { text: text.into(), prompt_tokens: 3, completion_tokens: 1 }
+    }
+
+    #[test]
+    fn a_cut_off_line_is_dropped_and_the_next_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/replies.jsonl");
+        let cache = Cache::open(&path, false).unwrap();
+        cache.put("a", &kept("Oska")).unwrap();
+        cache.put("b", &kept("line\nbreak")).unwrap();
+        assert!(Arc::ptr_eq(&cache, &Cache::open(&path, false).unwrap()), "shared inside a process");
+        drop(cache);
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 1..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let cache = Cache::open(&path, false).unwrap();
+            cache.put("c", &kept("Bem")).unwrap();
+            drop(cache);
+            let cache = Cache::open(&path, true).unwrap();
+            assert_eq!(cache.get("c"), Some(kept("Bem")));
+            assert_eq!(cache.get("a").is_some(), cut > whole.iter().position(|b| *b == b'\n').unwrap());
+        }
+        std::fs::write(&path, "{\"key\":1}\n").unwrap();
+        assert!(Cache::open(&path, false).err().unwrap().to_string().contains("line 1"));
+        assert!(Cache::open(&folder.path().join("none"), true).is_err());
+    }
+
+    #[test]
+    fn a_key_depends_on_content_and_not_on_order() {
+        let (a, b) = (json!({ "model": "m", "x": { "a": 1, "b": 2 } }), json!({ "x": { "b": 2, "a": 1 }, "model": "m" }));
+        assert_eq!(key(&a), key(&b));
+        assert_ne!(key(&a), key(&json!({ "model": "m", "x": { "a": 1, "b": 3 } })));
+    }
+}

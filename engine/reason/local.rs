@@ -1,0 +1,124 @@
+//! A frozen model in this process, through the same batched sampling as the policy.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{Message, Reason, Reply, Usage, prompt};
+use crate::generate::{Options, Request, Shared, Stream};
+use crate::memory::calls;
+use crate::model::{Chat, Model};
+use crate::{Error, Result};
+
+/// How a local model answers.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// 0 is greedy.
+    pub temperature: f32,
+    /// Longest reply in tokens.
+    pub max_tokens: usize,
+    /// The seed of sampling. What a chat gets depends on the seed and the chat alone.
+    pub seed: u64,
+    /// Whether the model thinks before it answers, where its chat template knows of that.
+    pub thinking: bool,
+}
+
+impl Default for Settings {
+    /// Greedy replies of at most 256 tokens, without thinking.
+    fn default() -> Self {
+        Self { temperature: 0.0, max_tokens: 256, seed: 0, thinking: false }
+    }
+}
+
+/// The reasoner.
+pub struct Local {
+    model: Rc<Model>,
+    generator: Shared,
+    settings: Settings,
+}
+
+impl Local {
+    /// A reasoner of a model that nobody trains. `generator` may be that of another model of the same sizes, such as the policy.
+    ///
+    /// # Errors
+    /// A model without a chat template, or without room for a prompt.
+    pub fn new(model: Rc<Model>, generator: Shared, settings: Settings) -> Result<Self> {
+        let longest = model.config.max_position_embeddings;
+        if settings.max_tokens == 0 || settings.max_tokens >= longest {
+            let asked = settings.max_tokens;
+            return Err(Error::argument(format!("'max_tokens' is {asked}; it must be positive and leave room in the model's {longest}")));
+        }
+        let local = Self { model, generator, settings };
+        local.options().check()?;
+        local.render(&[Message::new("user", "?")])?;
+        Ok(local)
+    }
+
+    fn options(&self) -> Options {
+        let Settings { temperature, max_tokens, .. } = self.settings;
+        Options { temperature, max_tokens, top_k: 0, top_p: 1.0, min_p: 0.0, stop: Vec::new() }
+    }
+
+    fn render(&self, chat: &[Message]) -> Result<String> {
+        self.model.chat_template.render(&Chat {
+            messages: chat.iter().map(|message| json!(message)).collect(),
+            add_generation_prompt: true,
+            enable_thinking: Some(self.settings.thinking),
+            ..Chat::default()
+        })
+    }
+}
+
+impl Reason for Local {
+    fn describe(&self) -> String {
+        format!("a frozen {}", self.model)
+    }
+
+    fn complete(&self, chats: &[Vec<Message>]) -> Result<Vec<Reply>> {
+        let texts = chats.iter().map(|chat| self.render(chat)).collect::<Result<Vec<_>>>()?;
+        // Rollouts that agree ask the same; equal prompts are one request.
+        let mut places = HashMap::new();
+        let mut requests: Vec<Request> = Vec::new();
+        let mut of = Vec::with_capacity(texts.len());
+        for text in &texts {
+            let place = match places.get(text) {
+                Some(&place) => place,
+                None => {
+                    let hash = Sha256::digest(text);
+                    let word = |i: usize| u32::from_le_bytes([hash[i], hash[i + 1], hash[i + 2], hash[i + 3]]);
+                    let stream = Stream::new(self.settings.seed, 0, [word(0), word(4), word(8)]);
+                    requests.push(Request { prompt: self.model.tokenizer.encode(text)?, streams: vec![stream] });
+                    places.insert(text, requests.len() - 1);
+                    requests.len() - 1
+                }
+            };
+            of.push(place);
+        }
+        let completions = self.generator.generate(&self.model, &requests, &self.options())?;
+        let mut paid = vec![false; requests.len()];
+        let reply = |(text, place): (&String, usize)| {
+            let completion = &completions[place][0];
+            let said = completion.text(&self.model)?;
+            let answer = prompt::without_thought(calls::split_thought(text, &said).1).to_owned();
+            let cached = std::mem::replace(&mut paid[place], true);
+            let usage = Usage {
+                prompt_tokens: requests[place].prompt.len() as u64,
+                completion_tokens: completion.tokens.len() as u64,
+                cached: u64::from(cached),
+                ..Usage::default()
+            };
+            Ok(Reply { text: answer, usage })
+        };
+        texts.iter().zip(of).map(reply).collect()
+    }
+
+    fn count(&self, chat: &[Message]) -> Result<usize> {
+        Ok(self.model.tokenizer.encode(&self.render(chat)?)?.len())
+    }
+
+    fn room(&self) -> Option<usize> {
+        Some(self.model.config.max_position_embeddings - self.settings.max_tokens)
+    }
+}

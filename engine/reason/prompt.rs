@@ -1,0 +1,125 @@
+//! What a model is told about a question, and what its reply means.
+
+use std::fmt::Write;
+
+use super::metrics::normalise;
+use super::{Answer, Entry, Message, Query, Reply, UNKNOWN};
+
+const TASK: &str = "You answer questions about texts that you cannot see. Someone read them before and kept a memory; what follows is all that \
+                    the memory has for this question.";
+
+const RULES: [&str; 4] = [
+    "Rely on the memory, even where you know it otherwise.",
+    "Put items together where one alone does not give the answer.",
+    "Say only what was asked for: a name, a number or a few words, without a sentence around it and without reasons, unless the question asks \
+     for more or for another form.",
+    "Do not guess.",
+];
+
+/// The chat that asks a question: the task, the memory and the rules as the system message, the question as the user's.
+///
+/// Our own words for the protocol of Mem-α's answering server: a block for each section of a memory, its items numbered, and rules to use
+/// the memory, to admit what is not in it, and to be brief.
+pub fn messages(query: &Query<'_>) -> Vec<Message> {
+    let mut system = format!("{TASK}\n\n");
+    let mut sections: Vec<&str> = Vec::new();
+    for entry in &query.items {
+        if !sections.contains(&entry.section) {
+            sections.push(entry.section);
+        }
+    }
+    // The order of sections says nothing about how they fit.
+    sections.sort_unstable();
+    if sections.is_empty() {
+        sections.push("");
+    }
+    for section in sections {
+        let name = if section.is_empty() { "memory".to_owned() } else { format!("{section}_memory") };
+        let _ = writeln!(system, "<{name}>");
+        let mut shown: Vec<&Entry<'_>> = query.items.iter().filter(|entry| entry.section == section).collect();
+        if query.oldest_first {
+            shown.reverse();
+        }
+        for (number, entry) in shown.iter().enumerate() {
+            let _ = writeln!(system, "{}. {}", number + 1, entry.content);
+        }
+        if shown.is_empty() {
+            system.push_str("(no item)\n");
+        }
+        let _ = writeln!(system, "</{name}>");
+    }
+    system.push_str("\nRules:\n");
+    for rule in RULES {
+        let _ = writeln!(system, "- {rule}");
+    }
+    let _ = write!(system, "- If the memory does not hold the answer, reply with exactly: {UNKNOWN}");
+    let question = match query.instruction {
+        Some(instruction) => format!("{}\n\n{}", instruction.trim(), query.question),
+        None => query.question.to_owned(),
+    };
+    vec![Message::new("system", system), Message::new("user", question)]
+}
+
+/// The answer in a reply. No text, as of a thought that did not end, is no answer.
+pub(super) fn answer(reply: Reply) -> Answer {
+    let known = !reply.text.is_empty() && !normalise(&reply.text).starts_with(UNKNOWN);
+    Answer { text: if known { reply.text } else { UNKNOWN.into() }, known, used: None, usage: reply.usage }
+}
+
+/// A text without the thoughts before it; nothing where a thought has no end. Templates may begin a thought in the prompt, so that only
+/// its end is in the text.
+pub fn without_thought(text: &str) -> &str {
+    let rest = text.rsplit_once("</think>").map_or(text, |(_, rest)| rest);
+    if rest.contains("<think>") { "" } else { rest.trim() }
+}
+
+/// About how many tokens a chat has: one for four bytes.
+pub(super) fn estimate(chat: &[Message]) -> usize {
+    chat.iter().map(|message| message.content.len().div_ceil(4)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thoughts_are_left_out() {
+        for (text, rest) in [
+            ("Oska", "Oska"),
+            ("<think>\nhm\n</think>\n\nOska \n", "Oska"),
+            ("hm</think>Oska", "Oska"),
+            ("<think>a</think><think>b</think>Oska", "Oska"),
+            ("<think>hm", ""),
+            ("<think>a</think><think>b", ""),
+            ("", ""),
+        ] {
+            assert_eq!(without_thought(text), rest, "{text}");
+        }
+    }
+
+    #[test]
+    fn replies_that_know_nothing() {
+        let read = |text: &str| answer(Reply { text: text.into(), usage: Default::default() });
+        for text in ["", "not in memory", "Not in memory.", "\"Not in the memory\"", "not in memory, I am afraid"] {
+            assert_eq!((read(text).text.as_str(), read(text).known), (UNKNOWN, false), "{text}");
+        }
+        assert!(read("Oska, not in memory of Bem").known);
+    }
+
+    #[test]
+    fn chats_show_items_in_their_order() {
+        let query = Query { instruction: Some("Be brief. "), ..Query::new("Where?", ["first", "second"]) };
+        let chat = messages(&query);
+        assert!(chat[0].content.contains("<memory>\n1. first\n2. second\n</memory>"));
+        assert_eq!(chat[1], Message::new("user", "Be brief.\n\nWhere?"));
+        let chat = messages(&Query { oldest_first: true, ..query });
+        assert!(chat[0].content.contains("1. second\n2. first\n"));
+        assert!(messages(&Query::new("Where?", []))[0].content.contains("<memory>\n(no item)\n</memory>"));
+        let mut layered = Query::new("Where?", ["what", "who", "when"]);
+        for (entry, section) in layered.items.iter_mut().zip(["semantic", "core", "semantic"]) {
+            entry.section = section;
+        }
+        let text = &messages(&layered)[0].content;
+        assert!(text.contains("<core_memory>\n1. who\n</core_memory>\n<semantic_memory>\n1. what\n2. when\n</semantic_memory>"), "{text}");
+    }
+}
