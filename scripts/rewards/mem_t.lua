@@ -30,11 +30,11 @@ function mem_t.rollout(trainer, episodes, option)
     end
     for k, t in ipairs(rng:shuffle { list = pivots }) do
       if k <= (option.pivots or 3) then
-        starts[#starts + 1] = branches.from(trainer, roots, i, t, episode, nil, nil, { parent = i })
+        starts[#starts + 1] = branches.from(rollout, t, episode, i .. "/" .. t, nil, nil, { parent = i })
       end
     end
   end
-  return #starts == 0 and { roots } or { roots, branches.branch(trainer, starts, 1) }, roots
+  return #starts == 0 and { roots } or { roots, branches.roll(trainer, starts, 1, 1) }, roots
 end
 
 -- A[i][question]: the advantage of each leaf, its result compared within its tree and with the leaves of all trees of the episode.

@@ -38,11 +38,11 @@ function memory_r2.rollout(trainer, episodes, option)
         local i = (e - 1) * members + rng:integer { high = members }
         local read = #table.concat(episode.chunks, "", 1, t) / #table.concat(episode.chunks)
         local marks = { history_tokens = read * whole.rollouts[i].input_tokens }
-        starts[#starts + 1] = branches.from(trainer, whole, i, t, episode, t, questions_of(episode, t), marks)
+        starts[#starts + 1] = branches.from(whole.rollouts[i], t, episode, i .. "/" .. t, t, questions_of(episode, t), marks)
       end
     end
   end
-  return #starts == 0 and { whole } or { whole, branches.branch(trainer, starts, option.m or 4) }, whole
+  return #starts == 0 and { whole } or { whole, branches.roll(trainer, starts, option.m or 4, 1) }, whole
 end
 
 function memory_r2.steps(batch, option)

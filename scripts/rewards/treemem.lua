@@ -25,10 +25,10 @@ function treemem.rollout(trainer, episodes, option)
       local episode = episodes[node.root]
       local first, last = (stage - 1) * #episode.chunks // stages + 1, stage * #episode.chunks // stages
       local marks = { root = node.root, parent = stage > 1 and offset + k or nil }
-      starts[k] = branches.from(trainer, batches[stage - 1], k, first, episode, last, stage < stages and {} or nil, marks)
+      starts[k] = branches.from(node, first, episode, k .. "/" .. first, last, stage < stages and {} or nil, marks)
     end
     offset += stage > 1 and #nodes or 0
-    batches[stage] = branches.branch(trainer, starts, option.branching or 2)
+    batches[stage] = branches.roll(trainer, starts, option.branching or 2, stage)
     nodes = batches[stage].rollouts
   end
   return batches, batches[stages]

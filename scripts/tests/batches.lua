@@ -100,32 +100,25 @@ end
 
 -- A trainer with the methods that rewards use, whose policy is careless. What it is told to update with is in `updates`.
 function batches.trainer(seed, group)
-  local rng, memories, trainer = fm.rng.new { seed = seed }, {}, { updates = {} }
+  local rng, trainer = fm.rng.new { seed = seed }, { updates = {} }
   function trainer.rollout(_, arguments)
-    local batch, kept = { rollouts = {} }, {}
+    local batch = { rollouts = {} }
     for e, episode in ipairs(arguments.episodes) do
       for member = 1, arguments.group or group do
-        local i = #batch.rollouts + 1
         local plan = {
           episode = e, member = member, state = episode.state, questions = episode.questions, asked = episode.chunk_questions,
           input_tokens = #table.concat(episode.chunks) / 4, memory = episode.memory, first = episode.first, steps = {},
         }
         -- What the careless reader does depends on the memory, so a rollout is played again for each of its steps.
         local rollout, memory = nil, episode.memory or fm.memory.new {}
-        kept[i] = {}
         for t, chunk in ipairs(episode.chunks) do
           plan.steps[t] = careless(rng, memory, chunk, chunk:match "^%u%l+ %u%l+")
           rollout, memory = batches.play(plan)
-          kept[i][t] = memory
         end
-        batch.rollouts[i] = rollout
+        table.insert(batch.rollouts, rollout)
       end
     end
-    memories[batch] = kept
     return batch
-  end
-  function trainer.memory(_, arguments)
-    return memories[arguments.batch][arguments.rollout][arguments.step]
   end
   function trainer.update(self, arguments)
     table.insert(self.updates, arguments)

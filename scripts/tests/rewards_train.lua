@@ -12,14 +12,9 @@ local trainer = fm.grpo.new {
   group = 4, seed = 5, lr = 1e-4, view = "relevant", view_items = 6, max_tokens = 64,
 }
 
--- What the rewards that branch ask of a trainer.
-local branches = pcall(function()
-  return trainer.memory
-end)
-
 for n, name in ipairs(learn.names) do
   local reward, moved, step = learn.open(name), false, 0
-  while (branches or not reward.rollout) and (step < 2 or not moved) do
+  while step < 2 or not moved do
     step += 1
     assert(step <= 3, name .. " never gives an advantage")
     local began = fm.seconds {}
