@@ -64,6 +64,23 @@ same(steps("finemem", { A { questions = { ada } } }, { beta = 1 }).terms.evidenc
 -- Two items tell the same: neither decides, and the score is shared by all.
 local twice = play { questions = { ada }, steps = { { { "insert", lives("Ada Velt", "Turin") } }, { { "insert", "Ada Velt lives in Turin." } } } }
 same(steps("leave_one_out", { twice }, { beta = 1 }).terms.evidence, { { 0.5, 0.5 } }, "leave_one_out, two that tell the same")
+-- Graded scores: a reasoner that says all it is given answers "red blue grey" for the gold "red blue", F1 = 2 * (2/3) / (2/3 + 1) = 0.8.
+--   Without red, or without blue, F1 = 0.5: a loss of 0.3 each. Without grey F1 = 1: no loss. N = 0.8 * 0.3 / 0.6 = 0.4, 0.4 and 0.
+local colours = { steps = {}, answers = { { question = "", gold = { "red blue" }, metric = "token_f1", score = 0.8, evidence = {} } } }
+colours.memory_tokens, colours.input_tokens = 3, 6
+for t, colour in ipairs { "red", "blue", "grey" } do
+  colours.steps[t] = { calls = {}, chunk_answers = {} }
+  colours.answers[1].evidence[t] = { id = t, content = colour, step = t, created = t, history = {} }
+end
+local all = {}
+function all.answer(_, query)
+  local words = {}
+  for k, item in ipairs(query.items) do
+    words[k] = item.content
+  end
+  return { text = table.concat(words, " "), known = true }
+end
+same(learn.open("leave_one_out").steps({ rollouts = { colours } }, { beta = 1, reasoner = all }).terms.evidence, { { 0.4, 0.4, 0 } }, "leave_one_out, graded")
 
 -- Mem-alpha. r1 = 1, r2 = 1 and 1/2, r3 = 0.8, r4: the insert of step 1 is valid; of step 2's two calls one is.
 --   r = 1 + 1 + 0.05 * 0.8 + 0.1 * 1 = 2.14 and 1 + 0.5 + 0.04 + 0.1 * 0.5 = 1.59
@@ -77,14 +94,18 @@ same(credit.total, { { 1, 1 }, { 0.5, 0.5 } }, "atommem")
 assert(credit.grouping == "trajectory" and credit.scale_rewards == false)
 
 -- Memory-R1. After its step, A answers its chunk's question exactly both times, B the first time.
-credit = steps("memory_r1", { a, B() })
-same(credit.total, { { 1, 1 }, { 1, 0 } }, "memory_r1")
+--   An answer that says more than the gold one is no exact match.
+local wordy = A()
+wordy.steps[2].chunk_answers[1].answer = "Oslo, of course"
+credit = steps("memory_r1", { a, B(), wordy })
+same(credit.total, { { 1, 1 }, { 1, 0 }, { 1, 0 } }, "memory_r1")
 assert(credit.grouping == "state")
 
 -- Memory-R2. Q_1 = { ada }, Q_2 = { bo }; F1 is 1 for a right answer. The memory of 90 tokens is longer than 0.7 * 100:
 --   A: 1 - 0.3 * (90 - 70) / 100 = 0.94 at both steps. B, 10 tokens: F1 = 1, and for "not in memory" against "Oslo" 0.
---   A local branch of session 2, with 40 tokens after a history of 50: F1 = 1, 1 - 0.3 * (40 - 35) / 50 = 0.97.
-local branch = A { steps = { { { "insert", lives("Bo Marr", "Oslo") } } }, questions = { bo }, memory_tokens = 40, first = 2, state = "1/2" }
+--   A local branch of session 2, with 40 tokens after a history of 50: F1 = 1, 1 - 0.3 * (40 - 35) / 50 = 0.97. It counts what it asks, also
+--   what an earlier session proves.
+local branch = A { steps = { { { "insert", lives("Bo Marr", "Oslo") } } }, questions = { where("Bo Marr", "Oslo", 1) }, memory_tokens = 40, first = 2, state = "1/2" }
 branch.history_tokens = 50
 same(steps("memory_r2", { A { memory_tokens = 90 }, B(), branch }).total, { { 0.94, 0.94 }, { 1, 0 }, { 0.97 } }, "memory_r2")
 
@@ -109,6 +130,11 @@ local y = (1 / 3) / (math.sqrt(1 / 3) + 1e-6)
 credit = steps("mem_t", { a, B(), branch })
 same(credit.total, { { 0.1 * y, 1.1 * y }, { -0.1 * y, 0 }, { 1.1 * (z + y) } }, "mem_t with a branch")
 same(credit.advantages, { { 0, 1 }, { 0, 0 }, { 1 } }, "mem_t with a branch, what is kept")
+-- A branch of A from step 2 that misses the fact, in the only tree: bo 1 and 0, so z and -z within and the same among all. A's insert at 2 is
+--   not before the branch: 1.1 * 2z. Its insert at 1 is before both leaves, and was retrieved for bo at both: 0.1 * (2z - 2z) = 0.
+local missed = B { memory = memory, steps = { { { "skip" } } }, first = 2, state = "1/2" }
+missed.parent = 1
+same(steps("mem_t", { a, missed }).total, { { 0, 2.2 * z }, { 0 } }, "mem_t, what is not before a branch")
 
 -- MemBuilder. A's second step has a call that is not valid: 0. B skips validly, and does not know: 0. Lengths are equal up to 200 tokens.
 credit = steps("membuilder", { a, B() })
@@ -127,6 +153,12 @@ credit = steps("membuilder", { long(1600, "semantic"), long(8000, "semantic") })
 same(credit.total, { { 1 - 0.8 * (0.5 - 1 / 3) / 0.3 }, { 1 - 0.8 * (5 / 3 - 1.3) / 0.7 } }, "membuilder, lengths")
 -- Only the episodic item is retrieved: alpha = 4 for it, 1 for the semantic one, and the step has their mean 2.5.
 same(credit.weights, { { 2.5 }, { 2.5 } }, "membuilder, weights")
+-- The core is retrieved twice and the episodic item once; the core has no rule: (1 + 1 + 4) / 3 = 2.
+local core = play {
+  asked = { { ada } },
+  steps = { { { "insert", fact, "core" }, { "insert", "Ada Velt lives in a flat.", "core" }, { "insert", "Ada Velt lives on.", "episodic" } } },
+}
+same(steps("membuilder", { core }).weights, { { 2 } }, "membuilder, the core")
 
 -- MemQ with gamma * lambda = 0.5. Step 1 writes, step 2 updates, step 3 replaces the item by another; the question is right and retrieves
 --   that one alone: generations at 3, 2, 1 get 1, 0.5 and 0.25.
@@ -137,6 +169,14 @@ local moved = play {
   },
 }
 same(steps("mem_q", { moved }, { gamma = 1, lambda = 0.5 }).total, { { 0.25, 0.5, 1 } }, "mem_q")
+-- Replaced twice: the same.
+moved = play {
+  questions = { where("Ada Velt", "Rin") },
+  steps = {
+    { { "insert", lives("Ada Velt", "Turin") } }, { { "replace", 1, lives("Ada Velt", "Oslo") } }, { { "replace", 2, lives("Ada Velt", "Rin") } },
+  },
+}
+same(steps("mem_q", { moved }, { gamma = 1, lambda = 0.5 }).total, { { 0.25, 0.5, 1 } }, "mem_q, replaced twice")
 
 -- TreeMem. Two nodes under an episode, two leaves under each, with scores 1, 1/2 and 1/2, 0: the nodes are worth 3/4 and 1/4.
 local function leaf(plan, parent)
@@ -167,11 +207,13 @@ same(steps("comam", { a, B() }).total, { { 1 + w, 1 + w }, { 1 + 0.5 * w, 0.7 } 
 -- AgeMem. A: R_task = 1. R_context: 1 - 20/100 = 0.8; nothing was revised: 0; key terms Ada Velt, Bo Marr are kept: 1; mean 0.6.
 --   R_memory: both items answer a question alone: 1; no update or delete: 0; both answers right: 1; mean 2/3. R = 1 + 0.6 + 2/3.
 -- C: an update at step 2 leaves only Bo's fact: R_task = 1/2, R_context = (0.9 + 1 + 1/2) / 3 = 0.8, R_memory = (1 + 1 + 1/2) / 3.
+--   The same if the item is replaced by another one.
 -- D: empty, so no answer: -1; R_context = (0.99 + 0 + 0) / 3 = 0.33; R_memory = 0.
 local c = B { steps = { { { "insert", lives("Ada Velt", "Turin") } }, { { "update", 1, lives("Bo Marr", "Oslo") } } } }
+local replaced = B { steps = { { { "insert", lives("Ada Velt", "Turin") } }, { { "replace", 1, lives("Bo Marr", "Oslo") } } } }
 local d = B { steps = { {}, {} }, memory_tokens = 1 }
 local ra, rc, rd = 1 + 0.6 + 2 / 3, 0.5 + 0.8 + 2.5 / 3, -1 + 0.33
-same(steps("agemem", { a, c, d }).total, { { ra, ra }, { rc, rc }, { rd, rd } }, "agemem")
+same(steps("agemem", { a, c, replaced, d }).total, { { ra, ra }, { rc, rc }, { rc, rc }, { rd, rd } }, "agemem")
 -- Beyond the budget of 0.1 * 100 tokens: R_context = (0 + 0 + 1) / 3, P = -0.5.
 same(steps("agemem", { a }, { budget = 0.1 }).total, { table.create(2, 1 + 1 / 3 + 2 / 3 - 0.5) }, "agemem, over budget")
 
@@ -187,9 +229,9 @@ credit = steps("memact", { four(20), four(90) })
 same(credit.total, { { 1, 1, 1, 1 }, { -0.1, -0.1, -0.1, -0.1 } }, "memact")
 same(credit.weights, { { 0.5, 0.5, 1, 1 }, { 0.5, 0.5, 1, 1 } }, "memact, weights")
 
--- InfoMem. With the fact in memory the gold answer's tokens have -0.5 each, without -2: I = 1.5 per token. E knows one answer of which the
---   memory's text does not hold the gold one, so its I is 0; F answers nothing and is no success. On the scale of the group: 1, 0, and 0.
---   r = score + 0.5 * I: 1 + 0.5 for A, and E's score of 1, F's of 0.
+-- InfoMem. With the fact in memory the gold answer's tokens have -0.5 each, without -2: I = 1.5 per token. E answers from a
+--   memory whose text does not hold the gold answer, so its I is 0; F holds the facts but fails, and is no success. On the scale of the group: 1, 0,
+--   and 0. r = score + 0.5 * I: 1 + 0.5 for A, and E's score of 1, F's of 0.
 local infomem = learn.open "infomem"
 local policy = batches.policy()
 near(infomem.gain(policy, a.answers[1], {}), 1.5, "infomem, gain")
@@ -197,5 +239,8 @@ local e = A()
 for _, asked in ipairs(e.answers) do
   asked.evidence = {}
 end
-local f = B { steps = { {}, {} } }
+local f = A()
+for _, asked in ipairs(f.answers) do
+  asked.score = 0
+end
 same(steps("infomem", { a, e, f }, { policy = policy }).total, { { 1.5, 1.5 }, { 1, 1 }, { 0, 0 } }, "infomem")
