@@ -1,92 +1,224 @@
--- Lets a policy manage a memory for a published file and answers its questions, beside two baselines.
+-- Evaluates a policy and baselines on a published file, by the metric of each question's protocol.
 --
---   finemem-engine run scripts/eval.lua -- --policy DIR --data FILE [--facts 3] [--out DIR]
+--   finemem-engine run scripts/eval.lua -- --data FILE [--policy DIR] [--baselines NAME,…] [--reasoner …] [--judge …] [--out DIR] …
+--
+-- Prints the table and leaves in the run's folder: table.md (the same), results.jsonl (a line a question, with what was retrieved and the
+-- step that wrote it), summary.json, page.html (to step through the episodes).
 
 local fm = require "finemem"
 local arguments = require "arguments"
+local evaluation = require "evaluation"
+local reasoners = require "reasoners"
 
--- Three facts a chunk: as many as the texts that the tiny policy learned from.
-local option = arguments.read { policy = "models/tiny", data = "", out = false, facts = 3, top_k = 10 }
+local option = arguments.read(reasoners.with {
+  data = "", -- what fm.data.open reads
+  policy = "models/tiny", -- a model folder; its tokenizer counts tokens; `none` evaluates baselines alone, and models/tiny counts
+  baselines = "no_memory,bm25_chunks_2,bm25_chunks_10,add_everything,newest_wins", -- modules of scripts/baselines
+  reasoner = "extractive", -- a word of reasoners.lua
+  judge = false, -- another one, for metrics that a model has to judge
+  source = false, -- only episodes whose source contains this
+  limit = 0, -- only so many episodes; 0 for all
+  facts = 3, -- facts a chunk where a file is a list of facts: as many as the texts that the tiny policy learned from
+  strict = "no", -- whether a row that cannot be read is an error
+  max_tokens = 256, -- longest answer of the policy to a chunk
+  view = "relevant", -- which items the policy sees: `relevant` or `recent`
+  view_items = 10,
+  shown = 8, -- episodes of each method on the page
+  out = false,
+})
 if option.data == "" then
-  error("--data FILE is needed: a published file such as factconsolidation_6k.json", 0)
+  error("--data FILE is needed: a published file such as factconsolidation_6k.json, see the README of scripts/", 0)
 end
 
-local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts }
-local policy = fm.model.load { path = option.policy }
-local reasoner = fm.reasoner.extractive {}
-print(policy)
+local run = fm.run.open { path = option.out or nil, seed = 0, arguments = option }
+option.cache = run.path .. "/replies.jsonl"
+local reasoner = reasoners.make(option.reasoner, option)
+local judge = option.judge and reasoners.make(option.judge, option) or nil
 
-local rows = {}
+local episodes = {}
+for _, episode in ipairs(fm.data.open { path = option.data, facts_per_chunk = option.facts, strict = option.strict == "yes" }) do
+  local wanted = not option.source or episode.source:find(option.source, 1, true)
+  if wanted and (option.limit == 0 or #episodes < option.limit) then
+    episodes[#episodes + 1] = episode
+  end
+end
+if #episodes == 0 then
+  error(string.format("%s has no episode whose source contains '%s'", option.data, tostring(option.source)), 0)
+end
 
--- Scores the questions of an episode from a memory.
-local function score(name, episode, memory)
-  local hits, tokens = 0, 0
-  for _, item in ipairs(memory:items {}) do
-    tokens = tokens + #policy:encode { text = item.content }
+local policy = fm.model.load { path = option.policy == "none" and "models/tiny" or option.policy }
+local methods = {}
+if option.policy ~= "none" then
+  print(policy)
+  methods[1] = require "baselines.policy"
+end
+for name in option.baselines:gmatch "[^,%s]+" do
+  methods[#methods + 1] = require("baselines." .. name)
+end
+
+local settings = { policy = policy, max_tokens = option.max_tokens, view = option.view, view_items = option.view_items }
+local began = fm.seconds {}
+local runs, figures = {}, {}
+for i, method in ipairs(methods) do
+  runs[i] = evaluation.run {
+    episodes = episodes, method = method, settings = settings, reasoner = reasoner, judge = judge,
+    count = function(text) return #policy:encode { text = text } end,
+    said = function(line)
+      run:progress { step = i, total = #methods, text = line }
+    end,
+  }
+  figures[i] = evaluation.figures(runs[i])
+end
+
+-- Tables: a list of columns and rows of texts, for the terminal and for Markdown.
+
+local function number(value, digits)
+  return value and string.format("%." .. (digits or 3) .. "f", value) or "-"
+end
+
+local function interval(value)
+  return string.format("%.3f (%.3f-%.3f)", value.mean, value.low, value.high)
+end
+
+local scores = { columns = { "method", "source", "metric", "score (95 % interval)", "questions" }, rows = {} }
+local averages = {
+  columns = { "method", "mean over sources", "mean over questions", "memory tokens", "of the input", "evidence precision", "evidence recall" },
+  rows = {},
+}
+local costs = {
+  columns = {
+    "method", "chunks", "s a chunk", "policy tokens in", "out", "questions", "s a question", "reasoner tokens in", "out", "requests",
+  },
+  rows = {},
+}
+for i, done in ipairs(runs) do
+  local cost, summary = done.cost, figures[i].summary
+  for _, row in ipairs(summary.rows) do
+    scores.rows[#scores.rows + 1] = { done.method, row.source, row.metric, interval(row), tostring(row.n) }
   end
-  for _, q in ipairs(episode.questions) do
-    local answer = reasoner:answer { question = q.question, items = memory:retrieve { query = q.question, k = option.top_k } }
-    hits = hits + fm.metric.substring_exact_match { answer = answer.text, gold = q.answers }
-  end
-  rows[#rows + 1] = {
-    policy = name, source = episode.source, metric = "substring_exact_match",
-    value = hits / #episode.questions, n = #episode.questions, memory_tokens = tokens,
+  averages.rows[i] = {
+    done.method, interval(summary.over_sources), interval(summary.over_questions), tostring(cost.memory_tokens),
+    string.format("%.1f %%", 100 * cost.memory_tokens / math.max(1, cost.input_tokens)), number(figures[i].precision), number(figures[i].recall),
+  }
+  costs.rows[i] = {
+    done.method, tostring(cost.chunks), number(cost.build_seconds / math.max(1, cost.chunks), 4), tostring(cost.policy_read),
+    tostring(cost.policy_written), tostring(cost.questions), number(cost.ask_seconds / math.max(1, cost.questions), 4),
+    tostring(cost.reasoner_read), tostring(cost.reasoner_written), tostring(cost.requests),
   }
 end
 
--- Inserts texts that are not in the memory yet.
-local function stored(texts)
-  local memory, seen = fm.memory.new {}, {}
-  for step, text in ipairs(texts) do
-    memory:set_step { step = step }
-    if not seen[text] then
-      seen[text] = true
-      memory:insert { content = text }
-    end
-  end
-  return memory
+local function width(text)
+  return utf8.len(text) or #text
 end
 
--- The lines of all chunks.
-local function facts(episode)
-  local lines = {}
-  for _, chunk in ipairs(episode.chunks) do
-    for line in chunk:gmatch("[^\n]+") do
-      lines[#lines + 1] = line
+local function lines(shape)
+  local widths, out = {}, {}
+  for c, name in ipairs(shape.columns) do
+    widths[c] = width(name)
+    for _, row in ipairs(shape.rows) do
+      widths[c] = math.max(widths[c], width(row[c]))
     end
   end
-  return lines
+  local function line(cells)
+    local padded = {}
+    for c, cell in ipairs(cells) do
+      local space = string.rep(" ", widths[c] - width(cell))
+      -- Figures stand at the right.
+      padded[c] = cell:match "^[%d%-]" and space .. cell or cell .. space
+    end
+    return "| " .. table.concat(padded, " | ") .. " |"
+  end
+  local rule = {}
+  for c = 1, #shape.columns do
+    rule[c] = string.rep("-", widths[c])
+  end
+  out[1], out[2] = line(shape.columns), "|-" .. table.concat(rule, "-|-") .. "-|"
+  for _, row in ipairs(shape.rows) do
+    out[#out + 1] = line(row)
+  end
+  return table.concat(out, "\n")
 end
 
-local trainer = fm.grpo.new {
-  policy = policy, tools = require "tools.flat", prompt = require "prompts.flat", reasoner = reasoner,
-  view = "relevant", view_items = 10, max_tokens = 256, top_k = option.top_k,
-  group = 1, episodes = 1, train = false,
+local chunks, questions = 0, 0
+for _, episode in ipairs(episodes) do
+  chunks, questions = chunks + #episode.chunks, questions + #episode.questions
+end
+local heading = string.format("%s: %d episodes, %d chunks, %d questions; answers by %s", option.data, #episodes, chunks, questions, option.reasoner)
+local notes = {}
+for i, done in ipairs(runs) do
+  if figures[i].unjudged > 0 then
+    notes[#notes + 1] = string.format(
+      "%s: %d answers wait for a judge and have no score; name one with --judge.", done.method, figures[i].unjudged)
+  end
+end
+local report = table.concat({
+  heading, lines(scores), lines(averages), lines(costs),
+  "Mean over sources: each source counts the same; mean over questions: each question. Evidence: the share of retrieved items from chunks that"
+    .. "\nhold the gold evidence, and the share of those chunks that were reached, where the file names them. Tokens are those of "
+    .. (option.policy == "none" and "models/tiny" or option.policy) .. ".",
+  table.concat(notes, "\n"),
+}, "\n\n")
+print("\n" .. report)
+fm.write { path = run.path .. "/table.md", text = report .. "\n" }
+
+-- A line a question.
+local results = {}
+for _, done in ipairs(runs) do
+  for _, answer in ipairs(done.answers) do
+    local evidence = {}
+    for i, item in ipairs(answer.evidence) do
+      -- An item's step is the chunk that it was written at.
+      evidence[i] = { id = item.id, content = item.content, step = item.step, created = item.created, score = item.score }
+    end
+    results[#results + 1] = fm.json.encode {
+      value = {
+        method = done.method, source = answer.source, episode = answer.episode, id = answer.id, kind = answer.kind, question = answer.question,
+        gold = answer.gold, answer = answer.answer, metric = answer.metric, score = answer.score, used = answer.used, evidence = evidence,
+        gold_chunks = answer.chunks, evidence_precision = answer.evidence_precision, evidence_recall = answer.evidence_recall,
+        prompt_tokens = answer.prompt_tokens, completion_tokens = answer.completion_tokens,
+      },
+    }
+  end
+end
+fm.write { path = run.path .. "/results.jsonl", text = table.concat(results, "\n") .. "\n" }
+
+local summary = {}
+for i, done in ipairs(runs) do
+  summary[i] = { method = done.method, summary = figures[i].summary, cost = done.cost, unjudged = figures[i].unjudged,
+    evidence_precision = figures[i].precision, evidence_recall = figures[i].recall }
+end
+fm.write {
+  path = run.path .. "/summary.json",
+  text = fm.json.encode { value = { data = option.data, reasoner = tostring(reasoner), methods = summary, seconds = fm.seconds {} - began }, pretty = true },
 }
 
--- Rows of one file often share their text; the policy reads each text once.
-local managed = {}
-for i, episode in ipairs(episodes) do
-  local text = table.concat(episode.chunks, "\n")
-  if not managed[text] then
-    print(string.format("%s: the policy reads %d chunks", episode.source, #episode.chunks))
-    managed[text] = trainer:rollout { episodes = { episode }, group = 1, temperature = 0 }.rollouts[1]
+local shown = {}
+for _, done in ipairs(runs) do
+  for i = 1, math.min(option.shown, #done.memories) do
+    local memory = done.memories[i]
+    local rollout = { chunks = memory.episode.chunks, memory = memory.result.memory:items {}, answers = memory.answers }
+    if memory.result.rollout then
+      rollout.steps = memory.result.rollout.steps
+    end
+    shown[#shown + 1] = { title = memory.episode.id, group = done.method, rollout = rollout }
   end
-  local rollout = managed[text]
-  local memory = fm.memory.new {}
-  for _, item in ipairs(rollout.memory) do
-    memory:set_step { step = item.step }
-    memory:insert { content = item.content }
+end
+local function columns(names)
+  local list = {}
+  for i, name in ipairs(names) do
+    list[i] = { name = name }
   end
-  score("policy", episode, memory)
-  score("add_everything", episode, stored(facts(episode)))
-  score("raw_chunks", episode, stored(episode.chunks))
+  return list
 end
-
-print(string.format("\n%-16s %-28s %-24s %7s %5s %14s", "policy", "source", "metric", "value", "n", "memory tokens"))
-for _, row in ipairs(rows) do
-  print(string.format("%-16s %-28s %-24s %7.3f %5d %14d", row.policy, row.source, row.metric, row.value, row.n, row.memory_tokens))
-end
-if option.out then
-  fm.write { path = option.out .. "/summary.json", text = fm.json.encode { value = { rows = rows }, pretty = true } }
-end
+fm.page.write {
+  path = run.path .. "/page.html",
+  title = "Evaluation on " .. (option.data:match "[^/\\]+$" or option.data),
+  sections = {
+    { kind = "text", text = heading },
+    { kind = "table", title = "Scores", columns = columns(scores.columns), rows = scores.rows },
+    { kind = "table", title = "Averages", columns = columns(averages.columns), rows = averages.rows, note = table.concat(notes, " ") },
+    { kind = "table", title = "Cost", columns = columns(costs.columns), rows = costs.rows },
+    { kind = "episodes", title = "Episodes", episodes = shown },
+  },
+}
+print(string.format("written: %s (table.md, results.jsonl, summary.json, page.html), %.0f s", run.path, fm.seconds {} - began))

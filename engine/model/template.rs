@@ -166,6 +166,11 @@ impl ChatTemplate {
         jinja::render(source, &variables, now).map_err(|e| Error::argument(format!("the chat template failed: {e}")))
     }
 
+    /// Whether the folder has one.
+    pub fn exists(&self) -> bool {
+        self.choose(false).is_ok()
+    }
+
     /// The source for chats with or without tools.
     fn choose(&self, tools: bool) -> Result<&str> {
         let named = |wanted: &str| self.templates.iter().find(|(name, _)| name == wanted).map(|(_, template)| template.as_str());

@@ -223,12 +223,20 @@ const FUNCTIONS: &[Function] = &[
 static MODEL: Object = Object {
     name: "Model",
     doc: "A language model.",
-    fields: &[Field {
-        name: "parameters",
-        kind: Kind::Integer,
-        doc: "Number of parameters.",
-        get: |lua, this| this.borrow::<Handle<Shared>>()?.0.0.model.weights.count().into_lua(lua),
-    }],
+    fields: &[
+        Field {
+            name: "parameters",
+            kind: Kind::Integer,
+            doc: "Number of parameters.",
+            get: |lua, this| this.borrow::<Handle<Shared>>()?.0.0.model.weights.count().into_lua(lua),
+        },
+        Field {
+            name: "chat",
+            kind: Kind::Boolean,
+            doc: "Whether it has a chat template.",
+            get: |lua, this| this.borrow::<Handle<Shared>>()?.0.0.model.chat_template.exists().into_lua(lua),
+        },
+    ],
     methods: &[
         Function {
             path: "encode",

@@ -56,11 +56,7 @@ return function(option)
   local design = option.design or {}
   local dialect = option.dialect or design.dialect
   local describe = dialect and dialect.tools
-  local plain = false
-  if option.plain then
-    local ok, why = pcall(option.policy.apply_chat_template, option.policy, { messages = { { role = "user", content = "?" } } })
-    plain = not ok and tostring(why):find("no chat template", 1, true) ~= nil
-  end
+  local plain = option.plain and not option.policy.chat
   return function(input)
     local system, tools = design.task or task, input.tools
     if describe or plain then

@@ -48,11 +48,18 @@
 ---@field step integer the step that wrote it
 ---@field content string what the item said from then on
 
+---A question and what it may be answered from.
+---@class (exact) fm.Query
+---@field question string the question
+---@field items fm.Item[] the items to answer from, the most fitting first
+---@field instruction? string what a model is told beside the question
+
 ---What a reasoner makes of a question.
 ---@class (exact) fm.Answer
 ---@field text string the answer, or `not in memory`
 ---@field known boolean whether the items hold an answer
 ---@field item? fm.Item the item that it was taken from
+---@field left_out integer items that were left out because the prompt was too long
 
 ---A question that was answered from a memory, and its score.
 ---@class (exact) fm.Asked
@@ -69,6 +76,21 @@
 ---@field prompt_tokens integer tokens that a model read
 ---@field completion_tokens integer tokens that it wrote
 ---@field requests integer requests to a server
+---@field cached integer 1 if the answer was there already, else 0
+---@field left_out integer items that were left out because the prompt was too long
+
+---A message of a chat.
+---@class (exact) fm.Message
+---@field role "system"|"user"|"assistant" who says it
+---@field content string what is said
+
+---What a model says to a chat.
+---@class (exact) fm.Reply
+---@field text string the text, without a thought before it
+---@field prompt_tokens integer tokens that the model read
+---@field completion_tokens integer tokens that it wrote
+---@field requests integer requests to a server
+---@field cached integer 1 if the reply was there already, else 0
 
 ---A mean with its 95 % interval.
 ---@class (exact) fm.Interval
@@ -97,11 +119,6 @@
 ---@field rows fm.SummaryRow[] a row for each source and metric, in order of first appearance
 ---@field over_sources fm.Interval the mean of the rows' means: each source counts the same; `n` is the number of rows
 ---@field over_questions fm.Interval the mean of all scores: each question counts the same
-
----A message of a chat.
----@class (exact) fm.Message
----@field role string who says it
----@field content string what is said
 
 ---Text in chunks, and questions about it.
 ---@class (exact) fm.Episode
@@ -232,6 +249,7 @@ function Rng:shuffle(arguments) end
 ---A language model.
 ---@class fm.Model
 ---@field parameters integer Number of parameters.
+---@field chat boolean Whether it has a chat template.
 local Model = {}
 
 ---The arguments of `Model:encode`.
@@ -448,22 +466,43 @@ local Reasoner = {}
 ---@class (exact) fm.Reasoner.answer.arguments
 ---@field question string the question
 ---@field items fm.Item[] the items to answer from, the most fitting first
+---@field instruction? string what a model is told beside the question
 
 ---Answers a question.
 ---@param arguments fm.Reasoner.answer.arguments
 ---@return fm.Answer # the answer
 function Reasoner:answer(arguments) end
 
+---The arguments of `Reasoner:answer_all`.
+---@class (exact) fm.Reasoner.answer_all.arguments
+---@field queries fm.Query[] the questions with their items
+
+---Answers many questions in one batch, each from its own items.
+---@param arguments fm.Reasoner.answer_all.arguments
+---@return fm.Answer[] # the answers, in the order of the questions
+function Reasoner:answer_all(arguments) end
+
 ---The arguments of `Reasoner:ask`.
 ---@class (exact) fm.Reasoner.ask.arguments
 ---@field memory fm.Memory the memory
 ---@field questions fm.Question[] the questions of an episode
----@field top_k? integer items that BM25 retrieves for a question (default 10)
+---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
+---@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
+---@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
 
 ---Answers questions from a memory, all in one batch, and scores the answers.
 ---@param arguments fm.Reasoner.ask.arguments
 ---@return fm.Asked[] # the answers, in the order of the questions
 function Reasoner:ask(arguments) end
+
+---The arguments of `Reasoner:complete`.
+---@class (exact) fm.Reasoner.complete.arguments
+---@field chats fm.Message[][] the chats, each a list of messages
+
+---Lets the reasoner's model go on with chats, all in one batch. The extractive reasoner has no model.
+---@param arguments fm.Reasoner.complete.arguments
+---@return fm.Reply[] # a reply to each chat
+function Reasoner:complete(arguments) end
 
 ---A policy in training.
 ---@class fm.GrpoTrainer
@@ -635,6 +674,24 @@ function fm.read(arguments) end
 ---@param arguments fm.write.arguments
 function fm.write(arguments) end
 
+---The arguments of `fm.append`.
+---@class (exact) fm.append.arguments
+---@field path string the file
+---@field text string what to add
+
+---Adds to the end of a file, and makes the folders above it. When this returns the text is on the disk.
+---@param arguments fm.append.arguments
+function fm.append(arguments) end
+
+---The arguments of `fm.exists`.
+---@class (exact) fm.exists.arguments
+---@field path string the file or folder
+
+---Whether there is such a file or folder.
+---@param arguments fm.exists.arguments
+---@return boolean # true if there is
+function fm.exists(arguments) end
+
 ---A clock, for measuring how long something takes.
 ---@param arguments? {}
 ---@return number # seconds since the script began
@@ -734,6 +791,43 @@ function fm.memory.replay(arguments) end
 ---@param arguments? {}
 ---@return fm.Reasoner # the reasoner
 function fm.reasoner.extractive(arguments) end
+
+---The arguments of `fm.reasoner.model`.
+---@class (exact) fm.reasoner.model.arguments
+---@field path? string its folder. The tensors are shared with another reasoner of this folder, or with a model from it that has an adapter, without which the reasoner answers
+---@field model? fm.Model a loaded model instead, without its adapter; its tensors are shared
+---@field max_tokens? integer longest reply in tokens (default 256)
+---@field temperature? number 0 is greedy (default 0)
+---@field seed? integer the seed of sampling; a reply depends on it and on the chat, on nothing else (default 0)
+---@field thinking? boolean whether the model thinks before it answers, if its template knows (default false)
+---@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section }; by default the memory and rules as the system message, the question as the user's
+
+---A reasoner with a language model in this process, which stays as it is while a policy is trained.
+---@param arguments? fm.reasoner.model.arguments
+---@return fm.Reasoner # the reasoner
+function fm.reasoner.model(arguments) end
+
+---The arguments of `fm.reasoner.server`.
+---@class (exact) fm.reasoner.server.arguments
+---@field url string the base address, such as http://127.0.0.1:8000/v1
+---@field model string the model's name at the server
+---@field key_env? string the environment variable that holds the key, such as OPENAI_API_KEY; the key is written nowhere
+---@field max_tokens? integer longest reply in tokens (default 1024)
+---@field temperature? number 0 is greedy (default 0)
+---@field seed? integer the seed of sampling, for servers that know of one
+---@field extra? table<string, any> more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` takes one out
+---@field timeout? number seconds that one request may take (default 120)
+---@field retries? integer how many more times a request is tried after 429, 5xx, a timeout or a broken connection (default 5)
+---@field concurrency? integer requests at a time (default 8)
+---@field cache? string the file that keeps replies; by default replies.jsonl in the folder of the run that is open when it is first asked, else memory
+---@field offline? boolean whether to answer from the cache alone; what it lacks is an error (default false)
+---@field tokenizer? string a tokenizer.json to count the tokens of prompts by; by default four bytes make a token
+---@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section }; by default the memory and rules as the system message, the question as the user's
+
+---A reasoner with a model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp and Ollama do. Replies are kept by model, messages and parameters, so that nothing is asked twice.
+---@param arguments fm.reasoner.server.arguments
+---@return fm.Reasoner # the reasoner
+function fm.reasoner.server(arguments) end
 
 ---The arguments of `fm.metric.exact_match`.
 ---@class (exact) fm.metric.exact_match.arguments
@@ -1006,6 +1100,15 @@ function fm.reward.outcome(arguments) end
 ---@return fm.Episode[] # the episodes
 function fm.data.open(arguments) end
 
+---The arguments of `fm.data.line`.
+---@class (exact) fm.data.line.arguments
+---@field episode fm.Episode the episode
+
+---An episode as a line of a file that `fm.data.open` reads.
+---@param arguments fm.data.line.arguments
+---@return string # its JSON, without a line end
+function fm.data.line(arguments) end
+
 ---The arguments of `fm.calls.hermes`.
 ---@class (exact) fm.calls.hermes.arguments
 ---@field text string an answer
@@ -1039,10 +1142,13 @@ function fm.calls.read(arguments) end
 ---@field temperature? number sampling temperature of rollouts that name none (default 1)
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field max_tokens? integer longest completion of a step (default 256)
----@field max_prompt? integer longest prompt of a step; by default what the model has room for
+---@field max_prompt? integer longest prompt of a step, for which memory is taken; by default what the model has room for
+---@field episodes? integer episodes of a batch, for which memory is taken; by default as much as sampling ever uses
 ---@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
----@field top_k? integer items that BM25 retrieves for a question (default 10)
+---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
+---@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
+---@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
 ---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state` (default "step")
 ---@field loss? "verl"|"grpo"|"dr_grpo"|"dapo"|"gspo"|"cispo"|"rloo"|"reinforce" the policy loss, as its paper states it; each of the next ten replaces one of its settings (default "verl")
 ---@field ratio? "token"|"sequence" whether each token has a ratio, or each step the mean of its tokens'
@@ -1060,6 +1166,7 @@ function fm.calls.read(arguments) end
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
 ---@field micro_tokens? integer tokens that go through the model at a time (default 4096)
 ---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
+---@field train? boolean whether there will be updates; without them, as in an evaluation, no memory is taken for them (default true)
 
 ---A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it needs; a run that does not fit is an error before anything is taken.
 ---@param arguments fm.grpo.new.arguments
