@@ -13,7 +13,8 @@ function learn.open(name)
 end
 
 -- Rolls out episodes as the reward wants it: the batches to train on, all their rollouts in one batch, and the batch that shows how the
--- policy does. `option` is what the reward may need: `reasoner`, `policy`, `seed`, `step`, and settings of its own.
+-- policy does. `option` is what the reward may need: `reasoner`, `policy`, `seed`, `step`, and settings of its own; and `question_share`, for rewards
+-- that play whole episodes only.
 function learn.rollout(trainer, reward, episodes, option)
   for _, name in ipairs(reward.needs or {}) do
     if option[name] == nil then
@@ -24,7 +25,7 @@ function learn.rollout(trainer, reward, episodes, option)
   if reward.rollout then
     batches, shown = reward.rollout(trainer, episodes, option)
   else
-    batches = { trainer:rollout { episodes = episodes } }
+    batches = { trainer:rollout { episodes = episodes, question_share = option.question_share } }
   end
   local batch = batches[1]
   if #batches > 1 then

@@ -15,6 +15,7 @@ local shared = require "rewards.shared"
 
 local mem_alpha = { name = "mem_alpha", needs = { "reasoner" } }
 
+-- `option`: the weights of `compression` and `content`, and the `reasoner`.
 function mem_alpha.steps(batch, option)
   local content = shared.each(batch, function(rollout, t)
     local step, valid = rollout.steps[t], 0
@@ -26,8 +27,8 @@ function mem_alpha.steps(batch, option)
   local result = shared.sum(batch, {
     outcome = { 1, fm.reward.outcome { batch = batch } },
     format = { 1, fm.reward.format { batch = batch } },
-    compression = { option.beta or 0.05, fm.reward.compression { batch = batch } },
-    content = { option.gamma or 0.1, content },
+    compression = { option.compression or 0.05, fm.reward.compression { batch = batch } },
+    content = { option.content or 0.1, content },
   })
   result.grouping = "instance"
   return result

@@ -35,9 +35,7 @@ end
 
 function mem_q.steps(batch, option)
   local decay = (option.gamma or 0.95) * (option.lambda or 0.7)
-  local credit = shared.every(batch, function()
-    return 0
-  end)
+  local credit = shared.zeros(batch)
   for i, rollout in ipairs(batch.rollouts) do
     for _, asked in ipairs(rollout.answers) do
       for _, item in ipairs(asked.evidence) do

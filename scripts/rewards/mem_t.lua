@@ -71,12 +71,10 @@ end
 -- Whether the content that an item got at `step` was retrieved for a question, as it was or in a later version.
 local function retrieved(asked, id, step)
   for _, item in ipairs(asked.evidence) do
-    local writes = item.id == id and item.step == step
-    for _, version in ipairs(item.id == id and item.history or {}) do
-      writes = writes or version.step == step
-    end
-    if writes then
-      return true
+    for _, version in ipairs(item.id == id and { item, table.unpack(item.history) } or {}) do
+      if version.step == step then
+        return true
+      end
     end
   end
   return false
@@ -98,15 +96,12 @@ end
 
 function mem_t.steps(batch)
   local advantage, actions = advantages(batch), {}
-  local score = shared.every(batch, function()
-    return 0
-  end)
-  local kept, count = shared.each(batch, function() return 0 end), shared.each(batch, function() return 0 end)
+  local score, kept, count = shared.zeros(batch), shared.zeros(batch), shared.zeros(batch)
   for i, rollout in ipairs(batch.rollouts) do
     for _, entry in ipairs(rollout.journal) do
       local t = entry.step - (rollout.first or 1) + 1
       if t >= 1 then
-        local action = { i = i, t = t, score = hindsight(batch, advantage, i, entry), order = #actions }
+        local action = { i = i, t = t, score = hindsight(batch, advantage, i, entry) }
         actions[entry.operation] = actions[entry.operation] or {}
         table.insert(actions[entry.operation], action)
         score[i][t] += action.score
@@ -115,16 +110,13 @@ function mem_t.steps(batch)
     end
   end
   for _, list in pairs(actions) do
-    local scores = {}
-    for k, action in ipairs(list) do
-      scores[k] = action.score
-    end
-    table.sort(scores, function(a, b) return a > b end)
-    local least = scores[math.ceil(#scores / 2)]
+    table.sort(list, function(a, b)
+      return a.score > b.score
+    end)
+    -- Equal ones are kept alike.
+    local least = list[math.ceil(#list / 2)].score
     for _, action in ipairs(list) do
-      if action.score > 0 and action.score >= least then
-        kept[action.i][action.t] += 1
-      end
+      kept[action.i][action.t] += action.score > 0 and action.score >= least and 1 or 0
     end
   end
   local taught = shared.each(batch, function(_, t, i)

@@ -25,6 +25,12 @@ function shared.every(batch, value)
   return all
 end
 
+function shared.zeros(batch)
+  return shared.every(batch, function()
+    return 0
+  end)
+end
+
 -- The weighted sum of parts: `parts[name] = { weight, values }` gives { total, terms }, the terms already weighted.
 function shared.sum(batch, parts)
   local names, terms = {}, {}
