@@ -62,9 +62,11 @@ function agemem.steps(batch, option)
   end
 
   local function memory(rollout)
-    local good = shared.mean(rollout.memory, function(item)
-      return shared.useful(option.reasoner, item, rollout.answers) and 1 or 0
-    end)
+    local cases = {}
+    for k, item in ipairs(rollout.memory) do
+      cases[k] = { item = item, asked = rollout.answers }
+    end
+    local good = shared.mean(shared.useful(option.reasoner, cases))
     local relevant = shared.mean(rollout.answers, function(asked)
       return asked.used and asked.score or 0
     end)

@@ -13,31 +13,38 @@ local shared = require "rewards.shared"
 
 local leave_one_out = { name = "leave_one_out", needs = { "reasoner" } }
 
--- What a question's score loses without each item of its evidence, and the sum of these losses.
-local function losses(reasoner, asked)
-  local lost, sum = {}, 0
-  for k = 1, asked.score > 0 and #asked.evidence or 0 do
-    local others = table.clone(asked.evidence)
-    table.remove(others, k)
-    local answer = reasoner:answer { question = asked.question, items = others }
-    lost[k] = math.max(0, asked.score - shared.rescore(asked, answer.text))
-    sum += lost[k]
+-- What each answer that scored loses without each item of its evidence: lost[answer][k], and their sum. All are asked in one batch.
+local function losses(reasoner, batch)
+  local cases, queries, lost = {}, {}, {}
+  for _, rollout in ipairs(batch.rollouts) do
+    for _, asked in ipairs(rollout.answers) do
+      lost[asked] = { sum = 0 }
+      for k = 1, asked.score > 0 and #asked.evidence or 0 do
+        local others = table.clone(asked.evidence)
+        table.remove(others, k)
+        cases[#cases + 1] = { asked = asked, k = k }
+        queries[#queries + 1] = { question = asked.question, items = others }
+      end
+    end
   end
-  return lost, sum
+  for c, answer in ipairs(reasoner:answer_all { queries = queries }) do
+    local asked, k = cases[c].asked, cases[c].k
+    lost[asked][k] = math.max(0, asked.score - shared.rescore(asked, answer.text))
+    lost[asked].sum += lost[asked][k]
+  end
+  return lost
 end
 
 function leave_one_out.steps(batch, option)
-  local beta, credit = option.beta or 0.5, {}
+  local beta, credit, lost = option.beta or 0.5, {}, losses(option.reasoner, batch)
   for i, rollout in ipairs(batch.rollouts) do
     local steps, questions = #rollout.steps, math.max(1, #rollout.answers)
     credit[i] = table.create(steps, (1 - beta) * shared.score(rollout.answers) / steps)
     for _, asked in ipairs(rollout.answers) do
-      local lost, sum = losses(option.reasoner, asked)
-      local share = beta * asked.score / questions
-      for k, loss in ipairs(lost) do
+      local sum, share = lost[asked].sum, beta * asked.score / questions
+      for k, loss in ipairs(lost[asked]) do
         if loss > 0 then
-          local t = asked.evidence[k].step
-          credit[i][t] += share * loss / sum
+          credit[i][asked.evidence[k].step] += share * loss / sum
         end
       end
       for t = 1, sum == 0 and steps or 0 do

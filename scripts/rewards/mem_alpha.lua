@@ -17,13 +17,18 @@ local mem_alpha = { name = "mem_alpha", needs = { "reasoner" } }
 
 -- `option`: the weights of `compression` and `content`, and the `reasoner`.
 function mem_alpha.steps(batch, option)
-  local content = shared.each(batch, function(rollout, t)
-    local step, valid = rollout.steps[t], 0
-    for _, item in ipairs(shared.written(step)) do
-      valid += shared.useful(option.reasoner, item, step.chunk_answers) and 1 or 0
+  local content, cases = shared.zeros(batch), {}
+  for i, rollout in ipairs(batch.rollouts) do
+    for t, step in ipairs(rollout.steps) do
+      for _, item in ipairs(shared.written(step)) do
+        cases[#cases + 1] = { item = item, asked = step.chunk_answers, i = i, t = t, share = 1 / #step.calls }
+      end
     end
-    return valid / math.max(1, #step.calls)
-  end)
+  end
+  for c, valid in ipairs(shared.useful(option.reasoner, cases)) do
+    local case = cases[c]
+    content[case.i][case.t] += valid * case.share
+  end
   local result = shared.sum(batch, {
     outcome = { 1, fm.reward.outcome { batch = batch } },
     format = { 1, fm.reward.format { batch = batch } },

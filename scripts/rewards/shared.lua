@@ -120,15 +120,25 @@ function shared.written(step)
   return items
 end
 
--- Whether an item alone lets the reasoner answer one of the questions rightly. It stands for a judge who reads the item beside the text.
-function shared.useful(reasoner, item, asked)
-  for _, question in ipairs(asked) do
-    local answer = reasoner:answer { question = question.question, items = { item } }
-    if answer.known and shared.rescore(question, answer.text) == 1 then
-      return true
+-- For each case { item, asked }, 1 if the item alone lets the reasoner answer one of the questions rightly, and 0 if not. It stands for a
+-- judge who reads the item beside the text. All cases are one batch.
+function shared.useful(reasoner, cases)
+  local queries, useful = {}, table.create(#cases, 0)
+  for _, case in ipairs(cases) do
+    for _, question in ipairs(case.asked) do
+      queries[#queries + 1] = { question = question.question, items = { case.item } }
     end
   end
-  return false
+  local answers, n = reasoner:answer_all { queries = queries }, 0
+  for c, case in ipairs(cases) do
+    for _, question in ipairs(case.asked) do
+      n += 1
+      if answers[n].known and shared.rescore(question, answers[n].text) == 1 then
+        useful[c] = 1
+      end
+    end
+  end
+  return useful
 end
 
 return shared

@@ -73,12 +73,16 @@ for t, colour in ipairs { "red", "blue", "grey" } do
   colours.answers[1].evidence[t] = { id = t, content = colour, step = t, created = t, history = {} }
 end
 local all = {}
-function all.answer(_, query)
-  local words = {}
-  for k, item in ipairs(query.items) do
-    words[k] = item.content
+function all.answer_all(_, arguments)
+  local answers = {}
+  for n, query in ipairs(arguments.queries) do
+    local words = {}
+    for k, item in ipairs(query.items) do
+      words[k] = item.content
+    end
+    answers[n] = { text = table.concat(words, " "), known = true }
   end
-  return { text = table.concat(words, " "), known = true }
+  return answers
 end
 same(learn.open("leave_one_out").steps({ rollouts = { colours } }, { beta = 1, reasoner = all }).terms.evidence, { { 0.4, 0.4, 0 } }, "leave_one_out, graded")
 
