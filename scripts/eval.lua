@@ -81,6 +81,7 @@ local function interval(value)
 end
 
 local scores = { columns = { "method", "source", "metric", "score (95 % interval)", "questions" }, rows = {} }
+local kinds = { columns = { "method", "source", "kind", "metric", "score (95 % interval)", "questions" }, rows = {} }
 local averages = {
   columns = { "method", "mean over sources", "mean over questions", "memory tokens", "of the input", "evidence precision", "evidence recall" },
   rows = {},
@@ -95,6 +96,10 @@ for i, done in ipairs(runs) do
   local cost, summary = done.cost, figures[i].summary
   for _, row in ipairs(summary.rows) do
     scores.rows[#scores.rows + 1] = { done.method, row.source, row.metric, interval(row), tostring(row.n) }
+  end
+  for _, row in ipairs(figures[i].kinds.rows) do
+    local source, kind = row.source:match "^(.*)\n(.*)$"
+    kinds.rows[#kinds.rows + 1] = { done.method, source, kind, row.metric, interval(row), tostring(row.n) }
   end
   averages.rows[i] = {
     done.method, interval(summary.over_sources), interval(summary.over_questions), tostring(cost.memory_tokens),
@@ -152,7 +157,7 @@ for i, done in ipairs(runs) do
   end
 end
 local report = table.concat({
-  heading, lines(scores), lines(averages), lines(costs),
+  heading, lines(scores), #kinds.rows > 0 and lines(kinds) or "(no question has a kind)", lines(averages), lines(costs),
   "Mean over sources: each source counts the same; mean over questions: each question. Evidence: the share of retrieved items from chunks that"
     .. "\nhold the gold evidence, and the share of those chunks that were reached, where the file names them. Tokens are those of "
     .. (option.policy == "none" and "models/tiny" or option.policy) .. ".",
@@ -185,7 +190,7 @@ fm.write { path = run.path .. "/results.jsonl", text = table.concat(results, "\n
 local summary = {}
 for i, done in ipairs(runs) do
   summary[i] = { method = done.method, summary = figures[i].summary, cost = done.cost, unjudged = figures[i].unjudged,
-    evidence_precision = figures[i].precision, evidence_recall = figures[i].recall }
+    kinds = figures[i].kinds.rows, evidence_precision = figures[i].precision, evidence_recall = figures[i].recall }
 end
 fm.write {
   path = run.path .. "/summary.json",
@@ -216,6 +221,7 @@ fm.page.write {
   sections = {
     { kind = "text", text = heading },
     { kind = "table", title = "Scores", columns = columns(scores.columns), rows = scores.rows },
+    { kind = "table", title = "Scores by kind of question", columns = columns(kinds.columns), rows = kinds.rows },
     { kind = "table", title = "Averages", columns = columns(averages.columns), rows = averages.rows, note = table.concat(notes, " ") },
     { kind = "table", title = "Cost", columns = columns(costs.columns), rows = costs.rows },
     { kind = "episodes", title = "Episodes", episodes = shown },

@@ -124,16 +124,20 @@ local function mean(answers, of)
   return count > 0 and sum / count or nil, count
 end
 
--- The figures of one run: `summary` of the scores, `precision` and `recall` of the evidence where it is known, `unjudged` answers.
+-- The figures of one run: `summary` of the scores, the same by kind of question as `kinds` (a row's source is source, line end, kind), `precision` and `recall` of the evidence where it is known, `unjudged` answers.
 function evaluation.figures(run)
-  local scored = {}
+  local scored, kinds = {}, {}
   for _, answer in ipairs(run.answers) do
     if answer.score then
       scored[#scored + 1] = answer
+      if answer.kind then
+        kinds[#kinds + 1] = { source = answer.source .. "\n" .. answer.kind, metric = answer.metric, score = answer.score }
+      end
     end
   end
   return {
     summary = fm.metric.summary { results = scored, seed = 1 },
+    kinds = fm.metric.summary { results = kinds, seed = 1 },
     precision = mean(run.answers, function(answer) return answer.evidence_precision end),
     recall = mean(run.answers, function(answer) return answer.evidence_recall end),
     unjudged = #run.answers - #scored,

@@ -306,7 +306,9 @@ fn asked_table(lua: &Lua, question: &Question, asked: &Asked<'_>) -> mlua::Resul
     table.raw_set("gold", list(lua, question.answers.iter().map(|gold| Ok(gold.as_str())))?)?;
     table.raw_set("answer", answer.text.as_str())?;
     if !metric.needs_judge() {
-        table.raw_set("score", metric.score(&answer.text, &question.answers, question.kind.as_deref())?)?;
+        // A reasoner that finds nothing says so in its own words, and the protocol looks for others.
+        let text = metric.unknown().filter(|_| !answer.known).unwrap_or(&answer.text);
+        table.raw_set("score", metric.score(text, &question.answers, question.kind.as_deref())?)?;
     }
     table.raw_set("metric", metric.name())?;
     table.raw_set("evidence", list(lua, asked.evidence.iter().map(|(found, score)| item(lua, found, *score)))?)?;

@@ -33,6 +33,6 @@ return {
     local function whole(chunk)
       return { chunk }
     end
-    return { memory = stored(kept, whole), retrieval = { top_k = #chunks } }
+    return { memory = stored(kept, whole), retrieval = { retrieval = "whole" } }
   end,
 }

@@ -53,7 +53,7 @@ for name, list in pairs(expected) do
   local result = baseline.run { episode = episode }
   equal(contents(result.memory), list, name)
   local question = episode.questions[1].question
-  local answer = reasoner:answer { question = question, items = result.memory:retrieve { query = question, k = result.retrieval.top_k } }
+  local answer = reasoner:answer { question = question, items = result.memory:retrieve { query = question, k = result.retrieval.top_k or 99 } }
   assert(name ~= "newest_wins" or answer.text == "Varda", answer.text)
   assert(name ~= "no_memory" or not answer.known, answer.text)
 end

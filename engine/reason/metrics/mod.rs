@@ -127,6 +127,11 @@ impl Metric {
         matches!(self, Self::JudgeLongMemEval | Self::JudgeMemAlpha)
     }
 
+    /// How its protocol says that nothing is known, where it looks for certain words.
+    pub fn unknown(self) -> Option<&'static str> {
+        (self == Self::LocomoF1).then_some("no information available")
+    }
+
     /// The score of an answer; `kind` is the question's kind in its file. An error for [`Metric::LocomoF1`] without a category
     /// and for metrics that need a judge.
     pub fn score<T: AsRef<str>>(self, answer: &str, gold: &[T], kind: Option<&str>) -> Result<f64> {
