@@ -1,4 +1,4 @@
-//! `tokenizer.json` with a BPE, which all models of the types that are supported have: reading, and training one on bytes.
+//! `tokenizer.json`: reading one, and training a BPE on bytes.
 
 use std::path::Path;
 
@@ -18,22 +18,24 @@ use crate::files;
 /// Longer files are taken for broken ones: those of published models have up to some 35 million bytes.
 const LARGEST: usize = 128 << 20;
 
-/// Read as a BPE from the start, a file takes half of the memory that it takes where any kind of model may come.
-type Inner = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+/// A BPE, as published models of the supported types have. Read as one from the start, a file takes half of the memory that it takes where
+/// any kind of model may come.
+type Bpe = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 /// Turns text into token ids and back.
 #[derive(Clone)]
-pub struct Tokenizer(Inner);
+pub struct Tokenizer(tokenizers::Tokenizer);
 
 /// What is looked at before the crate reads the file: it cuts tokens at the length of the prefix without asking whether they begin with it,
 /// which panics, or worse. Published models have none.
 #[derive(Deserialize)]
 struct Shape {
-    model: Prefix,
+    model: Kind,
 }
 
 #[derive(Deserialize)]
-struct Prefix {
+struct Kind {
+    r#type: Option<String>,
     continuing_subword_prefix: Option<String>,
 }
 
@@ -49,7 +51,11 @@ impl Tokenizer {
         if model.continuing_subword_prefix.is_some_and(|prefix| !prefix.is_empty()) {
             return Err(broken(&"a BPE with a continuing_subword_prefix is not supported"));
         }
-        text.parse().map(Self).map_err(|e: tokenizers::Error| broken(&e))
+        let read = match model.r#type.as_deref() {
+            None | Some("BPE") => text.parse::<Bpe>().map(Into::into),
+            Some(_) => text.parse(),
+        };
+        read.map(Self).map_err(|e| broken(&e))
     }
 
     /// Token ids of `text`. Special tokens in it are recognised; none is added, whatever the file's post-processor says: a rendered chat
@@ -98,7 +104,7 @@ impl Tokenizer {
         let pattern = SplitPattern::Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]|\s".into());
         let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(failed)?;
         let bytes = ByteLevel::new(false, true, false);
-        let mut tokenizer: Inner = TokenizerBuilder::new()
+        let mut tokenizer: Bpe = TokenizerBuilder::new()
             .with_model(BPE::default())
             .with_normalizer(None)
             .with_pre_tokenizer(Some(PreTokenizerWrapper::Sequence(Sequence::new(vec![split.into(), bytes.into()]))))
@@ -122,6 +128,6 @@ impl Tokenizer {
         tokenizer.add_special_tokens(tokens[..1].to_vec()).map_err(failed)?;
         tokenizer.add_tokens(tokens[1..].to_vec()).map_err(failed)?;
         let json = tokenizer.to_string(false).map_err(failed)?;
-        json.parse::<Inner>().map(Self).map_err(failed)
+        json.parse::<Bpe>().map(|tokenizer| Self(tokenizer.into())).map_err(failed)
     }
 }
