@@ -7,6 +7,7 @@
 
 local fm = require "finemem"
 local arguments = require "arguments"
+local leakage = require "leakage"
 local lines = require "lines"
 local reasoners = require "reasoners"
 
@@ -15,7 +16,6 @@ local option = arguments.read(reasoners.with {
   reasoner = "", -- a word of reasoners.lua
   out = false, -- by default the data file's name with .open_book.jsonl
   facts = 0, -- facts a chunk, for files that are cut by facts; 0 leaves it to the reader
-  score = 1, -- the least score of a right answer
 })
 if option.data == "" or option.reasoner == "" then
   error("--data FILE and --reasoner WORD are needed, see the head of this script", 0)
@@ -24,34 +24,14 @@ local out = option.out or option.data:gsub("%.[%w]+$", "") .. ".open_book.jsonl"
 option.cache = out .. ".replies"
 local reasoner = reasoners.make(option.reasoner, option)
 
-local task = "Answer the question from what you know. Say only the answer, without a sentence around it. If you are not sure, guess."
-
--- The questions of a list that the model does not answer, and how many it does.
-local function open(questions)
-  local chats, kept = {}, {}
-  for i, q in ipairs(questions) do
-    local text = q.instruction and q.instruction .. "\n\n" .. q.question or q.question
-    chats[i] = { { role = "system", content = task }, { role = "user", content = text } }
-  end
-  for i, reply in ipairs(reasoner:complete { chats = chats }) do
-    local q = questions[i]
-    local metric = q.metric or "substring_exact_match"
-    local judged = fm.metric.needs_judge { metric = metric }
-    if judged or fm.metric.score { metric = metric, answer = reply.text, gold = q.answers, kind = q.kind } < option.score then
-      kept[#kept + 1] = q
-    end
-  end
-  return kept
-end
-
 local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
 local before, after = 0, 0
 for i = #lines.read(out) + 1, #episodes do
   local episode = episodes[i]
   local all = episode.questions
-  episode.questions = open(all)
+  episode.questions = leakage.open_book(all, reasoner)
   for c, questions in ipairs(episode.chunk_questions) do
-    episode.chunk_questions[c] = open(questions)
+    episode.chunk_questions[c] = leakage.open_book(questions, reasoner)
   end
   before, after = before + #all, after + #episode.questions
   lines.add(out, fm.data.line { episode = episode })

@@ -2,8 +2,8 @@
 --
 --   finemem-engine run scripts/eval.lua -- --data FILE [--policy DIR] [--baselines NAME,…] [--reasoner …] [--judge …] [--out DIR] …
 --
--- Prints the table and leaves in the run's folder: table.md (the same), results.jsonl (a line a question, with what was retrieved and the
--- step that wrote it), summary.json, page.html (to step through the episodes).
+-- Prints the table and leaves in the run's folder: table.md (the same), results.jsonl (a line a question, with the ids of what was retrieved
+-- and the steps that wrote it; step t is chunk t), memories.jsonl (the items), summary.json, page.html (to step through the episodes).
 
 local fm = require "finemem"
 local arguments = require "arguments"
@@ -166,14 +166,19 @@ local report = table.concat({
 print("\n" .. report)
 fm.write { path = run.path .. "/table.md", text = report .. "\n" }
 
--- A line a question.
-local results = {}
+-- A line a question, and a line for each memory that they were asked of.
+local results, memories = {}, {}
 for _, done in ipairs(runs) do
+  for _, memory in ipairs(done.memories) do
+    memories[#memories + 1] = fm.json.encode {
+      value = { method = done.method, source = memory.episode.source, episode = memory.episode.id, items = memory.result.memory:items {} },
+    }
+  end
   for _, answer in ipairs(done.answers) do
     local evidence = {}
     for i, item in ipairs(answer.evidence) do
       -- An item's step is the chunk that it was written at.
-      evidence[i] = { id = item.id, content = item.content, step = item.step, created = item.created, score = item.score }
+      evidence[i] = { id = item.id, step = item.step, created = item.created, score = item.score }
     end
     results[#results + 1] = fm.json.encode {
       value = {
@@ -186,6 +191,7 @@ for _, done in ipairs(runs) do
   end
 end
 fm.write { path = run.path .. "/results.jsonl", text = table.concat(results, "\n") .. "\n" }
+fm.write { path = run.path .. "/memories.jsonl", text = table.concat(memories, "\n") .. "\n" }
 
 local summary = {}
 for i, done in ipairs(runs) do
@@ -227,4 +233,4 @@ fm.page.write {
     { kind = "episodes", title = "Episodes", episodes = shown },
   },
 }
-print(string.format("written: %s (table.md, results.jsonl, summary.json, page.html), %.0f s", run.path, fm.seconds {} - began))
+print(string.format("written: %s (table.md, results.jsonl, memories.jsonl, summary.json, page.html), %.0f s", run.path, fm.seconds {} - began))

@@ -1,9 +1,10 @@
--- Trains a small memory manager with Fine-Mem on the household world, and shows what it learned.
+-- Trains a small memory manager on the household world with Fine-Mem, or another reward of scripts/rewards, and shows what it learned.
 --
 --   finemem-engine run scripts/train.lua -- [--steps 24] [--seed 7] [--rewards finemem] [--without chunk|evidence|chunk,evidence] [--loss NAME] [--out DIR]
 
 local fm = require "finemem"
 local arguments = require "arguments"
+local learn = require "learn"
 local measure = require "measure"
 local world = require "worlds.household"
 
@@ -11,7 +12,7 @@ local option = arguments.read {
   steps = 24, seed = 7, rewards = "finemem", without = "", loss = "verl", out = false,
   policy = "models/tiny", episodes = 6, group = 8, lr = 6e-4, held_out = 48,
 }
-local reward = require("rewards." .. option.rewards)
+local reward = learn.open(option.rewards)
 local without = {}
 for part in option.without:gmatch("[^,]+") do
   if part ~= "chunk" and part ~= "evidence" then
@@ -23,11 +24,12 @@ end
 local policy = fm.model.load { path = option.policy }
 print(policy)
 
+local reasoner = fm.reasoner.extractive {}
 local trainer = fm.grpo.new {
   policy = policy,
   tools = require "tools.flat",
   prompt = require "prompts.flat",
-  reasoner = fm.reasoner.extractive {},
+  reasoner = reasoner,
   group = option.group,
   seed = option.seed,
   lr = option.lr,
@@ -79,21 +81,15 @@ print(string.format("accuracy before: %.3f", before.accuracy))
 
 for step = done + 1, option.steps do
   local began = fm.seconds {}
-  local batch = trainer:rollout { episodes = episodes(option.episodes, option.seed * 1000 + step) }
+  local given = { without = without, reasoner = reasoner, policy = policy, seed = option.seed, step = step }
+  local batches, batch, shown = learn.rollout(trainer, reward, episodes(option.episodes, option.seed * 1000 + step), given)
   local rolled = fm.seconds {}
-  local rewards = reward.steps(batch, { without = without })
-  local stats = trainer:update {
-    batch = batch,
-    rewards = rewards.total,
-    advantages = rewards.advantages,
-    weights = rewards.weights,
-    grouping = rewards.grouping,
-    groups = rewards.groups,
-    scale_rewards = rewards.scale_rewards,
-  }
-  local figures = measure.step(stats, batch, rewards)
+  local credit = reward.steps(batch, given)
+  local stats = learn.update(trainer, batches, credit)
+  local figures = measure.step(stats, shown, credit)
   run:log { step = step, stats = stats }
-  run:rollouts { step = step, batch = batch, count = 1, rewards = rewards }
+  -- The rewards belong to the rollouts that were trained on, which may be others than those that show how the policy does.
+  run:rollouts { step = step, batch = batch, count = 1, rewards = credit }
   -- Times go to the progress line only: logged figures are the same for the same seed.
   local finished = fm.seconds {}
   run:progress {

@@ -7,6 +7,7 @@
 
 local fm = require "finemem"
 local arguments = require "arguments"
+local learn = require "learn"
 local measure = require "measure"
 local reasoners = require "reasoners"
 
@@ -65,7 +66,7 @@ local without = {}
 for part in option.without:gmatch "[^,]+" do
   without[part] = true
 end
-local reward = require("rewards." .. option.rewards)
+local reward = learn.open(option.rewards)
 
 local lora = option.lora > 0 and { rank = option.lora, alpha = option.alpha > 0 and option.alpha or 2 * option.lora, seed = option.seed } or nil
 local policy = fm.model.load { path = option.model, lora = lora }
@@ -73,12 +74,13 @@ print(policy)
 local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
 print(string.format("%d episodes from %s", #episodes, option.data))
 
+local reasoner = reasoners.make(option.reasoner, option)
 local batch_size = math.min(option.episodes, #episodes)
 local trainer = fm.grpo.new {
   policy = policy,
   tools = require "tools.flat",
   prompt = require "prompts.chat" { policy = policy, thinking = flag "thinking" },
-  reasoner = reasoners.make(option.reasoner, option),
+  reasoner = reasoner,
   group = option.group,
   seed = option.seed,
   lr = option.lr,
@@ -126,20 +128,15 @@ end
 
 for step = done + 1, option.steps do
   local began = fm.seconds {}
-  local batch = trainer:rollout { episodes = batch_of(step), question_share = option.question_share }
-  local rolled = fm.seconds {}
-  local rewards = reward.steps(batch, { without = without, w1 = option.w1, w2 = option.w2, beta = option.beta })
-  local stats = trainer:update {
-    batch = batch,
-    rewards = rewards.total,
-    advantages = rewards.advantages,
-    weights = rewards.weights,
-    grouping = rewards.grouping,
-    groups = rewards.groups,
-    scale_rewards = rewards.scale_rewards,
-    lr = rate(step),
+  local given = {
+    without = without, w1 = option.w1, w2 = option.w2, beta = option.beta, question_share = option.question_share,
+    reasoner = reasoner, policy = policy, seed = option.seed, step = step,
   }
-  local figures = measure.step(stats, batch, rewards)
+  local batches, batch, shown = learn.rollout(trainer, reward, batch_of(step), given)
+  local rolled = fm.seconds {}
+  local rewards = reward.steps(batch, given)
+  local stats = learn.update(trainer, batches, rewards, rate(step))
+  local figures = measure.step(stats, shown, rewards)
   run:log { step = step, stats = stats }
   run:rollouts { step = step, batch = batch, count = 1, rewards = rewards }
   local finished = fm.seconds {}

@@ -37,6 +37,7 @@ fn what_is_wrong_is_said() {
     fails(&["run", &broken, "--dvice", "cpu"], 2, "--device");
     fails(&["bench", "model"], 2, "--shape");
     fails(&["bench", "model", "--shape", "qwen3-5b"], 2, "qwen3-4b, llama-3.2-3b");
+    fails(&["fetch", "memalfa"], 1, "there are memalpha, memalpha-full");
     fails(&["sing"], 2, "unrecognized subcommand");
     fails(&[], 2, "Usage");
     fails(&["check", &broken], 1, "broken.lua:1: ");
@@ -45,6 +46,12 @@ fn what_is_wrong_is_said() {
     fails(&["types", "--out", &broken], 1, "broken.lua");
     fails(&["export", "--model", "absent", "--adapter", "absent", "--out", &broken], 1, "there already");
     fails(&["export", "--model", "absent", "--adapter", "absent", "--out", "new"], 1, "no such model folder");
+}
+
+#[test]
+fn what_leaks_is_dropped() {
+    let output = finemem(&["run", concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/tests/leaks.lua"), "--device", "cpu"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use finemem_engine::train::grpo::{Credit, Grpo, Settings as GrpoSettings, Turn};
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
 use finemem_engine::train::losses::{KlIn, Recipe};
 use finemem_engine::train::optimizer::{Optimizer, Settings};
+use finemem_engine::train::sft::Supervised;
 
 /// How far f32 gradients of the whole model may be from f64, relative to the size of a tensor's elements. The CPU executor
 /// in f32 is off by up to 1e-4 itself.
@@ -247,7 +248,7 @@ fn a_matrix_that_no_buffer_can_hold_is_named() {
         }
         // In 16 bits it fits, and is not trained.
         let narrow = Model::zeros(config(true), tokenizer(), &limited(28_799), DType::F16).unwrap();
-        let error = Optimizer::new(&narrow, Settings::default()).err().expect("16 bits are not trained").to_string();
+        let error = Supervised::new(&narrow, Memory::default(), Settings::default()).err().expect("16 bits are not trained").to_string();
         for word in ["model.embed_tokens.weight", "f16", "dtype = \"f32\"", "adapter"] {
             assert!(error.contains(word), "no '{word}' in '{error}'");
         }

@@ -48,7 +48,8 @@ fn episode(at: usize, row: &Value, options: &Options, faults: &mut Vec<String>) 
             question: question.to_owned(),
             answers: answers(accepted)?,
             kind: beside("question_types", at),
-            id: beside("qa_pair_ids", at).or_else(|| beside("question_ids", at)),
+            // Those of LongMemEval say which questions cannot be answered.
+            id: beside("question_ids", at).or_else(|| beside("qa_pair_ids", at)),
             evidence: evidence(metadata, at, &read.said),
             ..protocol.clone()
         })

@@ -114,24 +114,32 @@ impl Reader<'_> {
     fn escape(&mut self, out: &mut String) -> Result<(), String> {
         let Some(code) = self.peek() else { return Err(self.wrong("an escape")) };
         self.at += code.len_utf8();
-        let digits = match code {
-            'n' => return Ok(out.push('\n')),
-            't' => return Ok(out.push('\t')),
-            'r' => return Ok(out.push('\r')),
-            '\\' | '\'' | '"' => return Ok(out.push(code)),
+        let character = match code {
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            '\\' | '\'' | '"' => code,
             '\n' => return Ok(()),
-            'x' => 2,
-            'u' => 4,
-            'U' => 8,
-            // Python keeps both signs of an escape that it does not know.
-            other => return Ok(out.extend(['\\', other])),
+            'x' => self.character(2)?,
+            'u' => self.character(4)?,
+            'U' => self.character(8)?,
+            other => {
+                // Python keeps both signs of an escape that it does not know.
+                out.push('\\');
+                other
+            }
         };
+        out.push(character);
+        Ok(())
+    }
+
+    /// A character by its number, in so many hexadecimal digits.
+    fn character(&mut self, digits: usize) -> Result<char, String> {
         let number = self.rest().get(..digits).and_then(|number| u32::from_str_radix(number, 16).ok());
         let number = number.ok_or_else(|| self.wrong(&format!("{digits} hexadecimal digits")))?;
         self.at += digits;
         // Half of a pair, which Python allows, is no character.
-        out.push(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER));
-        Ok(())
+        Ok(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 
     fn word(&mut self) -> Result<Value, String> {

@@ -54,7 +54,7 @@ const FUNCTIONS: &[Function] = &[
                 "chunk_tokens",
                 Kind::Integer,
                 "how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of \
-             the file cut it: 4096, intents 1024, LoCoMo a session",
+                 the file cut it: 4096, intents 1024, LoCoMo a session",
             ),
         ],
         returns: Kind::List(&Kind::Record(&EPISODE)),

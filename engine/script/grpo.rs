@@ -188,7 +188,8 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         view_items: args.get(lua, "view_items")?,
         retrieval: retrieval(lua, args)?,
     };
-    if args.object::<Reasoner>(lua, "reasoner")?.policy.as_ref().is_some_and(|of| Rc::ptr_eq(of, &policy)) && policy.model.lora.is_none() {
+    if args.object::<Reasoner>(lua, "reasoner")?.policy.as_ref().is_some_and(|of| Rc::ptr_eq(of, &policy)) && model.lora.is_none() && train
+    {
         return Err(mlua::Error::runtime(
             "'reasoner' answers with the weights that are trained, and would change with them: give it 'path', which reads a copy, or train an \
              adapter ('lora' of fm.model.load), without which it answers",

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::learner::{Learner, Loss, Memory, Report, Sample};
 use super::log::Checkpoint;
 use super::losses::Recipe;
-use super::optimizer::{Optimizer, Settings as AdamSettings};
+use super::optimizer::{Optimizer, Settings as AdamSettings, expect_trainable};
 use super::plan;
 use crate::error::{Error, Result};
 use crate::model::{Model, Weights};
@@ -139,6 +139,7 @@ impl Grpo {
     /// # Errors
     /// A loss whose settings do not fit one another, or no room for gradients.
     pub fn new(policy: &Model, settings: Settings) -> Result<Self> {
+        expect_trainable(policy)?;
         settings.loss.check()?;
         let reference = if settings.loss.policy.kl_coef > 0.0 { Some(frozen(policy)?) } else { None };
         Ok(Self {

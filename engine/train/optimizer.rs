@@ -46,25 +46,30 @@ pub struct Optimizer {
     settings: Settings,
 }
 
+/// Whether a parameter of the model is trained: those of its adapter, or without one all.
+fn trained(model: &Model, name: &str) -> bool {
+    model.lora.is_none() || lora::is_adapter(name)
+}
+
+/// An error if a parameter that would be trained is kept in 16 bits.
+pub(super) fn expect_trainable(model: &Model) -> Result<()> {
+    match model.weights.named().iter().find(|(name, tensor)| trained(model, name) && tensor.dtype() != DType::F32) {
+        Some((name, tensor)) => Err(Error::argument(format!(
+            "{name} is kept in {}, and weights are trained in f32: load the model with dtype = \"f32\", or train an adapter",
+            tensor.dtype().name()
+        ))),
+        None => Ok(()),
+    }
+}
+
 impl Optimizer {
     /// Zero gradients and moments: for the adapters if the model has some, else for every parameter.
-    ///
-    /// # Errors
-    /// A parameter to train that is kept in 16 bits, or memory that is not there.
     pub fn new(model: &Model, settings: Settings) -> Result<Self> {
         let (device, weights) = (&model.device, &model.weights);
         let zeros = || {
             weights.map(|name, tensor| {
-                if model.lora.is_some() && !lora::is_adapter(name) {
-                    return Ok(None);
-                }
-                if tensor.dtype() != DType::F32 {
-                    let kept = tensor.dtype().name();
-                    return Err(Error::argument(format!(
-                        "{name} is kept in {kept}, and weights are trained in f32: load the model with dtype = \"f32\", or train an adapter"
-                    )));
-                }
-                device.zeros(DType::F32, tensor.shape()).map(Some).map_err(|error| error.of_tensor(&format!("the gradient of {name}")))
+                let zeros = || device.zeros(DType::F32, tensor.shape()).map_err(|e| e.of_tensor(&format!("the gradient of {name}")));
+                trained(model, name).then(zeros).transpose()
             })
         };
         let grads = zeros()?;

@@ -114,7 +114,7 @@ fn text(text: &str) -> String {
 fn compact(rollout: &Value) -> Map<String, Value> {
     let mut items = Items::default();
     let mut out = Map::new();
-    copy(rollout, &mut out, &["episode", "member", "memory_tokens", "input_tokens"]);
+    copy(rollout, &mut out, &["episode", "member", "first", "memory_tokens", "input_tokens"]);
     let recorded = items_of(rollout, "steps");
     let start = recorded.first().map_or(Vec::new(), |step| items.indices(step, "memory_before"));
     let mut now = start.clone();
@@ -169,7 +169,7 @@ fn call(call: &Value) -> Value {
 
 fn answer(answer: &Value, items: &mut Items) -> Value {
     let mut out = Map::new();
-    copy(answer, &mut out, &["id", "question", "answer", "score", "kind", "metric"]);
+    copy(answer, &mut out, &["id", "question", "answer", "score", "kind", "metric", "used"]);
     let gold = answer.get("gold").or(answer.get("answers"));
     let gold: Vec<Value> =
         gold.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(|gold| text(gold).into()).collect();

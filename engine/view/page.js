@@ -4,7 +4,11 @@ const data = JSON.parse(document.getElementById("data").textContent);
 
 function table(section) {
   const columns = section.columns;
-  const value = (cell) => (cell !== null && typeof cell === "object" ? cell.value : cell);
+  // Texts that read as numbers, such as 63.1 %, are aligned and sorted as such.
+  const value = (cell) => {
+    if (typeof cell === "string") return /^-$/.test(cell) ? null : /^[-−]?\d[\d.]*( ?%)?( [([].*)?$/.test(cell) ? parseFloat(cell.replace("−", "-")) : cell;
+    return cell !== null && typeof cell === "object" ? cell.value : cell;
+  };
   const numeric = columns.map((_, i) => section.rows.some((row) => typeof value(row[i]) === "number"));
   const cell = (content, i) => {
     const column = columns[i];

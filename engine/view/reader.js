@@ -17,8 +17,11 @@ function reader(section) {
     const at = step >= list(episodes[episode].steps).length ? "end" : step + 1;
     return `${number > 1 ? `reader=${number}&` : ""}episode=${episode + 1}&step=${at}`;
   };
-  // A link to a step of the episode at hand; steps count from 1 here.
-  const link = (step) => h("a", { href: `#${place(view.episode, step - 1)}` }, `step ${step}`);
+  // A link to a step of the episode at hand, by its number; steps before a rollout that goes on with another one have nowhere to lead to.
+  const link = (step) => {
+    const at = step - first(episodes[view.episode]);
+    return at >= 0 && at < episodes[view.episode].steps.length ? h("a", { href: `#${place(view.episode, at)}` }, `step ${step}`) : `step ${step}`;
+  };
 
   view.show = (episode, step) => {
     view.episode = Math.min(episodes.length - 1, Math.max(0, episode));
@@ -48,7 +51,7 @@ function reader(section) {
   function bar(now, end) {
     const groups = new Map();
     episodes.forEach((one, i) => {
-      const option = h("option", { value: i, selected: i === view.episode }, one.title);
+      const option = h("option", { value: i, selected: i === view.episode }, one.group ? `${one.group}: ${one.title}` : one.title);
       const key = one.group || "";
       groups.set(key, [...(groups.get(key) || []), option]);
     });
@@ -100,7 +103,7 @@ function reader(section) {
     return h("div", { class: "step" },
       h("div", { class: "columns" },
         h("div", {},
-          step.chunk !== undefined && [h("h3", {}, `Chunk ${t + 1}`), h("blockquote", {}, step.chunk)],
+          step.chunk !== undefined && [h("h3", {}, `Chunk ${t + 1}`, first(now) > 1 && `, step ${first(now) + t}`), h("blockquote", {}, step.chunk)],
           !now.unrecorded && [h("h3", {}, "Calls ", h("small", {}, facts.filter(Boolean).join(", "))), calls(step)],
           folded("Thought", step.thought), folded("Prompt", step.prompt), folded("Completion", step.completion)),
         h("div", {},
@@ -162,7 +165,7 @@ function reader(section) {
     }
     if (!rows.length) return h("p", { class: "muted" }, "The memory is empty.");
     rows.sort((a, b) => order(now.items[a.i], now.items[b.i]));
-    const line = (row) => item(now, row.i, row.sign, row.text, t + 1);
+    const line = (row) => item(now, row.i, row.sign, row.text, first(now) + t);
     const same = rows.filter((row) => !row.sign);
     if (same.length <= 30) return h("ul", { class: "memory" }, rows.map(line));
     return [h("ul", { class: "memory" }, rows.filter((row) => row.sign).map(line)),
@@ -170,9 +173,9 @@ function reader(section) {
   }
 
   function kept(now, t) {
-    const mine = now.memory.filter((i) => now.items[i].step === t + 1);
+    const mine = now.memory.filter((i) => now.items[i].step === first(now) + t);
     if (!mine.length) return h("p", { class: "muted" }, "Nothing.");
-    return h("ul", { class: "memory" }, mine.map((i) => item(now, i, "", null, t + 1)));
+    return h("ul", { class: "memory" }, mine.map((i) => item(now, i, "", null, first(now) + t)));
   }
 
   // What the step got for each term, and the facts behind it.
@@ -191,14 +194,13 @@ function reader(section) {
   function reasons(now, t) {
     const step = now.steps[t];
     const right = (all) => all.filter((one) => one.score >= 0.5).length;
-    const mean = now.answers.reduce((sum, one) => sum + (one.score || 0), 0) / Math.max(1, now.answers.length);
-    const used = now.answers.filter((one) => one.evidence.some(([i]) => now.items[i].step === t + 1));
+    const used = now.answers.filter((one) => one.evidence.some(([i]) => now.items[i].step === first(now) + t));
     const valid = step.calls.filter((call) => call.valid).length;
     return {
       format: step.calls.length ? `${valid} of ${plural(step.calls.length, "call")} valid` : "no call",
       chunk: step.answers.length ? `${right(step.answers)} of ${plural(step.answers.length, "chunk question")} right` : "the chunk has no questions",
       evidence: used.length ? `what it wrote was retrieved for ${used.length} of ${plural(now.answers.length, "final question")}, ${right(used)} of them right` : "nothing it wrote was retrieved for a final question",
-      outcome: `final questions: mean score ${shown(mean, { digits: 3 })}`,
+      outcome: `final questions: mean score ${shown(meanScore(now), { digits: 3 })}`,
       compression: now.input_tokens ? `memory of ${plural(now.memory_tokens, "token")} for an input of ${shown(now.input_tokens)}` : "",
     };
   }
@@ -212,9 +214,9 @@ function reader(section) {
         h("div", {}, h("dt", {}, "score"), h("dd", {}, shown(one.score), one.metric && h("span", { class: "muted" }, ` ${one.metric}`))),
         one.chunks.length > 0 && h("div", {}, h("dt", {}, "gold evidence"), h("dd", {}, one.chunks.map((chunk, i) => [i > 0 && ", ", h("a", { href: `#${place(view.episode, chunk - 1)}` }, `chunk ${chunk}`)])))),
       one.evidence.length > 0 && lazily(`${plural(one.evidence.length, "item")} of evidence, from ${steps(now, one)}`, () =>
-        h("ol", { class: "memory" }, one.evidence.map(([i, score]) => h("li", {},
+        h("ol", { class: "memory" }, one.evidence.map(([i, score], rank) => h("li", { class: one.used === rank + 1 ? "used" : null },
           h("span", { class: "sign number" }, score === null ? "" : shown(score, { digits: 2 })),
-          h("span", { class: "content" }, now.items[i].section && h("span", { class: "chip" }, now.items[i].section), now.items[i].content, fate(now.items[i])),
+          h("span", { class: "content" }, now.items[i].section && h("span", { class: "chip" }, now.items[i].section), now.items[i].content, fate(now.items[i]), one.used === rank + 1 && h("span", { class: "chip" }, "answered from this")),
           h("span", { class: "from" }, now.items[i].id !== undefined && `[${now.items[i].id}] `, writers(now.items[i])))))))));
   }
 
@@ -226,14 +228,13 @@ function reader(section) {
 
   function questionsPage(now) {
     const right = now.answers.filter((one) => one.score >= 0.5);
-    const wrong = now.answers.filter((one) => !(one.score >= 0.5));
+    const wrong = now.answers.filter((one) => one.score < 0.5);
     const pick = { all: now.answers, right, wrong };
-    const choice = ["all", "right", "wrong"].map((name) => h("button", {
+    const choice = Object.keys(pick).map((name) => h("button", {
       type: "button", "data-keep": name, "aria-pressed": String(view.only === name), title: { right: "a score of at least 0.5", wrong: "a score below 0.5" }[name],
       onclick: () => { view.only = name; view.go(0); },
     }, `${name} ${pick[name].length}`));
-    const mean = now.answers.reduce((sum, one) => sum + (one.score || 0), 0) / Math.max(1, now.answers.length);
-    const facts = [`mean score ${shown(mean, { digits: 3 })}`, now.memory_tokens !== undefined && `memory ${plural(now.memory_tokens, "token")}`,
+    const facts = [`mean score ${shown(meanScore(now), { digits: 3 })}`, now.memory_tokens !== undefined && `memory ${plural(now.memory_tokens, "token")}`,
       now.input_tokens !== undefined && `input ${plural(now.input_tokens, "token")}`];
     return h("div", { class: "step" },
       h("h3", {}, "Questions at the end ", h("small", {}, facts.filter(Boolean).join(", "))),
@@ -246,6 +247,15 @@ function reader(section) {
 
   view.show(0, 0);
   return root;
+}
+
+// The number of the first step of an episode: more than 1 where it goes on with another rollout.
+const first = (now) => now.first || 1;
+
+// The mean over the answers that have a score.
+function meanScore(now) {
+  const scores = now.answers.map((one) => one.score).filter((score) => typeof score === "number");
+  return scores.length ? scores.reduce((sum, score) => sum + score, 0) / scores.length : NaN;
 }
 
 const key = (one) => `${one.section || ""}\n${one.id ?? one.content}`;

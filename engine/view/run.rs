@@ -297,13 +297,12 @@ fn rollouts(path: &Path) -> Result<Section> {
         if let Some(text) = rollout["id"].as_str() {
             title = format!("{text}, {title}");
         }
-        let group = rollout["step"].as_u64().map_or(String::new(), |step| format!("training step {step}"));
+        let group = rollout["step"].as_u64().map_or(String::new(), |step| format!("step {step}"));
         let scores = rollout["answers"].as_array().into_iter().flatten().filter_map(|answer| answer["score"].as_f64());
         let accuracy = mean(scores).map_or(String::new(), |mean| format!(", accuracy {:.0} %", 100.0 * mean));
         let reward = rollout["rewards"]["total"].as_array().into_iter().flatten().filter_map(Value::as_f64);
         let reward = mean(reward).map_or(String::new(), |mean| format!(", reward {mean:.3}"));
-        let start = group.replace("training step", "step");
-        if !content.push(&format!("{start}: {title}{reward}{accuracy}"), &group, &rollout) {
+        if !content.push(&format!("{title}{reward}{accuracy}"), &group, &rollout) {
             left_out += number + 1;
             break;
         }

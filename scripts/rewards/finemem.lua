@@ -7,10 +7,11 @@
 -- Without the evidence every step gets the whole score of the final questions: our reading of the paper's "outcome reward only".
 
 local fm = require "finemem"
+local shared = require "rewards.shared"
 
-local finemem = {}
+local finemem = { name = "finemem" }
 
--- { total, terms }: `total[rollout][step]` goes to `trainer:update`, `terms` holds each part by name, already weighted.
+-- `option.without` leaves parts out: { chunk = true, evidence = true }.
 function finemem.steps(batch, option)
   option = option or {}
   local without = option.without or {}
@@ -23,21 +24,7 @@ function finemem.steps(batch, option)
   if not without.chunk then
     parts.chunk = { option.w1 or 0.5, fm.reward.chunk_step { batch = batch } }
   end
-
-  local total, terms = {}, {}
-  for name, part in pairs(parts) do
-    local weight, values = part[1], part[2]
-    terms[name] = {}
-    for i, steps in ipairs(values) do
-      total[i] = total[i] or {}
-      terms[name][i] = {}
-      for t, value in ipairs(steps) do
-        terms[name][i][t] = weight * value
-        total[i][t] = (total[i][t] or 0) + weight * value
-      end
-    end
-  end
-  return { total = total, terms = terms }
+  return shared.sum(batch, parts)
 end
 
 return finemem

@@ -38,6 +38,14 @@ end
 local first, again = world.sample { count = 2, seed = 5 }, world.sample { count = 1, seed = 5 }
 assert(first[1].chunks[3] == again[1].chunks[3], "the same seed gives another episode")
 
+-- The texts that prove an answer hold it.
+for _, question in ipairs(first[1].questions) do
+  assert(#question.evidence > 0)
+  for _, t in ipairs(question.evidence) do
+    assert(question.kind == "retracted" or first[1].chunks[t]:find(question.answers[1], 1, true), question.question)
+  end
+end
+
 local careful, kept = play(1, 3)
 local careless, piled = play(0.5, 3)
 assert(careful > 0.97, "a careful memory answers only " .. careful)

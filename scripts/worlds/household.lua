@@ -2,8 +2,8 @@
 --
 -- An episode is a row of short texts. Each tells new facts, changes of old facts, retractions, facts told before and facts about
 -- namesakes, between small talk. Names are made up afresh, and so is a part of the relations, so that a policy has to copy and cannot
--- memorise. The world keeps the truth: `chunk_questions[t]` ask for what text t tells, `questions` for what holds at the end. What was
--- taken back is asked too; its answer is the reasoner's refusal.
+-- memorise. The world keeps the truth: `chunk_questions[t]` ask for what text t tells, `questions` for what holds at the end, and say which
+-- texts tell it. What was taken back is asked too; its answer is the reasoner's refusal.
 --
 -- `events[t]` says what text t is made of, sentence by sentence, for a teacher: { kind, fact, content, text }, `text` as it stands in
 -- the chunk and `content` without what was put around it.
@@ -182,10 +182,16 @@ function Episode:happen()
   end
   event = event or happenings.new(self)
   event.text = event.text or event.content
+  local fact = self.facts[event.fact]
+  fact.touched = self.time
+  -- The texts that tell what holds now: a change makes the older ones wrong.
+  if event.kind ~= "repeated" then
+    fact.proof = {}
+  end
+  table.insert(fact.proof, self.time)
   if self:chance(self.option.opening) then
     event.text = chatter.opening(self.rng) .. event.text
   end
-  self.facts[event.fact].touched = self.time
   return event
 end
 
@@ -206,6 +212,7 @@ function Episode:question(fact)
     question = fill(fact.relation.ask, fact.subject, ""),
     answers = { fact.alive and fact.object or household.refusal },
     kind = fact.kind,
+    evidence = table.clone(fact.proof),
   }
 end
 

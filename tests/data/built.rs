@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use finemem_engine::data::{self, Episode, Options, Question};
+use finemem_engine::reason::metrics::Metric;
 use serde_json::{Value, json};
 
 use super::files::{self, parquet};
@@ -62,6 +63,7 @@ fn memoryagentbench_of_every_split() {
     let asked = [("Who is the author of Rain?", vec!["Bo Li"]), ("Which country is Ana a citizen of?", vec!["Chile"])];
     assert_eq!(texts(&facts.chunk_questions[0]), asked);
     assert_eq!(texts(&facts.chunk_questions[1]), [("Who is the child of Jo?", vec!["Al"])]);
+    assert!(read.iter().flat_map(|e| &e.questions).all(|q| q.metric.as_ref().unwrap().parse::<Metric>().is_ok()));
     assert_eq!(facts.questions[0].answers, ["Chile", "Republic of Chile"]);
     assert_eq!(facts.questions[0].id.as_deref(), Some("factconsolidation_sh_6k_no0"));
     let labels = &read[1];

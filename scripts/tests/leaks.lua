@@ -16,9 +16,18 @@ local kept = leakage.without_benchmark {
 }
 assert(#kept == 2 and kept[1].source == "squad" and kept[2].source == "tickle")
 
--- Without items the extractive reasoner says "not in memory", which answers one question of the first episode and all of the second.
-local given = { episode("first", { "Bo", "not in memory" }), episode("second", { "not in memory" }) }
-local left, dropped = leakage.without_closed_book(given, fm.reasoner.extractive {})
+-- A reasoner that says "Bem" to everything answers one question of the first episode and all of the second.
+local reasoner = {}
+function reasoner:complete(arguments)
+  local replies = {}
+  for i, chat in ipairs(arguments.chats) do
+    assert(chat[1].content:find("guess", 1, true) and chat[2].content:find("brother", 1, true))
+    replies[i] = { text = "Bem" }
+  end
+  return replies
+end
+local given = { episode("first", { "Bo", "Bem" }), episode("second", { "Bem" }) }
+local left, dropped = leakage.without_closed_book(given, reasoner)
 assert(#left == 1 and dropped == 2 and #left[1].questions == 1 and left[1].questions[1].answers[1] == "Bo")
 assert(#given[1].questions == 2 and left[1].chunks == given[1].chunks)
 print("leakage: rows and questions that leak are dropped")

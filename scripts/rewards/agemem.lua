@@ -1,0 +1,96 @@
+-- The reward of AgeMem (arXiv 2601.01885): step-wise GRPO, where the advantage of the whole rollout goes to every step.
+--
+--   R = R_task + R_context + R_memory + P,   A_t = (R - mean) / (std + eps) for all t
+--
+-- R_task is the score of the answer, and -1 without an answer. R_context is the mean of: max(0, 1 - used / budget); 1 if the context was
+-- made smaller before it overflowed; 1 if the key terms of the query were kept. R_memory is the mean of: good entries / entries; 1 if
+-- anything was updated or deleted; the relevance of what was retrieved. P is -1 for too many rounds and -0.5 beyond the budget.
+--
+-- Ours, as a manager's context is its memory: `used` are the memory's tokens at the end, the budget is that share of the input's tokens which
+-- `option.budget` says (1); the memory was made smaller in time if it never held more and some operation removed or replaced something; key
+-- terms are the capitalised words of the questions, kept if the memory's items have them, and this part is their share. In place of the
+-- paper's models that judge, an entry is good if the reasoner answers one of the final questions from it alone, and what was retrieved is
+-- relevant by the share of questions with a right answer taken from it. Too many rounds are more than `option.calls` (10) calls in one step.
+
+local shared = require "rewards.shared"
+
+local agemem = { name = "agemem", needs = { "reasoner" } }
+
+-- The share of the questions' capitalised words, beside those that begin a question, that the items have.
+local function key_terms_kept(rollout)
+  local text, kept, all = {}, 0, 0
+  for i, item in ipairs(rollout.memory) do
+    text[i] = item.content
+  end
+  local held = table.concat(text, "\n")
+  for _, asked in ipairs(rollout.answers) do
+    for term in asked.question:gsub("^%s*%S+", ""):gmatch "%u[%w\128-\255]+" do
+      all += 1
+      kept += held:find(term, 1, true) and 1 or 0
+    end
+  end
+  return all > 0 and kept / all or 1
+end
+
+-- Whether any operation is one that changes or removes an item.
+local function revised(rollout)
+  for _, entry in ipairs(rollout.journal) do
+    if entry.operation ~= "insert" or entry.replaces then
+      return true
+    end
+  end
+  return false
+end
+
+local function task(rollout)
+  local answered = false
+  for _, asked in ipairs(rollout.answers) do
+    answered = answered or asked.used ~= nil
+  end
+  return answered and shared.score(rollout.answers) or -1
+end
+
+function agemem.steps(batch, option)
+  local function over(tokens, rollout)
+    return tokens > (option.budget or 1) * rollout.input_tokens
+  end
+
+  local function context(rollout)
+    local used = rollout.memory_tokens / math.max(1, (option.budget or 1) * rollout.input_tokens)
+    local in_time = revised(rollout) and not over(rollout.memory_tokens, rollout)
+    return (math.max(0, 1 - used) + (in_time and 1 or 0) + key_terms_kept(rollout)) / 3
+  end
+
+  local function memory(rollout)
+    local cases = {}
+    for k, item in ipairs(rollout.memory) do
+      cases[k] = { item = item, asked = rollout.answers }
+    end
+    local good = shared.mean(shared.useful(option.reasoner, cases))
+    local relevant = shared.mean(rollout.answers, function(asked)
+      return asked.used and asked.score or 0
+    end)
+    return (good + (revised(rollout) and 1 or 0) + relevant) / 3
+  end
+
+  local function penalty(rollout)
+    local sum = over(rollout.memory_tokens, rollout) and -0.5 or 0
+    for _, step in ipairs(rollout.steps) do
+      if #step.calls > (option.calls or 10) then
+        return sum - 1
+      end
+    end
+    return sum
+  end
+
+  local result = shared.sum(batch, {
+    task = { 1, shared.every(batch, task) },
+    context = { 1, shared.every(batch, context) },
+    memory = { 1, shared.every(batch, memory) },
+    penalty = { 1, shared.every(batch, penalty) },
+  })
+  result.grouping = "trajectory"
+  return result
+end
+
+return agemem
