@@ -20,7 +20,7 @@ local option = arguments.read(reasoners.with {
   limit = 0, -- only so many episodes; 0 for all
   facts = 3, -- facts a chunk where a file is a list of facts: as many as the texts that the tiny policy learned from
   strict = "no", -- whether a row that cannot be read is an error
-  max_tokens = 256, -- longest answer of the policy to a chunk
+  max_tokens = 0, -- longest answer of a model to a chunk; 0 leaves it to the method: 256 for the policy, what was published for others
   view = "relevant", -- which items the policy sees: `relevant` or `recent`
   view_items = 10,
   shown = 8, -- episodes of each method on the page
@@ -56,7 +56,7 @@ for name in option.baselines:gmatch "[^,%s]+" do
   methods[#methods + 1] = require("baselines." .. name)
 end
 
-local settings = { policy = policy, max_tokens = option.max_tokens, view = option.view, view_items = option.view_items }
+local settings = { policy = policy, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view, view_items = option.view_items }
 local began = fm.seconds {}
 local runs, figures = {}, {}
 for i, method in ipairs(methods) do

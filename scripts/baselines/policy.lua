@@ -12,7 +12,7 @@ return {
     local prompt = policy.chat and designs.open("flat", { policy = policy }).prompt or require "prompts.flat"
     local trainer = fm.grpo.new {
       policy = policy, tools = require "tools.flat", prompt = prompt, reasoner = fm.reasoner.extractive {},
-      view = option.view, view_items = option.view_items, max_tokens = option.max_tokens, train = false,
+      view = option.view, view_items = option.view_items, max_tokens = option.max_tokens or 256, train = false,
     }
     local episode = { chunks = option.episode.chunks, questions = {} }
     local rollout = trainer:rollout({ episodes = { episode }, group = 1, temperature = 0 }).rollouts[1]

@@ -204,7 +204,8 @@ for _, name in ipairs(designs.names) do
   local design = designs.open(name, { policy = policy, plain = true })
   local trainer = fm.grpo.new {
     policy = policy, tools = design.tools, prompt = design.prompt, dialect = design.dialect, view = design.view, view_items = design.view_items,
-    reasoner = fm.reasoner.extractive {}, max_tokens = 24,
+    retrieval = design.retrieval.retrieval, top_k = design.retrieval.top_k,
+    reasoner = fm.reasoner.extractive {}, max_tokens = 24, train = false,
   }
   local rollout = trainer:rollout({ episodes = { episode }, group = 1, temperature = 0 }).rollouts[1]
   assert(#rollout.steps == 2 and rollout.steps[2].prompt:find("Ada lives in Rin now.", 1, true), name)
