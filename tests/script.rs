@@ -396,7 +396,7 @@ fn episodes_are_read_from_files() {
     for (text, said) in [
         ("path = 'absent'", "absent"),
         ("path = 'Cargo.toml'", "Cargo.toml"),
-        ("path = 'Cargo.toml', format = 'xml'", "one of memoryagentbench, episodes"),
+        ("path = 'Cargo.toml', format = 'xml'", "one of memalpha, memoryagentbench, locomo"),
         ("path = 'Cargo.toml', facts_per_chunk = 0", "at least one fact"),
     ] {
         let found = complaint(&format!("fm.data.open {{ {text} }}"));
