@@ -10,7 +10,7 @@ return function(name, option, more)
   local trainer = fm.grpo.new {
     policy = policy, tools = design.tools, prompt = design.prompt, dialect = design.dialect,
     view = design.view, view_items = design.view_items,
-    reasoner = fm.reasoner.extractive {}, max_tokens = option.max_tokens or more.max_tokens, train = false,
+    reasoner = fm.reasoner.extractive {}, max_tokens = option.max_tokens or more.max_tokens,
     group = 1, episodes = 1, train = false,
   }
   -- Who asks the questions has the memory for it.
