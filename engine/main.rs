@@ -39,6 +39,9 @@ enum Command {
         /// Go on with a run, from its newest valid checkpoint.
         #[arg(long, value_name = "RUN")]
         resume: Option<PathBuf>,
+        /// Go on with a reward as its file says by the next step, when that has changed.
+        #[arg(long)]
+        watch: bool,
         /// What the script sees as fm.args. A resumed run has its own, and these after them.
         #[arg(last = true, value_name = "ARGUMENTS")]
         arguments: Vec<String>,
@@ -112,9 +115,9 @@ fn main() -> ExitCode {
     // SAFETY: no other thread has started, so none reads the environment meanwhile.
     unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     let done = match Arguments::parse().command {
-        Command::Run { script, device, memory, resume, arguments } => {
+        Command::Run { script, device, memory, resume, watch, arguments } => {
             let device_memory = memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
-            run(script, Options { device, device_memory, resume, arguments, ..Options::default() })
+            run(script, Options { device, device_memory, resume, watch, arguments, ..Options::default() })
         }
         Command::Info { device } => info(&device),
         Command::Chat(settings) => chat::chat(&settings),

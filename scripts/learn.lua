@@ -1,5 +1,7 @@
 -- One step of training with any reward of scripts/rewards: see its README for what a reward gives.
 
+local fm = require "finemem"
+
 local learn = {}
 
 learn.names = {
@@ -7,20 +9,28 @@ learn.names = {
   "infomem", "leave_one_out",
 }
 
--- A reward of these by name, or another module that keeps to their interface.
-function learn.open(name)
-  return require(name:find(".", 1, true) and name or "rewards." .. name)
+-- A reward of these by name, or another module that keeps to their interface. A loop that opens it at every step goes on with the reward as
+-- its files are by then, under `finemem-engine run --watch`.
+function learn.open(name, step)
+  local module = name:find(".", 1, true) and name or "rewards." .. name
+  fm.reload { module = module, step = step }
+  return require(module)
+end
+
+-- An error if `option` lacks what the reward needs.
+function learn.needs(reward, option)
+  for _, name in ipairs(reward.needs or {}) do
+    if option[name] == nil then
+      error(string.format("the reward %s needs a %s", reward.name, name), 0)
+    end
+  end
 end
 
 -- Rolls out episodes as the reward wants it: the batches to train on, all their rollouts in one batch, and the batch that shows how the
 -- policy does. `option` is what the reward may need: `reasoner`, `policy`, `seed`, `step`, and settings of its own; and `question_share`, for rewards
 -- that play whole episodes only.
 function learn.rollout(trainer, reward, episodes, option)
-  for _, name in ipairs(reward.needs or {}) do
-    if option[name] == nil then
-      error(string.format("the reward %s needs a %s", reward.name, name), 2)
-    end
-  end
+  learn.needs(reward, option)
   local batches, shown
   if reward.rollout then
     batches, shown = reward.rollout(trainer, episodes, option)

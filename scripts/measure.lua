@@ -6,17 +6,22 @@ local measure = {}
 
 local operations = { memory_insert = "insert", memory_update = "update", memory_delete = "delete", memory_skip = "skip" }
 
+-- The mean score of a rollout's final answers; 0 without any.
+function measure.score(rollout)
+  local sum = 0
+  for _, answer in ipairs(rollout.answers) do
+    sum = sum + answer.score
+  end
+  return sum / math.max(1, #rollout.answers)
+end
+
 -- Mean answer accuracy with its 95 % interval over rollouts, memory and input tokens, calls per step by kind, shares of calls that could be
 -- read and of calls that were not valid.
 function measure.batch(batch)
   local scores, memory, input, steps, calls, parsed, invalid, stray = {}, 0, 0, 0, 0, 0, 0, 0
   local kinds = { insert = 0, update = 0, delete = 0, skip = 0 }
   for i, rollout in ipairs(batch.rollouts) do
-    local sum = 0
-    for _, answer in ipairs(rollout.answers) do
-      sum = sum + answer.score
-    end
-    scores[i] = sum / math.max(1, #rollout.answers)
+    scores[i] = measure.score(rollout)
     memory = memory + rollout.memory_tokens
     input = input + rollout.input_tokens
     for _, step in ipairs(rollout.steps) do
@@ -61,7 +66,7 @@ end
 -- Adds what a training step's batch and rewards were like to the figures of its update; gives the figures of the batch.
 function measure.step(stats, batch, rewards)
   local figures = measure.batch(batch)
-  for name, values in pairs(rewards.terms) do
+  for name, values in pairs(rewards.terms or {}) do
     stats["rewards/" .. name .. "/mean"] = measure.mean(values)
   end
   for _, name in ipairs { "accuracy", "memory_tokens", "input_tokens", "insert", "update", "delete", "skip" } do

@@ -81,10 +81,11 @@ print(string.format("accuracy before: %.3f", before.accuracy))
 
 for step = done + 1, option.steps do
   local began = fm.seconds {}
+  reward = learn.open(option.rewards, step)
   local given = { without = without, reasoner = reasoner, policy = policy, seed = option.seed, step = step }
   local batches, batch, shown = learn.rollout(trainer, reward, episodes(option.episodes, option.seed * 1000 + step), given)
   local rolled = fm.seconds {}
-  local credit = reward.steps(batch, given)
+  local credit = run:reward { step = step, batch = batch, reward = reward, option = given }
   local stats = learn.update(trainer, batches, credit)
   local figures = measure.step(stats, shown, credit)
   run:log { step = step, stats = stats }

@@ -46,6 +46,7 @@ local option = arguments.read(reasoners.with {
   alpha = 0, -- of the adapter; 0 is twice the rank
   micro_tokens = 4096, -- tokens that go through the model at a time in an update
   recompute = "all", -- what the backward pass computes again to save memory: none, attention or all
+  reward_seconds = 600, -- what a reward may take in a step
   checkpoint = 10, -- steps between checkpoints
 })
 if option.model == "" or option.data == "" then
@@ -128,13 +129,14 @@ end
 
 for step = done + 1, option.steps do
   local began = fm.seconds {}
+  reward = learn.open(option.rewards, step)
   local given = {
     without = without, w1 = option.w1, w2 = option.w2, beta = option.beta, question_share = option.question_share,
     reasoner = reasoner, policy = policy, seed = option.seed, step = step,
   }
   local batches, batch, shown = learn.rollout(trainer, reward, batch_of(step), given)
   local rolled = fm.seconds {}
-  local rewards = reward.steps(batch, given)
+  local rewards = run:reward { step = step, batch = batch, reward = reward, option = given, seconds = option.reward_seconds }
   local stats = learn.update(trainer, batches, rewards, rate(step))
   local figures = measure.step(stats, shown, rewards)
   run:log { step = step, stats = stats }

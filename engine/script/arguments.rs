@@ -189,6 +189,11 @@ fn check_table(table: &Table, params: &'static [Param]) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What is wrong with a table that should have these keys, with the place inside it.
+pub(crate) fn complaint(table: &Table, fields: &'static [Param]) -> Option<String> {
+    check_table(table, fields).err().map(|p| if p.place.is_empty() { p.text } else { format!("'{}' {}", p.place, p.text) })
+}
+
 /// The complaint about a key that is in no parameter's name.
 pub(crate) fn unknown_key(key: &str, params: &'static [Param]) -> String {
     format!("unknown key '{key}'{} Its {}", hint(key, params.iter().map(|p| p.name)), valid(params))
@@ -275,10 +280,10 @@ pub(super) fn arguments(function: &'static Function, object: Option<&'static Obj
         [other] => return Err(usage(shown(other))),
         more => return Err(usage(format!("{} values", more.len()))),
     };
-    let checked = match &table {
-        Some(table) => check_table(table, function.params),
-        None => function.params.iter().find(|p| matches!(p.need, Need::Required)).map_or(Ok(()), |p| Err(Problem::new(missing_key(p)))),
+    let wrong = match &table {
+        Some(table) => complaint(table, function.params),
+        None => function.params.iter().find(|p| matches!(p.need, Need::Required)).map(missing_key),
     };
-    checked.map_err(|p| if p.place.is_empty() { p.text } else { format!("'{}' {}", p.place, p.text) })?;
+    wrong.map_or(Ok(()), Err)?;
     Ok(Args { function, table, this })
 }

@@ -11,6 +11,12 @@ use crate::train::grpo::{Credit, Turn};
 /// `list[i][t]`: a number for step t of rollout i.
 pub(super) const EACH_STEP: Kind = Kind::List(&Kind::List(&Kind::Number));
 
+/// A number for each step, or one for each of its tokens.
+pub(super) const WEIGHTS: Kind = Kind::List(&Kind::List(&Kind::Either(&[Kind::Number, Kind::List(&Kind::Number)])));
+
+/// A key for each step.
+pub(super) const GROUPS: Kind = Kind::List(&Kind::List(&Kind::Either(&[Kind::Number, Kind::Text])));
+
 /// What the arguments of an update say of the turns of its batch. `grouping` is the trainer's.
 pub(super) fn credit(lua: &Lua, args: &Args, turns: &[Turn], rollouts: &[Table], grouping: &str) -> mlua::Result<Credit> {
     let weights = per_turn::<Value>(lua, args, "weights", turns)?;

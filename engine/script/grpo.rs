@@ -41,7 +41,7 @@ static TOOL: Record = Record {
     checked: true,
 };
 
-const GROUPING: Kind = Kind::Choice(&["step", "instance", "trajectory", "state"]);
+pub(super) const GROUPING: Kind = Kind::Choice(&["step", "instance", "trajectory", "state"]);
 const COMPARED: &str = "what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state`";
 
 const TOOLS: Kind = Kind::List(&Kind::Record(&TOOL));
@@ -346,15 +346,11 @@ static TRAINER: Object = Object {
                 optional("advantages", credit::EACH_STEP, "`advantages[i][t]`, used as they are"),
                 optional(
                     "weights",
-                    Kind::List(&Kind::List(&Kind::Either(&[Kind::Number, Kind::List(&Kind::Number)]))),
+                    credit::WEIGHTS,
                     "`weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1",
                 ),
                 optional("grouping", GROUPING, "what is compared; by default the trainer's"),
-                optional(
-                    "groups",
-                    Kind::List(&Kind::List(&Kind::Either(&[Kind::Number, Kind::Text]))),
-                    "`groups[i][t]`, in place of a grouping: steps with equal keys are compared",
-                ),
+                optional("groups", credit::GROUPS, "`groups[i][t]`, in place of a grouping: steps with equal keys are compared"),
                 optional(
                     "scale_rewards",
                     Kind::Boolean,

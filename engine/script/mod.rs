@@ -12,6 +12,8 @@ mod credit;
 mod data;
 mod dialect;
 mod grpo;
+mod guard;
+mod interrupt;
 mod memory;
 mod metric;
 mod model;
@@ -29,11 +31,12 @@ pub mod types;
 mod values;
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use mlua::{Lua, LuaOptions, StdLib, Value, VmState};
+use mlua::{Lua, LuaOptions, StdLib, Value};
 
 use crate::device::Device;
 use crate::generate;
@@ -51,11 +54,13 @@ const AREAS: &[Area] = &[
     reasoners::AREA,
     metric::AREA,
     reward::AREA,
+    guard::AREA,
     data::AREA,
     dialect::AREA,
     grpo::AREA,
     schedule::AREA,
     run::AREA,
+    require::AREA,
     page::AREA,
 ];
 
@@ -70,6 +75,8 @@ pub struct Options {
     pub device_memory: Option<u64>,
     /// The folder of a run to go on with.
     pub resume: Option<PathBuf>,
+    /// Whether `fm.reload` loads modules whose files have changed.
+    pub watch: bool,
     /// How many bytes of Lua values the script may hold.
     pub memory: usize,
     /// How long the script may run; longer is an error. `None` sets no limit.
@@ -78,7 +85,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { arguments: Vec::new(), device: "auto".into(), device_memory: None, resume: None, memory: 2 << 30, time: None }
+        Self { arguments: Vec::new(), device: "auto".into(), device_memory: None, resume: None, watch: false, memory: 2 << 30, time: None }
     }
 }
 
@@ -96,11 +103,16 @@ struct Session {
     options: Options,
     script: RefCell<PathBuf>,
     loaded: RefCell<Vec<Loaded>>,
+    /// The file of each module, as it was loaded last.
+    modules: RefCell<BTreeMap<String, Loaded>>,
+    /// The hashes of all modules' files when some of them could not be loaded again.
+    refused: RefCell<Option<BTreeMap<String, String>>>,
     device: OnceCell<Device>,
     run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
     /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
     frozen: RefCell<Vec<(Weak<Model>, generate::Shared)>>,
     policies: RefCell<Vec<Weak<model::Policy>>>,
+    limits: Rc<interrupt::Limits>,
     started: Instant,
 }
 
@@ -113,6 +125,14 @@ impl Session {
             let _ = self.device.set(device);
         }
         Ok(self.device.get().expect("just set"))
+    }
+
+    /// Writes a line for whoever watches the run.
+    fn say(&self, text: &str) {
+        match self.run.borrow().as_ref() {
+            Some(run) => run.borrow().around_bar(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
     }
 
     /// Another device, under the same limit.
@@ -145,10 +165,13 @@ impl Runtime {
             options,
             script: RefCell::default(),
             loaded: RefCell::default(),
+            modules: RefCell::default(),
+            refused: RefCell::default(),
             device: OnceCell::new(),
             run: RefCell::default(),
             frozen: RefCell::default(),
             policies: RefCell::default(),
+            limits: Rc::default(),
             started: Instant::now(),
         });
         lua.set_app_data(session.clone());
@@ -198,13 +221,7 @@ fn prepare(lua: &Lua, session: &Session) -> mlua::Result<()> {
     globals.raw_set("require", require::function(lua, module)?)?;
     lua.sandbox(true)?;
     if let Some(limit) = session.options.time {
-        let deadline = Instant::now() + limit;
-        lua.set_interrupt(move |_| {
-            if Instant::now() > deadline {
-                return Err(mlua::Error::runtime(format!("the script was stopped after {} seconds", limit.as_secs_f64())));
-            }
-            Ok(VmState::Continue)
-        });
+        session.limits.end_after(lua, limit);
     }
     Ok(())
 }

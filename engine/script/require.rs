@@ -1,12 +1,41 @@
 //! Finding, reading and compiling script files, and the `require` that scripts see.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use mlua::{Function, Lua, Table, Value};
+use mlua::{Function, IntoLua, Lua, Table, Value};
+use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
-use super::{Loaded, api, session};
+use super::api::{Area, Kind, optional, required};
+use super::{Loaded, Session, api, interrupt, session};
 use crate::{Error, Result};
+
+pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[] };
+
+const FUNCTIONS: &[api::Function] = &[api::Function {
+    path: "reload",
+    doc: "Under `finemem-engine run --watch`: loads a module afresh if its file has changed since it was loaded, or that of a module that it \
+          requires as it is loaded. From then on `require` gives the new one; values of the old one stay as they are. A file that cannot be \
+          loaded is reported, and the old module stays. Without `--watch` nothing happens.",
+    params: &[
+        required("module", Kind::Text, "its name, as `require` takes it"),
+        optional("step", Kind::Integer, "the step from which it counts, for run.json"),
+    ],
+    returns: Kind::Boolean,
+    result: "whether it was loaded afresh",
+    call: |lua, args| {
+        {
+            let session = session(lua);
+            session.options.watch && reload(lua, &session, &args.get::<String>(lua, "module")?, args.get(lua, "step")?)?
+        }
+        .into_lua(lua)
+    },
+}];
+
+/// How long a module that is loaded afresh may take.
+const LOADING: Duration = Duration::from_secs(60);
 
 /// The text of a script file.
 pub(super) fn read(path: &Path) -> Result<String> {
@@ -75,28 +104,109 @@ pub(super) fn function(lua: &Lua, finemem: Table) -> mlua::Result<Function> {
         let Ok(name) = lua.unpack_multi::<mlua::LuaString>(values) else {
             return Err(mlua::Error::runtime("require takes the name of a module, as in require \"tools.flat\""));
         };
-        let session = session(lua);
-        let path = find(&session.script.borrow(), &name.to_string_lossy())?;
+        let (session, name) = (session(lua), name.to_string_lossy());
+        let path = find(&session.script.borrow(), &name)?;
         let text = read(&path)?;
-        session.loaded.borrow_mut().push(Loaded { path: path.clone(), sha256: sha256(&text) });
+        let file = Loaded { path: path.clone(), sha256: sha256(&text) };
+        session.loaded.borrow_mut().push(file.clone());
+        session.modules.borrow_mut().insert(name, file);
         Ok(Value::Function(load(lua, &path, &text)?))
     })?;
-    let make: Function = lua.load(REQUIRE).set_name("=finemem").eval()?;
-    make.call((finemem, find))
+    let make: Function = lua.load(MODULES).set_name("=finemem").eval()?;
+    let modules: Table = make.call((finemem, find))?;
+    lua.set_named_registry_value("finemem modules", &modules)?;
+    modules.get("require")
 }
 
-const REQUIRE: &str = "
-local error = error
+const MODULES: &str = "
+local error, pairs, clone = error, pairs, table.clone
 return function(finemem, find)
-    local modules, running = { finemem = finemem }, {}
-    return function(name)
+    -- needs[name]: what a module requires while it is loaded.
+    local modules, running, needs, loading = { finemem = finemem }, {}, {}, nil
+    local function require(name)
+        if loading then needs[loading][name] = true end
         if modules[name] ~= nil then return modules[name] end
         if running[name] then error(\"the module '\" .. name .. \"' requires itself, or has failed before\", 2) end
         local chunk = find(name)
-        running[name] = true
+        local outer = loading
+        running[name], needs[name], loading = true, {}, name
         local module = chunk()
+        loading = outer
         if module == nil then error(\"the module '\" .. name .. \"' returns nothing; a module returns what it offers\", 2) end
         modules[name] = module
         return module
     end
+    -- Which of a module and of what it requires has to be loaded again, by name; nothing if it has not.
+    local function stale(name, changed)
+        local found = {}
+        local function visit(name)
+            if found[name] == nil then
+                found[name] = changed(name)
+                for need in pairs(needs[name] or {}) do
+                    if visit(need) then found[name] = true end
+                end
+            end
+            return found[name]
+        end
+        return modules[name] ~= nil and visit(name) and found or nil
+    end
+    -- Forgets modules; the function that comes back undoes that, and what was loaded since.
+    local function forget(names)
+        local before, before_running, before_needs = clone(modules), clone(running), clone(needs)
+        for name, is in pairs(names) do
+            if is then modules[name], running[name] = nil, nil end
+        end
+        return function()
+            modules, running, needs, loading = before, before_running, before_needs, nil
+        end
+    end
+    return { require = require, stale = stale, forget = forget }
 end";
+
+/// Loads a module again if files have changed. One that cannot be loaded leaves everything as it was.
+fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::Result<bool> {
+    let modules: Table = lua.named_registry_value("finemem modules")?;
+    let known = session.modules.borrow().clone();
+    let files: BTreeMap<String, String> =
+        known.iter().map(|(name, file)| (name.clone(), std::fs::read(&file.path).map_or(String::new(), sha256))).collect();
+    let old = known.clone();
+    let changed = lua.create_function({
+        let files = files.clone();
+        move |_, name: String| Ok(old.get(&name).is_some_and(|file| files[&name] != file.sha256))
+    })?;
+    let Some(stale) = modules.get::<Function>("stale")?.call::<Option<Table>>((name, changed))? else { return Ok(false) };
+    // What could not be loaded is tried again when a file has changed once more.
+    if session.refused.borrow().as_ref() == Some(&files) {
+        return Ok(false);
+    }
+    let names = stale.pairs::<String, bool>().collect::<mlua::Result<BTreeMap<_, _>>>()?;
+    let edited = || names.keys().filter_map(|name| known.get(name).filter(|file| files[name] != file.sha256));
+    let list = edited().map(|file| file.path.display().to_string()).collect::<Vec<_>>().join(", ");
+    let count = session.loaded.borrow().len();
+    let undo: Function = modules.get::<Function>("forget")?.call(stale)?;
+    let require: Function = modules.get("require")?;
+    match interrupt::within(lua, LOADING, || require.call::<Value>(name)) {
+        Ok(_) => {
+            session.refused.take();
+            session.say(&format!("reloaded {list}"));
+            let now = session.modules.borrow();
+            let hashes = names.keys().filter_map(|name| now.get(name).filter(|file| known.get(name) != Some(file)));
+            let hashes: Map<_, _> = hashes.map(|file| (file.path.display().to_string(), Json::from(file.sha256.as_str()))).collect();
+            if let Some(run) = session.run.borrow().as_ref() {
+                run.borrow_mut().reloaded(step, hashes)?;
+            }
+            Ok(true)
+        }
+        Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped)) => Err(error),
+        Err(error) => {
+            undo.call::<()>(())?;
+            session.loaded.borrow_mut().truncate(count);
+            session.modules.replace(known);
+            session.refused.replace(Some(files));
+            let text = api::message(&error);
+            let text = text.split_once("\nstack traceback:").map_or(text.as_str(), |(text, _)| text);
+            session.say(&format!("{list} cannot be loaded, so what was loaded before goes on: {text}"));
+            Ok(false)
+        }
+    }
+}

@@ -9,12 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mlua::{AnyUserData, IntoLua, Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
-use super::api::{Area, Args, Field, Function, Kind, Object, Record, Scripted, object, optional, required};
-use super::{AREAS, Session, convert, session};
+use super::api::{Area, Args, Field, Function, Kind, Object, Scripted, object, optional, required};
+use super::{AREAS, Session, convert, guard, session};
 use crate::train::log::{Checkpoint, Description, Run};
 use crate::{Error, Result, stop};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN], records: &[&REWARDS] };
+pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN], records: &[] };
 
 /// The run that a script has open, with its progress bar.
 pub(super) struct OpenRun {
@@ -24,8 +24,8 @@ pub(super) struct OpenRun {
 }
 
 /// What scripts hold: the session's run.
-struct Shared {
-    open: Rc<RefCell<OpenRun>>,
+pub(super) struct Shared {
+    pub(super) open: Rc<RefCell<OpenRun>>,
 }
 
 const STATS: Kind = Kind::Map(&Kind::Any);
@@ -81,18 +81,6 @@ const FUNCTIONS: &[Function] = &[
     },
 ];
 
-static REWARDS: Record = Record {
-    name: "Rewards",
-    doc: "The rewards of a batch.",
-    fields: &[
-        required("total", STEPS, "`total[i][t]`: the reward of step t of rollout i"),
-        optional("terms", Kind::Map(&STEPS), "its parts by name, each in the same form"),
-    ],
-    checked: false,
-};
-
-const STEPS: Kind = Kind::List(&Kind::List(&Kind::Any));
-
 static RUN: Object = Object {
     name: "Run",
     doc: "A run's folder.",
@@ -122,6 +110,7 @@ static RUN: Object = Object {
             result: "",
             call: |lua, args| log(lua, args, &args.this::<Shared>()?.open),
         },
+        guard::METHOD,
         Function {
             path: "rollouts",
             doc: "Appends the rollouts of a batch to rollouts.jsonl, one a line.",
@@ -129,7 +118,7 @@ static RUN: Object = Object {
                 required("step", STEP, "the step, from 1"),
                 required("batch", Kind::Table, "the batch"),
                 optional("count", Kind::Integer, "how many of them; all by default"),
-                optional("rewards", Kind::Record(&REWARDS), "what the steps got, and for what; a page of the run shows it"),
+                optional("rewards", Kind::Record(&guard::REWARDS), "what the steps got, and for what; a page of the run shows it"),
             ],
             returns: Kind::Nil,
             result: "",
@@ -255,6 +244,7 @@ fn open(session: &Session, path: Option<PathBuf>, seed: Option<u64>, settings: J
                 versions: versions.iter().map(|(name, value)| (name.to_string(), Json::from(*value))).collect(),
                 scripts,
                 resumed: Vec::new(),
+                reloaded: Vec::new(),
                 script,
             };
             let path = path.unwrap_or_else(|| fresh(&description.script));
@@ -310,6 +300,11 @@ impl OpenRun {
     /// The run's folder.
     pub(super) fn folder(&self) -> &Path {
         self.run.folder()
+    }
+
+    /// Notes that modules were loaded afresh: path and SHA-256 of each.
+    pub(super) fn reloaded(&mut self, step: Option<u64>, scripts: Map<String, Json>) -> Result<()> {
+        self.run.reloaded(step, scripts)
     }
 
     fn progress(&mut self, step: u64, total: u64, text: &str) {

@@ -42,6 +42,18 @@ pub struct Description {
     /// After which steps the run was resumed.
     #[serde(default)]
     pub resumed: Vec<u64>,
+    /// What was loaded afresh while the run went on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reloaded: Vec<Reloaded>,
+}
+
+/// Scripts that were loaded afresh.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The first step that they count for, if it is known.
+    pub step: Option<u64>,
+    /// The SHA-256 of each.
+    pub scripts: Map<String, Value>,
 }
 
 /// An open run. One process at a time can have it open.
@@ -117,6 +129,12 @@ impl Run {
     /// What `run.json` says.
     pub fn description(&self) -> &Description {
         &self.description
+    }
+
+    /// Notes in `run.json` that scripts were loaded afresh.
+    pub fn reloaded(&mut self, step: Option<u64>, scripts: Map<String, Value>) -> Result<()> {
+        self.description.reloaded.push(Reloaded { step, scripts });
+        self.write_description()
     }
 
     /// Appends a line to `metrics.jsonl` and its numbers to the event file.

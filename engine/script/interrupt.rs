@@ -1,0 +1,72 @@
+//! What stops Lua code that is running: limits of time, and whoever asks at a prompt.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use mlua::{Lua, VmState};
+
+use super::session;
+
+/// The limits in force, the innermost last; shared by the session and the interrupt of its state.
+#[derive(Default)]
+pub(super) struct Limits {
+    deadlines: RefCell<Vec<(Instant, Rc<str>)>>,
+    asked: Cell<Option<fn() -> bool>>,
+}
+
+impl Limits {
+    /// Why the code that is running has to end.
+    fn reached(&self) -> Option<Rc<str>> {
+        if self.asked.get().is_some_and(|asked| asked()) {
+            return Some("interrupted".into());
+        }
+        let now = Instant::now();
+        self.deadlines.borrow().iter().find(|(deadline, _)| now > *deadline).map(|(_, text)| text.clone())
+    }
+
+    /// Lua calls an interrupt in every round of a loop and at every call, so there is one only while there is something to look for.
+    fn install(self: &Rc<Self>, lua: &Lua) {
+        if self.asked.get().is_none() && self.deadlines.borrow().is_empty() {
+            return lua.remove_interrupt();
+        }
+        let limits = self.clone();
+        lua.set_interrupt(move |lua| match limits.reached() {
+            None => Ok(VmState::Continue),
+            Some(text) => {
+                let place = lua.inspect_stack(0, |frame| Some(format!("{}:{}: ", frame.source().short_src?, frame.current_line()?)));
+                Err(mlua::Error::runtime(format!("{}{text}", place.flatten().unwrap_or_default())))
+            }
+        });
+    }
+
+    /// Ends all code of the state after `limit` from now.
+    pub(super) fn end_after(self: &Rc<Self>, lua: &Lua, limit: Duration) {
+        let text = format!("the script was stopped after {} seconds", limit.as_secs_f64());
+        self.deadlines.borrow_mut().push((Instant::now() + limit, text.into()));
+        self.install(lua);
+    }
+
+    /// Ends the code that is running whenever `asked` says so.
+    pub(super) fn end_when(self: &Rc<Self>, lua: &Lua, asked: fn() -> bool) {
+        self.asked.set(Some(asked));
+        self.install(lua);
+    }
+}
+
+/// Calls something that calls Lua, and ends that after `limit`, in coroutines too, and also where the code catches errors: what returns too
+/// late has failed as well. Only Lua is ended: one of the engine's own functions runs to its end first.
+pub(super) fn within<R>(lua: &Lua, limit: Duration, call: impl FnOnce() -> mlua::Result<R>) -> mlua::Result<R> {
+    let limits = session(lua).limits.clone();
+    let deadline = Instant::now().checked_add(limit).ok_or_else(|| mlua::Error::runtime("the limit of time is too long"))?;
+    let text: Rc<str> = format!("stopped after {} seconds", limit.as_secs_f64()).into();
+    limits.deadlines.borrow_mut().push((deadline, text.clone()));
+    limits.install(lua);
+    let result = call();
+    limits.deadlines.borrow_mut().pop();
+    limits.install(lua);
+    if result.is_ok() && Instant::now() > deadline {
+        return Err(mlua::Error::runtime(text.to_string()));
+    }
+    result
+}
