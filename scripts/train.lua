@@ -10,7 +10,7 @@ local world = require "worlds.household"
 
 local option = arguments.read {
   steps = 24, seed = 7, rewards = "finemem", without = "", loss = "verl", out = false,
-  policy = "models/tiny", episodes = 6, group = 8, lr = 6e-4, held_out = 48,
+  policy = "models/tiny", episodes = 6, group = 8, lr = 6e-4, held_out = 48, checkpoint = 10,
 }
 local reward = learn.open(option.rewards)
 local without = {}
@@ -100,7 +100,7 @@ for step = done + 1, option.steps do
       stats.reward, figures.accuracy, figures.memory_tokens, finished - began, 100 * (rolled - began) / (finished - began)),
   }
   local stop = fm.stopping {}
-  if stop or step % 10 == 0 or step == option.steps then
+  if stop or step % option.checkpoint == 0 or step == option.steps then
     run:checkpoint { step = step, trainer = trainer }
   end
   if step == done + 1 then

@@ -172,7 +172,7 @@ fn checked(given: &Value, batch: &Table) -> Result<Table, String> {
         let (name, list) = pair.map_err(wrong)?;
         lists.push((format!("terms.{name}"), list));
     }
-    for (name, list) in lists {
+    for (name, list) in &lists {
         if list.raw_len() != rollouts.len() {
             return Err(format!("is wrong: '{name}' has {} rollouts, the batch has {}", list.raw_len(), rollouts.len()));
         }
@@ -180,6 +180,18 @@ fn checked(given: &Value, batch: &Table) -> Result<Table, String> {
             let found = list.raw_get::<Table>(i + 1).map_err(wrong)?.raw_len();
             if found != *expected {
                 return Err(format!("is wrong: '{name}[{}]' has {found} steps, the rollout has {expected}", i + 1));
+            }
+        }
+    }
+    // A step may have a weight for each of its tokens.
+    for (i, list) in given.get::<Option<Vec<Table>>>("weights").map_err(wrong)?.iter().flatten().enumerate() {
+        for (t, weights) in list.sequence_values::<Value>().flatten().enumerate() {
+            let tokens = rollouts[i].get::<Vec<Table>>("steps").and_then(|steps| steps[t].get::<Option<usize>>("tokens")).map_err(wrong)?;
+            if let (Value::Table(weights), Some(tokens)) = (weights, tokens)
+                && weights.raw_len() != tokens
+            {
+                let (found, place) = (weights.raw_len(), format!("weights[{}][{}]", i + 1, t + 1));
+                return Err(format!("is wrong: '{place}' has {found} numbers, the step has {tokens} tokens"));
             }
         }
     }

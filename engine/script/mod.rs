@@ -240,7 +240,11 @@ fn error(error: &mlua::Error) -> Error {
             let text = api::message(error);
             let noise =
                 |line: &str| ["[C]: in ?", "[C]: in function 'error'"].contains(&line.trim()) || line.trim().starts_with("finemem:");
-            Error::Script(text.lines().filter(|line| !noise(line)).collect::<Vec<_>>().join("\n"))
+            let lines: Vec<&str> = text.lines().filter(|line| !noise(line)).collect();
+            // A script's function that Rust called has a traceback of its own, which goes down to the same end.
+            let mut tracebacks = lines.iter().enumerate().filter(|(_, line)| **line == "stack traceback:").map(|(at, _)| at);
+            let end = tracebacks.nth(1).unwrap_or(lines.len());
+            Error::Script(lines[..end].join("\n"))
         }
     }
 }
