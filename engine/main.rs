@@ -3,6 +3,7 @@
 mod bench;
 mod chat;
 mod plan;
+mod repl;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ enum Command {
     },
     /// Talk with a model in the terminal.
     Chat(chat::Settings),
+    /// Type Lua on a loaded model. Piped input runs in the same way and ends at the first line that fails.
+    Repl(repl::Settings),
     /// Measure what a device does.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -121,6 +124,7 @@ fn main() -> ExitCode {
         }
         Command::Info { device } => info(&device),
         Command::Chat(settings) => chat::chat(&settings),
+        Command::Repl(settings) => repl::repl(&settings),
         Command::Bench(what) => bench::bench(&what),
         Command::Plan(settings) => plan::plan(&settings),
         Command::Fetch { name, out } => fetch(&name, out),

@@ -14,7 +14,7 @@ pub fn install() -> Result<()> {
         if again || !WATCHED.load(Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("stopping after this step; once more to stop at once");
+        eprintln!("stopping as soon as this is done; once more to stop at once");
     })
     .map_err(|e| Error::Device(format!("cannot listen for Ctrl-C: {e}")))
 }
@@ -23,6 +23,16 @@ pub fn install() -> Result<()> {
 pub fn asked() -> bool {
     WATCHED.store(true, Ordering::SeqCst);
     ASKED.load(Ordering::SeqCst)
+}
+
+/// Calls what acts on [`pending`], such as a line of a prompt: the first signal while it runs no longer ends the process, and is forgotten after.
+pub fn during<R>(call: impl FnOnce() -> R) -> R {
+    ASKED.store(false, Ordering::SeqCst);
+    WATCHED.store(true, Ordering::SeqCst);
+    let result = call();
+    WATCHED.store(false, Ordering::SeqCst);
+    ASKED.store(false, Ordering::SeqCst);
+    result
 }
 
 /// Whether somebody asked to stop, for what waits long on behalf of a script: it gives up with [`Error::Stopped`]. Promises nothing, so

@@ -197,3 +197,79 @@ fn a_published_folder_is_planned_trained_and_exported() {
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
     assert!(std::path::Path::new(&merged).join("model.safetensors").is_file());
 }
+
+#[test]
+fn a_prompt_runs_every_line() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("first.lua");
+    std::fs::write(&script, "local fm = require 'finemem' return { version = fm.version, rng = fm.rng.new { seed = 1 } }").unwrap();
+    let typed = |arguments: &[&str], lines: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_finemem-engine"));
+        let child = child.arg("repl").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (lines, shown) in [
+        ("1 + 1", "2\n"),
+        ("x = 20\nx + 1\n_ * 2", "21\n42\n"),
+        ("local y = 1\ny", ""),
+        ("print('a\\n')\n'a\\n\"\"', nil, true", "a\n\n\"a\\n\\\"\\\"\"\tnil\ttrue\n"),
+        ("function twice(n)\n  return 2 * n\nend\ntwice(\n  4)", "8\n"),
+        ("text = [[a\nb]]\n#text", "3\n"),
+        ("{ 1, { a = 'x', ['b c'] = {}, [7] = fm.json.null } }", "{ 1, { [\"b c\"] = {}, [7] = null, a = \"x\" } }\n"),
+        ("t = {} t.t = t\nt", "{ t = {…} }\n"),
+        ("{ { { { { 1 } } } } }", "{ { { { {…} } } } }\n"),
+        (
+            "#fm.rng.new { seed = 1 }:shuffle { list = table.create(30, 1) }\ntable.create(22, 0)",
+            "30\n{ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, … 2 more }\n",
+        ),
+        ("fm.memory.new {}", "a memory of 0 items after 0 operations\n"),
+        ("{ string.rep('x', 99), 'y' }", &format!("{{\n  \"{}\",\n  \"y\",\n}}\n", "x".repeat(99))),
+        ("function f() end\nf", "function f at prompt:1\n"),
+        ("\n\n", ""),
+    ] {
+        assert_eq!(typed(&[], lines), (Some(0), shown.to_string(), String::new()), "{lines}");
+    }
+    for (lines, shown, said) in [
+        ("1\nerror('boom')\n2", "1\n", "error: prompt:1: boom\n"),
+        ("x.y.z", "", "error: prompt:1: attempt to index nil with 'y'\n"),
+        ("local function deep() error('boom') end deep()", "", "error: prompt:1: boom\n"),
+        ("1 2", "", "error: prompt:1: "),
+        ("fm.rgn", "", "did you mean 'rng'?"),
+        ("for i = 1, 3 do", "", "error: the input ends before this does: for i = 1, 3 do\n"),
+        ("policy", "", ""),
+    ] {
+        let (code, out, err) = typed(&[], lines);
+        assert_eq!((code, out.as_str()), (Some(i32::from(!said.is_empty())), shown), "{lines}: {err}");
+        assert!(err.contains(said) && !err.contains("panicked"), "{lines}: {err}");
+    }
+    let (code, out, err) = typed(&[script.to_str().unwrap()], "_.rng:integer { high = 1 }");
+    let first = format!("{{ rng = a stream of random numbers, version = \"{}\" }}\n1\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((code, out, err), (Some(0), first, String::new()));
+    let model = root.join("tests/golden/tied");
+    let (code, out, err) =
+        typed(&["--model", model.to_str().unwrap(), "--device", "cpu"], "#policy:encode { text = 'a b' } > 0\ntostring(policy)");
+    assert!(code == Some(0) && out.starts_with("true\n\"Qwen3 model") && err.starts_with("device: CPU"), "{out}{err}");
+    fails(&["repl", "--model", "absent"], 1, "absent");
+    fails(&["repl", "absent.lua"], 1, "absent.lua: cannot read the script");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_line_of_a_prompt() {
+    use std::io::{BufRead, BufReader};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_finemem-engine"));
+    let mut child = child.arg("repl").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = b"print('ready') while true do pcall(function() while true do end end) end\nprint('not reached')\n";
+    child.stdin.take().unwrap().write_all(lines).unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(out.next().unwrap().unwrap(), "ready");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: prompt:1: interrupted") && out.next().is_none(), "{said}");
+}

@@ -166,7 +166,10 @@ fn a_run_goes_on_after_its_reward_is_mended() {
     let failed = train(folder, "run", "3", &[]);
     let text = said(&failed);
     assert_eq!(failed.status.code(), Some(1), "{text}");
-    assert!(text.contains("scripts/own/mine.lua:3: what 'steps' gives is wrong: '") && text.contains("[1][1]' must be a number, not NaN"), "{text}");
+    assert!(
+        text.contains("scripts/own/mine.lua:3: what 'steps' gives is wrong: '") && text.contains("[1][1]' must be a number, not NaN"),
+        "{text}"
+    );
     let kept = lines(&folder.join("run/failed_step_2.jsonl"));
     assert_eq!((kept.len(), &kept[0]["step"], &kept[0]["option"]["seed"]), (2, &json!(2), &json!(7)));
     assert_eq!(lines(&folder.join("run/metrics.jsonl")).len(), 1);

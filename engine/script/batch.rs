@@ -2,9 +2,74 @@
 
 use mlua::{Lua, Table};
 
-use super::api::Args;
+use super::api::{Args, Kind, Record, optional, required};
+use super::memory::ITEMS;
+use super::reason::ASKED;
 use crate::train::grpo::Turn;
 use crate::{Error, Result};
+
+/// What `trainer:rollout` returns.
+pub(super) static BATCH: Record = Record {
+    name: "Batch",
+    doc: "The rollouts of a batch. Scripts may give the tables in it more.",
+    fields: &[
+        required("rollouts", Kind::List(&Kind::Record(&ROLLOUT)), "all rollouts, those of an episode one after the other"),
+        optional("id", Kind::Integer, "what an update knows it by; none where a script put it together"),
+    ],
+    checked: false,
+};
+
+pub(super) static ROLLOUT: Record = Record {
+    name: "Rollout",
+    doc: "An episode as the policy read it.",
+    fields: &[
+        required("episode", Kind::Integer, "which of the batch's episodes it is"),
+        required("member", Kind::Integer, "which of the episode's group it is"),
+        optional("first", Kind::Integer, "the number of its first step; by default 1"),
+        optional("state", Kind::Either(&[Kind::Number, Kind::Text]), "the memory that it began with, as the episode names it"),
+        required("steps", Kind::List(&Kind::Record(&STEP)), "one for each chunk"),
+        required("answers", Kind::List(&Kind::Record(&ASKED)), "the final questions"),
+        required("memory", ITEMS, "the memory at the end"),
+        required("journal", Kind::List(&Kind::Table), "all that was done to it, for `fm.memory.replay`"),
+        required("memory_tokens", Kind::Integer, "the length of the memory at the end"),
+        required("input_tokens", Kind::Integer, "the length of all chunks"),
+    ],
+    checked: false,
+};
+
+pub(super) static STEP: Record = Record {
+    name: "RolloutStep",
+    doc: "What the policy did with a chunk.",
+    fields: &[
+        required("chunk", Kind::Text, "the chunk"),
+        required("prompt", Kind::Text, "what the policy read"),
+        required("prompt_tokens", Kind::Integer, "its length"),
+        optional("thought", Kind::Text, "what it thought before its answer"),
+        required("completion", Kind::Text, "what it wrote, with its thought"),
+        required("tokens", Kind::Integer, "its length"),
+        required("calls", Kind::List(&Kind::Record(&CALL)), "the calls in it"),
+        required("stray", Kind::Integer, "pieces of text outside of calls"),
+        required("written", Kind::List(&Kind::Integer), "ids of the items that it wrote"),
+        required("memory_before", ITEMS, "the memory before the step"),
+        required("memory_after", ITEMS, "the memory after it"),
+        required("chunk_answers", Kind::List(&Kind::Record(&ASKED)), "the chunk's own questions, asked right after it"),
+    ],
+    checked: false,
+};
+
+pub(super) static CALL: Record = Record {
+    name: "RolloutCall",
+    doc: "A call and what came of it.",
+    fields: &[
+        optional("tool", Kind::Text, "the tool, if one was named"),
+        optional("arguments", Kind::Table, "its arguments"),
+        required("raw", Kind::Text, "the text it was read from"),
+        required("parsed", Kind::Boolean, "whether it could be read"),
+        required("valid", Kind::Boolean, "whether it was carried out"),
+        optional("reason", Kind::Text, "why it was not"),
+    ],
+    checked: false,
+};
 
 /// The tokens behind one batch table.
 pub(super) struct Batch {

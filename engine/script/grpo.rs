@@ -5,7 +5,7 @@ use std::rc::Rc;
 use mlua::{IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
-use super::batch::Batches;
+use super::batch::{self, Batches};
 use super::dialect::{DIALECT, Dialect};
 use super::memory::ITEMS;
 use super::model::{Policy, Shared};
@@ -23,7 +23,12 @@ use crate::train::optimizer::Settings as AdamSettings;
 use crate::train::plan::{self, Workload};
 use crate::{Error, Result};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&TRAINER], records: &[&TOOL] };
+pub(super) const AREA: Area = Area {
+    constants: &[],
+    functions: FUNCTIONS,
+    objects: &[&TRAINER],
+    records: &[&TOOL, &batch::BATCH, &batch::ROLLOUT, &batch::STEP, &batch::CALL],
+};
 
 static TOOL: Record = Record {
     name: "Tool",
@@ -306,7 +311,7 @@ static TRAINER: Object = Object {
                     "part of the questions at the end that is drawn, alike for a group",
                 ),
             ],
-            returns: Kind::Table,
+            returns: Kind::Record(&batch::BATCH),
             result: "the batch: `rollouts[i]` with steps, answers and memory",
             call: |lua, args| {
                 let mut this = args.this_mut::<Trainer>()?;
@@ -336,8 +341,8 @@ static TRAINER: Object = Object {
             doc: "Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1 \
                   for the steps that are to be imitated and 0 for all others it is a supervised update.",
             params: &[
-                optional("batch", Kind::Table, "what `rollout` returned since the last update"),
-                optional("batches", Kind::List(&Kind::Table), "several in place of one; their rollouts are counted on"),
+                optional("batch", Kind::Record(&batch::BATCH), "what `rollout` returned since the last update"),
+                optional("batches", Kind::List(&Kind::Record(&batch::BATCH)), "several in place of one; their rollouts are counted on"),
                 optional(
                     "rewards",
                     credit::EACH_STEP,

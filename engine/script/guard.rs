@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::api::{Area, Args, Function, Kind, Need, Param, Record, default, message, optional, required};
 use super::arguments::complaint;
+use super::batch::BATCH;
 use super::grpo::GROUPING;
 use super::run::Shared;
 use super::{convert, credit, interrupt};
@@ -37,7 +38,7 @@ pub(super) static REWARD: Record = Record {
     fields: &[
         required(
             "steps",
-            Kind::Function(&[("batch", Kind::Table), ("option", Kind::Table)], &Kind::Record(&REWARDS)),
+            Kind::Function(&[("batch", Kind::Record(&BATCH)), ("option", Kind::Table)], &Kind::Record(&REWARDS)),
             "gives every step of every rollout its reward",
         ),
         optional("name", Kind::Text, "its name, for messages"),
@@ -49,7 +50,7 @@ pub(super) static REWARD: Record = Record {
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&REWARDS, &REWARD] };
 
-const BATCH: Param = required("batch", Kind::Table, "what is rewarded");
+const REWARDED: Param = required("batch", Kind::Record(&BATCH), "what is rewarded");
 const OF: Param = required("reward", Kind::Record(&REWARD), "the reward");
 const OPTION: Param = optional("option", Kind::Table, "what the reward is given beside the batch");
 const SECONDS: Param = default("seconds", Kind::Number, Need::Number(600.0), "how long it may take");
@@ -57,7 +58,7 @@ const SECONDS: Param = default("seconds", Kind::Number, Need::Number(600.0), "ho
 const FUNCTIONS: &[Function] = &[Function {
     path: "reward.call",
     doc: "Calls `reward.steps(batch, option)`, and checks that it gives a finite number for each step of each rollout.",
-    params: &[BATCH, OF, OPTION, SECONDS],
+    params: &[REWARDED, OF, OPTION, SECONDS],
     returns: Kind::Record(&REWARDS),
     result: "what the reward gave",
     call: |lua, args| Call::of(lua, args)?.rewards(lua).map(Value::Table),
@@ -68,7 +69,7 @@ pub(super) const METHOD: Function = Function {
     path: "reward",
     doc: "Rewards a batch as `fm.reward.call` does. Where that fails or takes too long, the rollouts are written whole to failed_step_<step>.jsonl in \
           the run's folder, from which scripts/replay.lua tries the reward again, and the error says so.",
-    params: &[required("step", Kind::Integer, "the step of the run, from 1"), BATCH, OF, OPTION, SECONDS],
+    params: &[required("step", Kind::Integer, "the step of the run, from 1"), REWARDED, OF, OPTION, SECONDS],
     returns: Kind::Record(&REWARDS),
     result: "what the reward gave",
     call: |lua, args| {

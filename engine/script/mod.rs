@@ -14,10 +14,12 @@ mod dialect;
 mod grpo;
 mod guard;
 mod interrupt;
+mod known;
 mod memory;
 mod metric;
 mod model;
 mod page;
+pub mod prompt;
 mod reason;
 mod reasoners;
 mod require;
@@ -29,9 +31,10 @@ mod sft;
 mod tokens;
 pub mod types;
 mod values;
+mod walk;
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
@@ -105,8 +108,8 @@ struct Session {
     loaded: RefCell<Vec<Loaded>>,
     /// The file of each module, as it was loaded last.
     modules: RefCell<BTreeMap<String, Loaded>>,
-    /// The hashes of all modules' files when some of them could not be loaded again.
-    refused: RefCell<Option<BTreeMap<String, String>>>,
+    /// What was said last of modules that could not be loaded again.
+    refused: RefCell<Option<String>>,
     device: OnceCell<Device>,
     run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
     /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
@@ -194,6 +197,15 @@ impl Runtime {
         let chunk = require::load(&self.lua, Path::new(name), text).map_err(|e| error(&e))?;
         let value: Value = chunk.call(()).map_err(|e| error(&e))?;
         convert::to_json(&value).map_err(Error::Script)
+    }
+
+    /// The names of everything that scripts have without `require`.
+    fn globals(&self) -> HashSet<String> {
+        // The sandbox has a table of its own in front of the sealed one.
+        let globals = self.lua.globals();
+        let sealed = globals.metatable().and_then(|meta| meta.get::<mlua::Table>("__index").ok());
+        let tables = [Some(globals), sealed].into_iter().flatten();
+        tables.flat_map(|table| table.pairs::<String, Value>().flatten().map(|(name, _)| name).collect::<Vec<_>>()).collect()
     }
 
     /// Every script file loaded until now, in order.

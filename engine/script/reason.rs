@@ -41,7 +41,7 @@ static ANSWER: Record = Record {
     checked: false,
 };
 
-static ASKED: Record = Record {
+pub(super) static ASKED: Record = Record {
     name: "Asked",
     doc: "A question that was answered from a memory, and its score.",
     fields: &[

@@ -60,8 +60,13 @@ pub(super) fn load(lua: &Lua, path: &Path, text: &str) -> mlua::Result<Function>
     meta.raw_set("__newindex", refuse)?;
     environment.set_metatable(Some(meta))?;
     environment.set_safeenv(true);
-    let name = format!("={}", path.display());
-    lua.load(text).set_mode(mlua::chunk::ChunkMode::Text).set_name(name).set_environment(environment).into_function()
+    compile(lua, &path.display().to_string(), text, &environment)
+}
+
+/// Compiles text in an environment; `name` stands in its messages.
+pub(super) fn compile(lua: &Lua, name: &str, text: &str, environment: &Table) -> mlua::Result<Function> {
+    let chunk = lua.load(text).set_mode(mlua::chunk::ChunkMode::Text).set_name(format!("={name}"));
+    chunk.set_environment(environment.clone()).into_function()
 }
 
 /// The folders in which the modules of a script are looked for: its own, then `scripts` in each folder above it and in the working folder.
@@ -175,10 +180,6 @@ fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::
         move |_, name: String| Ok(old.get(&name).is_some_and(|file| files[&name] != file.sha256))
     })?;
     let Some(stale) = modules.get::<Function>("stale")?.call::<Option<Table>>((name, changed))? else { return Ok(false) };
-    // What could not be loaded is tried again when a file has changed once more.
-    if session.refused.borrow().as_ref() == Some(&files) {
-        return Ok(false);
-    }
     let names = stale.pairs::<String, bool>().collect::<mlua::Result<BTreeMap<_, _>>>()?;
     let edited = || names.keys().filter_map(|name| known.get(name).filter(|file| files[name] != file.sha256));
     let list = edited().map(|file| file.path.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -202,10 +203,13 @@ fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::
             undo.call::<()>(())?;
             session.loaded.borrow_mut().truncate(count);
             session.modules.replace(known);
-            session.refused.replace(Some(files));
             let text = api::message(&error);
             let text = text.split_once("\nstack traceback:").map_or(text.as_str(), |(text, _)| text);
-            session.say(&format!("{list} cannot be loaded, so what was loaded before goes on: {text}"));
+            // It is tried at every step, as what is missing may be elsewhere, and said once.
+            let said = format!("{list} cannot be loaded, so what was loaded before goes on: {text}");
+            if session.refused.replace(Some(said.clone())).as_ref() != Some(&said) {
+                session.say(&said);
+            }
             Ok(false)
         }
     }

@@ -5,13 +5,14 @@ use std::ops::Range;
 use mlua::{FromLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Function, Kind, Need, Param, default, required};
+use super::batch;
 use super::convert::list;
 use crate::Result;
 use crate::reward::{self, Answered, BEFORE, Evidence, Step, Trajectory, Update};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[] };
 
-const BATCH: Param = required("batch", Kind::Table, "what `trainer:rollout` returned");
+const BATCH: Param = required("batch", Kind::Record(&batch::BATCH), "what `trainer:rollout` returned");
 const REWARDS: Kind = Kind::List(&Kind::List(&Kind::Number));
 const RESULT: &str = "rewards[rollout][step]";
 

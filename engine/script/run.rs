@@ -10,7 +10,7 @@ use mlua::{AnyUserData, IntoLua, Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
 use super::api::{Area, Args, Field, Function, Kind, Object, Scripted, object, optional, required};
-use super::{AREAS, Session, convert, guard, session};
+use super::{AREAS, Session, batch, convert, guard, session};
 use crate::train::log::{Checkpoint, Description, Run};
 use crate::{Error, Result, stop};
 
@@ -116,7 +116,7 @@ static RUN: Object = Object {
             doc: "Appends the rollouts of a batch to rollouts.jsonl, one a line.",
             params: &[
                 required("step", STEP, "the step, from 1"),
-                required("batch", Kind::Table, "the batch"),
+                required("batch", Kind::Record(&batch::BATCH), "the batch"),
                 optional("count", Kind::Integer, "how many of them; all by default"),
                 optional("rewards", Kind::Record(&guard::REWARDS), "what the steps got, and for what; a page of the run shows it"),
             ],

@@ -7,21 +7,26 @@ pub(super) struct Token<'a> {
     pub(super) line: usize,
 }
 
-/// The tokens of a source text that compiles. Operators of several characters come as several tokens, except those with an equals sign.
+/// Operators of several characters, longer ones before what they begin with.
+const OPERATORS: [&str; 17] = ["...", "..=", "//=", "..", "//", "==", "~=", "<=", ">=", "+=", "-=", "*=", "/=", "%=", "^=", "::", "->"];
+
+/// The tokens of a source text that compiles.
 pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
     let (mut found, mut rest, mut line) = (Vec::new(), source, 1);
     while let Some(first) = rest.chars().next() {
         let comment = rest.starts_with("--");
         let length = if comment {
             long_bracket(&rest[2..]).map_or_else(|| rest.find('\n').unwrap_or(rest.len()), |length| length + 2)
+        } else if let Some(length) = number(rest) {
+            length
         } else if first.is_alphanumeric() || first == '_' {
             rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
         } else if ['"', '\'', '`'].contains(&first) {
             quoted(rest, first)
         } else if let Some(length) = long_bracket(rest) {
             length
-        } else if ["==", "~=", "<=", ">="].iter().any(|operator| rest.starts_with(operator)) {
-            2
+        } else if let Some(operator) = OPERATORS.iter().find(|operator| rest.starts_with(**operator)) {
+            operator.len()
         } else {
             first.len_utf8()
         };
@@ -33,6 +38,22 @@ pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
         rest = after;
     }
     found
+}
+
+/// The length of a number at the start of a text.
+fn number(text: &str) -> Option<usize> {
+    let digits = text.strip_prefix('.').unwrap_or(text);
+    digits.starts_with(|c: char| c.is_ascii_digit()).then_some(())?;
+    let hexadecimal = text.starts_with("0x") || text.starts_with("0X");
+    let (mut end, mut last) = (0, ' ');
+    for c in text.chars() {
+        let exponent = ['+', '-'].contains(&c) && ['e', 'E'].contains(&last) && !hexadecimal;
+        if !(c.is_ascii_alphanumeric() || c == '_' || exponent || c == '.' && !text[end..].starts_with("..")) {
+            break;
+        }
+        (end, last) = (end + c.len_utf8(), c);
+    }
+    Some(end)
 }
 
 /// The length of a quoted string with its quotes.
@@ -67,6 +88,9 @@ mod tests {
         let found = tokens(source);
         let texts: Vec<_> = found.iter().map(|token| token.text).collect();
         assert_eq!(texts, ["local", "a", "=", "'x\\'y'", "b", "[", "1", "]", "~=", "[==[ ]] ]==]"]);
+        let numbers = tokens("1e-6+0x1F..2 .5 3..4 a.b");
+        let texts: Vec<_> = numbers.iter().map(|token| token.text).collect();
+        assert_eq!(texts, ["1e-6", "+", "0x1F", "..", "2", ".5", "3", "..", "4", "a", ".", "b"]);
         assert_eq!((found[3].line, found[4].line), (1, 3));
     }
 }

@@ -1,0 +1,255 @@
+//! What the static check knows of values: those that come from the API, and how knowledge from several places is put together.
+
+use std::collections::HashMap;
+
+use super::AREAS;
+use super::api::{Function, Kind, Object, Param};
+
+/// What is known of a value.
+#[derive(Debug, Clone)]
+pub(super) enum Type {
+    Unknown,
+    Nil,
+    /// `fm`, or a table of functions below it, by its path.
+    Module(String),
+    /// A function of the API, or a method.
+    Function(&'static Function, Option<&'static Object>),
+    /// A value of the API.
+    Value(Kind),
+    /// A function of the file, by its number.
+    Local(usize),
+    /// What `pairs` and `ipairs` give, by what it goes through.
+    Each(Kind),
+}
+
+impl Type {
+    /// The value of a kind, if that says more than that it is a table.
+    pub(super) fn of(kind: &Kind) -> Self {
+        match kind {
+            Kind::Any | Kind::Table | Kind::Nil => Self::Unknown,
+            Kind::Either(kinds) => {
+                let mut other = kinds.iter().filter(|kind| !matches!(kind, Kind::Nil));
+                match (other.next(), other.next()) {
+                    (Some(kind), None) => Self::of(kind),
+                    _ => Self::Unknown,
+                }
+            }
+            kind => Self::Value(*kind),
+        }
+    }
+
+    /// What a loop over the value gives beside its keys, or an index.
+    pub(super) fn element(&self) -> Self {
+        match self {
+            Self::Value(Kind::List(kind) | Kind::Map(kind)) | Self::Each(Kind::List(kind) | Kind::Map(kind)) => Self::of(kind),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Module(a), Self::Module(b)) => a == b,
+            (Self::Function(a, _), Self::Function(b, _)) => std::ptr::eq(*a, *b),
+            (Self::Value(a), Self::Value(b)) | (Self::Each(a), Self::Each(b)) => same(a, b),
+            (Self::Local(a), Self::Local(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// What a value is that may be one or the other.
+    pub(super) fn or(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::Nil, _) => other,
+            (_, Self::Nil) => self,
+            _ if self.same(&other) => self,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+fn same(a: &Kind, b: &Kind) -> bool {
+    match (a, b) {
+        (Kind::Object(a), Kind::Object(b)) => a == b,
+        (Kind::Record(a), Kind::Record(b)) => std::ptr::eq(*a, *b),
+        (Kind::List(a), Kind::List(b)) | (Kind::Map(a), Kind::Map(b)) => same(a, b),
+        (Kind::Number | Kind::Integer, Kind::Number | Kind::Integer) | (Kind::Text, Kind::Text) | (Kind::Boolean, Kind::Boolean) => true,
+        _ => false,
+    }
+}
+
+/// What all places say together that set something.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Info {
+    #[default]
+    Nothing,
+    Is(Type),
+    /// They differ, or one of them is not understood.
+    Anything,
+}
+
+impl Info {
+    pub(super) fn join(&mut self, found: &Type) {
+        match (&*self, found) {
+            (_, Type::Nil) | (Self::Anything, _) => {}
+            (_, Type::Unknown) => *self = Self::Anything,
+            (Self::Nothing, found) => *self = Self::Is(found.clone()),
+            (Self::Is(known), found) if known.same(found) => {}
+            _ => *self = Self::Anything,
+        }
+    }
+}
+
+/// A local or a parameter.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variable {
+    /// What it is set to.
+    pub(super) set: Info,
+    /// How often, beyond its declaration.
+    pub(super) again: usize,
+    /// What it has to be, as the API is called with it.
+    pub(super) used: Info,
+}
+
+impl Variable {
+    pub(super) fn known(&self) -> Type {
+        match (&self.set, &self.used) {
+            (Info::Is(found), _) => found.clone(),
+            (_, Info::Is(found)) if self.again == 0 => found.clone(),
+            _ => Type::Unknown,
+        }
+    }
+}
+
+/// A function that a local holds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Routine {
+    /// The numbers of its parameters.
+    pub(super) parameters: Vec<usize>,
+    pub(super) returns: Info,
+    /// Whether it is called from places that are not seen.
+    pub(super) escapes: bool,
+}
+
+/// Everything that one pass through a file finds out, in the order of the file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    pub(super) variables: Vec<Variable>,
+    pub(super) routines: Vec<Routine>,
+}
+
+impl Found {
+    /// What comes from places that are not seen can be anything.
+    pub(super) fn close(&mut self) {
+        for routine in self.routines.iter().filter(|routine| routine.escapes) {
+            for parameter in &routine.parameters {
+                self.variables[*parameter].set = Info::Anything;
+            }
+        }
+    }
+}
+
+/// The names in scope, the innermost last: each with the number of its variable.
+#[derive(Default)]
+pub(super) struct Scopes<'a>(Vec<HashMap<&'a str, usize>>);
+
+impl<'a> Scopes<'a> {
+    pub(super) fn push(&mut self) {
+        self.0.push(HashMap::new());
+    }
+
+    pub(super) fn pop(&mut self) {
+        self.0.pop();
+    }
+
+    pub(super) fn declare(&mut self, name: &'a str, number: usize) {
+        if let Some(scope) = self.0.last_mut() {
+            scope.insert(name, number);
+        }
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.0.iter().rev().find_map(|scope| scope.get(name)).copied()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.0.iter().flat_map(|scope| scope.keys().copied())
+    }
+}
+
+/// How the keys of a table literal are checked.
+#[derive(Clone)]
+pub(super) enum Shape {
+    /// The arguments of a function or a record: who wants them, and the keys.
+    Keys(String, &'static [Param]),
+    List(Kind),
+    Map(Kind),
+    Free,
+}
+
+impl Shape {
+    /// What a literal must look like where a kind is expected. `named` says that its first entry has a name.
+    pub(super) fn of(kind: Option<&Kind>, named: bool) -> Self {
+        match kind {
+            Some(Kind::Record(record)) => Self::Keys(format!("a {}", record.name), record.fields).when(record.checked),
+            Some(Kind::List(kind)) => Self::List(**kind),
+            Some(Kind::Map(kind)) => Self::Map(**kind),
+            Some(Kind::Either(kinds)) => {
+                let fits = |kind: &&Kind| match kind {
+                    Kind::List(_) => !named,
+                    Kind::Record(_) | Kind::Map(_) => named,
+                    Kind::Table | Kind::Any => true,
+                    _ => false,
+                };
+                let mut fitting = kinds.iter().filter(fits);
+                match (fitting.next(), fitting.next()) {
+                    (Some(kind), None) => Self::of(Some(kind), named),
+                    _ => Self::Free,
+                }
+            }
+            _ => Self::Free,
+        }
+    }
+
+    fn when(self, checked: bool) -> Self {
+        if checked { self } else { Self::Free }
+    }
+}
+
+/// Whether a literal of one token may stand where a kind is expected; nil stands for a key that is left out.
+pub(super) fn fits(kind: &Kind, token: &str) -> bool {
+    let first = token.chars().next().unwrap_or(' ');
+    let text = ['"', '\'', '`', '['].contains(&first);
+    match kind {
+        _ if token == "nil" => true,
+        Kind::Any => true,
+        Kind::Boolean => ["true", "false"].contains(&token),
+        Kind::Number | Kind::Integer => first.is_ascii_digit() || first == '.',
+        Kind::Text => text,
+        Kind::Choice(words) => text && (!['"', '\''].contains(&first) || words.contains(&token.trim_matches(first))),
+        Kind::Either(kinds) => kinds.iter().any(|kind| fits(kind, token)),
+        _ => false,
+    }
+}
+
+/// The functions and constants of the API whose path begins with this one, or is it.
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    let functions = AREAS.iter().flat_map(|area| area.functions).map(|function| function.path);
+    functions.chain(AREAS.iter().flat_map(|area| area.constants).map(|constant| constant.path))
+}
+
+/// What `fm.path` is; nothing if there is no such thing.
+pub(super) fn at_path(path: &str) -> Option<Type> {
+    if let Some(function) = AREAS.iter().flat_map(|area| area.functions).find(|function| function.path == path) {
+        return Some(Type::Function(function, None));
+    }
+    if let Some(constant) = AREAS.iter().flat_map(|area| area.constants).find(|constant| constant.path == path) {
+        return Some(Type::of(&constant.kind));
+    }
+    let inside = format!("{path}.");
+    paths().any(|name| name.starts_with(&inside)).then(|| Type::Module(path.to_string()))
+}
+
+/// The class of objects of a name.
+pub(super) fn class(name: &str) -> Option<&'static Object> {
+    AREAS.iter().flat_map(|area| area.objects).copied().find(|object| object.name == name)
+}
