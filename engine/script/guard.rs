@@ -86,7 +86,7 @@ pub(super) const METHOD: Function = Function {
         let kept = match call.keep(&folder, step) {
             Ok(path) => format!(
                 "Its rollouts are in {0}. Try the reward on them:\n  finemem-engine run scripts/replay.lua -- --rollouts {0} --rewards {name}\n\
-                 Then go on from the newest checkpoint:\n  finemem-engine run --resume {1}",
+                 Then go on from the newest checkpoint, or, with a script that resumes its runs itself, by the same command:\n  finemem-engine run --resume {1}",
                 path.display(),
                 folder.display()
             ),
