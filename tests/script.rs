@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use finemem_engine::Error;
-use finemem_engine::script::{Options, Runtime, check, types};
+use finemem_engine::script::{Options, Runtime, types};
 use serde_json::{Value, json};
 
 fn evaluate_with(options: Options, text: &str) -> finemem_engine::Result<Value> {
@@ -211,41 +211,6 @@ fn files_are_written_whole() {
     let text = format!("fm.write {{ path = [[{0}]], text = 'a\\0b' }} return #fm.read {{ path = [[{0}]] }}", path.display());
     assert_eq!(evaluate(&text), 3);
     assert!(complaint("fm.read { path = '/no/such/file' }").contains("/no/such/file"));
-}
-
-#[test]
-fn check_finds_mistakes_without_running() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    let main = folder.path().join("main.lua");
-    write("helper.lua", "return { fm = require('finemem').args }");
-    let sound = "local fm = require \"finemem\"
-        local helper = require 'helper'
-        local rng = fm.rng.new { seed = { 7, (function() if x then return { seed = 1 } end end)() } }
-        local key = 'path'
-        fm.write { [key] = 'x', text = 'y' }
-        for _, name in ipairs(fm.args) do print(#name, fm.version:upper(), rng:integer { high = 3 }, fm.json.null) end
-        local other = { rng = 3, fm = { nonsense = 1 } }
-        print(other.rng, other.fm.nonsense, error('never run')) -- fm.nothing {}";
-    write("main.lua", sound);
-    let found = check::check(&main).unwrap();
-    assert_eq!((found.problems, found.files.len()), (Vec::<String>::new(), 2));
-    for (text, said) in [
-        ("fm.rng.knew { seed = 1 }", ":2: there is no fm.rng.knew; did you mean 'rng.new'?"),
-        ("fm.rng.new { sead = 1 }", "unknown key 'sead'"),
-        ("fm.rng.new({ sead = 1 })", "unknown key 'sead'"),
-        ("fm.write { path = fm.read { pth = 'x' }, text = 'y' }", "fm.read: unknown key 'pth'"),
-        ("fm.rng.new {}", "'seed' is missing"),
-        ("local rng = fm.rng.new { seed = 1 }\nrng:nubmer()", ":3: Rng has no 'nubmer'"),
-        ("local rng = fm.rng.new { seed = 1 }\nrng:integer { hihg = 1 }", ":3: Rng:integer: unknown key 'hihg'"),
-        ("require 'absent'", "no file absent.lua"),
-        ("local = 3", ":2: "),
-    ] {
-        write("main.lua", &format!("local fm = require 'finemem'\n{text}"));
-        let problems = check::check(&main).unwrap().problems;
-        assert!(problems.iter().any(|problem| problem.contains(said)), "{text}\nsaid {problems:?}\nnot {said}");
-    }
-    assert!(check::check(Path::new("absent.lua")).is_err());
 }
 
 #[test]

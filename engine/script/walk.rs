@@ -177,7 +177,9 @@ impl<'a> Walk<'a> {
             "function" => {
                 self.at += 1;
                 let (line, name) = (self.line(), self.name());
-                self.set_name(line, name, &Type::Unknown);
+                if ![".", ":"].contains(&self.text()) {
+                    self.set_name(line, name, &Type::Unknown);
+                }
                 let mut method = false;
                 while [".", ":"].contains(&self.text()) {
                     method = self.text() == ":";
@@ -224,13 +226,11 @@ impl<'a> Walk<'a> {
     fn loop_over(&mut self) {
         self.at += 1;
         let names = self.names();
-        let values = if self.take("=") { vec![] } else { vec![Type::Nil] };
-        let (values, numbers) = if values.is_empty() {
-            (self.expressions().0, true)
-        } else {
+        let numbers = self.take("=");
+        if !numbers {
             self.expect("in");
-            (self.expressions().0, false)
-        };
+        }
+        let values = self.expressions().0;
         self.scopes.push();
         for (i, name) in names.into_iter().enumerate() {
             let element = if numbers || i != 1 { Type::Unknown } else { values.first().map_or(Type::Unknown, Type::element) };

@@ -137,7 +137,9 @@ impl<'a> Walk<'a> {
                 let owner = full_name(function, *object);
                 if self.text() == "{" {
                     self.table(Shape::Keys(owner, function.params));
-                    self.operators(Type::Unknown, None);
+                    if parentheses {
+                        self.operators(Type::Unknown, None);
+                    }
                 } else if parentheses && self.text() == ")" {
                     self.missing(line, &owner, function.params, &[]);
                 }
@@ -223,7 +225,10 @@ impl<'a> Walk<'a> {
             self.lost |= !self.take(",") && !self.take(";") && self.text() != "}";
         }
         self.expect("}");
-        if let (Shape::Keys(owner, params), false, false) = (shape, computed, self.lost) {
+        // A key that is not known is most likely one that is missing.
+        if let (Shape::Keys(owner, params), false, false) = (shape, computed, self.lost)
+            && keys.iter().all(|key| params.iter().any(|param| param.name == *key))
+        {
             self.missing(line, &owner, params, &keys);
         }
         self.target = target;

@@ -120,6 +120,23 @@
 ---@field over_sources fm.Interval the mean of the rows' means: each source counts the same; `n` is the number of rows
 ---@field over_questions fm.Interval the mean of all scores: each question counts the same
 
+---What the steps of a batch get. In all lists, `[i][t]` is step t of rollout i.
+---@class (exact) fm.Rewards
+---@field total number[][] the reward of each step; only logged where there are `advantages`
+---@field terms? table<string, number[][]> its parts by name
+---@field advantages? number[][] for `trainer:update`, as are all that follow
+---@field weights? ((number|number[])[])[] how much each step, or each of its tokens, counts in the loss
+---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared
+---@field groups? ((number|string)[])[] steps with equal keys are compared
+---@field scale_rewards? boolean whether advantages are divided by the group's deviation
+
+---A reward: scripts/rewards/README.md says how to write one.
+---@class (exact) fm.Reward
+---@field steps fun(batch: fm.Batch, option: table): fm.Rewards gives every step of every rollout its reward
+---@field name? string its name, for messages
+---@field needs? string[] what `option` must hold
+---@field rollout? any rolls out, for rewards that branch
+
 ---Text in chunks, and questions about it.
 ---@class (exact) fm.Episode
 ---@field id string its name
@@ -160,10 +177,47 @@
 ---@field parameters table JSON schema of the arguments
 ---@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; returns the id it wrote; an error means that the call is not valid
 
----The rewards of a batch.
----@class (exact) fm.Rewards
----@field total any[][] `total[i][t]`: the reward of step t of rollout i
----@field terms? table<string, any[][]> its parts by name, each in the same form
+---The rollouts of a batch. Scripts may give the tables in it more.
+---@class (exact) fm.Batch
+---@field rollouts fm.Rollout[] all rollouts, those of an episode one after the other
+---@field id? integer what an update knows it by; none where a script put it together
+
+---An episode as the policy read it.
+---@class (exact) fm.Rollout
+---@field episode integer which of the batch's episodes it is
+---@field member integer which of the episode's group it is
+---@field first? integer the number of its first step; by default 1
+---@field state? number|string the memory that it began with, as the episode names it
+---@field steps fm.RolloutStep[] one for each chunk
+---@field answers fm.Asked[] the final questions
+---@field memory fm.Item[] the memory at the end
+---@field journal table[] all that was done to it, for `fm.memory.replay`
+---@field memory_tokens integer the length of the memory at the end
+---@field input_tokens integer the length of all chunks
+
+---What the policy did with a chunk.
+---@class (exact) fm.RolloutStep
+---@field chunk string the chunk
+---@field prompt string what the policy read
+---@field prompt_tokens integer its length
+---@field thought? string what it thought before its answer
+---@field completion string what it wrote, with its thought
+---@field tokens integer its length
+---@field calls fm.RolloutCall[] the calls in it
+---@field stray integer pieces of text outside of calls
+---@field written integer[] ids of the items that it wrote
+---@field memory_before fm.Item[] the memory before the step
+---@field memory_after fm.Item[] the memory after it
+---@field chunk_answers fm.Asked[] the chunk's own questions, asked right after it
+
+---A call and what came of it.
+---@class (exact) fm.RolloutCall
+---@field tool? string the tool, if one was named
+---@field arguments? table its arguments
+---@field raw string the text it was read from
+---@field parsed boolean whether it could be read
+---@field valid boolean whether it was carried out
+---@field reason? string why it was not
 
 ---A part of a page. Its kind says which of the keys it needs: `text`; `rows` for facts; `columns` and `rows` for a table; `charts`; `episodes`.
 ---@class (exact) fm.PageSection
@@ -521,13 +575,13 @@ local GrpoTrainer = {}
 
 ---Lets the policy read episodes chunk by chunk and manage a memory for each, then answers their questions.
 ---@param arguments fm.GrpoTrainer.rollout.arguments
----@return table # the batch: `rollouts[i]` with steps, answers and memory
+---@return fm.Batch # the batch: `rollouts[i]` with steps, answers and memory
 function GrpoTrainer:rollout(arguments) end
 
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
----@field batch? table what `rollout` returned since the last update
----@field batches? table[] several in place of one; their rollouts are counted on
+---@field batch? fm.Batch what `rollout` returned since the last update
+---@field batches? fm.Batch[] several in place of one; their rollouts are counted on
 ---@field rewards? number[][] `rewards[i][t]`, from which group advantages are made; beside `advantages` only logged
 ---@field advantages? number[][] `advantages[i][t]`, used as they are
 ---@field weights? ((number|number[])[])[] `weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1
@@ -556,10 +610,23 @@ local Run = {}
 ---@param arguments fm.Run.log.arguments
 function Run:log(arguments) end
 
+---The arguments of `Run:reward`.
+---@class (exact) fm.Run.reward.arguments
+---@field step integer the step of the run, from 1
+---@field batch fm.Batch what is rewarded
+---@field reward fm.Reward the reward
+---@field option? table what the reward is given beside the batch
+---@field seconds? number how long it may take (default 600)
+
+---Rewards a batch as `fm.reward.call` does. Where that fails or takes too long, the rollouts are written whole to failed_step_<step>.jsonl in the run's folder, from which scripts/replay.lua tries the reward again, and the error says so.
+---@param arguments fm.Run.reward.arguments
+---@return fm.Rewards # what the reward gave
+function Run:reward(arguments) end
+
 ---The arguments of `Run:rollouts`.
 ---@class (exact) fm.Run.rollouts.arguments
 ---@field step integer the step, from 1
----@field batch table the batch
+---@field batch fm.Batch the batch
 ---@field count? integer how many of them; all by default
 ---@field rewards? fm.Rewards what the steps got, and for what; a page of the run shows it
 
@@ -1064,7 +1131,7 @@ function fm.metric.summary(arguments) end
 
 ---The arguments of `fm.reward.format`.
 ---@class (exact) fm.reward.format.arguments
----@field batch table what `trainer:rollout` returned
+---@field batch fm.Batch what `trainer:rollout` returned
 
 ---The share of a step's calls that were valid and carried out.
 ---@param arguments fm.reward.format.arguments
@@ -1073,7 +1140,7 @@ function fm.reward.format(arguments) end
 
 ---The arguments of `fm.reward.chunk_step`.
 ---@class (exact) fm.reward.chunk_step.arguments
----@field batch table what `trainer:rollout` returned
+---@field batch fm.Batch what `trainer:rollout` returned
 
 ---The mean score of the questions about a step's chunk, asked right after the step.
 ---@param arguments fm.reward.chunk_step.arguments
@@ -1082,7 +1149,7 @@ function fm.reward.chunk_step(arguments) end
 
 ---The arguments of `fm.reward.evidence`.
 ---@class (exact) fm.reward.evidence.arguments
----@field batch table what `trainer:rollout` returned
+---@field batch fm.Batch what `trainer:rollout` returned
 ---@field beta? number how much is shared by evidence; the rest is shared equally (default 0.5)
 ---@field update? "last"|"origin"|"split" who wrote an updated item: its last write, its insert, or all writes in equal parts (default "last")
 
@@ -1093,7 +1160,7 @@ function fm.reward.evidence(arguments) end
 
 ---The arguments of `fm.reward.compression`.
 ---@class (exact) fm.reward.compression.arguments
----@field batch table what `trainer:rollout` returned
+---@field batch fm.Batch what `trainer:rollout` returned
 
 ---How much shorter the final memory is than all that was read; the same for every step.
 ---@param arguments fm.reward.compression.arguments
@@ -1102,12 +1169,24 @@ function fm.reward.compression(arguments) end
 
 ---The arguments of `fm.reward.outcome`.
 ---@class (exact) fm.reward.outcome.arguments
----@field batch table what `trainer:rollout` returned
+---@field batch fm.Batch what `trainer:rollout` returned
 
 ---The mean score of the final questions; the same for every step.
 ---@param arguments fm.reward.outcome.arguments
 ---@return number[][] # rewards[rollout][step]
 function fm.reward.outcome(arguments) end
+
+---The arguments of `fm.reward.call`.
+---@class (exact) fm.reward.call.arguments
+---@field batch fm.Batch what is rewarded
+---@field reward fm.Reward the reward
+---@field option? table what the reward is given beside the batch
+---@field seconds? number how long it may take (default 600)
+
+---Calls `reward.steps(batch, option)`, and checks that it gives a finite number for each step of each rollout.
+---@param arguments fm.reward.call.arguments
+---@return fm.Rewards # what the reward gave
+function fm.reward.call(arguments) end
 
 ---The arguments of `fm.data.open`.
 ---@class (exact) fm.data.open.arguments
@@ -1263,6 +1342,16 @@ function fm.log(arguments) end
 ---@param arguments? {}
 ---@return boolean # true when the script should save what it has and end
 function fm.stopping(arguments) end
+
+---The arguments of `fm.reload`.
+---@class (exact) fm.reload.arguments
+---@field module string its name, as `require` takes it
+---@field step? integer the step from which it counts, for run.json
+
+---Under `finemem-engine run --watch`: loads a module afresh if its file has changed since it was loaded, or that of a module that it requires as it is loaded. From then on `require` gives the new one; values of the old one stay as they are. A file that cannot be loaded is reported, and the old module stays. Without `--watch` nothing happens.
+---@param arguments fm.reload.arguments
+---@return boolean # whether it was loaded afresh
+function fm.reload(arguments) end
 
 ---The arguments of `fm.page.write`.
 ---@class (exact) fm.page.write.arguments
