@@ -148,10 +148,8 @@ fn every_script_is_clean() {
                 assert_eq!(check::check(&path).unwrap().problems, Vec::<String>::new(), "{}", path.display());
                 // The walk has come to the end of each.
                 let text = std::fs::read_to_string(&path).unwrap();
-                let end = match text.trim_end().rsplit_once("\nreturn ") {
-                    Some((before, returned)) if !returned.contains('\n') => format!("{before}\nreturn {returned}, nonsense"),
-                    _ => format!("{text}\nprint(nonsense)"),
-                };
+                let returns = text.contains("\nreturn ");
+                let end = if returns { format!("{}, nonsense", text.trim_end()) } else { format!("{text}\nprint(nonsense)") };
                 let found = problems(&copies.path().join("deep"), &end);
                 assert!(found.iter().any(|problem| problem.contains("there is no variable 'nonsense'")), "{}: {found:?}", path.display());
                 count += 1;
