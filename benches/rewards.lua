@@ -84,49 +84,54 @@ local function put(name, figures)
   end
 end
 
--- Round 0 makes the buffers and is not counted.
-for round = 0, option.rounds do
-  local episodes = world.sample { count = option.episodes, seed = 7000 + round, variety = 0.1, made_up = 0 }
+local function given(round, without)
+  return { seed = 7, step = round, reasoner = reasoner, policy = policy, without = without }
+end
+
+local function sample(round)
+  return world.sample { count = option.episodes, seed = 7000 + round, variety = 0.1, made_up = 0 }
+end
+
+-- Makes the buffers.
+local first = trainer:rollout { episodes = sample(0) }
+spent(finemem, given(0), { first }, first)
+
+for round = 1, option.rounds do
+  local episodes = sample(round)
   local silent = table.clone(episodes)
   for e, episode in ipairs(episodes) do
     silent[e] = table.clone(episode)
     silent[e].chunk_questions = {}
   end
-  local function given(without)
-    return { seed = 7, step = round, reasoner = reasoner, policy = policy, without = without }
-  end
 
-  -- A step of both and one of neither, each twice. Without an update between them all rollouts sample the same.
-  local rollout, whole = { {}, {} }, nil
-  for _, which in ipairs { 1, 2, 2, 1 } do
-    local took, batch = seconds(function() return trainer:rollout { episodes = which == 1 and episodes or silent } end)
-    table.insert(rollout[which], took)
-    whole = batch
+  -- A step of both and one of neither, by turns the one and the other first. Without an update between them both rollouts sample the same.
+  local order_of_two = round % 2 == 1 and { "both", "outcome" } or { "outcome", "both" }
+  local rolled, rest, whole = {}, {}, nil
+  for _, which in ipairs(order_of_two) do
+    local took, batch = seconds(function() return trainer:rollout { episodes = which == "both" and episodes or silent } end)
+    rolled[which] = took
+    whole = which == "both" and batch or whole
   end
   local chunk, final = asking(whole, episodes)
-  local rest = { {}, {} }
-  for _, which in ipairs { 1, 2, 2, 1 } do
-    local figures = spent(finemem, given(which == 2 and neither or nil), { whole }, whole)
-    table.insert(rest[which], figures.lua + figures.update)
+  for _, which in ipairs(order_of_two) do
+    local figures = spent(finemem, given(round, which == "outcome" and neither or nil), { whole }, whole)
+    rest[which] = figures.lua + figures.update
   end
-  local both = fastest(rollout[1]) + fastest(rest[1]) - chunk - final
-  local outcome = fastest(rollout[2]) + fastest(rest[2]) - final
-  if round > 0 then
-    ratios[round] = both / outcome
-    print(string.format("round %d: both %.2f s, outcome only %.2f s; besides, the reasoner %.3f s after chunks, %.3f s at the end",
-      round, both, outcome, chunk, final))
-  end
+  local both, outcome = rolled.both + rest.both - chunk - final, rolled.outcome + rest.outcome - final
+  ratios[round] = both / outcome
+  print(string.format("round %d: both %.2f s, outcome only %.2f s; besides, the reasoner %.3f s after chunks, %.3f s at the end",
+    round, both, outcome, chunk, final))
 
   for _, branching in ipairs { false, true } do
     for name in option.rewards:gmatch "[^,]+" do
-      local reward, batches, batch, took = learn.open(name), { whole }, whole, fastest(rollout[1])
-      if (reward.rollout ~= nil) == branching and round > 0 then
+      local reward, batches, batch, took = learn.open(name), { whole }, whole, rolled.both
+      if (reward.rollout ~= nil) == branching then
         if branching then
           took = seconds(function()
-            batches, batch = learn.rollout(trainer, reward, episodes, given())
+            batches, batch = learn.rollout(trainer, reward, episodes, given(round))
           end)
         end
-        local figures = spent(reward, given(), batches, batch)
+        local figures = spent(reward, given(round), batches, batch)
         figures.rollout = took
         put(name, figures)
       end
