@@ -71,7 +71,7 @@ local function train(made, seed, folder, title)
   local steps = training.option.steps
   local run = fm.run.open { path = folder, resume = true, seed = seed, arguments = { method = made.name, steps = steps } }
   for step = run:restore { trainer = training.trainer } + 1, steps do
-    local stats, figures = experiment.step(training, step)
+    local stats, figures, batch, credit = experiment.step(training, step)
     if step == steps then
       training.policy:save { path = folder .. "/policy" }
       for name, value in pairs(experiment.measure(training)) do
@@ -79,6 +79,7 @@ local function train(made, seed, folder, title)
       end
     end
     run:log { step = step, stats = stats }
+    run:rollouts { step = step, batch = batch, count = 1, rewards = credit }
     run:progress { step = step, total = steps, text = string.format("%s  accuracy %.3f", title, figures.accuracy) }
     local stop = fm.stopping {} and step < steps
     if stop or step % 10 == 0 and step < steps then

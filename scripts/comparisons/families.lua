@@ -7,4 +7,4 @@ for _, name in ipairs(learn.names) do
   methods[#methods + 1] = { name = name, rewards = name }
 end
 
-return { seeds = 2, shared = { steps = 16, episodes = 4 }, methods = methods }
+return { seeds = 3, shared = { steps = 10, episodes = 4 }, methods = methods }
