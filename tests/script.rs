@@ -448,7 +448,7 @@ fn rewards_are_made_of_parts() {
 #[test]
 fn scripts_keep_their_word() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for name in ["baselines", "memory_designs", "branches"] {
+    for name in ["baselines", "memory_designs", "branches", "roles"] {
         Runtime::new(Options::default()).unwrap().run(&root.join(format!("scripts/tests/{name}.lua"))).unwrap();
     }
 }
