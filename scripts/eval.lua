@@ -16,11 +16,12 @@ local option = arguments.read(reasoners.with {
   baselines = "no_memory,bm25_chunks_2,bm25_chunks_10,add_everything,newest_wins", -- modules of scripts/baselines
   reasoner = "extractive", -- a word of reasoners.lua
   judge = false, -- another one, for metrics that a model has to judge
+  titles = false, -- the catalogue of recommendations; by default entity2id.json beside the data or in the folder above, if it is there
   source = false, -- only episodes whose source contains this
   limit = 0, -- only so many episodes; 0 for all
   facts = 3, -- facts a chunk where a file is a list of facts: as many as the texts that the tiny policy learned from
   strict = "no", -- whether a row that cannot be read is an error
-  max_tokens = 0, -- longest answer of a model to a chunk; 0 leaves it to the method: 256 for the policy, what was published for others
+  max_tokens = 0, -- longest answer of a model to a chunk; 0 leaves it to the method, see scripts/managed.lua
   view = "relevant", -- which items the policy sees: `relevant` or `recent`
   view_items = 10,
   shown = 8, -- episodes of each method on the page
@@ -30,10 +31,22 @@ if option.data == "" then
   error("--data FILE is needed: a published file such as factconsolidation_6k.json, see the README of scripts/", 0)
 end
 
-local run = fm.run.open { path = option.out or nil, seed = 0, arguments = option }
-option.cache = run.path .. "/replies.jsonl"
-local reasoner = reasoners.make(option.reasoner, option)
-local judge = option.judge and reasoners.make(option.judge, option) or nil
+if option.view ~= "relevant" and option.view ~= "recent" then
+  error(string.format("--view is relevant or recent, not '%s'", option.view), 0)
+end
+
+-- The catalogue that recommendations are looked up in.
+local function titles()
+  local folder = option.data:match "^(.*[/\\])[^/\\]*$" or ""
+  for _, path in ipairs(option.titles and { option.titles } or { folder .. "entity2id.json", folder .. "../entity2id.json" }) do
+    if option.titles or fm.exists { path = path } then
+      return fm.json.decode { text = fm.read { path = path } }
+    end
+  end
+  error(string.format(
+    "%s asks for recommendations, which are looked up in entity2id.json of MemoryAgentBench: put it beside the data, or name it by --titles FILE",
+    option.data), 0)
+end
 
 local episodes = {}
 for _, episode in ipairs(fm.data.open { path = option.data, facts_per_chunk = option.facts, strict = option.strict == "yes" }) do
@@ -46,6 +59,14 @@ if #episodes == 0 then
   error(string.format("%s has no episode whose source contains '%s'", option.data, tostring(option.source)), 0)
 end
 
+local recommends = false
+for _, episode in ipairs(episodes) do
+  for _, question in ipairs(episode.questions) do
+    recommends = recommends or (question.metric or ""):find "^recall_at_" ~= nil
+  end
+end
+local catalogue = recommends and titles() or nil
+
 local policy = fm.model.load { path = option.policy == "none" and "models/tiny" or option.policy }
 local methods = {}
 if option.policy ~= "none" then
@@ -56,17 +77,33 @@ for name in option.baselines:gmatch "[^,%s]+" do
   methods[#methods + 1] = require("baselines." .. name)
 end
 
+-- What is wrong with the arguments has been said before there is a folder. A server's replies are kept in it, and offline they come from it.
+local reasoner, judge
+local function make(cache)
+  option.cache = cache
+  reasoner, judge = reasoners.make(option.reasoner, option), option.judge and reasoners.make(option.judge, option) or nil
+end
+local offline = option.offline == "yes"
+if not offline then
+  make(nil)
+end
+local run = fm.run.open { path = option.out or nil, seed = 0, arguments = option }
+if offline then
+  make(run.path .. "/replies.jsonl")
+end
+
 local settings = { policy = policy, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view, view_items = option.view_items }
 local began = fm.seconds {}
 local runs, figures = {}, {}
 for i, method in ipairs(methods) do
   runs[i] = evaluation.run {
-    episodes = episodes, method = method, settings = settings, reasoner = reasoner, judge = judge,
+    episodes = episodes, method = method, settings = settings, reasoner = reasoner, judge = judge, titles = catalogue,
     count = function(text) return #policy:encode { text = text } end,
     said = function(line)
-      run:progress { step = i, total = #methods, text = line }
+      run:progress { step = i - 1, total = #methods, text = line }
     end,
   }
+  run:progress { step = i, total = #methods, text = method.name .. " is done" }
   figures[i] = evaluation.figures(runs[i])
 end
 
@@ -153,7 +190,8 @@ local notes = {}
 for i, done in ipairs(runs) do
   if figures[i].unjudged > 0 then
     notes[#notes + 1] = string.format(
-      "%s: %d answers wait for a judge and have no score; name one with --judge.", done.method, figures[i].unjudged)
+      judge and "%s: the judge's replies give %d answers no score." or "%s: %d answers wait for a judge and have no score; name one with --judge.",
+      done.method, figures[i].unjudged)
   end
 end
 local report = table.concat({
