@@ -109,6 +109,9 @@ end
 
 -- Tables: a list of columns and rows of texts, for the terminal and for Markdown.
 
+-- LoCoMo's file has numbers.
+local categories = { ["1"] = "multi-hop", ["2"] = "temporal", ["3"] = "open-domain", ["4"] = "single-hop", ["5"] = "adversarial" }
+
 local function number(value, digits)
   return value and string.format("%." .. (digits or 3) .. "f", value) or "-"
 end
@@ -120,9 +123,18 @@ end
 local scores = { columns = { "method", "source", "metric", "score (95 % interval)", "questions" }, rows = {} }
 local kinds = { columns = { "method", "source", "kind", "metric", "score (95 % interval)", "questions" }, rows = {} }
 local averages = {
-  columns = { "method", "mean over sources", "mean over questions", "memory tokens", "of the input", "evidence precision", "evidence recall" },
+  columns = { "method", "mean over sources", "mean over questions", "memory tokens", "of the input" },
   rows = {},
 }
+-- Whether the file names the chunks that hold the evidence.
+local proven = false
+for i in ipairs(runs) do
+  proven = proven or figures[i].precision ~= nil
+end
+if proven then
+  table.insert(averages.columns, "evidence precision")
+  table.insert(averages.columns, "evidence recall")
+end
 local costs = {
   columns = {
     "method", "chunks", "s a chunk", "policy tokens in", "out", "questions", "s a question", "reasoner tokens in", "out", "requests",
@@ -134,13 +146,20 @@ for i, done in ipairs(runs) do
   for _, row in ipairs(summary.rows) do
     scores.rows[#scores.rows + 1] = { done.method, row.source, row.metric, interval(row), tostring(row.n) }
   end
-  for _, row in ipairs(figures[i].kinds.rows) do
+  -- In order of kind.
+  local by_kind = table.clone(figures[i].kinds.rows)
+  table.sort(by_kind, function(a, b) return a.source < b.source end)
+  for _, row in ipairs(by_kind) do
     local source, kind = row.source:match "^(.*)\n(.*)$"
+    if row.metric == "locomo_f1" and categories[kind] then
+      kind = kind .. " " .. categories[kind]
+    end
     kinds.rows[#kinds.rows + 1] = { done.method, source, kind, row.metric, interval(row), tostring(row.n) }
   end
   averages.rows[i] = {
     done.method, interval(summary.over_sources), interval(summary.over_questions), tostring(cost.memory_tokens),
-    string.format("%.1f %%", 100 * cost.memory_tokens / math.max(1, cost.input_tokens)), number(figures[i].precision), number(figures[i].recall),
+    string.format("%.1f %%", 100 * cost.memory_tokens / math.max(1, cost.input_tokens)),
+    proven and number(figures[i].precision) or nil, proven and number(figures[i].recall) or nil,
   }
   costs.rows[i] = {
     done.method, tostring(cost.chunks), number(cost.build_seconds / math.max(1, cost.chunks), 4), tostring(cost.policy_read),
@@ -194,13 +213,19 @@ for i, done in ipairs(runs) do
       done.method, figures[i].unjudged)
   end
 end
-local report = table.concat({
-  heading, lines(scores), #kinds.rows > 0 and lines(kinds) or "(no question has a kind)", lines(averages), lines(costs),
-  "Mean over sources: each source counts the same; mean over questions: each question. Evidence: the share of retrieved items from chunks that"
-    .. "\nhold the gold evidence, and the share of those chunks that were reached, where the file names them. Tokens are those of "
-    .. (option.policy == "none" and "models/tiny" or option.policy) .. ".",
-  table.concat(notes, "\n"),
-}, "\n\n")
+local parts = { heading, lines(scores) }
+if #kinds.rows > 0 then
+  parts[#parts + 1] = lines(kinds)
+end
+parts[#parts + 1] = lines(averages)
+parts[#parts + 1] = lines(costs)
+parts[#parts + 1] = "Mean over sources: each source counts the same; mean over questions: each question. Tokens are those of "
+  .. (option.policy == "none" and "models/tiny" or option.policy) .. "."
+if proven then
+  parts[#parts + 1] = "Evidence: the share of retrieved items from chunks that hold the gold evidence, and the share of those chunks that were reached."
+end
+parts[#parts + 1] = #notes > 0 and table.concat(notes, "\n") or nil
+local report = table.concat(parts, "\n\n")
 print("\n" .. report)
 fm.write { path = run.path .. "/table.md", text = report .. "\n" }
 
@@ -259,16 +284,15 @@ local function columns(names)
   end
   return list
 end
-fm.page.write {
-  path = run.path .. "/page.html",
-  title = "Evaluation on " .. (option.data:match "[^/\\]+$" or option.data),
-  sections = {
-    { kind = "text", text = heading },
-    { kind = "table", title = "Scores", columns = columns(scores.columns), rows = scores.rows },
-    { kind = "table", title = "Scores by kind of question", columns = columns(kinds.columns), rows = kinds.rows },
-    { kind = "table", title = "Averages", columns = columns(averages.columns), rows = averages.rows, note = table.concat(notes, " ") },
-    { kind = "table", title = "Cost", columns = columns(costs.columns), rows = costs.rows },
-    { kind = "episodes", title = "Episodes", episodes = shown },
-  },
+local sections = {
+  { kind = "text", text = heading },
+  { kind = "table", title = "Scores", columns = columns(scores.columns), rows = scores.rows },
 }
+if #kinds.rows > 0 then
+  sections[#sections + 1] = { kind = "table", title = "Scores by kind of question", columns = columns(kinds.columns), rows = kinds.rows }
+end
+sections[#sections + 1] = { kind = "table", title = "Averages", columns = columns(averages.columns), rows = averages.rows, note = table.concat(notes, " ") }
+sections[#sections + 1] = { kind = "table", title = "Cost", columns = columns(costs.columns), rows = costs.rows }
+sections[#sections + 1] = { kind = "episodes", title = "Episodes", episodes = shown }
+fm.page.write { path = run.path .. "/page.html", title = "Evaluation on " .. (option.data:match "[^/\\]+$" or option.data), sections = sections }
 print(string.format("written: %s (table.md, results.jsonl, memories.jsonl, summary.json, page.html), %.0f s", run.path, fm.seconds {} - began))
