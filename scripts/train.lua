@@ -4,15 +4,15 @@
 
 local fm = require "finemem"
 local arguments = require "arguments"
-local learn = require "learn"
-local measure = require "measure"
-local world = require "worlds.household"
+local experiment = require "experiment"
 
-local option = arguments.read {
-  steps = 24, seed = 7, rewards = "finemem", without = "", loss = "verl", out = false,
-  policy = "models/tiny", episodes = 6, group = 8, lr = 6e-4, held_out = 48,
-}
-local reward = learn.open(option.rewards)
+local known = { without = "", out = false }
+for name, default in pairs(experiment.defaults) do
+  if type(default) ~= "table" then
+    known[name] = default
+  end
+end
+local option = arguments.read(known)
 local without = {}
 for part in option.without:gmatch("[^,]+") do
   if part ~= "chunk" and part ~= "evidence" then
@@ -20,43 +20,19 @@ for part in option.without:gmatch("[^,]+") do
   end
   without[part] = true
 end
+option.settings = { without = without }
 
-local policy = fm.model.load { path = option.policy }
-print(policy)
-
-local reasoner = fm.reasoner.extractive {}
-local trainer = fm.grpo.new {
-  policy = policy,
-  tools = require "tools.flat",
-  prompt = require "prompts.flat",
-  reasoner = reasoner,
-  group = option.group,
-  seed = option.seed,
-  lr = option.lr,
-  loss = option.loss,
-  view = "relevant",
-  view_items = 10,
-  max_tokens = 160,
-  max_prompt = 512,
-  episodes = option.episodes,
-}
+local training = experiment.open(option)
+local trainer = training.trainer
+print(training.policy)
 print(string.format("planned: %.0f MB of memory", trainer.planned / 1e6))
 
 local run = fm.run.open { path = option.out or nil, seed = option.seed, arguments = option }
 local state = run.path .. "/before.json"
 local done = run:restore { trainer = trainer }
 
--- Plain episodes: short names, and only relations of everyday life.
-local function episodes(count, seed)
-  return world.sample { count = count, seed = seed, variety = 0.1, made_up = 0 }
-end
-
--- What training never sees: seeds far from those of the steps.
-local held_out = episodes(option.held_out, 1000000 + option.seed)
-
 local function measured()
-  local batch = trainer:rollout { episodes = held_out, group = 1, temperature = 0 }
-  local figures = measure.batch(batch)
+  local figures, batch = experiment.measure(training)
   figures.shown = {}
   for i = 1, math.min(3, #batch.rollouts) do
     local lines = {}
@@ -81,22 +57,16 @@ print(string.format("accuracy before: %.3f", before.accuracy))
 
 for step = done + 1, option.steps do
   local began = fm.seconds {}
-  local given = { without = without, reasoner = reasoner, policy = policy, seed = option.seed, step = step }
-  local batches, batch, shown = learn.rollout(trainer, reward, episodes(option.episodes, option.seed * 1000 + step), given)
-  local rolled = fm.seconds {}
-  local credit = reward.steps(batch, given)
-  local stats = learn.update(trainer, batches, credit)
-  local figures = measure.step(stats, shown, credit)
+  local stats, figures, batch, credit = experiment.step(training, step)
   run:log { step = step, stats = stats }
   -- The rewards belong to the rollouts that were trained on, which may be others than those that show how the policy does.
   run:rollouts { step = step, batch = batch, count = 1, rewards = credit }
   -- Times go to the progress line only: logged figures are the same for the same seed.
-  local finished = fm.seconds {}
   run:progress {
     step = step,
     total = option.steps,
-    text = string.format("reward %.3f  accuracy %.3f  memory %d tokens  %.1f s (%.0f %% rollout)",
-      stats.reward, figures.accuracy, figures.memory_tokens, finished - began, 100 * (rolled - began) / (finished - began)),
+    text = string.format("reward %.3f  accuracy %.3f  memory %d tokens  %.1f s",
+      stats.reward, figures.accuracy, figures.memory_tokens, fm.seconds {} - began),
   }
   local stop = fm.stopping {}
   if stop or step % 10 == 0 or step == option.steps then
@@ -112,7 +82,7 @@ for step = done + 1, option.steps do
 end
 
 local after = measured()
-policy:save { path = run.path .. "/policy" }
+training.policy:save { path = run.path .. "/policy" }
 
 local function row(name, format, value)
   return string.format("%-34s %16s %16s", name, string.format(format, value(before)), string.format(format, value(after)))

@@ -225,3 +225,16 @@ fn pairs_are_compared_question_by_question() {
     let error = paired(&better, &hard[1..], 3).unwrap_err().to_string();
     assert!(error.contains("100") && error.contains("99"), "{error}");
 }
+
+#[test]
+fn a_few_values_have_the_interval_of_student() {
+    // scipy.stats.t.ppf(0.975, [4, 1]) = 2.7764451052, 12.7062047362.
+    let five = student(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+    let half = 2.7764451052 * (2.5f64 / 5.0).sqrt();
+    assert!(near(five.mean, 3.0) && (five.high - 3.0 - half).abs() < 1e-8 && (3.0 - five.low - half).abs() < 1e-8, "{five:?}");
+    let two = student(&[0.0, 2.0]);
+    assert!((two.high - 1.0 - 12.7062047362).abs() < 1e-8 && two.count == 2, "{two:?}");
+    let (one, none) = (student(&[0.5]), student(&[]));
+    assert_eq!((one.mean, one.low, one.high), (0.5, f64::NEG_INFINITY, f64::INFINITY));
+    assert_eq!((none.mean, none.count), (0.0, 0));
+}

@@ -453,3 +453,26 @@ fn scripts_keep_their_word() {
         Runtime::new(Options::default()).unwrap().run(&root.join(format!("scripts/tests/{name}.lua"))).unwrap();
     }
 }
+
+#[test]
+fn a_script_has_one_run_after_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().display().to_string();
+    let seen = evaluate(&format!(
+        "local first = fm.run.open {{ path = '{path}/b' }}
+        local open, why = pcall(fm.run.open, {{ path = '{path}/a' }})
+        first:log {{ step = 1, stats = {{ x = 1 }} }}
+        first:close {{}}
+        first:close {{}}
+        local closed, what = pcall(first.log, first, {{ step = 2, stats = {{}} }})
+        local second = fm.run.open {{ path = '{path}/a', resume = true }}
+        fm.log {{ step = 1, stats = {{ x = 2 }} }}
+        second:close {{}}
+        local again, taken = pcall(fm.run.open, {{ path = '{path}/a' }})
+        local third = fm.run.open {{ path = '{path}/a', resume = true }}
+        return {{ open, why:match 'end it with run:close' ~= nil, closed, what:match 'is closed' ~= nil, tostring(first):match 'closed' ~= nil,
+            again, taken:match 'is there already' ~= nil, third.step, fm.list {{ path = '{path}' }}, fm.read {{ path = '{path}/b/metrics.jsonl' }} }}"
+    ));
+    assert_eq!(seen, json!([false, true, false, true, true, false, true, 0, ["a", "b"], "{\"step\":1,\"x\":1}\n"]));
+    assert!(complaint("fm.list { path = 'no/such/folder' }").contains("no/such/folder"));
+}

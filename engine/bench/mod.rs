@@ -85,31 +85,38 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
     println!("{name} in {} on {}", settings.dtype, device.describe());
     eprintln!("measuring the device");
     let peaks = Peaks::measure(&device)?;
-    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
-    let mut add = |work: String, measured: Result<Row>| match measured {
-        Ok(row) => rows.push(row),
-        Err(error) => {
-            let line = format!("{work}: {error}");
-            eprintln!("left out: {line}");
-            left_out.push(line);
-        }
-    };
-
     eprintln!("making {} of weights", readable(sizes.bytes(dtype)));
     let (mut model, seconds) = make(&config, &device, dtype)?;
-    let written = Some(sizes.bytes(dtype));
-    add("load".into(), Ok(Row { seconds, bytes: written, ..Row::new("load", &device) }));
+    let load = Row { seconds, bytes: Some(sizes.bytes(dtype)), ..Row::new("load", &device) };
     let mut generator = Generator::new(&model)?;
     // The prompt's last token is the input of the first decoding step, whose time is taken off.
     let first = decoding(&model, &mut generator, &sizes, dtype, 1);
     let step = first.as_ref().map_or((0.0, 0.0), |row| (row.seconds, row.dispatches.unwrap_or(0.0)));
+    // Around what is bound by reading, because other programs may take their share of the memory for a while.
+    let peaks = Peaks::measure(&device).map_or(peaks, |again| peaks.max(again));
+
+    let layers = config.num_hidden_layers;
+    println!("{:.2} M parameters in {}; {peaks}", sizes.all as f64 / 1e6, readable(sizes.bytes(dtype)));
+    report::heading();
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+    let mut add = |work: String, measured: Result<Row>| match measured {
+        Ok(row) => {
+            row.print(&peaks, layers);
+            rows.push(row);
+        }
+        Err(error) => {
+            let line = format!("{work}: {error}");
+            println!("{line}");
+            left_out.push(line);
+        }
+    };
+    add("load".into(), Ok(load));
     add("decode, batch 1".into(), first);
     for batch in &BATCHES[1..] {
         add(format!("decode, batch {batch}"), decoding(&model, &mut generator, &sizes, dtype, *batch));
     }
     add("prefill".into(), prefill(&model, &mut generator, &sizes, dtype, step));
     drop(generator);
-    let peaks = Peaks::measure(&device).map_or(peaks, |again| peaks.max(again));
 
     // Two operations for each token and weight forwards, two for the gradient of the activations, two for that of the weights.
     let operations = ((sizes.blocks + sizes.head) * TOKENS) as f64;
@@ -122,11 +129,6 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
         training("training, full", &make(&config, &device, DType::F32)?.0, 6.0 * operations)
     });
     add("training, full".into(), trained);
-
-    let layers = config.num_hidden_layers;
-    println!("{:.2} M parameters in {}; {peaks}", sizes.all as f64 / 1e6, readable(sizes.bytes(dtype)));
-    report::print(&rows, &peaks, layers);
-    left_out.iter().for_each(|line| println!("{line}"));
     let Some(path) = &settings.json else { return Ok(()) };
     let figures = json!({
         "shape": name,

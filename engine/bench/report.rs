@@ -67,18 +67,23 @@ impl Row {
         ]
     }
 
+    pub(super) fn print(&self, peaks: &Peaks, layers: usize) {
+        let mut figures = self.figures(peaks, layers).into_iter();
+        let cell = |factor: f64, digits: usize, figure: Option<f64>| figure.map_or("-".into(), |f| format!("{:.digits$}", f * factor));
+        line(&self.work, COLUMNS.map(|(_, _, factor, digits)| cell(factor, digits, figures.next().flatten())));
+    }
+
     pub(super) fn json(&self, peaks: &Peaks, layers: usize) -> Value {
         let figures = self.figures(peaks, layers).into_iter().zip(COLUMNS).map(|(figure, (key, ..))| (key.to_string(), json!(figure)));
         Value::Object([("work".to_string(), json!(self.work))].into_iter().chain(figures).collect())
     }
 }
 
-pub(super) fn print(rows: &[Row], peaks: &Peaks, layers: usize) {
-    let line = |work: &str, cells: [String; COLUMNS.len()]| println!("{work:<18}{}", cells.map(|cell| format!("{cell:>12}")).concat());
+/// Prints the heading of the rows.
+pub(super) fn heading() {
     line("", COLUMNS.map(|(_, heading, ..)| heading.into()));
-    for row in rows {
-        let mut figures = row.figures(peaks, layers).into_iter();
-        let cell = |factor: f64, digits: usize, figure: Option<f64>| figure.map_or("-".into(), |f| format!("{:.digits$}", f * factor));
-        line(&row.work, COLUMNS.map(|(_, _, factor, digits)| cell(factor, digits, figures.next().flatten())));
-    }
+}
+
+fn line(work: &str, cells: [String; COLUMNS.len()]) {
+    println!("{work:<18}{}", cells.map(|cell| format!("{cell:>12}")).concat());
 }

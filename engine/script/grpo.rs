@@ -133,6 +133,7 @@ const FUNCTIONS: &[Function] = &[Function {
 }];
 
 fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
+    super::free_dropped(lua)?;
     let policy = args.object::<Shared>(lua, "policy")?.0.0.clone();
     let adam = AdamSettings {
         weight_decay: args.get(lua, "weight_decay")?,

@@ -212,6 +212,14 @@ const FUNCTIONS: &[Function] = &[
         call: |lua, args| interval(lua, metrics::mean(&args.get::<Vec<f64>>(lua, "scores")?, seed(lua, args)?)).map(Value::Table),
     },
     Function {
+        path: "metric.student_interval",
+        doc: "The mean of a few independent values, such as one of each seed, with its 95 % interval by Student's t distribution.",
+        params: &[required("values", Kind::List(&Kind::Number), "the values")],
+        returns: Kind::Record(&INTERVAL),
+        result: "mean and interval; that of a single value is everything from -inf to inf",
+        call: |lua, args| interval(lua, metrics::student(&args.get::<Vec<f64>>(lua, "values")?)).map(Value::Table),
+    },
+    Function {
         path: "metric.paired_interval",
         doc: "How much better scores are than others of the same questions, with the 95 % bootstrap interval of the difference.",
         params: &[

@@ -130,6 +130,14 @@ fn session(lua: &Lua) -> Rc<Session> {
     lua.app_data_ref::<Rc<Session>>().expect("set when the runtime is made").clone()
 }
 
+/// Frees the models and trainers that the script no longer holds. The collector sees small objects and would let them wait, and what takes
+/// memory next is refused if it does not fit.
+fn free_dropped(lua: &Lua) -> mlua::Result<()> {
+    // What a first round finds unreachable may hold others.
+    lua.gc_collect()?;
+    lua.gc_collect()
+}
+
 /// A Lua state that can do what the API allows, and nothing else.
 pub struct Runtime {
     lua: Lua,

@@ -150,6 +150,7 @@ const FUNCTIONS: &[Function] = &[
         returns: Kind::Object("Model"),
         result: "the model",
         call: |lua, args| {
+            super::free_dropped(lua)?;
             let path: String = args.get(lua, "path")?;
             let session = session(lua);
             let device = match args.get::<Option<String>>(lua, "device")? {

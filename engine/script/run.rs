@@ -9,16 +9,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mlua::{AnyUserData, IntoLua, Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
-use super::api::{Area, Args, Field, Function, Kind, Object, Record, Scripted, object, optional, required};
+use super::api::{Area, Args, Field, Function, Kind, Need, Object, Record, Scripted, default, object, optional, required};
 use super::{AREAS, Session, convert, session};
 use crate::train::log::{Checkpoint, Description, Run};
 use crate::{Error, Result, stop};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN], records: &[&REWARDS] };
 
-/// The run that a script has open, with its progress bar.
+/// A run of a script, with its progress bar.
 pub(super) struct OpenRun {
-    run: Run,
+    folder: PathBuf,
+    /// Nothing once it is closed.
+    run: Option<Run>,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
 }
@@ -34,9 +36,10 @@ const STEP: Kind = Kind::Integer;
 const FUNCTIONS: &[Function] = &[
     Function {
         path: "run.open",
-        doc: "Opens the run's folder: a new one, or with `--resume` the one to go on with.",
+        doc: "Opens the run's folder: a new one, or with `--resume` the one to go on with. One run can be open at a time.",
         params: &[
             optional("path", Kind::Text, "the folder; by default the next free runs/<script>-<number>"),
+            default("resume", Kind::Boolean, Need::Boolean(false), "whether to go on with the run in this folder if there is one"),
             optional("seed", Kind::Integer, "the run's seed, for run.json"),
             optional("arguments", Kind::Map(&Kind::Any), "settings to record in run.json"),
         ],
@@ -48,7 +51,8 @@ const FUNCTIONS: &[Function] = &[
             let arguments: Value = args.get(lua, "arguments")?;
             let settings =
                 convert::to_json(&arguments).map_err(|e| mlua::Error::runtime(format!("'arguments' cannot be recorded: {e}")))?;
-            let run = open(&session, path.map(PathBuf::from), args.get::<Option<i64>>(lua, "seed")?.map(|seed| seed as u64), settings)?;
+            let seed = args.get::<Option<i64>>(lua, "seed")?.map(|seed| seed as u64);
+            let run = open(&session, path.map(PathBuf::from), args.get(lua, "resume")?, seed, settings)?;
             object(lua, Shared { open: run })
         },
     },
@@ -66,7 +70,7 @@ const FUNCTIONS: &[Function] = &[
             let known = session.run.borrow().clone();
             let run = match known {
                 Some(run) => run,
-                None => open(&session, None, None, Json::Null)?,
+                None => open(&session, None, false, None, Json::Null)?,
             };
             log(lua, args, &run)
         },
@@ -101,13 +105,13 @@ static RUN: Object = Object {
             name: "path",
             kind: Kind::Text,
             doc: "The folder.",
-            get: |lua, this| with(this, |open| Ok(open.run.folder().display().to_string()))?.into_lua(lua),
+            get: |lua, this| with(this, |open| Ok(open.folder.display().to_string()))?.into_lua(lua),
         },
         Field {
             name: "step",
             kind: Kind::Integer,
             doc: "The step of the newest checkpoint, 0 before the first.",
-            get: |lua, this| with(this, |open| Ok(open.run.newest_checkpoint().map_or(0, |(step, _)| step)))?.into_lua(lua),
+            get: |lua, this| with(this, |open| Ok(open.run()?.newest_checkpoint().map_or(0, |(step, _)| step)))?.into_lua(lua),
         },
     ],
     methods: &[
@@ -147,7 +151,7 @@ static RUN: Object = Object {
                     if let Some(rewards) = &rewards {
                         line.insert("rewards".into(), rewards_of(rewards, i + 1)?);
                     }
-                    this.open.borrow_mut().run.rollout(step, &line)?;
+                    this.open.borrow_mut().run()?.rollout(step, &line)?;
                 }
                 Ok(Value::Nil)
             },
@@ -162,7 +166,7 @@ static RUN: Object = Object {
                 let step = args.get(lua, "step")?;
                 let this = args.this::<Shared>()?;
                 let mut open = this.open.borrow_mut();
-                let path = open.run.checkpoint(step, |folder| part(lua, args, |trainer| trainer.save(folder)))?;
+                let path = open.run()?.checkpoint(step, |folder| part(lua, args, |trainer| trainer.save(folder)))?;
                 path.display().to_string().into_lua(lua)
             },
         },
@@ -174,7 +178,7 @@ static RUN: Object = Object {
             result: "the last step that is done, 0 in a fresh run",
             call: |lua, args| {
                 let this = args.this::<Shared>()?;
-                let newest = this.open.borrow().run.newest_checkpoint().map(|(step, path)| (step, path.to_path_buf()));
+                let newest = this.open.borrow_mut().run()?.newest_checkpoint().map(|(step, path)| (step, path.to_path_buf()));
                 if let Some((_, path)) = &newest {
                     part(lua, args, |trainer| trainer.load(path))?;
                 }
@@ -198,6 +202,19 @@ static RUN: Object = Object {
                 Ok(Value::Nil)
             },
         },
+        Function {
+            path: "close",
+            doc: "Ends the run, so that the script can open another. A run that is still open when the script ends is ended then.",
+            params: &[],
+            returns: Kind::Nil,
+            result: "",
+            call: |lua, args| {
+                let this = args.this::<Shared>()?;
+                this.open.borrow_mut().run = None;
+                session(lua).run.borrow_mut().take_if(|open| Rc::ptr_eq(open, &this.open));
+                Ok(Value::Nil)
+            },
+        },
     ],
     checkpoint: None,
 };
@@ -206,13 +223,14 @@ impl Scripted for Shared {
     const OBJECT: &'static Object = &RUN;
     fn describe(&self) -> String {
         let open = self.open.borrow();
-        let step = open.run.newest_checkpoint().map_or("no checkpoint yet".to_string(), |(step, _)| format!("a checkpoint at step {step}"));
-        format!("the run {}, with {step}", open.run.folder().display())
+        let Some(run) = &open.run else { return format!("the run {}, closed", open.folder.display()) };
+        let step = run.newest_checkpoint().map_or("no checkpoint yet".to_string(), |(step, _)| format!("a checkpoint at step {step}"));
+        format!("the run {}, with {step}", open.folder.display())
     }
 }
 
-fn with<R>(this: &AnyUserData, read: impl FnOnce(&OpenRun) -> Result<R>) -> mlua::Result<R> {
-    Ok(read(&this.borrow::<super::api::Handle<Shared>>()?.open.borrow())?)
+fn with<R>(this: &AnyUserData, read: impl FnOnce(&mut OpenRun) -> Result<R>) -> mlua::Result<R> {
+    Ok(read(&mut this.borrow::<super::api::Handle<Shared>>()?.open.borrow_mut())?)
 }
 
 /// Calls `act` with the trainer of the arguments.
@@ -227,14 +245,16 @@ fn part(lua: &Lua, args: &Args, mut act: impl FnMut(&mut dyn Checkpoint) -> Resu
     }
 }
 
-/// Opens the run of this session.
-fn open(session: &Session, path: Option<PathBuf>, seed: Option<u64>, settings: Json) -> Result<Rc<RefCell<OpenRun>>> {
+/// Opens a run and makes it the one that the session logs to.
+fn open(session: &Session, path: Option<PathBuf>, resume: bool, seed: Option<u64>, settings: Json) -> Result<Rc<RefCell<OpenRun>>> {
     if let Some(open) = session.run.borrow().as_ref() {
-        return Err(Error::argument(format!("the run {} is open already; a script has one", open.borrow().run.folder().display())));
+        let folder = open.borrow().folder.display().to_string();
+        return Err(Error::argument(format!("the run {folder} is open; end it with run:close before opening another")));
     }
     let loaded = session.loaded.borrow();
     let scripts: Map<_, _> = loaded.iter().map(|file| (file.path.display().to_string(), Json::from(file.sha256.as_str()))).collect();
-    let run = match &session.options.resume {
+    let there = path.as_ref().filter(|path| resume && Run::description_of(path).is_ok());
+    let run = match session.options.resume.as_ref().or(there) {
         Some(folder) => {
             let run = Run::resume(folder)?;
             let changed = |name: &&String| run.description().scripts.get(*name).is_some_and(|old| Some(old) != scripts.get(*name));
@@ -261,7 +281,7 @@ fn open(session: &Session, path: Option<PathBuf>, seed: Option<u64>, settings: J
             Run::create(&path, description)?
         }
     };
-    let open = Rc::new(RefCell::new(OpenRun { run, bar: None, last_line: None }));
+    let open = Rc::new(RefCell::new(OpenRun { folder: run.folder().to_path_buf(), run: Some(run), bar: None, last_line: None }));
     *session.run.borrow_mut() = Some(open.clone());
     Ok(open)
 }
@@ -302,14 +322,19 @@ fn log(lua: &Lua, args: &Args, run: &RefCell<OpenRun>) -> mlua::Result<Value> {
         values.insert(name, value);
     }
     values.sort_keys();
-    run.borrow_mut().run.log(args.get(lua, "step")?, &values)?;
+    run.borrow_mut().run()?.log(args.get(lua, "step")?, &values)?;
     Ok(Value::Nil)
 }
 
 impl OpenRun {
     /// The run's folder.
     pub(super) fn folder(&self) -> &Path {
-        self.run.folder()
+        &self.folder
+    }
+
+    fn run(&mut self) -> Result<&mut Run> {
+        let folder = &self.folder;
+        self.run.as_mut().ok_or_else(|| Error::argument(format!("the run {} is closed", folder.display())))
     }
 
     fn progress(&mut self, step: u64, total: u64, text: &str) {

@@ -43,6 +43,7 @@ const FUNCTIONS: &[Function] = &[Function {
     returns: Kind::Object("SftTrainer"),
     result: "the trainer",
     call: |lua, args| {
+        super::free_dropped(lua)?;
         let policy = args.object::<Shared>(lua, "policy")?.0.0.clone();
         let settings = Settings {
             beta1: args.get(lua, "beta1")?,

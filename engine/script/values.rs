@@ -127,6 +127,23 @@ const FUNCTIONS: &[Function] = &[
         call: |lua, args| Ok(Value::Boolean(PathBuf::from(args.get::<String>(lua, "path")?).exists())),
     },
     Function {
+        path: "list",
+        doc: "What a folder holds.",
+        params: &[required("path", Kind::Text, "the folder")],
+        returns: Kind::List(&Kind::Text),
+        result: "the names of its files and folders, sorted",
+        call: |lua, args| {
+            let path: PathBuf = args.get::<String>(lua, "path")?.into();
+            let mut names = std::fs::read_dir(&path)
+                .and_then(|entries| {
+                    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<Result<Vec<_>, _>>()
+                })
+                .map_err(|e| Error::io(&path, e))?;
+            names.sort();
+            names.into_lua(lua)
+        },
+    },
+    Function {
         path: "seconds",
         doc: "A clock, for measuring how long something takes.",
         params: &[],

@@ -597,6 +597,10 @@ function Run:restore(arguments) end
 ---@param arguments fm.Run.progress.arguments
 function Run:progress(arguments) end
 
+---Ends the run, so that the script can open another. A run that is still open when the script ends is ended then.
+---@param arguments? {}
+function Run:close(arguments) end
+
 ---The engine, as scripts see it.
 ---@class fm
 local fm = {}
@@ -692,6 +696,15 @@ function fm.append(arguments) end
 ---@param arguments fm.exists.arguments
 ---@return boolean # true if there is
 function fm.exists(arguments) end
+
+---The arguments of `fm.list`.
+---@class (exact) fm.list.arguments
+---@field path string the folder
+
+---What a folder holds.
+---@param arguments fm.list.arguments
+---@return string[] # the names of its files and folders, sorted
+function fm.list(arguments) end
 
 ---A clock, for measuring how long something takes.
 ---@param arguments? {}
@@ -1009,6 +1022,15 @@ function fm.metric.verdict(arguments) end
 ---@return fm.Interval # mean and interval
 function fm.metric.interval(arguments) end
 
+---The arguments of `fm.metric.student_interval`.
+---@class (exact) fm.metric.student_interval.arguments
+---@field values number[] the values
+
+---The mean of a few independent values, such as one of each seed, with its 95 % interval by Student's t distribution.
+---@param arguments fm.metric.student_interval.arguments
+---@return fm.Interval # mean and interval; that of a single value is everything from -inf to inf
+function fm.metric.student_interval(arguments) end
+
 ---The arguments of `fm.metric.paired_interval`.
 ---@class (exact) fm.metric.paired_interval.arguments
 ---@field scores number[] the scores
@@ -1209,10 +1231,11 @@ function fm.schedule.warm_up(arguments) end
 ---The arguments of `fm.run.open`.
 ---@class (exact) fm.run.open.arguments
 ---@field path? string the folder; by default the next free runs/<script>-<number>
+---@field resume? boolean whether to go on with the run in this folder if there is one (default false)
 ---@field seed? integer the run's seed, for run.json
 ---@field arguments? table<string, any> settings to record in run.json
 
----Opens the run's folder: a new one, or with `--resume` the one to go on with.
+---Opens the run's folder: a new one, or with `--resume` the one to go on with. One run can be open at a time.
 ---@param arguments? fm.run.open.arguments
 ---@return fm.Run # the run
 function fm.run.open(arguments) end

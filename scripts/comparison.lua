@@ -1,0 +1,290 @@
+-- Reads runs of several methods and seeds, and makes a table and a page of them. All it takes from a run is metrics.jsonl, in
+-- FOLDER/METHOD/SEED/: runs of another machine are added by copying them there.
+
+local fm = require "finemem"
+
+local comparison = {}
+
+-- Steps that a point of a learning curve is the mean of: the one it stands at, and those before.
+local SMOOTH = 3
+-- Part of the best accuracy that has to be reached.
+local SHARE = 0.9
+
+-- The figures of a run, a table a step. Nothing where there is no such run; a last line that was cut off is left out.
+function comparison.figures(folder)
+  local path = folder .. "/metrics.jsonl"
+  if not fm.exists { path = path } then
+    return nil
+  end
+  local rows = {}
+  for line in fm.read { path = path }:gmatch "([^\n]*)\n" do
+    local read, row = pcall(fm.json.decode, { text = line })
+    if not read or type(row) ~= "table" or type(row.step) ~= "number" then
+      error(string.format("%s: line %d holds no figures of a step", path, #rows + 1), 0)
+    end
+    rows[#rows + 1] = row
+  end
+  return rows
+end
+
+-- Whether a run of that many steps was trained to its end and evaluated.
+function comparison.done(rows, steps)
+  local last = rows and rows[#rows]
+  return last ~= nil and last.step >= steps and last["eval/accuracy"] ~= nil
+end
+
+-- The finished runs in folders, as a list of { name, runs = { [seed] = rows } }: first the methods of `names`, then others by name.
+-- Also how many unfinished ones were left out.
+function comparison.read(folders, names)
+  local methods, known, unfinished = {}, {}, 0
+  local function add(name)
+    if not known[name] then
+      known[name] = { name = name, runs = {} }
+      methods[#methods + 1] = known[name]
+    end
+    return known[name].runs
+  end
+  for _, name in ipairs(names) do
+    add(name)
+  end
+  for _, folder in ipairs(folders) do
+    for _, name in ipairs(fm.list { path = folder }) do
+      local entries, inside = pcall(fm.list, { path = folder .. "/" .. name })
+      for _, seed in ipairs(entries and inside or {}) do
+        local rows = tonumber(seed) and comparison.figures(string.format("%s/%s/%s", folder, name, seed))
+        if comparison.done(rows, 0) then
+          add(name)[tonumber(seed)] = rows
+        elseif rows then
+          unfinished += 1
+        end
+      end
+    end
+  end
+  local found = {}
+  for _, method in ipairs(methods) do
+    if next(method.runs) then
+      found[#found + 1] = method
+    end
+  end
+  return found, unfinished
+end
+
+local function seeds(method)
+  local list = {}
+  for seed in pairs(method.runs) do
+    list[#list + 1] = seed
+  end
+  table.sort(list)
+  return list
+end
+
+-- A learning curve: the mean of a figure over a step and those before, as a table by step. It begins where there are enough of them.
+local function smooth(rows, name)
+  local curve, width = {}, math.min(SMOOTH, #rows)
+  for step = width, #rows do
+    local sum = 0
+    for i = step - width + 1, step do
+      sum += rows[i][name] or 0
+    end
+    curve[step] = sum / width
+  end
+  return curve
+end
+
+-- What `of` gives for each run of a method, as a mean with its 95 % t interval.
+local function over(method, of)
+  local values = {}
+  for _, seed in ipairs(seeds(method)) do
+    values[#values + 1] = of(method.runs[seed], seed)
+  end
+  return fm.metric.student_interval { values = values }
+end
+
+local function last(name)
+  return function(rows)
+    return rows[#rows][name]
+  end
+end
+
+-- The learning curve of a method: a list of { step, interval } for the steps that all its runs have.
+local function curve(method, name)
+  local curves, first, length = {}, 1, math.huge
+  for seed, rows in pairs(method.runs) do
+    curves[seed] = smooth(rows, name)
+    first, length = math.max(first, math.min(SMOOTH, #rows)), math.min(length, #rows)
+  end
+  local points = {}
+  for step = first, length do
+    points[#points + 1] = { step = step, interval = over(method, function(_, seed) return curves[seed][step] end) }
+  end
+  return points
+end
+
+-- A row for each method: accuracy, its paired difference from the first method, memory, invalid calls, and how many steps it took to come to
+-- 90 % of the best learning curve. Runs that never do are counted apart: `reached` of `n`.
+function comparison.rows(methods)
+  local best = 0
+  for _, method in ipairs(methods) do
+    for _, point in ipairs(curve(method, "memory/accuracy")) do
+      best = math.max(best, point.interval.mean)
+    end
+  end
+  local rows = {}
+  for i, method in ipairs(methods) do
+    local steps, differences, first = {}, {}, methods[1].runs
+    for _, seed in ipairs(seeds(method)) do
+      local run = method.runs[seed]
+      local values = smooth(run, "memory/accuracy")
+      for step = 1, #run do
+        if values[step] and values[step] >= SHARE * best then
+          steps[#steps + 1] = step
+          break
+        end
+      end
+      if i > 1 and first[seed] then
+        differences[#differences + 1] = last "eval/accuracy"(run) - last "eval/accuracy"(first[seed])
+      end
+    end
+    rows[i] = {
+      name = method.name, n = #seeds(method),
+      accuracy = over(method, last "eval/accuracy"),
+      difference = #differences > 0 and fm.metric.student_interval { values = differences } or nil,
+      memory = over(method, last "eval/memory_tokens"),
+      invalid = over(method, last "eval/invalid"),
+      steps = #steps > 0 and fm.metric.student_interval { values = steps } or nil, reached = #steps,
+    }
+  end
+  return rows
+end
+
+local columns = { "method", "runs", "accuracy", "against the first", "memory, tokens", "steps to 90 % of the best", "invalid calls" }
+local note = "Means over the runs' seeds with 95 % intervals by Student's t; against the first method, of paired seeds. The best is the highest "
+  .. "point of a learning curve, which is the mean accuracy of " .. SMOOTH .. " training steps."
+
+-- The table in Markdown.
+function comparison.markdown(rows)
+  local function shown(interval, digits, factor)
+    if not interval then
+      return "-"
+    end
+    local number = "%." .. digits .. "f"
+    local text = string.format(number, interval.mean * (factor or 1))
+    if interval.n < 2 then
+      return text
+    end
+    return string.format("%s (" .. number .. " to " .. number .. ")", text, interval.low * (factor or 1), interval.high * (factor or 1))
+  end
+  local lines = { "| " .. table.concat(columns, " | ") .. " |", "|" .. string.rep("---|", #columns) }
+  for _, row in ipairs(rows) do
+    local steps = shown(row.steps, 1)
+    if row.reached < row.n then
+      steps = string.format("%s, %d of %d runs", steps, row.reached, row.n)
+    end
+    lines[#lines + 1] = "| " .. table.concat({
+      row.name, tostring(row.n), shown(row.accuracy, 3), shown(row.difference, 3), shown(row.memory, 0), steps,
+      shown(row.invalid, 1, 100) .. " %",
+    }, " | ") .. " |"
+  end
+  return table.concat(lines, "\n") .. "\n\n" .. note .. "\n"
+end
+
+-- Points of a curve as a series of a chart.
+local function series(name, points)
+  local made = { name = name, x = {}, y = {}, low = {}, high = {} }
+  for i, point in ipairs(points) do
+    local interval = point.interval
+    local alone = interval.n < 2
+    made.x[i], made.y[i] = point.step, interval.mean
+    made.low[i], made.high[i] = alone and interval.mean or interval.low, alone and interval.mean or interval.high
+  end
+  return made
+end
+
+-- A chart of stacked means over runs, one series a name.
+local function stacked(method, kind, names, label)
+  local chart = { title = method.name, kind = kind, series = {} }
+  for k, name in ipairs(names) do
+    local made = series(label(name), curve(method, name))
+    made.low, made.high = nil, nil
+    chart.series[k] = made
+  end
+  return chart
+end
+
+-- The names of the reward's terms in a run's figures: those first that most methods have, so that a term mostly has one colour.
+local function terms_of(methods)
+  local count, all = {}, {}
+  for i, method in ipairs(methods) do
+    all[i] = {}
+    local _, rows = next(method.runs)
+    for name in pairs(rows[1]) do
+      if name:match "^rewards/.*/mean$" then
+        count[name] = (count[name] or 0) + 1
+        table.insert(all[i], name)
+      end
+    end
+  end
+  for _, names in ipairs(all) do
+    table.sort(names, function(a, b)
+      if count[a] ~= count[b] then
+        return count[a] > count[b]
+      end
+      return a < b
+    end)
+  end
+  return all
+end
+
+-- Writes one page of all methods.
+function comparison.page(path, title, methods, rows)
+  local function cell(interval)
+    if not interval then
+      return fm.json.null
+    end
+    return interval.n < 2 and interval.mean or { value = interval.mean, low = interval.low, high = interval.high }
+  end
+  local cells, curves, memories, kinds, shares, scatter = {}, {}, {}, {}, {}, {}
+  local terms = terms_of(methods)
+  for i, method in ipairs(methods) do
+    local row = rows[i]
+    cells[i] = {
+      row.name, row.n, cell(row.accuracy), cell(row.difference), cell(row.memory), cell(row.steps), row.reached, cell(row.invalid),
+    }
+    curves[i] = series(method.name, curve(method, "memory/accuracy"))
+    memories[i] = series(method.name, curve(method, "memory/memory_tokens"))
+    kinds[i] = stacked(method, "areas", { "memory/insert", "memory/update", "memory/delete", "memory/skip" },
+      function(name) return name:match "/(.*)" end)
+    shares[i] = stacked(method, "shares", terms[i], function(name) return name:match "/(.*)/" end)
+    local x, y = row.memory, row.accuracy
+    scatter[i] = { name = method.name, x = { x.mean }, y = { y.mean } }
+    if row.n > 1 then
+      scatter[i].x_low, scatter[i].x_high, scatter[i].low, scatter[i].high = { x.low }, { x.high }, { y.low }, { y.high }
+    end
+  end
+  fm.page.write {
+    path = path,
+    title = title,
+    sections = {
+      {
+        kind = "table", title = "Evaluation", note = note, rows = cells,
+        columns = {
+          { name = "method" }, { name = "runs" }, { name = "accuracy", digits = 3 }, { name = "against the first", digits = 3 },
+          { name = "memory, tokens", digits = 0 }, { name = "steps to 90 % of the best", digits = 1 }, { name = "runs that got there" },
+          { name = "invalid calls", percent = true },
+        },
+      },
+      {
+        kind = "charts", title = "Learning", note = "Each point is the mean of " .. SMOOTH .. " training steps, over the seeds; the bands are 95 % intervals.",
+        charts = {
+          { title = "Answer accuracy in training", kind = "lines", series = curves },
+          { title = "Memory", kind = "lines", y = "tokens", series = memories },
+          { title = "Accuracy and memory, held-out episodes", kind = "scatter", x = "memory, tokens", y = "accuracy", series = scatter },
+        },
+      },
+      { kind = "charts", title = "Operations per chunk", charts = kinds },
+      { kind = "charts", title = "Shares of the reward, by term", note = "Of the sizes of the terms' means.", charts = shares },
+    },
+  }
+end
+
+return comparison
