@@ -20,6 +20,7 @@ local option = arguments.read(reasoners.with {
   source = false, -- only episodes whose source contains this
   limit = 0, -- only so many episodes; 0 for all
   facts = 3, -- facts a chunk where a file is a list of facts: as many as the texts that the tiny policy learned from
+  chunk_tokens = 0, -- tokens of about four bytes a chunk where prose, talk or examples are cut; 0 is what the authors of each file take
   strict = "no", -- whether a row that cannot be read is an error
   max_tokens = 0, -- longest answer of a model to a chunk; 0 leaves it to the method, see scripts/managed.lua
   view = "relevant", -- which items the policy sees: `relevant` or `recent`
@@ -49,7 +50,10 @@ local function titles()
 end
 
 local episodes = {}
-for _, episode in ipairs(fm.data.open { path = option.data, facts_per_chunk = option.facts, strict = option.strict == "yes" }) do
+for _, episode in ipairs(fm.data.open {
+  path = option.data, facts_per_chunk = option.facts, chunk_tokens = option.chunk_tokens > 0 and option.chunk_tokens or nil,
+  strict = option.strict == "yes",
+}) do
   local wanted = not option.source or episode.source:find(option.source, 1, true)
   if wanted and (option.limit == 0 or #episodes < option.limit) then
     episodes[#episodes + 1] = episode
@@ -147,7 +151,7 @@ for i, done in ipairs(runs) do
     scores.rows[#scores.rows + 1] = { done.method, row.source, row.metric, interval(row), tostring(row.n) }
   end
   -- In order of kind.
-  local by_kind = table.clone(figures[i].kinds.rows)
+  local by_kind = table.move(figures[i].kinds.rows, 1, #figures[i].kinds.rows, 1, {})
   table.sort(by_kind, function(a, b) return a.source < b.source end)
   for _, row in ipairs(by_kind) do
     local source, kind = row.source:match "^(.*)\n(.*)$"

@@ -182,7 +182,10 @@ impl Metric {
             _ => return Err(Error::argument(format!("{self} needs no judge"))),
         };
         if replies.len() != messages {
-            return Err(Error::argument(format!("{self} asks {messages} messages about an answer, and there are {} replies", replies.len())));
+            return Err(Error::argument(format!(
+                "{self} asks {messages} messages about an answer, and there are {} replies",
+                replies.len()
+            )));
         }
         Ok(match self {
             Self::JudgeLongMemEval => Some(verdict_longmemeval(replies[0].as_ref())),
