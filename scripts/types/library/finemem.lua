@@ -249,6 +249,7 @@ function Rng:shuffle(arguments) end
 ---A language model.
 ---@class fm.Model
 ---@field parameters integer Number of parameters.
+---@field context integer Longest sequence in tokens.
 ---@field chat boolean Whether it has a chat template.
 local Model = {}
 
@@ -967,7 +968,7 @@ function fm.metric.all_recalled(arguments) end
 
 ---The arguments of `fm.metric.score`.
 ---@class (exact) fm.metric.score.arguments
----@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 ---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
@@ -979,47 +980,36 @@ function fm.metric.score(arguments) end
 
 ---The arguments of `fm.metric.needs_judge`.
 ---@class (exact) fm.metric.needs_judge.arguments
----@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 
----Whether a model gives the score: the function of that name makes the chat, `fm.metric.verdict` reads the reply.
+---Whether a model gives the score: `fm.metric.judge` makes the chats, `fm.metric.verdict` reads the replies.
 ---@param arguments fm.metric.needs_judge.arguments
 ---@return boolean # whether it does
 function fm.metric.needs_judge(arguments) end
 
----The arguments of `fm.metric.judge_longmemeval`.
----@class (exact) fm.metric.judge_longmemeval.arguments
+---The arguments of `fm.metric.judge`.
+---@class (exact) fm.metric.judge.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 ---@field question string the question
 ---@field answer string the answer that was given
----@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered
+---@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered, or an expert's summary and its key points
 ---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
 ---@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
 
----What LongMemEval's judge is asked about an answer, by the question's type.
----@param arguments fm.metric.judge_longmemeval.arguments
----@return fm.Message[] # the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply
-function fm.metric.judge_longmemeval(arguments) end
-
----The arguments of `fm.metric.judge_memalpha`.
----@class (exact) fm.metric.judge_memalpha.arguments
----@field question string the question
----@field answer string the answer that was given
----@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered
----@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
----@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
-
----What Mem-α's judge is asked about an answer: whether it meets a rubric.
----@param arguments fm.metric.judge_memalpha.arguments
----@return fm.Message[] # the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply
-function fm.metric.judge_memalpha(arguments) end
+---What a judge is asked about an answer: by LongMemEval's protocol of the question's type, by Mem-α's whether it meets a rubric, by HELMET's about the fluency, recall and precision of a summary.
+---@param arguments fm.metric.judge.arguments
+---@return fm.Message[][] # the chats for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the replies
+function fm.metric.judge(arguments) end
 
 ---The arguments of `fm.metric.verdict`.
 ---@class (exact) fm.metric.verdict.arguments
----@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
----@field reply string what the judge said
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
+---@field replies string[] what the judge said to each chat
+---@field gold string[] the answers that are accepted
 
----Reads a judge's reply.
+---Reads a judge's replies.
 ---@param arguments fm.metric.verdict.arguments
----@return number # 1 if it found the answer correct, else 0
+---@return number|nil # the score; nil where the replies do not give one
 function fm.metric.verdict(arguments) end
 
 ---The arguments of `fm.metric.interval`.
