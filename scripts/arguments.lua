@@ -5,7 +5,8 @@ local fm = require "finemem"
 local arguments = {}
 
 -- `known` holds every argument with its default: `{ steps = 60, out = false }` reads `--steps 80 --out runs/a`. A default that is a number
--- asks for one; false means that nothing is set. An argument that is not known is an error that lists the known ones.
+-- asks for one, and yes or no for one of the two; false means that nothing is set. An argument that is not known is an error that lists the
+-- known ones.
 function arguments.read(known)
   local value, names = {}, {}
   for name, default in pairs(known) do
@@ -25,6 +26,8 @@ function arguments.read(known)
     end
     if type(known[name]) == "number" then
       value[name] = tonumber(text) or error(string.format("--%s needs a number, not '%s'", name, text), 0)
+    elseif (known[name] == "yes" or known[name] == "no") and text ~= "yes" and text ~= "no" then
+      error(string.format("--%s is yes or no, not '%s'", name, text), 0)
     else
       value[name] = text
     end

@@ -16,11 +16,13 @@ local option = arguments.read(reasoners.with {
   baselines = "no_memory,bm25_chunks_2,bm25_chunks_10,add_everything,newest_wins", -- modules of scripts/baselines
   reasoner = "extractive", -- a word of reasoners.lua
   judge = false, -- another one, for metrics that a model has to judge
+  titles = false, -- the catalogue of recommendations; by default entity2id.json beside the data or in the folder above, if it is there
   source = false, -- only episodes whose source contains this
   limit = 0, -- only so many episodes; 0 for all
   facts = 3, -- facts a chunk where a file is a list of facts: as many as the texts that the tiny policy learned from
+  chunk_tokens = 0, -- tokens of about four bytes a chunk where prose, talk or examples are cut; 0 is what the authors of each file take
   strict = "no", -- whether a row that cannot be read is an error
-  max_tokens = 0, -- longest answer of a model to a chunk; 0 leaves it to the method: 256 for the policy, what was published for others
+  max_tokens = 0, -- longest answer of a model to a chunk; 0 leaves it to the method, see scripts/managed.lua
   view = "relevant", -- which items the policy sees: `relevant` or `recent`
   view_items = 10,
   shown = 8, -- episodes of each method on the page
@@ -30,13 +32,28 @@ if option.data == "" then
   error("--data FILE is needed: a published file such as factconsolidation_6k.json, see the README of scripts/", 0)
 end
 
-local run = fm.run.open { path = option.out or nil, seed = 0, arguments = option }
-option.cache = run.path .. "/replies.jsonl"
-local reasoner = reasoners.make(option.reasoner, option)
-local judge = option.judge and reasoners.make(option.judge, option) or nil
+if option.view ~= "relevant" and option.view ~= "recent" then
+  error(string.format("--view is relevant or recent, not '%s'", option.view), 0)
+end
+
+-- The catalogue that recommendations are looked up in.
+local function titles()
+  local folder = option.data:match "^(.*[/\\])[^/\\]*$" or ""
+  for _, path in ipairs(option.titles and { option.titles } or { folder .. "entity2id.json", folder .. "../entity2id.json" }) do
+    if option.titles or fm.exists { path = path } then
+      return fm.json.decode { text = fm.read { path = path } }
+    end
+  end
+  error(string.format(
+    "%s asks for recommendations, which are looked up in entity2id.json of MemoryAgentBench: put it beside the data, or name it by --titles FILE",
+    option.data), 0)
+end
 
 local episodes = {}
-for _, episode in ipairs(fm.data.open { path = option.data, facts_per_chunk = option.facts, strict = option.strict == "yes" }) do
+for _, episode in ipairs(fm.data.open {
+  path = option.data, facts_per_chunk = option.facts, chunk_tokens = option.chunk_tokens > 0 and option.chunk_tokens or nil,
+  strict = option.strict == "yes",
+}) do
   local wanted = not option.source or episode.source:find(option.source, 1, true)
   if wanted and (option.limit == 0 or #episodes < option.limit) then
     episodes[#episodes + 1] = episode
@@ -45,6 +62,14 @@ end
 if #episodes == 0 then
   error(string.format("%s has no episode whose source contains '%s'", option.data, tostring(option.source)), 0)
 end
+
+local recommends = false
+for _, episode in ipairs(episodes) do
+  for _, question in ipairs(episode.questions) do
+    recommends = recommends or (question.metric or ""):find "^recall_at_" ~= nil
+  end
+end
+local catalogue = recommends and titles() or nil
 
 local policy = fm.model.load { path = option.policy == "none" and "models/tiny" or option.policy }
 local methods = {}
@@ -56,21 +81,40 @@ for name in option.baselines:gmatch "[^,%s]+" do
   methods[#methods + 1] = require("baselines." .. name)
 end
 
+-- What is wrong with the arguments has been said before there is a folder. A server's replies are kept in it, and offline they come from it.
+local reasoner, judge
+local function make(cache)
+  option.cache = cache
+  reasoner, judge = reasoners.make(option.reasoner, option), option.judge and reasoners.make(option.judge, option) or nil
+end
+local offline = option.offline == "yes"
+if not offline then
+  make(nil)
+end
+local run = fm.run.open { path = option.out or nil, seed = 0, arguments = option }
+if offline then
+  make(run.path .. "/replies.jsonl")
+end
+
 local settings = { policy = policy, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view, view_items = option.view_items }
 local began = fm.seconds {}
 local runs, figures = {}, {}
 for i, method in ipairs(methods) do
   runs[i] = evaluation.run {
-    episodes = episodes, method = method, settings = settings, reasoner = reasoner, judge = judge,
+    episodes = episodes, method = method, settings = settings, reasoner = reasoner, judge = judge, titles = catalogue,
     count = function(text) return #policy:encode { text = text } end,
     said = function(line)
-      run:progress { step = i, total = #methods, text = line }
+      run:progress { step = i - 1, total = #methods, text = line }
     end,
   }
+  run:progress { step = i, total = #methods, text = method.name .. " is done" }
   figures[i] = evaluation.figures(runs[i])
 end
 
 -- Tables: a list of columns and rows of texts, for the terminal and for Markdown.
+
+-- LoCoMo's file has numbers.
+local categories = { ["1"] = "multi-hop", ["2"] = "temporal", ["3"] = "open-domain", ["4"] = "single-hop", ["5"] = "adversarial" }
 
 local function number(value, digits)
   return value and string.format("%." .. (digits or 3) .. "f", value) or "-"
@@ -83,9 +127,18 @@ end
 local scores = { columns = { "method", "source", "metric", "score (95 % interval)", "questions" }, rows = {} }
 local kinds = { columns = { "method", "source", "kind", "metric", "score (95 % interval)", "questions" }, rows = {} }
 local averages = {
-  columns = { "method", "mean over sources", "mean over questions", "memory tokens", "of the input", "evidence precision", "evidence recall" },
+  columns = { "method", "mean over sources", "mean over questions", "memory tokens", "of the input" },
   rows = {},
 }
+-- Whether the file names the chunks that hold the evidence.
+local proven = false
+for i in ipairs(runs) do
+  proven = proven or figures[i].precision ~= nil
+end
+if proven then
+  table.insert(averages.columns, "evidence precision")
+  table.insert(averages.columns, "evidence recall")
+end
 local costs = {
   columns = {
     "method", "chunks", "s a chunk", "policy tokens in", "out", "questions", "s a question", "reasoner tokens in", "out", "requests",
@@ -97,13 +150,20 @@ for i, done in ipairs(runs) do
   for _, row in ipairs(summary.rows) do
     scores.rows[#scores.rows + 1] = { done.method, row.source, row.metric, interval(row), tostring(row.n) }
   end
-  for _, row in ipairs(figures[i].kinds.rows) do
+  -- In order of kind.
+  local by_kind = table.move(figures[i].kinds.rows, 1, #figures[i].kinds.rows, 1, {})
+  table.sort(by_kind, function(a, b) return a.source < b.source end)
+  for _, row in ipairs(by_kind) do
     local source, kind = row.source:match "^(.*)\n(.*)$"
+    if row.metric == "locomo_f1" and categories[kind] then
+      kind = kind .. " " .. categories[kind]
+    end
     kinds.rows[#kinds.rows + 1] = { done.method, source, kind, row.metric, interval(row), tostring(row.n) }
   end
   averages.rows[i] = {
     done.method, interval(summary.over_sources), interval(summary.over_questions), tostring(cost.memory_tokens),
-    string.format("%.1f %%", 100 * cost.memory_tokens / math.max(1, cost.input_tokens)), number(figures[i].precision), number(figures[i].recall),
+    string.format("%.1f %%", 100 * cost.memory_tokens / math.max(1, cost.input_tokens)),
+    proven and number(figures[i].precision) or nil, proven and number(figures[i].recall) or nil,
   }
   costs.rows[i] = {
     done.method, tostring(cost.chunks), number(cost.build_seconds / math.max(1, cost.chunks), 4), tostring(cost.policy_read),
@@ -153,16 +213,23 @@ local notes = {}
 for i, done in ipairs(runs) do
   if figures[i].unjudged > 0 then
     notes[#notes + 1] = string.format(
-      "%s: %d answers wait for a judge and have no score; name one with --judge.", done.method, figures[i].unjudged)
+      judge and "%s: the judge's replies give %d answers no score." or "%s: %d answers wait for a judge and have no score; name one with --judge.",
+      done.method, figures[i].unjudged)
   end
 end
-local report = table.concat({
-  heading, lines(scores), #kinds.rows > 0 and lines(kinds) or "(no question has a kind)", lines(averages), lines(costs),
-  "Mean over sources: each source counts the same; mean over questions: each question. Evidence: the share of retrieved items from chunks that"
-    .. "\nhold the gold evidence, and the share of those chunks that were reached, where the file names them. Tokens are those of "
-    .. (option.policy == "none" and "models/tiny" or option.policy) .. ".",
-  table.concat(notes, "\n"),
-}, "\n\n")
+local parts = { heading, lines(scores) }
+if #kinds.rows > 0 then
+  parts[#parts + 1] = lines(kinds)
+end
+parts[#parts + 1] = lines(averages)
+parts[#parts + 1] = lines(costs)
+parts[#parts + 1] = "Mean over sources: each source counts the same; mean over questions: each question. Tokens are those of "
+  .. (option.policy == "none" and "models/tiny" or option.policy) .. "."
+if proven then
+  parts[#parts + 1] = "Evidence: the share of retrieved items from chunks that hold the gold evidence, and the share of those chunks that were reached."
+end
+parts[#parts + 1] = #notes > 0 and table.concat(notes, "\n") or nil
+local report = table.concat(parts, "\n\n")
 print("\n" .. report)
 fm.write { path = run.path .. "/table.md", text = report .. "\n" }
 
@@ -221,16 +288,15 @@ local function columns(names)
   end
   return list
 end
-fm.page.write {
-  path = run.path .. "/page.html",
-  title = "Evaluation on " .. (option.data:match "[^/\\]+$" or option.data),
-  sections = {
-    { kind = "text", text = heading },
-    { kind = "table", title = "Scores", columns = columns(scores.columns), rows = scores.rows },
-    { kind = "table", title = "Scores by kind of question", columns = columns(kinds.columns), rows = kinds.rows },
-    { kind = "table", title = "Averages", columns = columns(averages.columns), rows = averages.rows, note = table.concat(notes, " ") },
-    { kind = "table", title = "Cost", columns = columns(costs.columns), rows = costs.rows },
-    { kind = "episodes", title = "Episodes", episodes = shown },
-  },
+local sections = {
+  { kind = "text", text = heading },
+  { kind = "table", title = "Scores", columns = columns(scores.columns), rows = scores.rows },
 }
+if #kinds.rows > 0 then
+  sections[#sections + 1] = { kind = "table", title = "Scores by kind of question", columns = columns(kinds.columns), rows = kinds.rows }
+end
+sections[#sections + 1] = { kind = "table", title = "Averages", columns = columns(averages.columns), rows = averages.rows, note = table.concat(notes, " ") }
+sections[#sections + 1] = { kind = "table", title = "Cost", columns = columns(costs.columns), rows = costs.rows }
+sections[#sections + 1] = { kind = "episodes", title = "Episodes", episodes = shown }
+fm.page.write { path = run.path .. "/page.html", title = "Evaluation on " .. (option.data:match "[^/\\]+$" or option.data), sections = sections }
 print(string.format("written: %s (table.md, results.jsonl, memories.jsonl, summary.json, page.html), %.0f s", run.path, fm.seconds {} - began))

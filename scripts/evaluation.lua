@@ -28,19 +28,45 @@ local function evidence_shares(answer)
   return #answer.evidence > 0 and found / #answer.evidence or 0, chunks / #answer.chunks
 end
 
--- The scores of answers that a model has to judge, from `judge`, a reasoner. Without one they have no score.
+-- The scores of answers that a model has to judge, from `judge`, a reasoner. Those that it gives no score have none.
 local function judged(answers, judge)
   local chats, waiting = {}, {}
   for _, answer in ipairs(answers) do
     if fm.metric.needs_judge { metric = answer.metric } then
-      waiting[#waiting + 1] = answer
-      chats[#chats + 1] = judge and fm.metric[answer.metric] {
-        question = answer.question, answer = answer.answer, gold = answer.gold, kind = answer.kind, id = answer.id,
+      local asked = fm.metric.judge {
+        metric = answer.metric, question = answer.question, answer = answer.answer, gold = answer.gold, kind = answer.kind, id = answer.id,
       }
+      waiting[#waiting + 1] = { answer = answer, from = #chats, count = #asked }
+      table.move(asked, 1, #asked, #chats + 1, chats)
     end
   end
-  for i, reply in ipairs(judge and #chats > 0 and judge:complete { chats = chats } or {}) do
-    waiting[i].score = fm.metric.verdict { metric = waiting[i].metric, reply = reply.text }
+  local replies = #chats > 0 and judge:complete { chats = chats } or {}
+  for _, wait in ipairs(waiting) do
+    local said = {}
+    for i = 1, wait.count do
+      said[i] = replies[wait.from + i].text
+    end
+    wait.answer.score = fm.metric.verdict { metric = wait.answer.metric, replies = said, gold = wait.answer.gold }
+  end
+end
+
+-- The scores of recommendations, each taken for the nearest of `titles`, a catalogue as MemoryAgentBench's entity2id.json: numbers by the names
+-- of entities. Gold answers may be such numbers.
+local function recommended(answers, titles)
+  local names, list = {}, {}
+  for name, id in pairs(titles) do
+    names[string.format("%d", id)], list[#list + 1] = name, name
+  end
+  -- Of equally near titles the first counts.
+  table.sort(list, function(a, b) return titles[a] < titles[b] end)
+  for _, answer in ipairs(answers) do
+    local k = answer.metric:match "^recall_at_(%d+)$"
+    if k then
+      for i, gold in ipairs(answer.gold) do
+        answer.gold[i] = names[gold] or gold
+      end
+      answer.score = fm.metric.recall_at_k { answer = answer.answer, gold = answer.gold, titles = list, k = tonumber(k) }
+    end
   end
 end
 
@@ -54,7 +80,8 @@ local function tokens_of(rollout)
 end
 
 -- Runs one method over episodes. `option`: `episodes`, `method`, `settings` (what the method's `run` gets beside the episode), `reasoner`,
--- `judge` if there is one, `count` (how many tokens a text has), `said` (called with a line of progress).
+-- `judge` if there is one, `titles` if there is a catalogue (numbers by names), `count` (how many tokens a text has), `said` (called with a
+-- line of progress).
 -- Gives `answers` (a table each, as reasoner:ask gives them, with `method`, `source`, `episode`), `cost`, and `memories`, one an episode.
 function evaluation.run(option)
   local method = option.method
@@ -69,7 +96,15 @@ function evaluation.run(option)
     local result = known[text]
     if not result then
       local began = fm.seconds {}
-      local settings = { episode = episode }
+      local settings = {
+        episode = episode,
+        said = function(step)
+          local left = (fm.seconds {} - began) / math.max(1, step - 1) * (#episode.chunks - step + 1)
+          option.said(string.format(
+            "%s: chunk %d of %d, episode %d of %d%s", method.name, step, #episode.chunks, i, #option.episodes,
+            step > 1 and string.format(", %.0f s left of it", left) or ""))
+        end,
+      }
       for name, value in pairs(option.settings) do
         settings[name] = value
       end
@@ -95,7 +130,12 @@ function evaluation.run(option)
       ask[name] = value
     end
     local asked = option.reasoner:ask(ask)
-    judged(asked, option.judge)
+    if option.titles then
+      recommended(asked, option.titles)
+    end
+    if option.judge then
+      judged(asked, option.judge)
+    end
     cost.ask_seconds = cost.ask_seconds + fm.seconds {} - began
     for _, answer in ipairs(asked) do
       answer.method, answer.source, answer.episode = method.name, episode.source, episode.id

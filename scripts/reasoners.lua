@@ -37,6 +37,9 @@ function reasoners.make(word, settings)
     if word:match "^https?://" then
       error(string.format("'%s' does not name the model: write NAME@%s", word, word), 0)
     end
+    if not fm.exists { path = word } then
+      error(string.format("'%s' is no reasoner: neither extractive, nor a model folder that is there, nor NAME@http://…", word), 0)
+    end
     return fm.reasoner.model { path = word, max_tokens = settings.reply_tokens, temperature = settings.reply_temperature }
   end
   return fm.reasoner.server {

@@ -145,14 +145,51 @@ fn judges_are_asked_and_heard() {
         let error = judge_longmemeval(&judged(kind, None)).unwrap_err().to_string();
         assert!(error.contains("knowledge-update"), "{error}");
     }
-    let verdicts = |reply| (Metric::JudgeLongMemEval.verdict(reply).unwrap(), Metric::JudgeMemAlpha.verdict(reply).unwrap());
+    let verdict = |metric: Metric, reply| metric.verdict(&[reply], &["18 days"]).unwrap().unwrap();
+    let verdicts = |reply| (verdict(Metric::JudgeLongMemEval, reply), verdict(Metric::JudgeMemAlpha, reply));
     assert_eq!((verdicts(" Yes."), verdicts("No"), verdicts("")), ((1.0, 1.0), (0.0, 0.0), (0.0, 0.0)));
     assert_eq!(verdicts("yes, not no"), (1.0, 0.0), "as the published code reads them");
     for metric in Metric::ALL {
-        assert_eq!(metric.needs_judge(), metric.verdict("yes").is_ok());
-        assert_eq!(metric.needs_judge(), metric.judge(&judged(Some("multi-session"), None)).is_ok());
+        let messages = metric.judge(&judged(Some("multi-session"), None));
+        assert_eq!(metric.needs_judge(), messages.is_ok());
+        let replies = vec!["yes"; messages.map_or(1, |messages| messages.len())];
+        assert_eq!(metric.needs_judge(), metric.verdict(&replies, &["18 days"]).is_ok());
         assert_eq!(metric.needs_judge(), metric.score("a", &["a"], Some("1")).is_err());
     }
+}
+
+#[test]
+fn judged_summaries_equal_the_reference() {
+    let cases = cases();
+    let cases = cases["summaries"].as_array().expect("cases");
+    assert!(cases.len() >= 200);
+    let mut skipped = 0;
+    for case in cases {
+        let (points, replies) = (case[0].as_u64().expect("a number") as usize, texts(&case[1]));
+        let score = verdict_summary(&replies, points);
+        match &case[2] {
+            Value::Number(reference) => assert!(score.is_some_and(|score| near(score, reference.as_f64().unwrap())), "{score:?} of {case}"),
+            Value::Null => assert_eq!(score, None, "{case}"),
+            _ => {
+                skipped += 1;
+                assert!((0.0..=1.0).contains(&score.expect("a score")), "{case}");
+            }
+        }
+    }
+    assert!((1..40).contains(&skipped), "{skipped} replies that count more than there is");
+
+    let gold = ["It rains and Mira leaves.", "It rains.", "Mira leaves."].map(str::to_owned);
+    let judged = Judged { question: "Summarise.", answer: " Mira left {}.\n", gold: &gold, kind: None, id: None };
+    let [fluency, recall, precision] = judge_summary(&judged).unwrap();
+    assert!(fluency.contains("Mira left {}.") && fluency.contains("\"fluency\"") && !fluency.contains("It rains"), "{fluency}");
+    assert!(recall.contains("1. It rains.\n2. Mira leaves.\n") && !recall.contains("rains and"), "{recall}");
+    assert!(precision.contains("It rains and Mira leaves.") && !precision.contains("1. "), "{precision}");
+    let replies = ["So {\"fluency\": 1}", "{\"supported_key_points\": [2], \"recall\": 1}", "{\"precision\": 1, \"sentence_count\": 1}"];
+    assert!(near(Metric::JudgeSummary.verdict(&replies, &["", "", ""]).unwrap().unwrap(), 2.0 / 3.0));
+    assert_eq!(Metric::JudgeSummary.verdict(&["?", "?", "?"], &[""]).unwrap(), None);
+    let error = Metric::JudgeSummary.verdict(&["yes"], &[""]).unwrap_err().to_string();
+    assert!(error.contains("3 messages"), "{error}");
+    assert!(judge_summary(&Judged { gold: &[], ..judged }).is_err());
 }
 
 fn scored(source: &str, score: f64) -> Scored {

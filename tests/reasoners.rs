@@ -1,54 +1,25 @@
-//! Reasoners with a model as scripts use them: a model in this process, a server that others wrote, and the scripts that write and drop
-//! questions.
+//! Reasoners with a model as scripts use them: a model in this process, a server, and the scripts that write and drop questions.
 
+#[path = "common/asked.rs"]
+mod asked;
 #[path = "common/fake.rs"]
 mod fake;
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use asked::{Running, chats, model, root, run};
 use fake::{Act, Fake, ok};
 use finemem_engine::data;
-use finemem_engine::device::Device;
 use finemem_engine::generate::Shared;
-use finemem_engine::model::{ChatTemplate, Config, Model, Tokenizer};
-use finemem_engine::reason::server::Settings;
-use finemem_engine::reason::{Local, Message, Query, Reason, Server, fit, local};
+use finemem_engine::model::{ChatTemplate, Model};
+use finemem_engine::reason::{Local, Message, Query, Reason, fit, local};
 use finemem_engine::script::{Options, Runtime};
 use serde_json::{Value, json};
-
-const TEMPLATE: &str = "{% for message in messages %}[{{ message.role }}] {{ message.content }}\n{% endfor %}[assistant]";
-
-fn root() -> PathBuf {
-    env!("CARGO_MANIFEST_DIR").into()
-}
-
-/// A model of random weights with the tokenizer of the tiny one.
-fn model() -> Model {
-    let config = json!({
-        "model_type": "llama", "vocab_size": 2048, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 2048, "rope_theta": 10000.0,
-        "rms_norm_eps": 1e-6, "hidden_act": "silu", "attention_bias": false, "tie_word_embeddings": true, "eos_token_id": 1049,
-    });
-    let tokenizer = Tokenizer::load(&root().join("models/tiny/tokenizer.json")).unwrap();
-    let mut model = Model::random(Config::from_json(&config).unwrap(), tokenizer, &Device::cpu(), 5).unwrap();
-    // Wide enough that no two tokens are about equally likely.
-    for (_, weight) in model.weights.named() {
-        weight.write(&weight.read().unwrap().iter().map(|v| v * 4.0).collect::<Vec<_>>()).unwrap();
-    }
-    model.chat_template = ChatTemplate::from_source(TEMPLATE);
-    model
-}
-
-fn chats() -> Vec<Vec<Message>> {
-    let texts = ["Where does Mira live?", "Who is Ida Rao?", "Mira Tolen lives in Oska and works as a baker.", "7"];
-    texts.map(|text| vec![Message::new("system", "Be brief."), Message::new("user", text)]).to_vec()
-}
 
 fn texts(reasoner: &dyn Reason, chats: &[Vec<Message>]) -> Vec<String> {
     reasoner.complete(chats).unwrap().into_iter().map(|reply| reply.text).collect()
@@ -182,22 +153,6 @@ fn scripts_ask_with_their_own_prompt_and_retrieval() {
     }
     let extractive = evaluate("fm.reasoner.extractive {}:complete { chats = {} }").unwrap_err().to_string();
     assert!(extractive.contains("fm.reasoner.server"), "{extractive}");
-}
-
-fn run(script: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_finemem-engine"));
-    command.args(["run", "--device", "cpu"]).arg(script).arg("--").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Ends a process when a test ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[cfg(unix)]
@@ -358,63 +313,4 @@ fn questions_that_need_no_memory_are_dropped() {
     for episode in data::open(folder.path().join("data.open_book.jsonl"), &data::Options::default()).unwrap() {
         assert_eq!((episode.questions.len(), episode.questions[0].answers[0].as_str(), episode.chunk_questions[1].len()), (1, "Oska", 1));
     }
-}
-
-/// `transformers serve`, where `FINEMEM_PYTHON` names a Python that has it (`pip install transformers[serving]`), says the same to the same
-/// chats as the model in this process.
-#[test]
-fn a_server_that_others_wrote_and_this_process_say_the_same() {
-    let python = std::env::var("FINEMEM_PYTHON").ok();
-    let has = |python: &String| {
-        Command::new(python).args(["-c", "import fastapi, transformers, uvicorn"]).output().is_ok_and(|o| o.status.success())
-    };
-    let Some(python) = python.filter(has) else {
-        // Not eprintln, which the test harness hides.
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED: FINEMEM_PYTHON names no Python with transformers[serving], so no server of others is asked"
-        );
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model");
-    model().save(&path, "f32").unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let mut serve = Command::new(python);
-    serve.args([
-        "-c",
-        "from transformers.cli.transformers import main; main()",
-        "serve",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        &port,
-        "--device",
-        "cpu",
-    ]);
-    serve.arg(&path).envs([("HF_HUB_OFFLINE", "1"), ("CUDA_VISIBLE_DEVICES", "")]).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut serve = Running(serve.spawn().unwrap());
-    let began = Instant::now();
-    while TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
-        assert!(serve.0.try_wait().unwrap().is_none(), "the server ended");
-        assert!(began.elapsed() < Duration::from_secs(300), "the server does not listen");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    let settings = Settings { max_tokens: 16, ..Settings::new(format!("http://127.0.0.1:{port}/v1"), path.to_str().unwrap()) };
-    let server = Server::new(settings.clone()).unwrap();
-    let local = Local::new(Rc::new(model()), Shared::default(), local::Settings { max_tokens: 16, ..Default::default() }).unwrap();
-    let (theirs, ours) = (server.complete(&chats()).unwrap(), local.complete(&chats()).unwrap());
-    for (theirs, ours) in theirs.iter().zip(&ours) {
-        println!("{:?} {:?}", theirs.text, ours.text);
-        assert_eq!((&theirs.text, theirs.usage.prompt_tokens), (&ours.text, ours.usage.prompt_tokens));
-    }
-    let query = Query::new("Where does Mira live?", ["Mira lives in Oska."]);
-    assert_eq!(server.answer(std::slice::from_ref(&query)).unwrap()[0].text, local.answer(&[query]).unwrap()[0].text);
-    // A request that it refuses.
-    let mut bad = settings;
-    bad.extra.insert("top_p".into(), json!("high"));
-    bad.retries = 0;
-    let text = Server::new(bad).unwrap().complete(&chats()[..1]).unwrap_err().to_string();
-    println!("{text}");
-    assert!(text.contains("status "), "{text}");
 }

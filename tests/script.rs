@@ -285,8 +285,8 @@ fn metrics_score_judge_and_sum_up() {
     let seen = evaluate(
         "local m = fm.metric
         local function of(name, answer, gold) return m[name] { answer = answer, gold = gold } end
-        local chat = m.judge_longmemeval { question = 'How long?', answer = '19 days', gold = { '18 days' }, kind = 'temporal-reasoning', id = 'q7' }
-        local rubric = m.judge_memalpha { question = 'What to eat?', answer = 'soup', gold = { 'likes soup' } }
+        local chat = m.judge { metric = 'judge_longmemeval', question = 'How long?', answer = '19 days', gold = { '18 days' }, kind = 'temporal-reasoning', id = 'q7' }[1]
+        local rubric = m.judge { metric = 'judge_memalpha', question = 'What to eat?', answer = 'soup', gold = { 'likes soup' } }[1]
         local results = {}
         for i = 1, 4 do results[i] = { source = i < 4 and 'large' or 'small', metric = 'token_f1', score = i % 2, id = 'q' .. i } end
         local summary = m.summary { results = results, seed = 2 }
@@ -296,7 +296,7 @@ fn metrics_score_judge_and_sum_up() {
             m.locomo_f1 { answer = 'Not mentioned.', gold = {}, kind = '5' }, m.recall_at_k { answer = '1. Up (2009)\\n2. Rad River', gold = { 'Red River' }, titles = { 'Up', 'Red River' }, k = 2 },
             m.score { metric = 'locomo_f1', answer = 'cats', gold = { 'cat, dog' }, kind = 'multi-hop' },
             #chat, chat[1].role, chat[1].content:find('off by one', 1, true) ~= nil, rubric[1].content:find('Rubric: likes soup', 1, true) ~= nil,
-            m.needs_judge { metric = 'judge_memalpha' }, m.needs_judge { metric = 'rouge_l' }, m.verdict { metric = 'judge_memalpha', reply = 'Yes' },
+            m.needs_judge { metric = 'judge_memalpha' }, m.needs_judge { metric = 'rouge_l' }, m.verdict { metric = 'judge_memalpha', replies = { 'Yes' }, gold = { 'likes soup' } },
             #summary.rows, summary.rows[1].source, summary.rows[1].n, summary.over_questions.mean, summary.over_sources.n, summary.over_sources.mean, gain.n, gain.mean }",
     );
     let expected = json!([
@@ -336,8 +336,9 @@ fn metrics_score_judge_and_sum_up() {
         ("score { metric = 'locomo_f1', answer = '', gold = {} }", "needs the question's category"),
         ("locomo_f1 { answer = '', gold = {}, kind = 'poetry' }", "'poetry' is no category"),
         ("score { metric = 'judge_memalpha', answer = '', gold = {} }", "judge's verdict"),
-        ("judge_longmemeval { question = '', answer = '', gold = {} }", "without a type"),
-        ("verdict { metric = 'rouge_l', reply = 'yes' }", "rouge_l needs no judge"),
+        ("judge { metric = 'judge_longmemeval', question = '', answer = '', gold = {} }", "without a type"),
+        ("judge { metric = 'judge_summary', question = '', answer = '', gold = {} }", "expert's summary"),
+        ("verdict { metric = 'rouge_l', replies = { 'yes' }, gold = {} }", "rouge_l needs no judge"),
         ("summary { results = { { source = 'a', metric = 'b' } } }", "score"),
         ("paired_interval { scores = { 1 }, than = {} }", "1 scores cannot be paired with 0"),
         ("recall_at_k { answer = '', gold = {}, k = -1 }", "'k' cannot be used"),
@@ -413,7 +414,7 @@ fn rewards_are_made_of_parts() {
 #[test]
 fn scripts_keep_their_word() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for name in ["baselines", "memory_designs", "branches"] {
+    for name in ["judged", "baselines", "memory_designs", "branches", "roles"] {
         Runtime::new(Options::default()).unwrap().run(&root.join(format!("scripts/tests/{name}.lua"))).unwrap();
     }
 }

@@ -96,8 +96,8 @@ impl Hub<'_> {
         Error::Io {
             path: PathBuf::from(url),
             reason: format!(
-                "{reason}. Call again to go on. Without a way to the hub, open {}/datasets/{repository}/tree/main where there is one, get the files with {} \
-                 in their names, and put them into {}",
+                "{reason}. Call again to go on, or name a mirror of the hub in HF_ENDPOINT. Without a way to either, open \
+                 {}/datasets/{repository}/tree/main where there is one, get the files with {} in their names, and put them into {}",
                 self.base,
                 wanted.join(" or "),
                 self.out.display()

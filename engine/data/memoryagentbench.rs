@@ -39,14 +39,22 @@ fn episode(at: usize, row: &Value, options: &Options, faults: &mut Vec<String>) 
     }
     let metadata = row.get("metadata").unwrap_or(&Value::Null);
     let source = text_if_any(metadata, "source").unwrap_or_else(|| "memoryagentbench".to_owned());
-    let protocol = protocol(&source);
+    // A summary is judged by an expert's summary and the key points beside it; without key points there is no judging.
+    let points = list_if_any(metadata, "keypoints").unwrap_or_default();
+    let summarised = source.starts_with("infbench_sum") && !points.is_empty();
+    let protocol = protocol(&source, summarised);
     let beside = |key: &str, at: usize| Some(list_if_any(metadata, key)?.get(at)?.as_str()?.to_owned());
     let read = read_context(context, options, &protocol)?;
     let question = |(at, (question, accepted)): (usize, (&Value, &Value))| -> Result<Question, String> {
         let question = question.as_str().ok_or_else(|| format!("it is {}, not a text", brief(question)))?;
+        let mut answers = answers(accepted)?;
+        if summarised {
+            answers.truncate(1);
+            answers.extend(points.iter().filter_map(Value::as_str).map(str::to_owned));
+        }
         Ok(Question {
             question: question.to_owned(),
-            answers: answers(accepted)?,
+            answers,
             kind: beside("question_types", at),
             // Those of LongMemEval say which questions cannot be answered.
             id: beside("question_ids", at).or_else(|| beside("qa_pair_ids", at)),
@@ -111,7 +119,7 @@ fn evidence(metadata: &Value, at: usize, said: &HashMap<String, usize>) -> Vec<u
 }
 
 /// How the answers of a source are scored, and what is told beside its questions.
-fn protocol(source: &str) -> Question {
+fn protocol(source: &str, summarised: bool) -> Question {
     let (metric, instruction) = match source {
         s if s.starts_with("factconsolidation") => (
             "substring_exact_match",
@@ -124,7 +132,7 @@ fn protocol(source: &str) -> Question {
         s if s.starts_with("detective") => ("exact_match", None),
         s if s.starts_with("recsys") => ("recall_at_5", Some("Recommend twenty titles as a numbered list, the best first.")),
         s if s.starts_with("longmemeval") => ("judge_longmemeval", None),
-        s if s.starts_with("infbench_sum") => ("rouge_l", None),
+        s if s.starts_with("infbench_sum") => (if summarised { "judge_summary" } else { "rouge_l" }, None),
         _ => ("substring_exact_match", None),
     };
     Question { metric: Some(metric.to_owned()), instruction: instruction.map(str::to_owned), ..Question::default() }

@@ -37,7 +37,7 @@ pub struct Question {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Names the question inside its file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number_if_any")]
     pub id: Option<String>,
     /// The metric that its protocol scores it by, see [`crate::reason::metrics::Metric`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ pub struct Question {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Episode {
     /// Names the episode inside its file.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_or_number")]
     pub id: String,
     /// Names the data set, or the part of it, that results are reported by.
     #[serde(default)]
@@ -196,4 +196,18 @@ fn checked(mut episode: Episode) -> Result<Episode, String> {
 
 fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     fields::answers(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// A name that may stand as a number.
+fn text_or_number_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        other => Err(serde::de::Error::custom(format!("an id is a text or a number, not {}", fields::brief(&other)))),
+    }
+}
+
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text_or_number_if_any(deserializer).map(Option::unwrap_or_default)
 }

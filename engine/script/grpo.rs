@@ -40,7 +40,7 @@ static TOOL: Record = Record {
         required(
             "run",
             Kind::Function(&[("memory", Kind::Object("Memory")), ("arguments", Kind::Table), ("turn", Kind::Table)], &Kind::Any),
-            "carries out one call; returns the id it wrote; an error means that the call is not valid",
+            "carries out one call; `turn` has the answer's calls, chunk, step and role; returns the id it wrote; an error means that the call is not valid",
         ),
     ],
     checked: true,
@@ -65,7 +65,7 @@ const FUNCTIONS: &[Function] = &[Function {
         required(
             "prompt",
             Kind::Function(&[("input", Kind::Table)], &Kind::Text),
-            "makes the prompt of a step from { memory, total, totals, chunk, step, tools }: the items in view, how many there are, and in each section",
+            "makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many there are, and in each section; `last` is the step before",
         ),
         required("reasoner", Kind::Object("Reasoner"), "answers the questions"),
         optional("dialect", Kind::Record(&DIALECT), "how the policy writes calls; by default as Hermes and Qwen do"),
@@ -85,7 +85,7 @@ const FUNCTIONS: &[Function] = &[Function {
             "view",
             VIEW,
             Need::Text("recent"),
-            "which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns",
+            "which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, role, limit } returns",
         ),
         default("view_items", Kind::Integer, Need::Number(20.0), "how many; halved until the prompt fits the model"),
         RETRIEVAL,
@@ -300,7 +300,7 @@ static TRAINER: Object = Object {
                 required(
                     "episodes",
                     Kind::List(&Kind::Table),
-                    "what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, and have a `state` for its rollouts",
+                    "what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, and `roles`: what the policy is at each chunk",
                 ),
                 optional("group", Kind::Integer, "rollouts of each episode; by default the trainer's"),
                 optional("temperature", Kind::Number, "0 is greedy; by default the trainer's"),

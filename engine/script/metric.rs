@@ -69,14 +69,18 @@ const SEED: Param = default("seed", Kind::Integer, Need::Number(0.0), "what the 
 const METRIC: Param = required("metric", Kind::Choice(&Metric::NAMES), "the metric's name");
 
 const JUDGED: &[Param] = &[
+    METRIC,
     required("question", Kind::Text, "the question"),
     ANSWER,
-    required("gold", Kind::List(&Kind::Text), "the accepted answers, or the rubric, or why the question cannot be answered"),
+    required(
+        "gold",
+        Kind::List(&Kind::Text),
+        "the accepted answers, or the rubric, or why the question cannot be answered, or an expert's summary and its key points",
+    ),
     KIND,
     optional("id", Kind::Text, "the question's id; LongMemEval's with `_abs` cannot be answered"),
 ];
 const RESULTS: Kind = Kind::List(&Kind::Record(&RESULT));
-const TO_JUDGE: &str = "the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply";
 
 /// A metric that takes an answer and gold texts.
 const fn metric(path: &'static str, doc: &'static str, params: &'static [Param], call: fn(&Lua, &Args) -> mlua::Result<Value>) -> Function {
@@ -173,35 +177,31 @@ const FUNCTIONS: &[Function] = &[
     }),
     Function {
         path: "metric.needs_judge",
-        doc: "Whether a model gives the score: the function of that name makes the chat, `fm.metric.verdict` reads the reply.",
+        doc: "Whether a model gives the score: `fm.metric.judge` makes the chats, `fm.metric.verdict` reads the replies.",
         params: &[METRIC],
         returns: Kind::Boolean,
         result: "whether it does",
         call: |lua, args| named(lua, args)?.needs_judge().into_lua(lua),
     },
     Function {
-        path: "metric.judge_longmemeval",
-        doc: "What LongMemEval's judge is asked about an answer, by the question's type.",
+        path: "metric.judge",
+        doc: "What a judge is asked about an answer: by LongMemEval's protocol of the question's type, by Mem-α's whether it meets a rubric, by \
+              HELMET's about the fluency, recall and precision of a summary.",
         params: JUDGED,
-        returns: CHAT,
-        result: TO_JUDGE,
-        call: |lua, args| chat(lua, args, Metric::JudgeLongMemEval),
-    },
-    Function {
-        path: "metric.judge_memalpha",
-        doc: "What Mem-α's judge is asked about an answer: whether it meets a rubric.",
-        params: JUDGED,
-        returns: CHAT,
-        result: TO_JUDGE,
-        call: |lua, args| chat(lua, args, Metric::JudgeMemAlpha),
+        returns: Kind::List(&CHAT),
+        result: "the chats for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the replies",
+        call: chats,
     },
     Function {
         path: "metric.verdict",
-        doc: "Reads a judge's reply.",
-        params: &[METRIC, required("reply", Kind::Text, "what the judge said")],
-        returns: Kind::Number,
-        result: "1 if it found the answer correct, else 0",
-        call: |lua, args| named(lua, args)?.verdict(&args.get::<String>(lua, "reply")?)?.into_lua(lua),
+        doc: "Reads a judge's replies.",
+        params: &[METRIC, required("replies", Kind::List(&Kind::Text), "what the judge said to each chat"), GOLD],
+        returns: Kind::Either(&[Kind::Number, Kind::Nil]),
+        result: "the score; nil where the replies do not give one",
+        call: |lua, args| {
+            let (replies, gold): (Vec<String>, Vec<String>) = (args.get(lua, "replies")?, args.get(lua, "gold")?);
+            named(lua, args)?.verdict(&replies, &gold)?.into_lua(lua)
+        },
     },
     Function {
         path: "metric.interval",
@@ -257,15 +257,18 @@ fn seed(lua: &Lua, args: &Args) -> mlua::Result<u64> {
     Ok(args.get::<i64>(lua, "seed")? as u64)
 }
 
-fn chat(lua: &Lua, args: &Args, metric: Metric) -> mlua::Result<Value> {
+fn chats(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     let (question, answer, gold): (String, String, Vec<String>) =
         (args.get(lua, "question")?, args.get(lua, "answer")?, args.get(lua, "gold")?);
     let (kind, id): (Option<String>, Option<String>) = (args.get(lua, "kind")?, args.get(lua, "id")?);
     let judged = Judged { question: &question, answer: &answer, gold: &gold, kind: kind.as_deref(), id: id.as_deref() };
-    let message = lua.create_table()?;
-    message.raw_set("role", "user")?;
-    message.raw_set("content", metric.judge(&judged)?)?;
-    list(lua, [Ok(message)])
+    let chat = |content: String| {
+        let message = lua.create_table()?;
+        message.raw_set("role", "user")?;
+        message.raw_set("content", content)?;
+        list(lua, [Ok(message)])
+    };
+    list(lua, named(lua, args)?.judge(&judged)?.into_iter().map(chat))
 }
 
 fn interval(lua: &Lua, mean: Mean) -> mlua::Result<Table> {

@@ -232,6 +232,12 @@ static MODEL: Object = Object {
             get: |lua, this| this.borrow::<Handle<Shared>>()?.0.0.model.weights.count().into_lua(lua),
         },
         Field {
+            name: "context",
+            kind: Kind::Integer,
+            doc: "Longest sequence in tokens.",
+            get: |lua, this| this.borrow::<Handle<Shared>>()?.0.0.model.config.max_position_embeddings.into_lua(lua),
+        },
+        Field {
             name: "chat",
             kind: Kind::Boolean,
             doc: "Whether it has a chat template.",

@@ -64,6 +64,8 @@ struct Episode {
     chunks: Vec<String>,
     questions: Vec<Question>,
     chunk_questions: Vec<Vec<Question>>,
+    /// What the policy is in each step; empty where it is always the same.
+    roles: Vec<Value>,
     input_tokens: usize,
     /// The memory before the first chunk.
     memory: Store,
@@ -71,6 +73,31 @@ struct Episode {
     first: usize,
     /// What its rollouts are marked with.
     state: Value,
+}
+
+/// Where a rollout is: the step that is to be taken.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    /// Its number, from 0.
+    number: usize,
+    chunk: &'a str,
+    role: &'a Value,
+}
+
+impl At<'_> {
+    /// Tells a script's function where it is.
+    fn tell(&self, input: &Table) -> mlua::Result<()> {
+        input.raw_set("chunk", self.chunk)?;
+        input.raw_set("step", self.number + 1)?;
+        input.raw_set("role", self.role)
+    }
+}
+
+impl Episode {
+    /// The step at place `t` of its chunks.
+    fn step(&self, t: usize) -> At<'_> {
+        At { number: self.first + t, chunk: &self.chunks[t], role: self.roles.get(t).unwrap_or(&Value::Nil) }
+    }
 }
 
 /// One rollout on its way.
@@ -112,8 +139,7 @@ impl Rollouts {
             let mut prompts = Vec::new();
             for i in &active {
                 let live = &lives[*i];
-                let episode = &episodes[live.episode];
-                prompts.push(self.prompt(lua, policy, live, episode.first + t, &episode.chunks[t])?);
+                prompts.push(self.prompt(lua, policy, live, episodes[live.episode].step(t))?);
             }
             let requests: Vec<Request> = active
                 .iter()
@@ -136,8 +162,7 @@ impl Rollouts {
             for ((&i, prompt), completion) in active.iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];
                 let episode = &episodes[live.episode];
-                let step = self.step(lua, policy, live, episode.first + t, &prompt.text, &completion)?;
-                step.raw_set("chunk", episode.chunks[t].as_str())?;
+                let step = self.step(lua, policy, live, episode.step(t), &prompt.text, &completion)?;
                 step.raw_set("prompt_tokens", prompt.tokens.len())?;
                 live.steps.push(step);
                 let Completion { tokens, logprobs, .. } = completion;
@@ -159,11 +184,11 @@ impl Rollouts {
     }
 
     /// The prompt of a step, with as many items as fit.
-    fn prompt(&self, lua: &Lua, policy: &Policy, live: &Live, t: usize, chunk: &str) -> mlua::Result<Prompt> {
+    fn prompt(&self, lua: &Lua, policy: &Policy, live: &Live, at: At<'_>) -> mlua::Result<Prompt> {
         let room = self.max_prompt;
         let mut k = self.view_items;
         loop {
-            let shown = self.shown(lua, live, t, chunk, k)?;
+            let shown = self.shown(lua, live, at, k)?;
             let handle = live.store.borrow::<Handle<Store>>()?;
             let totals = lua.create_table()?;
             for item in handle.0.items() {
@@ -173,8 +198,8 @@ impl Rollouts {
             input.raw_set("memory", shown)?;
             input.raw_set("total", handle.0.items().len())?;
             input.raw_set("totals", totals)?;
-            input.raw_set("chunk", chunk)?;
-            input.raw_set("step", t + 1)?;
+            at.tell(&input)?;
+            input.raw_set("last", live.steps.last())?;
             input.raw_set("tools", self.tool_tables.clone())?;
             drop(handle);
             let text: String = self.prompt.call(input)?;
@@ -193,16 +218,15 @@ impl Rollouts {
     }
 
     /// At most `k` items for a prompt; how many they are is up to a script's function.
-    fn shown(&self, lua: &Lua, live: &Live, t: usize, chunk: &str, k: usize) -> mlua::Result<Value> {
+    fn shown(&self, lua: &Lua, live: &Live, at: At<'_>, k: usize) -> mlua::Result<Value> {
         let handle = live.store.borrow::<Handle<Store>>()?;
         let mut shown: Vec<&Item> = match &self.view {
             View::Recent => handle.0.view_recent(k).iter().collect(),
-            View::Relevant => handle.0.retrieve(chunk, k).into_iter().map(|(item, _)| item).collect(),
+            View::Relevant => handle.0.retrieve(at.chunk, k).into_iter().map(|(item, _)| item).collect(),
             View::Chosen(view) => {
                 drop(handle);
                 let input = lua.create_table()?;
-                input.raw_set("chunk", chunk)?;
-                input.raw_set("step", t + 1)?;
+                at.tell(&input)?;
                 input.raw_set("limit", k)?;
                 let shown: Value = view.call((live.memory.clone(), input))?;
                 ITEMS.checked(&shown).map_err(|why| mlua::Error::runtime(format!("what 'view' returned {why}")))?;
@@ -214,13 +238,14 @@ impl Rollouts {
     }
 
     /// Carries out the calls of a completion.
-    fn step(&self, lua: &Lua, policy: &Policy, live: &mut Live, t: usize, prompt: &str, completion: &Completion) -> mlua::Result<Table> {
+    fn step(&self, lua: &Lua, policy: &Policy, live: &mut Live, at: At<'_>, prompt: &str, completion: &Completion) -> mlua::Result<Table> {
         let text = text_of(&policy.model, completion)?;
         let (thought, answer) = calls::split_thought(prompt, &text);
         let parsed = self.dialect.parse(answer)?;
-        live.store.borrow_mut::<Handle<Store>>()?.0.set_step(t);
+        live.store.borrow_mut::<Handle<Store>>()?.0.set_step(at.number);
         let tables = parsed.calls.iter().map(|call| call_table(lua, call)).collect::<mlua::Result<Vec<_>>>()?;
         let turn = lua.create_table()?;
+        at.tell(&turn)?;
         turn.raw_set("calls", list(lua, tables.iter().map(Ok))?)?;
         let mut written = Vec::new();
         for (call, table) in parsed.calls.iter().zip(&tables) {
@@ -238,6 +263,8 @@ impl Rollouts {
         let handle = live.store.borrow::<Handle<Store>>()?;
         let after = items(lua, handle.0.items())?;
         let step = lua.create_table()?;
+        step.raw_set("chunk", at.chunk)?;
+        step.raw_set("role", at.role)?;
         step.raw_set("prompt", prompt)?;
         step.raw_set("thought", thought)?;
         step.raw_set("completion", text.as_str())?;
@@ -326,6 +353,11 @@ fn episode(policy: &Policy, table: &Table, plan: &Plan<'_>, index: usize) -> mlu
     }
     let asked: Option<Vec<Vec<Table>>> = table.raw_get("chunk_questions")?;
     let chunk_questions = asked.unwrap_or_default().iter().map(|asked| questions_from(asked)).collect::<mlua::Result<_>>()?;
+    let roles: Option<Vec<Value>> = table.raw_get("roles").unwrap_or_else(|_| Some(Vec::new()));
+    if roles.as_ref().is_some_and(|roles| roles.len() != chunks.len() || !roles.iter().all(Value::is_string)) {
+        return Err(mlua::Error::runtime(format!("'roles' must be a list of texts, one for each of the {} chunks", chunks.len())));
+    }
+    let roles = roles.unwrap_or_default();
     let memory: Option<AnyUserData> = table.raw_get("memory").map_err(|_| mlua::Error::runtime("'memory' must be a memory"))?;
     let memory = match memory {
         Some(memory) => memory.borrow::<Handle<Store>>().map_err(|_| mlua::Error::runtime("'memory' must be a memory"))?.0.clone(),
@@ -342,5 +374,5 @@ fn episode(policy: &Policy, table: &Table, plan: &Plan<'_>, index: usize) -> mlu
     for chunk in &chunks {
         input_tokens += policy.model.tokenizer.encode(chunk)?.len();
     }
-    Ok(Episode { chunks, questions, chunk_questions, input_tokens, memory, first: first - 1, state })
+    Ok(Episode { chunks, questions, chunk_questions, roles, input_tokens, memory, first: first - 1, state })
 }

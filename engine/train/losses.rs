@@ -6,17 +6,17 @@
 //! |---|---|---|---|---|---|---|
 //! | `verl` | token | clip 0.2, 0.2, dual 3 | tokens | `(r − r̄) / deviation` | | none: verl's default loss, with which Mem-α was trained |
 //! | `grpo` | token | clip 0.2, 0.2 | turns of token means | `(r − r̄) / deviation` | k3 in the loss, 0.04 | DeepSeekMath, arXiv 2402.03300, eq. 3–4, sections 4.1.2 and 4.2 |
-//! | `dr_grpo` | token | clip 0.2, 0.2 | turns of token sums over a constant | `r − r̄` | | arXiv 2503.20783, section 3.2 and listing 1 |
-//! | `dapo` | token | clip 0.2, 0.28 | tokens | `(r − r̄) / deviation` | | arXiv 2503.14476, eq. 8–9 |
+//! | `dr_grpo` | token | clip 0.2, 0.2 | turns of token sums over a constant | `r − r̄` | | arXiv 2503.20783, section 3.2, listing 1 and table 6 |
+//! | `dapo` | token | clip 0.2, 0.28 | tokens | `(r − r̄) / deviation` | | arXiv 2503.14476, eq. 8–9, section 4.1 |
 //! | `gspo` | turn | clip 3e-4, 4e-4 | turns | `(r − r̄) / deviation` | | arXiv 2507.18071, eq. 5–7, section 5.1 |
 //! | `cispo` | token | constant weight, at most 5 | tokens | `(r − r̄) / deviation` | | MiniMax-M1, arXiv 2506.13585, eq. 4–5 |
-//! | `rloo` | | log-probability | turns of token sums | `r − mean of the others` | k1 in the reward | arXiv 2402.14740, section 2.2 |
+//! | `rloo` | | log-probability | turns of token sums | `r − mean of the others` | k1 in the reward | arXiv 2402.14740, sections 2.2 and 2.3 |
 //! | `reinforce` | | log-probability | turns of token sums | `r − r̄` | k1 in the reward | Williams 1992, REINFORCE with a baseline |
 //!
 //! Our choices where a paper leaves one, or where its setting is another than ours:
 //!
 //! - A paper's output is a turn here: one completion of one memory step; its question is what `grouping` compares.
-//! - `grpo`, `dr_grpo`: the clip of 0.2 is PPO's; DeepSeekMath names none. A deviation is the sample's, plus 1e-6, as in verl.
+//! - `grpo`: the clip of 0.2 is PPO's; DeepSeekMath names none. A deviation is the sample's, plus 1e-6, as in verl.
 //! - `dr_grpo`: the constant is the longest completion that is allowed, the generation budget of listing 1, as in TRL.
 //! - `dapo`: sampling until no group is uniform, and the penalty on long answers, belong to the script.
 //! - `cispo`: the paper drops the lower bound and tunes the upper one without naming it; 5 is what ScaleRL (arXiv 2510.13786) uses.

@@ -6,6 +6,6 @@ return {
   name = "mem_alpha",
   policy = true,
   run = function(option)
-    return managed("layered", option, { dialect = require "dialects.mem_alpha", max_tokens = 2048 })
+    return managed.design("layered", option, { dialect = require "dialects.mem_alpha", tokens = 2048 })
   end,
 }

@@ -6,6 +6,6 @@ return {
   name = "memagent",
   policy = true,
   run = function(option)
-    return managed("overwrite", option, { tokens = 1024, max_tokens = 1024 })
+    return managed.design("overwrite", option, { tokens = 1024 })
   end,
 }

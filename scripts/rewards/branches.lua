@@ -8,6 +8,7 @@ local branches = {}
 -- What it asks at the end may be given, and `marks` that `roll` writes into its rollouts.
 function branches.from(rollout, number, episode, state, last, questions, marks)
   last = last or #episode.chunks
+  local roles = episode.roles
   local asked = {}
   for t = number, last do
     asked[#asked + 1] = episode.chunk_questions[t] or {}
@@ -15,6 +16,7 @@ function branches.from(rollout, number, episode, state, last, questions, marks)
   return {
     id = episode.id, source = episode.source, questions = questions or episode.questions,
     chunks = table.move(episode.chunks, number, last, 1, {}), chunk_questions = asked,
+    roles = roles and table.move(roles, number, last, 1, {}),
     memory = number > 1 and fm.memory.replay { journal = rollout.journal, last = number - 1 } or nil,
     first = number, state = state, marks = marks,
   }

@@ -2,12 +2,12 @@
 --
 --   I(a; M | q) = (1 / |a|) * ( log p(a | q, M_T) - log p(a | q, no memory) ),
 --
--- counted for successful rollouts only and normalised before it is added. All steps of a rollout get the same.
+-- for the successful rollouts S of a group alone, and normalised among them before it is added: (I - mean_S) / (std_S + eps), its sections 4.2
+-- and 4.3. All steps of a rollout get the same.
 --
--- Ours: only the paper's abstract is known to us, so the rest is chosen. A question is a success if it scores; I is a rollout's mean over its
--- successes, in nats per token, put on a scale from 0 to 1 among the rollouts of the group that have any (equal values become 0), and
--- weighted 0.5. M_T is what was retrieved for the question. `option.policy` gives the likelihoods, on its own device; `option.questions` (4)
--- of an episode are measured, drawn alike for its rollouts.
+-- Ours, as we know the paper's text from a reading of it only: a question is a success if it scores, as there are several, and I is a rollout's
+-- mean over its successes, in nats per token. The deviation is the sample's; the weight is 0.5. M_T is what was retrieved for the question.
+-- `option.policy` gives the likelihoods, on its own device; `option.questions` (4) of an episode are measured, drawn alike for its rollouts.
 
 local fm = require "finemem"
 local shared = require "rewards.shared"
@@ -57,7 +57,7 @@ end
 function infomem.steps(batch, option)
   local known, gain = {}, {}
   for _, group in ipairs(shared.groups(batch)) do
-    local low, high = math.huge, -math.huge
+    local succeeded, gains = {}, {}
     for _, i in ipairs(group) do
       local successes, chosen = {}, drawn(batch.rollouts[i], option)
       for _, asked in ipairs(batch.rollouts[i].answers) do
@@ -65,11 +65,13 @@ function infomem.steps(batch, option)
           successes[#successes + 1] = infomem.gain(option.policy, asked, known)
         end
       end
-      gain[i] = #successes > 0 and shared.mean(successes) or nil
-      low, high = math.min(low, gain[i] or low), math.max(high, gain[i] or high)
+      gain[i] = 0
+      if #successes > 0 then
+        succeeded[#succeeded + 1], gains[#gains + 1] = i, shared.mean(successes)
+      end
     end
-    for _, i in ipairs(group) do
-      gain[i] = gain[i] and high - low > 1e-9 and (gain[i] - low) / (high - low) or 0
+    for k, z in ipairs(shared.zscores(gains)) do
+      gain[succeeded[k]] = z
     end
   end
   return shared.sum(batch, {

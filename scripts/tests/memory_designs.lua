@@ -134,12 +134,15 @@ do -- candidates
     call("memory_add", { content = fact })
   end
   holds(view("Cy sells paints.\nAda left Oska.", 2), ":1 Ada lives in Oska.", ":3 Cy paints houses.")
-  holds(view("Bo sings and plays the cello.", 2), ":2 Bo plays the cello.", ":5 Bo sings.")
-  holds(view("", 3))
   call("memory_update", { memory_id = 1, new_content = "Ada lives in Bem." })
+  holds(view("Bo sings and plays the cello.", 2), ":2 Bo plays the cello.", ":5 Bo sings.")
+  fails("memory 1 is none of those that were shown", "memory_update", { memory_id = 1, new_content = "x" })
+  fails("memory 4 is none of those that were shown", "memory_delete", { memory_id = 4 })
+  holds(view("It rained.", 1), ":4 It rained.")
   call("memory_delete", { memory_id = 4 })
   call("memory_noop", {})
   fails("no item has id 4; the memory holds 4 items: 1-3, 5", "memory_update", { memory_id = 4, new_content = "x" })
+  holds(view("", 3))
   holds(memory:items {}, ":1 Ada lives in Bem.", ":2 Bo plays the cello.", ":3 Cy paints houses.", ":5 Bo sings.")
 end
 

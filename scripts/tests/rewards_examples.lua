@@ -234,8 +234,8 @@ same(credit.total, { { 1, 1, 1, 1 }, { -0.1, -0.1, -0.1, -0.1 } }, "memact")
 same(credit.weights, { { 0.5, 0.5, 1, 1 }, { 0.5, 0.5, 1, 1 } }, "memact, weights")
 
 -- InfoMem. With the fact in memory the gold answer's tokens have -0.5 each, without -2: I = 1.5 per token. E answers from a
---   memory whose text does not hold the gold answer, so its I is 0; F holds the facts but fails, and is no success. On the scale of the group: 1, 0,
---   and 0. r = score + 0.5 * I: 1 + 0.5 for A, and E's score of 1, F's of 0.
+--   memory whose text does not hold the gold answer, so its I is 0; F holds the facts but fails, and is no success. A and E are 0.75 from their
+--   mean, and their deviation is 0.75 * sqrt(2). r = score + 0.5 * z, and for F the score of 0.
 local infomem = learn.open "infomem"
 local policy = batches.policy()
 near(infomem.gain(policy, a.answers[1], {}), 1.5, "infomem, gain")
@@ -247,4 +247,5 @@ local f = A()
 for _, asked in ipairs(f.answers) do
   asked.score = 0
 end
-same(steps("infomem", { a, e, f }, { policy = policy }).total, { { 1.5, 1.5 }, { 1, 1 }, { 0, 0 } }, "infomem")
+local z = 0.5 * 0.75 / (0.75 * math.sqrt(2) + 1e-6)
+same(steps("infomem", { a, e, f }, { policy = policy }).total, { { 1 + z, 1 + z }, { 1 - z, 1 - z }, { 0, 0 } }, "infomem")

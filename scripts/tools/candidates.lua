@@ -4,7 +4,18 @@
 local common = require "tools.common"
 local statements = require "statements"
 
+-- An id of the answer to a prompt. It must be one of those that the prompt showed: others are guessed, and so what they name is left alone.
+local function candidate(shown, memory, arguments)
+  local id = arguments.memory_id
+  if not (shown[memory] or {})[id] then
+    error(string.format("memory %d is none of those that were shown", id), 0)
+  end
+  return id
+end
+
 return function()
+  -- The ids that the last prompt of each memory showed.
+  local last = setmetatable({}, { __mode = "k" })
   return {
     name = "candidates",
     retrieval = { top_k = 60 },
@@ -24,6 +35,7 @@ return function()
         end
       end
       table.sort(shown, function(a, b) return a.id < b.id end)
+      last[memory] = seen
       return shown
     end,
     sections = { { name = "", title = "Memories that may be about the same" } },
@@ -48,8 +60,9 @@ You answer only once for a text: put all calls into this one answer, and nothing
         description = "Puts a new text in the place of a memory's.",
         parameters = common.schema({ memory_id = common.id, new_content = common.text }, { "memory_id", "new_content" }),
         run = function(memory, arguments)
-          memory:update { id = arguments.memory_id, content = common.trimmed(arguments.new_content) }
-          return arguments.memory_id
+          local id = candidate(last, memory, arguments)
+          memory:update { id = id, content = common.trimmed(arguments.new_content) }
+          return id
         end,
       },
       {
@@ -57,7 +70,7 @@ You answer only once for a text: put all calls into this one answer, and nothing
         description = "Removes a memory.",
         parameters = common.schema({ memory_id = common.id }, { "memory_id" }),
         run = function(memory, arguments)
-          memory:delete { id = arguments.memory_id }
+          memory:delete { id = candidate(last, memory, arguments) }
         end,
       },
       {

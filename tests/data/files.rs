@@ -164,11 +164,14 @@ pub(crate) fn memoryagentbench() -> Vec<Value> {
     let mut lme = row("longmemeval_s*", dialogue, &["Which cat?", "Where?"], json!([["Tom"], ["home"]]));
     lme["metadata"]["question_types"] = json!(["single-session-user", "abstention"]);
     lme["metadata"]["haystack_sessions"] = json!([[[{"content": "My cat is Tom.", "has_answer": true, "role": "user"}], [{"content": "x", "has_answer": null, "role": "user"}]], []]);
+    let mut summary =
+        row("infbench_sum_eng_shots2", "It was night. Nobody came. Then it rained!", &["Summarise."], json!([["Night and rain."]]));
+    summary["metadata"]["keypoints"] = json!(["It is night.", "It rains."]);
     vec![
         row("factconsolidation_sh_6k", facts, &["Which country is Ana a citizen of?"], json!([["Chile", "Republic of Chile"]])),
         row("icl_trec_coarse_6600shot_balance", examples, &["What is Y ?"], json!([["2"]])),
         lme,
-        row("infbench_sum_eng_shots2", "It was night. Nobody came. Then it rained!", &["Summarise."], json!([["Night and rain."]])),
+        summary,
         row("eventqa_full", "Document 1: a. Document 2: b.", &["What happened?"], json!([["a", "b"]])),
     ]
 }

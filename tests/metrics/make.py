@@ -3,7 +3,8 @@
     python tests/metrics/make.py --clones DIR
 
 Needs torchmetrics, rouge_score, nltk, editdistance, tiktoken, and in DIR clones of github.com/snap-research/LoCoMo,
-github.com/HUST-AI-HYZ/MemoryAgentBench and github.com/wangyu-ustc/Mem-alpha, whose evaluation code is imported from there. Who computes what:
+github.com/HUST-AI-HYZ/MemoryAgentBench, github.com/wangyu-ustc/Mem-alpha and github.com/princeton-nlp/HELMET, whose evaluation code is
+imported from there. Who computes what:
 
     exact_match, token_f1          torchmetrics.functional.text.squad (SQuAD's script), in 64 bits
     substring_exact_match          MemoryAgentBench
@@ -15,9 +16,11 @@ github.com/HUST-AI-HYZ/MemoryAgentBench and github.com/wangyu-ustc/Mem-alpha, wh
     boxed_label                    nobody: stated again in this file, apart from the Rust code
     all_recalled, recall_at_k      MemoryAgentBench
     edit_distance                  editdistance
+    judge_summary's verdict        HELMET
     stems                          nltk's PorterStemmer
 
-A score is null where the reference gives it for nothing, an empty text being part of every text; there the engine differs on purpose.
+A score is null where the reference gives it for nothing, an empty text being part of every text; there the engine differs on purpose. A summary's
+is null where the reference gives none, and a text where its judge counts more than there is.
 """
 
 import argparse
@@ -255,6 +258,39 @@ def recalls(rng, bench):
     return dict(titles=names, cases=made)
 
 
+def summaries(rng, helmet):
+    """[number of key points, the judge's three replies, score]"""
+
+    def scored(points, replies):
+        judge = MagicMock()
+        judge.generate_batch = lambda prompt, batch_file: [{"output": reply} for reply in replies]
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+            Path("data/infbench").mkdir(parents=True)
+            Path("data/infbench/longbook_sum_eng_keypoints.jsonl").write_text(json.dumps(dict(id=0, keypoints=["It rains."] * points)))
+            data = [dict(id=0, output="x", answer=["y"])]
+            Path("infbench.json").write_text(json.dumps(dict(data=data, averaged_metrics={})))
+            try:
+                helmet.check_metrics(judge, "infbench.json", "scores.json")
+            except Exception:
+                return None  # It has no score, or a reply is not what it expects.
+            found = json.loads(Path("scores.json").read_text())["data"][0]["gpt-4-scores"]
+        return found["f1"] if found["recall"] <= 1 and found["precision"] <= 1 else "beyond"
+
+    forms = ["{}", "Sentence 1 is supported.\n\nOutput: {}", "```json\n{}\n```", "I say {{}} and {}", "First {{\"fluency\": 0, \"recall\": 1}}. Then {}",
+             "{} That is all.", "```json\n{}\n``` as said", "Output:\n\n{}\n"]
+    broken = ["", "1", "no JSON", "{{}}", "{{'recall': 1}}", '{{"recall": "many", "fluency": "1", "precision": null}}', "{}}} {{"]
+    made = []
+    while len(made) < 240:
+        points, count = rng.choice([0, 1, 3, 7, 12]), rng.choice([0, 1, 5, 22])
+        recall, precision = rng.randrange(points + 1 + (rng.random() < 0.1)), rng.randrange(count + 1 + (rng.random() < 0.1))
+        results = [dict(fluency=rng.choice([0, 1, 1, 1])), dict(supported_key_points=list(range(recall)), recall=recall),
+                   dict(precision=precision, sentence_count=count)]
+        indent = rng.choice([None, None, 2])
+        replies = [rng.choice(forms if rng.random() < 0.95 else broken).format(json.dumps(result, indent=indent)) for result in results]
+        made.append([points, replies, scored(points, replies)])
+    return made
+
+
 def stems(rng):
     """Words, and their stems as the number of letters to cut and what to put there."""
     roots = """relat condit ration val hesit digit conform radic differ vil analog vietnam predic oper feud decis hope call
@@ -308,9 +344,11 @@ def main():
     reward = load("reward", clones / "Mem-alpha/verl/workers/reward_manager/naive.py",
                   ["verl", "verl.utils", "verl.utils.reward_score", "verl.workers", "requests", "dotenv", "openai", "tqdm"])
     locomo = load("locomo", clones / "LoCoMo/task_eval/evaluation.py", ["bert_score"])
+    helmet = load("helmet", clones / "HELMET/scripts/eval_gpt4_summ.py", ["model_utils"])
     made = pairs(rng)
     scores = over_pairs(made, (bench, memalpha, reward, locomo))
-    cases = dict(pairs=made, scores=scores, labels=labels(rng, memalpha), recalls=recalls(rng, bench), stemmer=stems(rng))
+    cases = dict(pairs=made, scores=scores, labels=labels(rng, memalpha), recalls=recalls(rng, bench), stemmer=stems(rng),
+                 summaries=summaries(rng, helmet))
     for name, scores in cases["scores"].items():
         counted = [score for score in scores if score is not None]
         print(f"{name}: {len(counted)} cases, {len(set(counted))} different scores, mean {sum(counted) / len(counted):.3f}")

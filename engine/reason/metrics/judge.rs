@@ -1,9 +1,13 @@
 //! Metrics that need a judge: what a model is asked about an answer, and how its reply is read.
 //!
 //! The rules are those of the published judges, in our own words. LongMemEval asks gpt-4o-2024-08-06 at temperature 0 for at
-//! most 10 tokens, Mem-α asks Qwen3-32B without thinking.
+//! most 10 tokens, Mem-α asks Qwen3-32B without thinking, HELMET asks GPT-4o and lets it think aloud.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
 
 use crate::{Error, Result};
 
@@ -14,7 +18,8 @@ pub struct Judged<'a> {
     pub question: &'a str,
     /// The answer to be judged.
     pub answer: &'a str,
-    /// The accepted answers; for a preference the rubric, for an unanswerable question why it is.
+    /// The accepted answers; for a preference the rubric, for an unanswerable question why it is, for a summary an expert's summary and
+    /// behind it the key points.
     pub gold: &'a [String],
     /// The type of the question.
     pub kind: Option<&'a str>,
@@ -95,4 +100,62 @@ pub fn verdict_longmemeval(reply: &str) -> f64 {
 pub fn verdict_memalpha(reply: &str) -> f64 {
     let reply = reply.to_lowercase();
     f64::from(reply.contains("yes") && !reply.contains("no"))
+}
+
+const FLUENCY: &str = "\
+Decide whether the summary below is fluent. It is 1 if it is coherent and grammatical and does not repeat itself; a last sentence that is cut \
+off does no harm. It is 0 if it is incoherent, or says the same again and again, be it in other words, or is no more than a beginning.";
+
+const RECALL: &str = "\
+The summary below is of a novel. Count the key points that it has. It has a key point if it supports most of what the key point says, \
+though perhaps not all of it.";
+
+const PRECISION: &str = "\
+Both summaries below are of the same novel. Go through the sentences of the summary, and count those that the expert's summary supports. It \
+supports a sentence if it says the same in the main; dates, names and places may be missing. It does not support one whose main facts it does \
+not mention or contradicts, nor remarks and analysis that it does not have.";
+
+/// The messages to the judge of a novel's summary, HELMET's for ∞Bench-Sum, which MemoryAgentBench takes: about its fluency, how many of the
+/// key points it has, and how many of its sentences an expert's summary supports. `gold` holds the expert's summary and behind it the key
+/// points.
+///
+/// # Errors
+/// No expert's summary.
+pub fn judge_summary(judged: &Judged) -> Result<[String; 3]> {
+    let Some((expert, points)) = judged.gold.split_first() else {
+        return Err(Error::argument("judge_summary needs an expert's summary and its key points as gold"));
+    };
+    let summary = format!("Summary:\n{}", judged.answer.trim());
+    let points: String = points.iter().enumerate().map(|(i, point)| format!("{}. {point}\n", i + 1)).collect();
+    let form = |form: &str| format!("Say first what you see, step by step. End with the result as JSON in this form: {form}");
+    Ok([
+        format!("{FLUENCY}\n\n{summary}\n\n{}", form("{\"fluency\": 1}")),
+        format!("{RECALL}\n\nKey points:\n{points}\n{summary}\n\n{}", form("{\"supported_key_points\": [2, 4], \"recall\": 2}")),
+        format!("{PRECISION}\n\nExpert's summary:\n{expert}\n\n{summary}\n\n{}", form("{\"precision\": 7, \"sentence_count\": 20}")),
+    ])
+}
+
+/// The score in the replies to [`judge_summary`] about so many key points: fluency · 2 r p / (r + p), where r is the share of the key points
+/// that are there and p the share of sentences that are supported. `None` if a reply does not give its numbers.
+///
+/// A reply's numbers are those of its last JSON object. Here a judge that counts more than there is counts as one that found all; the published
+/// code takes its word.
+pub fn verdict_summary<T: AsRef<str>>(replies: &[T], points: usize) -> Option<f64> {
+    let [fluency, recall, precision] = replies else { return None };
+    let number = |found: &Value, name: &str| found.get(name)?.as_f64();
+    let share = |part: f64, whole: f64| if whole > 0.0 { (part / whole).clamp(0.0, 1.0) } else { 0.0 };
+    let fluency = number(&last_object(fluency.as_ref())?, "fluency")?.clamp(0.0, 1.0);
+    let recall = share(number(&last_object(recall.as_ref())?, "recall")?, points as f64);
+    let found = last_object(precision.as_ref())?;
+    let precision = share(number(&found, "precision")?, number(&found, "sentence_count")?);
+    Some(if recall + precision > 0.0 { fluency * 2.0 * recall * precision / (recall + precision) } else { 0.0 })
+}
+
+/// The last JSON object without another inside, or what a fence of JSON holds.
+fn last_object(text: &str) -> Option<Value> {
+    static OBJECT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)\{.*?\}").expect("a valid pattern"));
+    static FENCE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)```json(.+)```").expect("a valid pattern"));
+    let last = OBJECT.find_iter(text).last()?;
+    let fenced = || serde_json::from_str(FENCE.captures(text)?.get(1)?.as_str()).ok();
+    serde_json::from_str(last.as_str()).ok().or_else(fenced)
 }

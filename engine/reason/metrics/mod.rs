@@ -20,7 +20,7 @@ use std::hash::Hash;
 use std::str::FromStr;
 
 pub use answers::{Category, all_recalled, exact_match, keyword_fraction, locomo_f1, parts_fraction, substring_exact_match, token_f1};
-pub use judge::{Judged, judge_longmemeval, judge_memalpha, verdict_longmemeval, verdict_memalpha};
+pub use judge::{Judged, judge_longmemeval, judge_memalpha, judge_summary, verdict_longmemeval, verdict_memalpha, verdict_summary};
 pub use labels::{boxed_label, boxed_label_strict};
 pub use porter::stem;
 pub use rouge::rouge_l;
@@ -66,11 +66,13 @@ pub enum Metric {
     JudgeLongMemEval,
     /// [`judge_memalpha`]
     JudgeMemAlpha,
+    /// [`judge_summary`]
+    JudgeSummary,
 }
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ExactMatch,
         Self::SubstringExactMatch,
         Self::TokenF1,
@@ -87,6 +89,7 @@ impl Metric {
         Self::AllRecalled,
         Self::JudgeLongMemEval,
         Self::JudgeMemAlpha,
+        Self::JudgeSummary,
     ];
 
     /// The names of [`Metric::ALL`].
@@ -119,12 +122,13 @@ impl Metric {
             Self::AllRecalled => "all_recalled",
             Self::JudgeLongMemEval => "judge_longmemeval",
             Self::JudgeMemAlpha => "judge_memalpha",
+            Self::JudgeSummary => "judge_summary",
         }
     }
 
     /// Whether a model scores it: [`Metric::judge`] asks and [`Metric::verdict`] reads the reply.
     pub fn needs_judge(self) -> bool {
-        matches!(self, Self::JudgeLongMemEval | Self::JudgeMemAlpha)
+        matches!(self, Self::JudgeLongMemEval | Self::JudgeMemAlpha | Self::JudgeSummary)
     }
 
     /// How its protocol says that nothing is known, where it looks for certain words.
@@ -153,28 +157,41 @@ impl Metric {
             Self::RecallAt10 => recall_at_k(answer, gold, &[], 10),
             Self::EditDistance => edit_distance(answer, gold),
             Self::AllRecalled => all_recalled(answer, gold),
-            Self::JudgeLongMemEval | Self::JudgeMemAlpha => {
-                return Err(Error::argument(format!("{self} is a judge's verdict: ask a reasoner with what its judge function returns")));
+            Self::JudgeLongMemEval | Self::JudgeMemAlpha | Self::JudgeSummary => {
+                return Err(Error::argument(format!("{self} is a judge's verdict: ask a reasoner with what `judge` returns")));
             }
         })
     }
 
-    /// The message to the judge, to be sent at temperature 0. An error for metrics that need none.
-    pub fn judge(self, judged: &Judged) -> Result<String> {
+    /// The messages to the judge, each to be sent by itself, at temperature 0. An error for metrics that need none.
+    pub fn judge(self, judged: &Judged) -> Result<Vec<String>> {
         match self {
-            Self::JudgeLongMemEval => judge_longmemeval(judged),
-            Self::JudgeMemAlpha => Ok(judge_memalpha(judged)),
+            Self::JudgeLongMemEval => Ok(vec![judge_longmemeval(judged)?]),
+            Self::JudgeMemAlpha => Ok(vec![judge_memalpha(judged)]),
+            Self::JudgeSummary => Ok(judge_summary(judged)?.into()),
             _ => Err(Error::argument(format!("{self} needs no judge"))),
         }
     }
 
-    /// The score in a judge's reply. An error for metrics that need no judge.
-    pub fn verdict(self, reply: &str) -> Result<f64> {
-        match self {
-            Self::JudgeLongMemEval => Ok(verdict_longmemeval(reply)),
-            Self::JudgeMemAlpha => Ok(verdict_memalpha(reply)),
-            _ => Err(Error::argument(format!("{self} needs no judge"))),
+    /// The score in a judge's replies to the messages about an answer with `gold`; `None` if they give none. An error for metrics that need
+    /// no judge, and for another number of replies than there are messages.
+    pub fn verdict<T: AsRef<str>>(self, replies: &[T], gold: &[T]) -> Result<Option<f64>> {
+        let messages = match self {
+            Self::JudgeLongMemEval | Self::JudgeMemAlpha => 1,
+            Self::JudgeSummary => 3,
+            _ => return Err(Error::argument(format!("{self} needs no judge"))),
+        };
+        if replies.len() != messages {
+            return Err(Error::argument(format!(
+                "{self} asks {messages} messages about an answer, and there are {} replies",
+                replies.len()
+            )));
         }
+        Ok(match self {
+            Self::JudgeLongMemEval => Some(verdict_longmemeval(replies[0].as_ref())),
+            Self::JudgeMemAlpha => Some(verdict_memalpha(replies[0].as_ref())),
+            _ => verdict_summary(replies, gold.len().saturating_sub(1)),
+        })
     }
 }
 

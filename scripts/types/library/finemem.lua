@@ -175,7 +175,7 @@
 ---@field name string the name that calls use
 ---@field description string what it does
 ---@field parameters table JSON schema of the arguments
----@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; returns the id it wrote; an error means that the call is not valid
+---@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; `turn` has the answer's calls, chunk, step and role; returns the id it wrote; an error means that the call is not valid
 
 ---The rollouts of a batch. Scripts may give the tables in it more.
 ---@class (exact) fm.Batch
@@ -303,6 +303,7 @@ function Rng:shuffle(arguments) end
 ---A language model.
 ---@class fm.Model
 ---@field parameters integer Number of parameters.
+---@field context integer Longest sequence in tokens.
 ---@field chat boolean Whether it has a chat template.
 local Model = {}
 
@@ -567,7 +568,7 @@ local GrpoTrainer = {}
 
 ---The arguments of `GrpoTrainer:rollout`.
 ---@class (exact) fm.GrpoTrainer.rollout.arguments
----@field episodes table[] what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, and have a `state` for its rollouts
+---@field episodes table[] what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, and `roles`: what the policy is at each chunk
 ---@field group? integer rollouts of each episode; by default the trainer's
 ---@field temperature? number 0 is greedy; by default the trainer's
 ---@field seed? integer another seed gives other samples at the same update (default 0)
@@ -1034,7 +1035,7 @@ function fm.metric.all_recalled(arguments) end
 
 ---The arguments of `fm.metric.score`.
 ---@class (exact) fm.metric.score.arguments
----@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 ---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
@@ -1046,47 +1047,36 @@ function fm.metric.score(arguments) end
 
 ---The arguments of `fm.metric.needs_judge`.
 ---@class (exact) fm.metric.needs_judge.arguments
----@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 
----Whether a model gives the score: the function of that name makes the chat, `fm.metric.verdict` reads the reply.
+---Whether a model gives the score: `fm.metric.judge` makes the chats, `fm.metric.verdict` reads the replies.
 ---@param arguments fm.metric.needs_judge.arguments
 ---@return boolean # whether it does
 function fm.metric.needs_judge(arguments) end
 
----The arguments of `fm.metric.judge_longmemeval`.
----@class (exact) fm.metric.judge_longmemeval.arguments
+---The arguments of `fm.metric.judge`.
+---@class (exact) fm.metric.judge.arguments
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 ---@field question string the question
 ---@field answer string the answer that was given
----@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered
+---@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered, or an expert's summary and its key points
 ---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
 ---@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
 
----What LongMemEval's judge is asked about an answer, by the question's type.
----@param arguments fm.metric.judge_longmemeval.arguments
----@return fm.Message[] # the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply
-function fm.metric.judge_longmemeval(arguments) end
-
----The arguments of `fm.metric.judge_memalpha`.
----@class (exact) fm.metric.judge_memalpha.arguments
----@field question string the question
----@field answer string the answer that was given
----@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered
----@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
----@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
-
----What Mem-α's judge is asked about an answer: whether it meets a rubric.
----@param arguments fm.metric.judge_memalpha.arguments
----@return fm.Message[] # the chat for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the reply
-function fm.metric.judge_memalpha(arguments) end
+---What a judge is asked about an answer: by LongMemEval's protocol of the question's type, by Mem-α's whether it meets a rubric, by HELMET's about the fluency, recall and precision of a summary.
+---@param arguments fm.metric.judge.arguments
+---@return fm.Message[][] # the chats for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the replies
+function fm.metric.judge(arguments) end
 
 ---The arguments of `fm.metric.verdict`.
 ---@class (exact) fm.metric.verdict.arguments
----@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha" the metric's name
----@field reply string what the judge said
+---@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
+---@field replies string[] what the judge said to each chat
+---@field gold string[] the answers that are accepted
 
----Reads a judge's reply.
+---Reads a judge's replies.
 ---@param arguments fm.metric.verdict.arguments
----@return number # 1 if it found the answer correct, else 0
+---@return number|nil # the score; nil where the replies do not give one
 function fm.metric.verdict(arguments) end
 
 ---The arguments of `fm.metric.interval`.
@@ -1234,7 +1224,7 @@ function fm.calls.read(arguments) end
 ---@class (exact) fm.grpo.new.arguments
 ---@field policy fm.Model the model to train
 ---@field tools fm.Tool[] the memory tools
----@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, tools }: the items in view, how many there are, and in each section
+---@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many there are, and in each section; `last` is the step before
 ---@field reasoner fm.Reasoner answers the questions
 ---@field dialect? fm.Dialect how the policy writes calls; by default as Hermes and Qwen do
 ---@field group? integer rollouts of each episode (default 8)
@@ -1245,7 +1235,7 @@ function fm.calls.read(arguments) end
 ---@field max_tokens? integer longest completion of a step (default 256)
 ---@field max_prompt? integer longest prompt of a step, for which memory is taken; by default what the model has room for
 ---@field episodes? integer episodes of a batch, for which memory is taken; by default as much as sampling ever uses
----@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, limit } returns (default "recent")
+---@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, role, limit } returns (default "recent")
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
 ---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
 ---@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
