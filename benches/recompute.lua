@@ -4,7 +4,7 @@
 
 local fm = require "finemem"
 
-local TOKENS, ROUNDS = 2048, 4
+local TOKENS, ROUNDS = 2048, 3
 local MODES = { "none", "attention", "all" }
 
 local policy = fm.model.new {
