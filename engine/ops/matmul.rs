@@ -156,6 +156,8 @@ pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: 
 
 /// GEMM switches to other sums for tiny outputs; rows are padded past that, so that a row's bits never depend on the row count.
 const SMALL_OUTPUT: usize = 256;
+/// With at most so many rows GEMM writes columns: it then reads the weight as it lies, where for rows it would copy all of it first.
+const SHORT: usize = 8;
 
 fn nt_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
     by_gemm(p, args.read(0), args.weight(1), args.write(2));
@@ -172,17 +174,17 @@ fn by_gemm<F: Float>(p: &Params, a: &[F], b: Weight<'_, F>, y: &mut [F]) {
     }
     b.blocks(n, k, |row, n, b| {
         let y = &mut y[first + row..];
-        if m == 1 || m * n <= SMALL_OUTPUT {
+        if m <= SHORT || m * n <= SMALL_OUTPUT {
             let rows = m.max(SMALL_OUTPUT / n.max(1) + 1).max(2);
             let mut padded = vec![F::ZERO; rows * k];
             padded[..m * k].copy_from_slice(&a[..m * k]);
             let mut out = vec![F::ZERO; rows * n];
-            for i in 0..m {
-                out[i * n..][..n].copy_from_slice(&y[i * stride..][..n]);
+            for (j, column) in out.chunks_exact_mut(rows).enumerate() {
+                (0..m).for_each(|i| column[i] = y[i * stride + j]);
             }
-            F::gemm(rows, n, k, &padded, along_k, b, b_strides, &mut out, Strides::row_major(n), scale, add, true);
-            for i in 0..m {
-                y[i * stride..][..n].copy_from_slice(&out[i * n..][..n]);
+            F::gemm(rows, n, k, &padded, along_k, b, b_strides, &mut out, Strides::transposed(rows), scale, add, true);
+            for (j, column) in out.chunks_exact(rows).enumerate() {
+                (0..m).for_each(|i| y[i * stride + j] = column[i]);
             }
         } else {
             F::gemm(m, n, k, a, along_k, b, b_strides, y, Strides::row_major(stride), scale, add, true);
