@@ -1,8 +1,10 @@
-//! Writing files whole or not at all, and reading small ones.
+//! Writing files whole or not at all, reading small ones, and the hash that names contents.
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
+
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
@@ -46,6 +48,11 @@ pub fn read_small(path: &Path, largest: usize) -> Result<Vec<u8>> {
         return Err(Error::format(path, format!("the file is longer than {largest} bytes, which is too much for a file of this kind")));
     }
     Ok(bytes)
+}
+
+/// The SHA-256 of `bytes` in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The beginning of what a reader of JSON says, which may quote the file at any length.

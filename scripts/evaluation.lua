@@ -2,6 +2,7 @@
 -- asked of that memory, of every method in the same way.
 
 local fm = require "finemem"
+local reading = require "reading"
 
 local evaluation = {}
 
@@ -70,75 +71,116 @@ local function recommended(answers, titles)
   end
 end
 
--- What a policy's rollout cost: tokens that it read and wrote.
-local function tokens_of(rollout)
-  local read, written = 0, 0
-  for _, step in ipairs(rollout and rollout.steps or {}) do
-    read, written = read + step.prompt_tokens, written + step.tokens
+-- The distinct texts among episodes, as rows of one file often share theirs: the first episode of each, and which of them each episode has.
+local function distinct(episodes)
+  local first, place, known = {}, {}, {}
+  for i, episode in ipairs(episodes) do
+    local text = table.concat(episode.chunks, "\0")
+    if not known[text] then
+      first[#first + 1] = episode
+      known[text] = #first
+    end
+    place[i] = known[text]
   end
-  return read, written
+  return first, place
 end
 
--- Runs one method over episodes. `option`: `episodes`, `method`, `settings` (what the method's `run` gets beside the episode), `reasoner`,
--- `judge` if there is one, `titles` if there is a catalogue (numbers by names), `count` (how many tokens a text has), `said` (called with a
--- line of progress).
--- Gives `answers` (a table each, as reasoner:ask gives them, with `method`, `source`, `episode`), `cost`, and `memories`, one an episode.
+-- What a method makes of texts: a memory of each, with the model's steps if there is one; how questions are answered from them; and the
+-- seconds that it took.
+local function memories_of(option, texts)
+  local method, settings = option.method, option.settings
+  local began = fm.seconds {}
+  local function progress(done, all)
+    local spent = fm.seconds {} - began
+    local left = done > 0 and spent > 2 and string.format(", %.0f s left of them", spent / done * (all - done)) or ""
+    option.said(string.format("%s: %d of %d chunks%s", method.name, done, all, left))
+  end
+  if method.design then
+    local policy = settings.policy or error(string.format("the method '%s' is a model's: it needs a policy", method.name), 0)
+    local tokens = settings.max_tokens or reading.tokens(policy, method.answer_tokens)
+    local design = method.design { policy = policy, tokens = tokens, view = settings.view, view_items = settings.view_items }
+    local read, seconds = reading.read {
+      episodes = texts, policy = policy, design = design, tokens = tokens, shown = option.shown or 0, file = option.file,
+      name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items) }, " "), said = progress,
+    }
+    return read, design.retrieval, seconds
+  end
+  local read = {}
+  for i, episode in ipairs(texts) do
+    progress(i - 1, #texts)
+    read[i] = { memory = method.remember(episode, settings) }
+  end
+  return read, method.retrieval, fm.seconds {} - began
+end
+
+-- Questions that are asked in one batch, if their episodes have so many: a server is kept busy, and progress shows.
+local batch = 128
+
+-- Runs one method over episodes. `option`: `episodes`, `method`, `settings` (`policy`, `name` of the policy, `max_tokens`, `view`, `view_items`,
+-- `window`), `reasoner`, `judge` if there is one, `titles` if there is a catalogue (numbers by names), `count` (how many tokens a text has),
+-- `shown` (of how many texts a page shows the steps), `file` (where a model's readings are kept), `said` (called with a line of progress).
+-- Gives `answers` (a table each, as reasoner:ask gives them, with `method`, `source`, `episode`), `cost`, `calls` of a model, and `memories`, one
+-- an episode: { episode, memory, steps, answers }.
 function evaluation.run(option)
-  local method = option.method
+  local method, episodes = option.method, option.episodes
+  local texts, place = distinct(episodes)
+  local read, retrieval, seconds = memories_of(option, texts)
   local cost = {
-    chunks = 0, questions = 0, build_seconds = 0, ask_seconds = 0, memory_tokens = 0, input_tokens = 0, policy_read = 0, policy_written = 0,
+    chunks = 0, questions = 0, build_seconds = seconds, ask_seconds = 0, memory_tokens = 0, input_tokens = 0, policy_read = 0, policy_written = 0,
     reasoner_read = 0, reasoner_written = 0, requests = 0,
   }
-  local answers, memories, known = {}, {}, {}
-  for i, episode in ipairs(option.episodes) do
-    -- Rows of one file often share their text, which is read once.
-    local text = table.concat(episode.chunks, "\0")
-    local result = known[text]
-    if not result then
-      local began = fm.seconds {}
-      local settings = {
-        episode = episode,
-        said = function(step)
-          local left = (fm.seconds {} - began) / math.max(1, step - 1) * (#episode.chunks - step + 1)
-          option.said(string.format(
-            "%s: chunk %d of %d, episode %d of %d%s", method.name, step, #episode.chunks, i, #option.episodes,
-            step > 1 and string.format(", %.0f s left of it", left) or ""))
-        end,
-      }
-      for name, value in pairs(option.settings) do
-        settings[name] = value
-      end
-      result = method.run(settings)
-      known[text] = result
-      result.memory_tokens, result.input_tokens = 0, 0
-      cost.build_seconds = cost.build_seconds + fm.seconds {} - began
-      for _, item in ipairs(result.memory:items {}) do
-        result.memory_tokens = result.memory_tokens + option.count(item.content)
-      end
-      for _, chunk in ipairs(episode.chunks) do
-        result.input_tokens = result.input_tokens + option.count(chunk)
-      end
-      local read, written = tokens_of(result.rollout)
-      cost.policy_read, cost.policy_written = cost.policy_read + read, cost.policy_written + written
-      cost.chunks = cost.chunks + #episode.chunks
-      cost.memory_tokens = cost.memory_tokens + result.memory_tokens
-      cost.input_tokens = cost.input_tokens + result.input_tokens
+  local calls = { tools = {}, invalid = 0, unreadable = 0, all = 0, stray = 0, silent = 0 }
+  for i, episode in ipairs(texts) do
+    for _, item in ipairs(read[i].memory:items {}) do
+      cost.memory_tokens = cost.memory_tokens + option.count(item.content)
     end
+    for _, chunk in ipairs(episode.chunks) do
+      cost.input_tokens = cost.input_tokens + option.count(chunk)
+    end
+    cost.chunks = cost.chunks + #episode.chunks
+    for _, step in ipairs(read[i].steps or {}) do
+      cost.policy_read, cost.policy_written = cost.policy_read + step.prompt_tokens, cost.policy_written + step.tokens
+      calls.silent, calls.stray = calls.silent + (#step.calls == 0 and 1 or 0), calls.stray + step.stray
+      for _, call in ipairs(step.calls) do
+        calls.all = calls.all + 1
+        if call.valid then
+          calls.tools[call.tool] = (calls.tools[call.tool] or 0) + 1
+        elseif call.parsed then
+          calls.invalid = calls.invalid + 1
+        else
+          calls.unreadable = calls.unreadable + 1
+        end
+      end
+    end
+  end
+
+  local answers, memories = {}, {}
+  local function ask(first, last)
     local began = fm.seconds {}
-    local ask = { memory = result.memory, questions = episode.questions }
-    for name, value in pairs(result.retrieval) do
-      ask[name] = value
+    local asked = { asked = {} }
+    for name, value in pairs(retrieval) do
+      asked[name] = value
     end
-    local asked = option.reasoner:ask(ask)
+    for i = first, last do
+      asked.asked[i - first + 1] = { memory = read[place[i]].memory, questions = episodes[i].questions }
+    end
+    local lists, all = option.reasoner:ask_all(asked), {}
+    for k, list in ipairs(lists) do
+      local i = first + k - 1
+      memories[i] = { episode = episodes[i], memory = read[place[i]].memory, steps = read[place[i]].steps, answers = list }
+      for _, answer in ipairs(list) do
+        answer.method, answer.source, answer.episode = method.name, episodes[i].source, episodes[i].id
+        all[#all + 1] = answer
+      end
+    end
     if option.titles then
-      recommended(asked, option.titles)
+      recommended(all, option.titles)
     end
     if option.judge then
-      judged(asked, option.judge)
+      judged(all, option.judge)
     end
     cost.ask_seconds = cost.ask_seconds + fm.seconds {} - began
-    for _, answer in ipairs(asked) do
-      answer.method, answer.source, answer.episode = method.name, episode.source, episode.id
+    for _, answer in ipairs(all) do
       answer.evidence_precision, answer.evidence_recall = evidence_shares(answer)
       cost.questions = cost.questions + 1
       cost.reasoner_read = cost.reasoner_read + answer.prompt_tokens
@@ -146,10 +188,17 @@ function evaluation.run(option)
       cost.requests = cost.requests + answer.requests
       answers[#answers + 1] = answer
     end
-    memories[i] = { episode = episode, result = result, answers = asked }
-    option.said(string.format("%s: %d of %d episodes, %d questions", method.name, i, #option.episodes, cost.questions))
+    option.said(string.format("%s: %d of %d episodes, %d questions", method.name, last, #episodes, cost.questions))
   end
-  return { method = method.name, answers = answers, cost = cost, memories = memories }
+  local first, waiting = 1, 0
+  for i, episode in ipairs(episodes) do
+    waiting = waiting + #episode.questions
+    if waiting >= batch or i == #episodes then
+      ask(first, i)
+      first, waiting = i + 1, 0
+    end
+  end
+  return { method = method.name, answers = answers, cost = cost, calls = method.design and calls or nil, memories = memories }
 end
 
 -- The mean of what `of` gives for the answers, and how many it gives something for.

@@ -1,9 +1,11 @@
--- A memory that holds texts as they came, each once, with its chunk as step.
+-- Memories that hold texts as they came, each once, with its chunk as step.
 
 local fm = require "finemem"
 
+local stored = {}
+
 -- `parts(chunk)` gives the texts of a chunk.
-return function(chunks, parts)
+function stored.parts(chunks, parts)
   local memory, seen = fm.memory.new {}, {}
   for step, chunk in ipairs(chunks) do
     memory:set_step { step = step }
@@ -16,3 +18,10 @@ return function(chunks, parts)
   end
   return memory
 end
+
+-- The chunks in one piece each.
+function stored.chunks(chunks)
+  return stored.parts(chunks, function(chunk) return { chunk } end)
+end
+
+return stored

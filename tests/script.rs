@@ -414,8 +414,10 @@ fn rewards_are_made_of_parts() {
 #[test]
 fn scripts_keep_their_word() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for name in ["judged", "baselines", "memory_designs", "branches", "roles"] {
-        Runtime::new(Options::default()).unwrap().run(&root.join(format!("scripts/tests/{name}.lua"))).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["judged", "baselines", "memory_designs", "readings", "branches", "roles"] {
+        let options = Options { arguments: vec![folder.path().display().to_string()], ..Options::default() };
+        Runtime::new(options).unwrap().run(&root.join(format!("scripts/tests/{name}.lua"))).unwrap();
     }
 }
 

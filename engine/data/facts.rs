@@ -1,6 +1,9 @@
 //! Numbered facts, as the split Conflict_Resolution of MemoryAgentBench has them: `k. fact`, one a line, later ones overruling earlier ones.
 
-use super::Question;
+use super::{Options, Question, chunk};
+
+/// Facts of a chunk where nobody says how many.
+const FACTS: usize = 4;
 
 /// The facts of a context without their numbers; None if most of its lines are no facts. Lines before the first fact are a heading;
 /// a line without a number goes on with the fact above it.
@@ -20,6 +23,17 @@ pub(super) fn facts(context: &str) -> Option<Vec<String>> {
         }
     }
     (facts.len() > others || !facts.is_empty() && others == 1).then_some(facts)
+}
+
+/// The facts of each chunk.
+pub(super) fn groups<'a>(facts: &'a [String], options: &Options) -> Vec<&'a [String]> {
+    match (options.facts_per_chunk, options.chunk_tokens) {
+        (None, Some(tokens)) => {
+            let runs = chunk::pack(facts.iter().map(|fact| fact.len() + 1), tokens);
+            runs.into_iter().map(|run| &facts[run]).collect()
+        }
+        (count, _) => facts.chunks(count.unwrap_or(FACTS)).collect(),
+    }
 }
 
 /// The relations of the facts: what stands before and behind the subject, and what asks for the object. The spelling is the file's.

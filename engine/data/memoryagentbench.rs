@@ -78,9 +78,9 @@ struct Context {
 fn read_context(context: &str, options: &Options, protocol: &Question) -> Result<Context, String> {
     let tokens = options.chunk_tokens.unwrap_or(TOKENS);
     if let Some(facts) = facts::facts(context) {
-        let groups = facts.chunks(options.facts_per_chunk);
-        let questions = groups.clone().map(|facts| facts::questions(facts, protocol)).collect();
-        return Ok(Context { chunks: groups.map(|facts| facts.join("\n")).collect(), questions, ..Context::default() });
+        let groups = facts::groups(&facts, options);
+        let questions = groups.iter().map(|facts| facts::questions(facts, protocol)).collect();
+        return Ok(Context { chunks: groups.iter().map(|facts| facts.join("\n")).collect(), questions, ..Context::default() });
     }
     if let Some(examples) = examples(context) {
         let (chunks, runs) = chunk::examples(&examples, tokens);

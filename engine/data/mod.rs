@@ -69,24 +69,18 @@ pub struct Episode {
 }
 
 /// How to read a file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The format's name, one of [`FORMATS`]; None finds it out from the content.
     pub format: Option<String>,
     /// Makes a row that cannot be read an error.
     pub strict: bool,
-    /// How many facts make a chunk where a file is a list of facts.
-    pub facts_per_chunk: usize,
+    /// How many facts make a chunk where a file is a list of facts; None is as many as `chunk_tokens` hold, or four where that is None too.
+    pub facts_per_chunk: Option<usize>,
     /// How many tokens of about four bytes make a chunk where prose, dialogues or labelled examples are cut; None is what the authors of
-    /// each file take: 4,096 for MemoryAgentBench and LongMemEval, 1,024 for intents, a whole session for LoCoMo. Sentences, turns and
-    /// examples stay whole.
+    /// each file take: 4,096 for MemoryAgentBench and LongMemEval, 1,024 for intents, a whole session for LoCoMo. Sentences, turns,
+    /// examples and facts stay whole.
     pub chunk_tokens: Option<usize>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { format: None, strict: false, facts_per_chunk: 4, chunk_tokens: None }
-    }
 }
 
 /// What a file holds.
@@ -139,7 +133,7 @@ pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Vec<Episode>> {
 /// which nothing can be read is always one.
 pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
     let path = path.as_ref();
-    if options.facts_per_chunk == 0 {
+    if options.facts_per_chunk == Some(0) {
         return Err(Error::argument("facts_per_chunk is 0; a chunk holds at least one fact"));
     }
     if options.chunk_tokens == Some(0) {

@@ -112,6 +112,13 @@ pub struct Store {
     step: usize,
 }
 
+/// Where a store was, for [`Store::rewind`].
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    entries: usize,
+    next_id: u64,
+}
+
 impl Default for Store {
     fn default() -> Self {
         Self::new()
@@ -253,6 +260,19 @@ impl Store {
         Ok(())
     }
 
+    /// Where the store is now.
+    pub fn mark(&self) -> Mark {
+        Mark { entries: self.journal.len(), next_id: self.next_id }
+    }
+
+    /// Undoes what was done since `mark`, which costs nothing if that is nothing.
+    pub fn rewind(&mut self, mark: Mark) -> Result<()> {
+        if self.journal.len() > mark.entries {
+            *self = Self { next_id: mark.next_id, step: self.step, ..Self::replay(&self.journal[..mark.entries])? };
+        }
+        Ok(())
+    }
+
     /// The store that these journal entries lead to.
     pub fn replay(journal: &[Entry]) -> Result<Self> {
         let first_id = journal.iter().find_map(|entry| match entry.operation {
@@ -260,10 +280,14 @@ impl Store {
             _ => None,
         });
         let mut store = Self::with_first_id(first_id.unwrap_or(1));
-        for (at, entry) in journal.iter().enumerate() {
-            store.apply(entry).map_err(|error| Error::argument(format!("journal entry {}: {error}", at + 1)))?;
-        }
+        store.go_on(journal)?;
         Ok(store)
+    }
+
+    /// Carries out the entries of a journal that goes on from here.
+    pub fn go_on(&mut self, journal: &[Entry]) -> Result<()> {
+        let mut numbered = (1..).zip(journal);
+        numbered.try_for_each(|(at, entry)| self.apply(entry).map_err(|error| Error::argument(format!("journal entry {at}: {error}"))))
     }
 
     /// Writes the journal to a file, one JSON object a line. The file appears whole or not at all.

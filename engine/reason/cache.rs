@@ -10,7 +10,6 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
@@ -54,7 +53,7 @@ static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Cache>>>> = LazyLock::new(Mute
 pub(super) fn key(body: &Value) -> String {
     let mut body = body.clone();
     body.sort_all_objects();
-    Sha256::digest(body.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::files::sha256(body.to_string().as_bytes())
 }
 
 impl Cache {

@@ -49,7 +49,11 @@ const FUNCTIONS: &[Function] = &[
                 Need::Boolean(false),
                 "make a row that cannot be read an error; otherwise it is skipped, and reported",
             ),
-            default("facts_per_chunk", Kind::Integer, Need::Number(4.0), "how many facts of a list make a chunk"),
+            optional(
+                "facts_per_chunk",
+                Kind::Integer,
+                "how many facts of a list make a chunk; by default as many as `chunk_tokens` hold, or 4 without that",
+            ),
             optional(
                 "chunk_tokens",
                 Kind::Integer,

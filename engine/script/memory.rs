@@ -1,8 +1,8 @@
 //! `fm.memory`: the store of items. Steps count from 1 in Lua.
 
-use mlua::{IntoLua, Lua, Table, Value};
+use mlua::{AnyUserData, IntoLua, Lua, Table, Value};
 
-use super::api::{Area, Args, Function, Kind, Need, Object, Param, Record, Scripted, default, object, optional, required};
+use super::api::{Area, Args, Function, Handle, Kind, Need, Object, Param, Record, Scripted, default, object, optional, required};
 use super::convert::{self, list};
 use crate::memory::{Entry, Item, Store};
 
@@ -59,10 +59,11 @@ const FUNCTIONS: &[Function] = &[
     },
     Function {
         path: "memory.replay",
-        doc: "Carries out a journal on an empty memory.",
+        doc: "Carries out a journal on an empty memory, or on a copy of one that it goes on from.",
         params: &[
             required("journal", Kind::List(&Kind::Table), "what `memory:journal` returned, or a rollout's `journal`"),
             optional("last", Kind::Integer, "the last step that is carried out; by default all are"),
+            optional("from", Kind::Object("Memory"), "the memory that it goes on from"),
         ],
         returns: Kind::Object("Memory"),
         result: "the memory",
@@ -72,7 +73,10 @@ const FUNCTIONS: &[Function] = &[
             if let Some(last) = args.get::<Option<usize>>(lua, "last")? {
                 entries.retain(|entry| entry.step < last);
             }
-            object(lua, Store::replay(&entries)?)
+            let Some(from) = args.get::<Option<AnyUserData>>(lua, "from")? else { return object(lua, Store::replay(&entries)?) };
+            let mut store = from.borrow::<Handle<Store>>()?.0.clone();
+            store.go_on(&entries)?;
+            object(lua, store)
         },
     },
 ];
@@ -265,11 +269,6 @@ pub(super) fn item(lua: &Lua, item: &Item, score: Option<f64>) -> mlua::Result<V
     table.raw_set("closed", item.closed.map(|step| step + 1))?;
     table.raw_set("score", score)?;
     Ok(Value::Table(table))
-}
-
-/// Items as scripts see them.
-pub(super) fn items(lua: &Lua, items: &[Item]) -> mlua::Result<Value> {
-    list(lua, items.iter().map(|found| item(lua, found, None)))
 }
 
 /// The items of the section that a call names, or all; the last `k` of them where it says how many.

@@ -194,7 +194,7 @@ impl Runtime {
     pub fn run(&self, script: &Path) -> Result<()> {
         *self.session.script.borrow_mut() = script.to_path_buf();
         let text = require::read(script)?;
-        self.session.loaded.borrow_mut().push(Loaded { path: script.to_path_buf(), sha256: require::sha256(&text) });
+        self.session.loaded.borrow_mut().push(Loaded { path: script.to_path_buf(), sha256: crate::files::sha256(text.as_bytes()) });
         let chunk = require::load(&self.lua, script, &text).map_err(|e| error(&e))?;
         chunk.call(()).map_err(|e| error(&e))
     }

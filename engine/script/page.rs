@@ -91,7 +91,7 @@ static EPISODE: Record = Record {
         required(
             "rollout",
             Kind::Table,
-            "a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; without `steps`, `chunks`, `memory` and `answers` are shown",
+            "a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; what its steps lack comes from `chunks` and from `journal`, and without `steps` these are all that is shown beside `memory` and `answers`",
         ),
     ],
     checked: true,

@@ -46,7 +46,7 @@ impl Prompt {
         let Runtime { lua, session } = &self.runtime;
         *session.script.borrow_mut() = script.to_path_buf();
         let text = require::read(script)?;
-        session.loaded.borrow_mut().push(Loaded { path: script.to_path_buf(), sha256: require::sha256(&text) });
+        session.loaded.borrow_mut().push(Loaded { path: script.to_path_buf(), sha256: crate::files::sha256(text.as_bytes()) });
         let values = stop::during(|| require::load(lua, script, &text)?.call(())).map_err(|e| error(&e))?;
         self.shown(values).map_err(|e| error(&e))
     }

@@ -15,8 +15,12 @@ use crate::memory::Store;
 use crate::reason::metrics::Metric;
 use crate::reason::{self, Answer, Asked, Asking, Entry, Extractive, How, Message, Query, Reason, Reply, Retrieval, Server, Usage};
 
-pub(super) const AREA: Area =
-    Area { constants: &[], functions: FUNCTIONS, objects: &[&REASONER], records: &[&QUERY, &ANSWER, &ASKED, &MESSAGE, &REPLY] };
+pub(super) const AREA: Area = Area {
+    constants: &[],
+    functions: FUNCTIONS,
+    objects: &[&REASONER],
+    records: &[&QUERY, &QUESTIONED, &ANSWER, &ASKED, &MESSAGE, &REPLY],
+};
 
 static QUERY: Record = Record {
     name: "Query",
@@ -25,6 +29,16 @@ static QUERY: Record = Record {
         required("question", Kind::Text, "the question"),
         required("items", Kind::List(&Kind::Record(&ITEM)), "the items to answer from, the most fitting first"),
         optional("instruction", Kind::Text, "what a model is told beside the question"),
+    ],
+    checked: true,
+};
+
+static QUESTIONED: Record = Record {
+    name: "Questioned",
+    doc: "A memory and what it is asked.",
+    fields: &[
+        required("memory", Kind::Object("Memory"), "the memory"),
+        required("questions", Kind::List(&Kind::Record(&QUESTION)), "the questions"),
     ],
     checked: true,
 };
@@ -168,6 +182,30 @@ static REASONER: Object = Object {
                 let ask: Vec<(&Store, &Question)> = questions.iter().map(|question| (&memory.0, question)).collect();
                 let reasoner = args.this::<Reasoner>()?.ready(lua)?;
                 list(lua, answers(lua, &*reasoner, retrieval(lua, args)?, &ask)?.into_iter().map(Ok))
+            },
+        },
+        Function {
+            path: "ask_all",
+            doc: "Asks memories their own questions, all in one batch, and scores the answers.",
+            params: &[
+                required("asked", Kind::List(&Kind::Record(&QUESTIONED)), "the memories with their questions"),
+                RETRIEVAL,
+                TOP_K,
+                MAX_QUESTION,
+            ],
+            returns: Kind::List(&Kind::List(&Kind::Record(&ASKED))),
+            result: "for each memory the answers, in the order of its questions",
+            call: |lua, args| {
+                let read = |table: &Table| {
+                    Ok((table.raw_get::<AnyUserData>("memory")?, questions_from(&table.raw_get::<Vec<Table>>("questions")?)?))
+                };
+                let asked = args.get::<Vec<Table>>(lua, "asked")?.iter().map(read).collect::<mlua::Result<Vec<_>>>()?;
+                let stores = asked.iter().map(|(memory, _)| memory.borrow::<Handle<Store>>()).collect::<mlua::Result<Vec<_>>>()?;
+                let ask = asked.iter().zip(&stores).flat_map(|((_, questions), store)| questions.iter().map(move |q| (&store.0, q)));
+                let reasoner = args.this::<Reasoner>()?.ready(lua)?;
+                let mut answered = answers(lua, &*reasoner, retrieval(lua, args)?, &ask.collect::<Vec<_>>())?.into_iter();
+                let lists = asked.iter().map(|(_, questions)| list(lua, answered.by_ref().take(questions.len()).map(Ok)));
+                list(lua, lists)
             },
         },
         Function {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use mlua::{Function, IntoLua, Lua, Table, Value};
 use serde_json::{Map, Value as Json};
-use sha2::{Digest, Sha256};
 
 use super::api::{Area, Kind, optional, required};
 use super::{Loaded, Session, api, interrupt, session};
@@ -41,11 +40,6 @@ const LOADING: Duration = Duration::from_secs(60);
 pub(super) fn read(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, format!("cannot read the script: {e}")))?;
     String::from_utf8(bytes).map_err(|_| Error::format(path, "is not a script: scripts are UTF-8 text"))
-}
-
-/// A SHA-256 in hexadecimal.
-pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Compiles a script. Its environment is the sealed globals: reading works, assigning a new global is an error.
@@ -112,7 +106,7 @@ pub(super) fn function(lua: &Lua, finemem: Table) -> mlua::Result<Function> {
         let (session, name) = (session(lua), name.to_string_lossy());
         let path = find(&session.script.borrow(), &name)?;
         let text = read(&path)?;
-        let file = Loaded { path: path.clone(), sha256: sha256(&text) };
+        let file = Loaded { path: path.clone(), sha256: crate::files::sha256(text.as_bytes()) };
         session.loaded.borrow_mut().push(file.clone());
         session.modules.borrow_mut().insert(name, file);
         Ok(Value::Function(load(lua, &path, &text)?))
@@ -172,8 +166,10 @@ end";
 fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::Result<bool> {
     let modules: Table = lua.named_registry_value("finemem modules")?;
     let known = session.modules.borrow().clone();
-    let files: BTreeMap<String, String> =
-        known.iter().map(|(name, file)| (name.clone(), std::fs::read(&file.path).map_or(String::new(), sha256))).collect();
+    let files: BTreeMap<String, String> = known
+        .iter()
+        .map(|(name, file)| (name.clone(), std::fs::read(&file.path).map_or(String::new(), |bytes| crate::files::sha256(&bytes))))
+        .collect();
     let old = known.clone();
     let changed = lua.create_function({
         let files = files.clone();

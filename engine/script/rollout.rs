@@ -2,13 +2,15 @@
 //!
 //! All rollouts take a step together, so that their prompts are one batch.
 
+use std::collections::HashMap;
+
 use mlua::{AnyUserData, Function, Lua, Table, Value};
 
 use super::api::{Handle, message, object};
 use super::convert::list;
 use super::data::questions_from;
 use super::dialect::{Dialect, call_table};
-use super::memory::{ITEMS, item, items, journal};
+use super::memory::{ITEMS, item, journal};
 use super::model::{Policy, text_of};
 use super::reason::{answers, reasoner};
 use crate::Error;
@@ -108,7 +110,26 @@ struct Live {
     store: AnyUserData,
     /// The items as a table, as of the last step.
     items: Value,
+    tables: Tables,
     steps: Vec<Table>,
+}
+
+/// The tables of items by their ids, each with how often the item was rewritten: an item that no step changes is one table in all steps.
+#[derive(Default)]
+struct Tables(HashMap<u64, (usize, Value)>);
+
+impl Tables {
+    fn of(&mut self, lua: &Lua, items: &[Item]) -> mlua::Result<Value> {
+        let mut before = std::mem::take(&mut self.0);
+        for found in items {
+            let table = match before.remove(&found.id) {
+                Some((rewritten, table)) if rewritten == found.history.len() => table,
+                _ => item(lua, found, None)?,
+            };
+            self.0.insert(found.id, (found.history.len(), table));
+        }
+        list(lua, items.iter().map(|found| Ok(&self.0[&found.id].1)))
+    }
 }
 
 /// A prompt of the step at hand.
@@ -127,10 +148,11 @@ impl Rollouts {
         let mut lives = Vec::new();
         for e in 0..episodes.len() {
             for member in 0..plan.group {
-                let items = items(lua, episodes[e].memory.items())?;
+                let mut tables = Tables::default();
+                let items = tables.of(lua, episodes[e].memory.items())?;
                 let memory = object(lua, episodes[e].memory.clone())?;
                 let store = memory.as_userdata().cloned().ok_or_else(|| mlua::Error::runtime("a memory is an object"))?;
-                lives.push(Live { episode: e, member, memory, store, items, steps: Vec::new() });
+                lives.push(Live { episode: e, member, memory, store, items, tables, steps: Vec::new() });
             }
         }
         let mut turns: Vec<Vec<Turn>> = lives.iter().map(|_| Vec::new()).collect();
@@ -261,7 +283,7 @@ impl Rollouts {
             }
         }
         let handle = live.store.borrow::<Handle<Store>>()?;
-        let after = items(lua, handle.0.items())?;
+        let after = live.tables.of(lua, handle.0.items())?;
         let step = lua.create_table()?;
         step.raw_set("chunk", at.chunk)?;
         step.raw_set("role", at.role)?;
@@ -290,14 +312,14 @@ impl Rollouts {
         if let Err(error) = tool.check(&call.arguments) {
             return Ok(Err(error.to_string()));
         }
-        let before = live.store.borrow::<Handle<Store>>()?.0.clone();
+        let before = live.store.borrow::<Handle<Store>>()?.0.mark();
         let arguments: Value = table.raw_get("arguments")?;
         match run.call::<Option<u64>>((live.memory.clone(), arguments, turn.clone())) {
             Ok(id) => Ok(Ok(id)),
             Err(error @ mlua::Error::MemoryError(_)) => Err(error),
             Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped)) => Err(error),
             Err(error) => {
-                live.store.borrow_mut::<Handle<Store>>()?.0 = before;
+                live.store.borrow_mut::<Handle<Store>>()?.0.rewind(before)?;
                 let text = message(&error);
                 Ok(Err(text.lines().next().unwrap_or_default().to_string()))
             }

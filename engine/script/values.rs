@@ -144,6 +144,14 @@ const FUNCTIONS: &[Function] = &[
         },
     },
     Function {
+        path: "sha256",
+        doc: "A name for a text that no other text has, such as for what was made of it.",
+        params: &[required("text", Kind::Text, "the text")],
+        returns: Kind::Text,
+        result: "its SHA-256, 64 hexadecimal digits",
+        call: |lua, args| crate::files::sha256(&args.get::<mlua::LuaString>(lua, "text")?.as_bytes()).into_lua(lua),
+    },
+    Function {
         path: "seconds",
         doc: "A clock, for measuring how long something takes.",
         params: &[],

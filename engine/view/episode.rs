@@ -3,7 +3,7 @@
 //! A rollout is what `fm.grpo`'s batches and `rollouts.jsonl` hold. Everything in it may be missing; what is not as expected is left out, so
 //! that a page shows what there is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -115,15 +115,29 @@ fn compact(rollout: &Value) -> Map<String, Value> {
     let mut items = Items::default();
     let mut out = Map::new();
     copy(rollout, &mut out, &["episode", "member", "first", "memory_tokens", "input_tokens"]);
-    let recorded = items_of(rollout, "steps");
+    let (recorded, chunks, journal) = (items_of(rollout, "steps"), items_of(rollout, "chunks"), items_of(rollout, "journal"));
     let start = recorded.first().map_or(Vec::new(), |step| items.indices(step, "memory_before"));
     let mut now = start.clone();
+    let first = rollout.get("first").and_then(Value::as_u64).unwrap_or(1);
+    let mut replay = Replay { rest: journal, now: BTreeMap::new() };
     let mut steps = Vec::new();
-    for step in recorded {
-        let after = items.indices(step, "memory_after");
-        let (add, gone) = (without(&after, &now), without(&now, &after));
-        now = after;
+    for t in 0..recorded.len().max(chunks.len()) {
         let mut one = Map::new();
+        if let Some(chunk) = chunks.get(t).and_then(Value::as_str) {
+            one.insert("chunk".into(), text(chunk).into());
+        }
+        let step = recorded.get(t).unwrap_or(&Value::Null);
+        let (add, gone) = if step.get("memory_after").is_some() {
+            let after = items.indices(step, "memory_after");
+            let changed = (without(&after, &now), without(&now, &after));
+            now = after;
+            changed
+        } else {
+            let changed = replay.step(first + t as u64, &mut items);
+            now.retain(|item| !changed.1.contains(item));
+            now.extend(&changed.0);
+            changed
+        };
         copy(step, &mut one, &["chunk", "prompt", "thought", "completion", "tokens", "stray"]);
         one.insert("calls".into(), items_of(step, "calls").iter().map(call).collect());
         one.insert("answers".into(), items_of(step, "chunk_answers").iter().map(|one| answer(one, &mut items)).collect());
@@ -131,9 +145,7 @@ fn compact(rollout: &Value) -> Map<String, Value> {
         steps.push(Value::Object(one));
     }
     if recorded.is_empty() {
-        let chunks = items_of(rollout, "chunks").iter().filter_map(Value::as_str);
-        steps.extend(chunks.map(|chunk| json!({ "chunk": text(chunk), "calls": [], "answers": [], "add": [], "gone": [] })));
-        out.insert("unrecorded".into(), true.into());
+        out.insert(if journal.is_empty() { "unrecorded" } else { "uncalled" }.into(), true.into());
     }
     let memory = match rollout.get("memory") {
         Some(Value::Array(_)) => items.indices(rollout, "memory"),
@@ -149,6 +161,61 @@ fn compact(rollout: &Value) -> Map<String, Value> {
     out.extend(parts.map(|(name, value)| (name.to_string(), value)));
     out.insert("items".into(), items.all.into());
     out
+}
+
+/// A memory that a journal changes, where steps do not hold the memory themselves.
+struct Replay<'a> {
+    rest: &'a [Value],
+    /// The items by their ids.
+    now: BTreeMap<u64, Value>,
+}
+
+impl Replay<'_> {
+    /// Carries out the entries up to a step: the versions of items that are new after it, and those that are gone.
+    fn step(&mut self, number: u64, items: &mut Items) -> (Vec<usize>, Vec<usize>) {
+        let own = self.rest.partition_point(|entry| entry.get("step").and_then(Value::as_u64).is_none_or(|step| step <= number));
+        let (entries, rest) = self.rest.split_at(own);
+        self.rest = rest;
+        // What the step found of each item that it changes.
+        let mut found: BTreeMap<u64, Option<Value>> = BTreeMap::new();
+        for entry in entries {
+            let Some(id) = entry.get("id").and_then(Value::as_u64) else { continue };
+            let before = self.now.remove(&id);
+            found.entry(id).or_insert_with(|| before.clone());
+            let ended = entry.get("replaces").and_then(Value::as_u64);
+            if let Some(ended) = ended {
+                let old = self.now.remove(&ended);
+                found.entry(ended).or_insert(old);
+            }
+            let part = |name: &str| entry.get(name).cloned().unwrap_or_else(|| "".into());
+            match entry.get("operation").and_then(Value::as_str) {
+                Some("insert") => {
+                    let version = json!({ "id": id, "section": part("section"), "step": part("step"), "content": part("content"), "replaces": ended });
+                    self.now.insert(id, version);
+                }
+                Some("update") => {
+                    let mut version = before.unwrap_or_else(|| json!({ "id": id, "section": "" }));
+                    let mut history = items_of(&version, "history").to_vec();
+                    history.push(json!({ "step": version.get("step") }));
+                    for (name, value) in [("step", part("step")), ("content", part("content")), ("history", history.into())] {
+                        version[name] = value;
+                    }
+                    self.now.insert(id, version);
+                }
+                // Deleted, or closed.
+                _ => {}
+            }
+        }
+        let (mut add, mut gone) = (Vec::new(), Vec::new());
+        for (id, before) in found {
+            let (before, after) = (before.map(|item| items.index(&item)), self.now.get(&id).map(|item| items.index(item)));
+            if before != after {
+                gone.extend(before);
+                add.extend(after);
+            }
+        }
+        (add, gone)
+    }
 }
 
 /// What the first list has and the second has not, in order.

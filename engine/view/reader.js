@@ -104,7 +104,7 @@ function reader(section) {
       h("div", { class: "columns" },
         h("div", {},
           step.chunk !== undefined && [h("h3", {}, `Chunk ${t + 1}`, first(now) > 1 && `, step ${first(now) + t}`), h("blockquote", {}, step.chunk)],
-          !now.unrecorded && [h("h3", {}, "Calls ", h("small", {}, facts.filter(Boolean).join(", "))), calls(step)],
+          !now.unrecorded && !now.uncalled && [h("h3", {}, "Calls ", h("small", {}, facts.filter(Boolean).join(", "))), calls(step)],
           folded("Thought", step.thought), folded("Prompt", step.prompt), folded("Completion", step.completion)),
         h("div", {},
           h("h3", {}, now.unrecorded ? "What the final memory keeps of this chunk " : "Memory ", h("small", {}, changes(now, before, after))),

@@ -5,8 +5,8 @@ local stored = require "stored"
 
 return {
   name = "add_everything",
-  policy = false,
-  run = function(option)
-    return { memory = stored(option.episode.chunks, statements.of), retrieval = { top_k = 10 } }
+  retrieval = { top_k = 10 },
+  remember = function(episode)
+    return stored.parts(episode.chunks, statements.of)
   end,
 }

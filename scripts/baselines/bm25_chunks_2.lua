@@ -4,11 +4,8 @@ local stored = require "stored"
 
 return {
   name = "bm25_chunks_2",
-  policy = false,
-  run = function(option)
-    local function whole(chunk)
-      return { chunk }
-    end
-    return { memory = stored(option.episode.chunks, whole), retrieval = { top_k = 2 } }
+  retrieval = { top_k = 2 },
+  remember = function(episode)
+    return stored.chunks(episode.chunks)
   end,
 }

@@ -1,11 +1,12 @@
 -- Mem-α's memory and calls (arXiv 2509.25911) with a model that was not trained for them: core, semantic and episodic memory.
 
-local managed = require "managed"
+local designs = require "designs"
 
 return {
   name = "mem_alpha",
-  policy = true,
-  run = function(option)
-    return managed.design("layered", option, { dialect = require "dialects.mem_alpha", tokens = 2048 })
+  answer_tokens = 2048,
+  chunk_tokens = 2048,
+  design = function(option)
+    return designs.open("layered", { policy = option.policy, plain = true, dialect = require "dialects.mem_alpha" })
   end,
 }

@@ -1,11 +1,12 @@
 -- MemAgent's memory (arXiv 2507.02259) with a model that was not trained for it: one text that is written anew for each chunk.
 
-local managed = require "managed"
+local designs = require "designs"
 
 return {
   name = "memagent",
-  policy = true,
-  run = function(option)
-    return managed.design("overwrite", option, { tokens = 1024 })
+  answer_tokens = 1024,
+  chunk_tokens = 5000,
+  design = function(option)
+    return designs.open("overwrite", { policy = option.policy, plain = true, tokens = option.tokens })
   end,
 }

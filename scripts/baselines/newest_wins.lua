@@ -77,10 +77,10 @@ end
 
 return {
   name = "newest_wins",
-  policy = false,
   frames = frames,
+  retrieval = { top_k = 10 },
 
-  run = function(option)
+  remember = function(episode)
     local memory, by_frame, by_text = fm.memory.new {}, {}, {}
     local said = {} -- id -> { text, frames }
     local function forget(id)
@@ -89,7 +89,7 @@ return {
         by_frame[frame] = by_frame[frame] ~= id and by_frame[frame] or nil
       end
     end
-    for step, chunk in ipairs(option.episode.chunks) do
+    for step, chunk in ipairs(episode.chunks) do
       memory:set_step { step = step }
       for _, text in ipairs(statements.of(chunk)) do
         local own, old = frames(text), nil
@@ -110,6 +110,6 @@ return {
         end
       end
     end
-    return { memory = memory, retrieval = { top_k = 10 } }
+    return memory
   end,
 }

@@ -4,8 +4,8 @@ local fm = require "finemem"
 
 return {
   name = "no_memory",
-  policy = false,
-  run = function()
-    return { memory = fm.memory.new {}, retrieval = { top_k = 1 } }
+  retrieval = { top_k = 1 },
+  remember = function()
+    return fm.memory.new {}
   end,
 }

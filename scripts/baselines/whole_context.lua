@@ -7,14 +7,14 @@ local bytes = 4
 
 return {
   name = "whole_context",
-  policy = false,
+  retrieval = { retrieval = "whole" },
   -- `option.window`: tokens, counted with `option.policy` if there is one.
-  run = function(option)
+  remember = function(episode, option)
     local policy, room = option.policy, option.window or 32768
     local function count(text)
       return policy and #policy:encode { text = text } or math.ceil(#text / bytes)
     end
-    local chunks, kept = option.episode.chunks, {}
+    local chunks, kept = episode.chunks, {}
     for step = #chunks, 1, -1 do
       -- From the end of a chunk too: whole lines, the last first.
       local lines, from = {}, nil
@@ -30,9 +30,6 @@ return {
       end
       kept[step] = from and table.concat(lines, "\n", from) or ""
     end
-    local function whole(chunk)
-      return { chunk }
-    end
-    return { memory = stored(kept, whole), retrieval = { retrieval = "whole" } }
+    return stored.chunks(kept)
   end,
 }

@@ -49,19 +49,19 @@ expected.bm25_chunks_10 = expected.bm25_chunks_2
 
 for name, list in pairs(expected) do
   local baseline = require("baselines." .. name)
-  assert(baseline.name == name and baseline.policy == false, name)
-  local result = baseline.run { episode = episode }
-  equal(contents(result.memory), list, name)
+  assert(baseline.name == name and not baseline.design, name)
+  local memory = baseline.remember(episode, {})
+  equal(contents(memory), list, name)
   local asked = reasoner:ask {
-    memory = result.memory, questions = episode.questions, retrieval = result.retrieval.retrieval, top_k = result.retrieval.top_k,
+    memory = memory, questions = episode.questions, retrieval = baseline.retrieval.retrieval, top_k = baseline.retrieval.top_k,
   }
   assert(name ~= "newest_wins" and name ~= "whole_context" or asked[1].score == 1, name .. " answers " .. asked[1].answer)
   assert(name ~= "no_memory" or asked[1].answer == "not in memory", asked[1].answer)
 end
 
 -- A window holds the newest lines.
-local short = require("baselines.whole_context").run { episode = episode, window = 36 }
-equal(contents(short.memory), { "2 Mira Tolen lives in the city of Oska.", "3 " .. episode.chunks[3]:gsub("\n\n", "\n") }, "a window of tokens")
+local short = require("baselines.whole_context").remember(episode, { window = 36 })
+equal(contents(short), { "2 Mira Tolen lives in the city of Oska.", "3 " .. episode.chunks[3]:gsub("\n\n", "\n") }, "a window of tokens")
 
 -- What is about the same thing, and what only looks like it.
 local function about_the_same(a, b)

@@ -11,7 +11,8 @@ local answers = {
   { metric = "exact_match", answer = "a", gold = { "a" }, score = 1 },
 }
 local reasoner, judge = {}, {}
-function reasoner:ask()
+function reasoner:ask_all(option)
+  assert(#option.asked == 1)
   local list = {}
   for i, answer in ipairs(answers) do
     list[i] = { question = "q" .. i, evidence = {}, prompt_tokens = 0, completion_tokens = 0, requests = 0 }
@@ -19,7 +20,7 @@ function reasoner:ask()
       list[i][key] = value
     end
   end
-  return list
+  return { list }
 end
 -- It finds one of two key points and supports the only sentence; to the second summary it has nothing to say.
 function judge:complete(arguments)
@@ -45,7 +46,7 @@ end
 local function run(more)
   local option = {
     episodes = { { id = "e", source = "test", chunks = { "x" }, questions = {} } },
-    method = { name = "none", run = function() return { memory = fm.memory.new {}, retrieval = {} } end },
+    method = { name = "none", retrieval = {}, remember = function() return fm.memory.new {} end },
     settings = {}, reasoner = reasoner, count = function() return 0 end, said = function() end,
   }
   for key, value in pairs(more) do

@@ -49,7 +49,7 @@ fn memalpha_from_lists_without_metadata() {
 #[test]
 fn memoryagentbench_of_every_split() {
     let rows = files::memoryagentbench();
-    let options = Options { facts_per_chunk: 4, strict: true, ..Options::default() };
+    let options = Options { facts_per_chunk: Some(4), strict: true, ..Options::default() };
     let read = read_as("some.json", Value::Array(rows.clone()).to_string(), &options).unwrap().episodes;
     for group in [1, 9] {
         assert_eq!(read_as("some.json", parquet(files::MEMORYAGENTBENCH, &rows, group), &options).unwrap().episodes, read);
@@ -273,7 +273,7 @@ fn whatever_is_wrong_is_one_clear_error() {
     let named = |format: &str| Options { format: Some(format.into()), ..Options::default() };
     let unknown = read_as("some.json", "[]", &named("parket")).unwrap_err();
     assert!(unknown.starts_with("no data format is called \"parket\"; there are memalpha, memoryagentbench, locomo"), "{unknown}");
-    for options in [Options { facts_per_chunk: 0, ..Options::default() }, Options { chunk_tokens: Some(0), ..Options::default() }] {
+    for options in [Options { facts_per_chunk: Some(0), ..Options::default() }, Options { chunk_tokens: Some(0), ..Options::default() }] {
         assert!(read_as("some.json", "[]", &options).unwrap_err().contains("_chunk is 0") || options.chunk_tokens == Some(0));
     }
     for format in data::FORMATS {

@@ -54,6 +54,11 @@
 ---@field items fm.Item[] the items to answer from, the most fitting first
 ---@field instruction? string what a model is told beside the question
 
+---A memory and what it is asked.
+---@class (exact) fm.Questioned
+---@field memory fm.Memory the memory
+---@field questions fm.Question[] the questions
+
 ---What a reasoner makes of a question.
 ---@class (exact) fm.Answer
 ---@field text string the answer, or `not in memory`
@@ -261,7 +266,7 @@
 ---@class (exact) fm.PageEpisode
 ---@field title string its name in the list
 ---@field group? string what heads those that share it, such as the policy
----@field rollout table a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; without `steps`, `chunks`, `memory` and `answers` are shown
+---@field rollout table a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; what its steps lack comes from `chunks` and from `journal`, and without `steps` these are all that is shown beside `memory` and `answers`
 
 ---A stream of random numbers.
 ---@class fm.Rng
@@ -550,6 +555,18 @@ function Reasoner:answer_all(arguments) end
 ---@return fm.Asked[] # the answers, in the order of the questions
 function Reasoner:ask(arguments) end
 
+---The arguments of `Reasoner:ask_all`.
+---@class (exact) fm.Reasoner.ask_all.arguments
+---@field asked fm.Questioned[] the memories with their questions
+---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
+---@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
+---@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
+
+---Asks memories their own questions, all in one batch, and scores the answers.
+---@param arguments fm.Reasoner.ask_all.arguments
+---@return fm.Asked[][] # for each memory the answers, in the order of its questions
+function Reasoner:ask_all(arguments) end
+
 ---The arguments of `Reasoner:complete`.
 ---@class (exact) fm.Reasoner.complete.arguments
 ---@field chats fm.Message[][] the chats, each a list of messages
@@ -773,6 +790,15 @@ function fm.exists(arguments) end
 ---@return string[] # the names of its files and folders, sorted
 function fm.list(arguments) end
 
+---The arguments of `fm.sha256`.
+---@class (exact) fm.sha256.arguments
+---@field text string the text
+
+---A name for a text that no other text has, such as for what was made of it.
+---@param arguments fm.sha256.arguments
+---@return string # its SHA-256, 64 hexadecimal digits
+function fm.sha256(arguments) end
+
 ---A clock, for measuring how long something takes.
 ---@param arguments? {}
 ---@return number # seconds since the script began
@@ -862,8 +888,9 @@ function fm.memory.import(arguments) end
 ---@class (exact) fm.memory.replay.arguments
 ---@field journal table[] what `memory:journal` returned, or a rollout's `journal`
 ---@field last? integer the last step that is carried out; by default all are
+---@field from? fm.Memory the memory that it goes on from
 
----Carries out a journal on an empty memory.
+---Carries out a journal on an empty memory, or on a copy of one that it goes on from.
 ---@param arguments fm.memory.replay.arguments
 ---@return fm.Memory # the memory
 function fm.memory.replay(arguments) end
@@ -1183,7 +1210,7 @@ function fm.reward.call(arguments) end
 ---@field path string the file, or the folder
 ---@field format? "memalpha"|"memoryagentbench"|"locomo"|"longmemeval"|"squad"|"intents"|"membuilder"|"episodes" what the file holds; by default its content tells
 ---@field strict? boolean make a row that cannot be read an error; otherwise it is skipped, and reported (default false)
----@field facts_per_chunk? integer how many facts of a list make a chunk (default 4)
+---@field facts_per_chunk? integer how many facts of a list make a chunk; by default as many as `chunk_tokens` hold, or 4 without that
 ---@field chunk_tokens? integer how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of the file cut it: 4096, intents 1024, LoCoMo a session
 
 ---Reads the episodes of a published file, or of a folder of CSV files.
