@@ -16,7 +16,7 @@ local report = require "report"
 local option = arguments.read(reasoners.with {
   data = "", -- what fm.data.open reads
   policy = "models/tiny", -- a model folder; its tokenizer counts tokens; `none` evaluates baselines alone, and models/tiny counts
-  baselines = "no_memory,bm25_chunks_2,bm25_chunks_10,add_everything,newest_wins", -- modules of scripts/baselines
+  baselines = "no_memory,whole_context,bm25_chunks_2,bm25_chunks_10,add_everything,newest_wins", -- modules of scripts/baselines
   reasoner = "extractive", -- a word of reasoners.lua
   judge = false, -- another one, for metrics that a model has to judge
   titles = false, -- the catalogue of recommendations; by default entity2id.json beside the data or in the folder above, if it is there
@@ -29,6 +29,7 @@ local option = arguments.read(reasoners.with {
   max_tokens = 0, -- longest answer of a model to a chunk; 0 leaves it to the method, see scripts/reading.lua
   view = "relevant", -- which items the policy sees: `relevant` or `recent`
   view_items = 10,
+  window = 32768, -- tokens that the baseline whole_context keeps
   shown = 8, -- episodes of each method on the page
   out = false,
 })
@@ -138,7 +139,7 @@ local function count(text)
 end
 
 local settings = {
-  policy = policy, name = option.policy, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view, view_items = option.view_items,
+  policy = policy, name = option.policy, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view, view_items = option.view_items, window = option.window,
 }
 local began = fm.seconds {}
 local runs, figures = {}, {}
@@ -156,28 +157,40 @@ end
 
 local chunks, questions = 0, 0
 for _, episode in ipairs(episodes) do
-  chunks, questions = chunks + #episode.chunks, questions + #episode.questions
+  questions = questions + #episode.questions
 end
-local heading = string.format("%s: %d episodes, %d chunks, %d questions; answers by %s", option.data, #episodes, chunks, questions, option.reasoner)
-local notes = {}
+local texts = evaluation.texts(episodes)
+for _, episode in ipairs(texts) do
+  chunks = chunks + #episode.chunks
+end
+local heading = string.format(
+  "%s: %d episodes%s, %d chunks, %d questions; answers by %s; finemem-engine %s", option.data, #episodes,
+  #texts < #episodes and string.format(" of %d texts", #texts) or "", chunks, questions, option.reasoner, fm.version)
+local tables, proven = report.tables(runs, figures)
+local notes = {
+  "Mean over sources: each source counts the same; mean over questions: each question. Tokens are those of "
+    .. (option.policy == "none" and "models/tiny" or option.policy) .. ". A text that several episodes share is read, and counted, once.",
+}
+if proven then
+  notes[#notes + 1] = "Evidence: the share of retrieved items from chunks that hold the gold evidence, and the share of those chunks that were reached."
+end
 for i, done in ipairs(runs) do
   if figures[i].unjudged > 0 then
     notes[#notes + 1] = string.format(
       judge and "%s: the judge's replies give %d answers no score." or "%s: %d answers wait for a judge and have no score; name one with --judge.",
       done.method, figures[i].unjudged)
   end
+  if figures[i].left_out > 0 then
+    notes[#notes + 1] = string.format(
+      "%s: the prompts of %d questions had no room for %.0f chosen items each, on average; the reasoner did not see these.",
+      done.method, figures[i].cut_short, figures[i].left_out / figures[i].cut_short)
+  end
 end
-local tables, proven = report.tables(runs, figures)
 local parts = { heading }
 for _, shape in ipairs(tables) do
   parts[#parts + 1] = report.lines(shape)
 end
-parts[#parts + 1] = "Mean over sources: each source counts the same; mean over questions: each question. Tokens are those of "
-  .. (option.policy == "none" and "models/tiny" or option.policy) .. "."
-if proven then
-  parts[#parts + 1] = "Evidence: the share of retrieved items from chunks that hold the gold evidence, and the share of those chunks that were reached."
-end
-parts[#parts + 1] = #notes > 0 and table.concat(notes, "\n") or nil
+table.move(notes, 1, #notes, #parts + 1, parts)
 local text = table.concat(parts, "\n\n")
 print("\n" .. text)
 fm.write { path = run.path .. "/table.md", text = text .. "\n" }
@@ -193,5 +206,5 @@ fm.write {
   text = fm.json.encode { value = { data = option.data, reasoner = tostring(reasoner), methods = summary, seconds = fm.seconds {} - began }, pretty = true },
 }
 report.page(run.path .. "/page.html", "Evaluation on " .. (option.data:match "[^/\\]+$" or option.data),
-  { heading = heading, tables = tables, note = table.concat(notes, " "), runs = runs, shown = option.shown })
+  { heading = heading, tables = tables, notes = notes, runs = runs, shown = option.shown })
 print(string.format("written: %s (table.md, results.jsonl, memories.jsonl, summary.json, page.html), %.0f s", run.path, fm.seconds {} - began))

@@ -6,8 +6,8 @@ local reading = require "reading"
 
 local evaluation = {}
 
--- Whether the retrieved items come from the chunks that hold the gold evidence: the share of items that do, and the share of those chunks
--- that an item comes from. Nothing where the file does not name them, or nothing was retrieved.
+-- Whether the retrieved items come from the chunks that hold the gold evidence: the share of items that do, 0 where nothing was retrieved, and
+-- the share of those chunks that an item comes from. Nothing where the file does not name them.
 local function evidence_shares(answer)
   if not answer.chunks then
     return nil
@@ -29,7 +29,7 @@ local function evidence_shares(answer)
   return #answer.evidence > 0 and found / #answer.evidence or 0, chunks / #answer.chunks
 end
 
--- The scores of answers that a model has to judge, from `judge`, a reasoner. Those that it gives no score have none.
+-- The scores of answers that a model has to judge, from `judge`, a reasoner. Those that it gives no score have none. Gives its replies.
 local function judged(answers, judge)
   local chats, waiting = {}, {}
   for _, answer in ipairs(answers) do
@@ -49,6 +49,7 @@ local function judged(answers, judge)
     end
     wait.answer.score = fm.metric.verdict { metric = wait.answer.metric, replies = said, gold = wait.answer.gold }
   end
+  return replies
 end
 
 -- The scores of recommendations, each taken for the nearest of `titles`, a catalogue as MemoryAgentBench's entity2id.json: numbers by the names
@@ -72,7 +73,7 @@ local function recommended(answers, titles)
 end
 
 -- The distinct texts among episodes, as rows of one file often share theirs: the first episode of each, and which of them each episode has.
-local function distinct(episodes)
+function evaluation.texts(episodes)
   local first, place, known = {}, {}, {}
   for i, episode in ipairs(episodes) do
     local text = table.concat(episode.chunks, "\0")
@@ -123,11 +124,11 @@ local batch = 128
 -- an episode: { episode, memory, steps, answers }.
 function evaluation.run(option)
   local method, episodes = option.method, option.episodes
-  local texts, place = distinct(episodes)
+  local texts, place = evaluation.texts(episodes)
   local read, retrieval, seconds = memories_of(option, texts)
   local cost = {
     chunks = 0, questions = 0, build_seconds = seconds, ask_seconds = 0, memory_tokens = 0, input_tokens = 0, policy_read = 0, policy_written = 0,
-    reasoner_read = 0, reasoner_written = 0, requests = 0,
+    reasoner_read = 0, reasoner_written = 0, requests = 0, judge_read = 0, judge_written = 0, judge_requests = 0,
   }
   local calls = { tools = {}, invalid = 0, unreadable = 0, all = 0, stray = 0, silent = 0 }
   for i, episode in ipairs(texts) do
@@ -176,10 +177,11 @@ function evaluation.run(option)
     if option.titles then
       recommended(all, option.titles)
     end
-    if option.judge then
-      judged(all, option.judge)
-    end
     cost.ask_seconds = cost.ask_seconds + fm.seconds {} - began
+    for _, reply in ipairs(option.judge and judged(all, option.judge) or {}) do
+      cost.judge_read, cost.judge_written = cost.judge_read + reply.prompt_tokens, cost.judge_written + reply.completion_tokens
+      cost.judge_requests = cost.judge_requests + reply.requests
+    end
     for _, answer in ipairs(all) do
       answer.evidence_precision, answer.evidence_recall = evidence_shares(answer)
       cost.questions = cost.questions + 1
@@ -213,10 +215,13 @@ local function mean(answers, of)
   return count > 0 and sum / count or nil, count
 end
 
--- The figures of one run: `summary` of the scores, the same by kind of question as `kinds` (a row's source is source, line end, kind), `precision` and `recall` of the evidence where it is known, `unjudged` answers.
+-- The figures of one run: `summary` of the scores, the same by kind of question as `kinds` (a row's source is source, line end, kind),
+-- `precision` and `recall` of the evidence where it is known, `unjudged` answers, and `left_out`: items that had no room in the prompts of
+-- `cut_short` questions.
 function evaluation.figures(run)
-  local scored, kinds = {}, {}
+  local scored, kinds, left_out, cut_short = {}, {}, 0, 0
   for _, answer in ipairs(run.answers) do
+    left_out, cut_short = left_out + answer.left_out, cut_short + (answer.left_out > 0 and 1 or 0)
     if answer.score then
       scored[#scored + 1] = answer
       if answer.kind then
@@ -230,6 +235,8 @@ function evaluation.figures(run)
     precision = mean(run.answers, function(answer) return answer.evidence_precision end),
     recall = mean(run.answers, function(answer) return answer.evidence_recall end),
     unjudged = #run.answers - #scored,
+    left_out = left_out,
+    cut_short = cut_short,
   }
 end
 

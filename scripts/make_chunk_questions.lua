@@ -59,7 +59,7 @@ local function pairs_of(reply)
         if type(pair) == "table" and type(pair.question) == "string" then
           local answer = pair.answer
           if type(answer) == "number" then
-            answer = string.format("%g", answer)
+            answer = string.format(answer % 1 == 0 and "%d" or "%.15g", answer)
           end
           if type(answer) == "string" then
             found[#found + 1] = { question = pair.question, answer = answer }

@@ -11,12 +11,32 @@ local function number(value, digits)
   return value and string.format("%." .. digits .. "f", value) or "-"
 end
 
+-- An empty list, which JSON tells from an empty object.
+local function empty()
+  return fm.json.decode { text = "[]" }
+end
+
 local function share(part, all)
   return string.format("%.1f %%", 100 * part / math.max(1, all))
 end
 
 local function interval(value)
   return string.format("%.3f (%.3f-%.3f)", value.mean, value.low, value.high)
+end
+
+-- The kind of a question as people know it.
+local function kind_of(kind, metric)
+  return metric == "locomo_f1" and categories[kind] or kind
+end
+
+-- Answers with such kinds.
+local function named(answers)
+  local list = {}
+  for i, answer in ipairs(answers) do
+    list[i] = table.clone(answer)
+    list[i].kind = kind_of(answer.kind, answer.metric)
+  end
+  return list
 end
 
 -- Calls that were carried out, by tool, a chunk: the most frequent first.
@@ -42,9 +62,10 @@ function report.tables(runs, figures)
   local calls = { title = "Calls of models", columns = { "method", "carried out, a chunk", "not valid", "unreadable", "chunks without a call" }, rows = {} }
   local costs = {
     title = "Cost",
-    columns = { "method", "chunks", "s a chunk", "policy tokens in", "out", "questions", "s a question", "reasoner tokens in", "out", "requests" },
+    columns = { "method", "chunks", "ms a chunk", "policy tokens in", "out", "questions", "ms a question", "reasoner tokens in", "out", "requests" },
     rows = {},
   }
+  local judging = { title = "Cost of the judge", columns = { "method", "judge tokens in", "out", "requests" }, rows = {} }
   -- Whether the file names the chunks that hold the evidence.
   local proven = false
   for _, one in ipairs(figures) do
@@ -64,10 +85,7 @@ function report.tables(runs, figures)
     table.sort(by_kind, function(a, b) return a.source < b.source end)
     for _, row in ipairs(by_kind) do
       local source, kind = row.source:match "^(.*)\n(.*)$"
-      if row.metric == "locomo_f1" and categories[kind] then
-        kind = kind .. " " .. categories[kind]
-      end
-      kinds.rows[#kinds.rows + 1] = { done.method, source, kind, row.metric, interval(row), tostring(row.n) }
+      kinds.rows[#kinds.rows + 1] = { done.method, source, kind_of(kind, row.metric), row.metric, interval(row), tostring(row.n) }
     end
     averages.rows[i] = {
       done.method, interval(summary.over_sources), interval(summary.over_questions), tostring(cost.memory_tokens),
@@ -81,13 +99,16 @@ function report.tables(runs, figures)
       }
     end
     costs.rows[i] = {
-      done.method, tostring(cost.chunks), number(cost.build_seconds / math.max(1, cost.chunks), 4), tostring(cost.policy_read),
-      tostring(cost.policy_written), tostring(cost.questions), number(cost.ask_seconds / math.max(1, cost.questions), 4),
+      done.method, tostring(cost.chunks), number(1000 * cost.build_seconds / math.max(1, cost.chunks), 2), tostring(cost.policy_read),
+      tostring(cost.policy_written), tostring(cost.questions), number(1000 * cost.ask_seconds / math.max(1, cost.questions), 2),
       tostring(cost.reasoner_read), tostring(cost.reasoner_written), tostring(cost.requests),
     }
+    if cost.judge_read > 0 then
+      judging.rows[#judging.rows + 1] = { done.method, tostring(cost.judge_read), tostring(cost.judge_written), tostring(cost.judge_requests) }
+    end
   end
   local tables = {}
-  for _, shape in ipairs { scores, kinds, averages, calls, costs } do
+  for _, shape in ipairs { scores, kinds, averages, calls, costs, judging } do
     if #shape.rows > 0 then
       tables[#tables + 1] = shape
     end
@@ -138,7 +159,7 @@ function report.write(folder, runs)
       }
     end
     for _, answer in ipairs(done.answers) do
-      local evidence = {}
+      local evidence = empty()
       for i, item in ipairs(answer.evidence) do
         -- An item's step is the chunk that it was written at.
         evidence[i] = { id = item.id, step = item.step, created = item.created, score = item.score }
@@ -147,7 +168,7 @@ function report.write(folder, runs)
         value = {
           method = done.method, source = answer.source, episode = answer.episode, id = answer.id, kind = answer.kind, question = answer.question,
           gold = answer.gold, answer = answer.answer, metric = answer.metric, score = answer.score, used = answer.used, evidence = evidence,
-          gold_chunks = answer.chunks, evidence_precision = answer.evidence_precision, evidence_recall = answer.evidence_recall,
+          gold_chunks = answer.chunks, left_out = answer.left_out, evidence_precision = answer.evidence_precision, evidence_recall = answer.evidence_recall,
           prompt_tokens = answer.prompt_tokens, completion_tokens = answer.completion_tokens,
         },
       }
@@ -157,7 +178,7 @@ function report.write(folder, runs)
   fm.write { path = folder .. "/memories.jsonl", text = table.concat(memories, "\n") .. "\n" }
 end
 
--- Writes page.html: `heading`, the tables with a `note`, and the first `shown` episodes of each method to step through.
+-- Writes page.html: `heading`, the tables, `notes`, and the first `shown` episodes of each method to step through.
 function report.page(path, title, option)
   local sections = { { kind = "text", text = option.heading } }
   for _, shape in ipairs(option.tables) do
@@ -165,21 +186,25 @@ function report.page(path, title, option)
     for i, name in ipairs(shape.columns) do
       columns[i] = { name = name }
     end
-    local note = shape.title == "Averages" and option.note or nil
-    sections[#sections + 1] = { kind = "table", title = shape.title, columns = columns, rows = shape.rows, note = note }
+    sections[#sections + 1] = { kind = "table", title = shape.title, columns = columns, rows = shape.rows }
   end
-  local shown = {}
+  sections[#sections + 1] = { kind = "text", text = table.concat(option.notes, "\n\n") }
+  -- The page opens on the first, so those that remember nothing come last.
+  local shown, nothing = {}, {}
   for _, done in ipairs(option.runs) do
     for i = 1, math.min(option.shown, #done.memories) do
       local one = done.memories[i]
-      shown[#shown + 1] = {
+      local journal = one.memory:journal {}
+      local list = #journal > 0 and shown or nothing
+      list[#list + 1] = {
         title = one.episode.id, group = done.method,
         rollout = {
-          chunks = one.episode.chunks, steps = one.steps, journal = one.memory:journal {}, memory = one.memory:items {}, answers = one.answers,
+          chunks = one.episode.chunks, steps = one.steps, journal = journal, memory = one.memory:items {}, answers = named(one.answers),
         },
       }
     end
   end
+  table.move(nothing, 1, #nothing, #shown + 1, shown)
   sections[#sections + 1] = { kind = "episodes", title = "Episodes", episodes = shown }
   fm.page.write { path = path, title = title, sections = sections }
 end

@@ -7,6 +7,7 @@
 
 local fm = require "finemem"
 local arguments = require "arguments"
+local leakage = require "leakage"
 local learn = require "learn"
 local measure = require "measure"
 local reasoners = require "reasoners"
@@ -15,6 +16,7 @@ local option = arguments.read(reasoners.with {
   model = "", -- a folder of the types qwen3, qwen2 or llama
   data = "", -- what fm.data.open reads
   facts = 0, -- facts a chunk, for files that are cut by facts; 0 leaves it to the reader
+  without_benchmark = "no", -- yes: without the rows of Mem-α's file whose texts and questions are those of MemoryAgentBench
   out = false, -- the run folder
   seed = 0,
   steps = 100, -- our choice; Mem-α goes through its data five times
@@ -74,6 +76,13 @@ local policy = fm.model.load { path = option.model, lora = lora }
 print(policy)
 local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
 print(string.format("%d episodes from %s", #episodes, option.data))
+if flag "without_benchmark" then
+  episodes = leakage.without_benchmark(episodes)
+  print(string.format("%d of them are left: the others are those of MemoryAgentBench", #episodes))
+  if #episodes == 0 then
+    error("there is nothing left to train on", 0)
+  end
+end
 
 local reasoner = reasoners.make(option.reasoner, option)
 local batch_size = math.min(option.episodes, #episodes)

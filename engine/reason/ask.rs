@@ -30,7 +30,7 @@ pub struct Retrieval {
 pub enum How {
     /// The items that BM25 ranks highest for the question.
     Bm25,
-    /// Every item, in order of creation; where there is no room the newest.
+    /// Every item; where there is no room the newest.
     Whole,
     /// As Mem-α's answering server: of each section the items that BM25 ranks highest there for instruction and question, alike many of
     /// each, and the section `core` whole.
@@ -85,13 +85,9 @@ pub fn ask<'a>(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<
     let mut queries = Vec::with_capacity(questions.len());
     let mut left_out = Vec::with_capacity(questions.len());
     for (asking, found) in questions.iter().zip(&mut found) {
-        let entry = |&(item, rank, _): &Found<'a>| Entry { content: &item.content, section: &item.section, rank };
-        let mut query = Query {
-            question: asking.question,
-            instruction: asking.instruction,
-            items: found.iter().map(entry).collect(),
-            oldest_first: retrieval.how == How::Whole,
-        };
+        let entry =
+            |&(item, rank, _): &Found<'a>| Entry { content: &item.content, section: &item.section, rank, written: (item.step, item.id) };
+        let mut query = Query { question: asking.question, instruction: asking.instruction, items: found.iter().map(entry).collect() };
         left_out.push(fit(reasoner, &mut query, retrieval.max_prompt)? as u64);
         found.truncate(query.items.len());
         queries.push(query);

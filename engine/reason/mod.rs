@@ -27,8 +27,6 @@ pub struct Query<'a> {
     pub instruction: Option<&'a str>,
     /// The memory items, the most fitting first.
     pub items: Vec<Entry<'a>>,
-    /// Whether a model is shown the items in the reverse order: that of their creation, where the newest fit best.
-    pub oldest_first: bool,
 }
 
 /// A memory item as far as a reasoner sees it.
@@ -40,13 +38,22 @@ pub struct Entry<'a> {
     pub section: &'a str,
     /// Where there is no room for all items, those of the highest rank are left out first, all together.
     pub rank: usize,
+    /// When it was written last: the step, and what is written later in it has a higher number.
+    pub written: (usize, u64),
 }
 
 impl<'a> Query<'a> {
-    /// A question to the items of a flat memory, the most fitting first.
+    /// A question to the items of a flat memory, the most fitting first, written in this order.
     pub fn new(question: &'a str, contents: impl IntoIterator<Item = &'a str>) -> Self {
-        let items = contents.into_iter().enumerate().map(|(rank, content)| Entry { content, section: "", rank }).collect();
-        Self { question, instruction: None, items, oldest_first: false }
+        let entry = |(rank, content)| Entry { content, section: "", rank, written: (0, rank as u64) };
+        Self { question, instruction: None, items: contents.into_iter().enumerate().map(entry).collect() }
+    }
+
+    /// The items as a model is shown them: what was written last comes last, so that of two that contradict one another the newer shows.
+    pub fn shown(&self) -> Vec<&Entry<'a>> {
+        let mut shown: Vec<&Entry<'_>> = self.items.iter().collect();
+        shown.sort_by_key(|entry| entry.written);
+        shown
     }
 }
 

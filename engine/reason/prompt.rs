@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::metrics::normalise;
-use super::{Answer, Entry, Message, Query, Reply, UNKNOWN};
+use super::{Answer, Message, Query, Reply, UNKNOWN};
 
 const TASK: &str = "You answer questions about texts that you cannot see. Someone read them before and kept a memory; what follows is all that \
-                    the memory has for this question.";
+                    the memory has for this question. What was written first comes first, what was written last comes last.";
 
 const RULES: [&str; 4] = [
     "Rely on the memory, even where you know it otherwise.",
@@ -19,11 +19,13 @@ const RULES: [&str; 4] = [
 /// The chat that asks a question: the task, the memory and the rules as the system message, the question as the user's.
 ///
 /// Our own words for the protocol of Mem-α's answering server: a block for each section of a memory, its items numbered, and rules to use
-/// the memory, to admit what is not in it, and to be brief.
+/// the memory, to admit what is not in it, and to be brief. Our choice: items stand in the order in which they were written, where that
+/// server ranks them; a rank does not tell which of two facts is the newer one.
 pub fn messages(query: &Query<'_>) -> Vec<Message> {
     let mut system = format!("{TASK}\n\n");
+    let shown = query.shown();
     let mut sections: Vec<&str> = Vec::new();
-    for entry in &query.items {
+    for entry in &shown {
         if !sections.contains(&entry.section) {
             sections.push(entry.section);
         }
@@ -36,12 +38,8 @@ pub fn messages(query: &Query<'_>) -> Vec<Message> {
     for section in sections {
         let name = if section.is_empty() { "memory".to_owned() } else { format!("{section}_memory") };
         let _ = writeln!(system, "<{name}>");
-        let mut shown: Vec<&Entry<'_>> = query.items.iter().filter(|entry| entry.section == section).collect();
-        if query.oldest_first {
-            shown.reverse();
-        }
-        for (number, entry) in shown.iter().enumerate() {
-            let _ = writeln!(system, "{}. {}", number + 1, entry.content);
+        for (number, entry) in (1..).zip(shown.iter().filter(|entry| entry.section == section)) {
+            let _ = writeln!(system, "{number}. {}", entry.content);
         }
         if shown.is_empty() {
             system.push_str("(no item)\n");
@@ -112,8 +110,10 @@ mod tests {
         let chat = messages(&query);
         assert!(chat[0].content.contains("<memory>\n1. first\n2. second\n</memory>"));
         assert_eq!(chat[1], Message::new("user", "Be brief.\n\nWhere?"));
-        let chat = messages(&Query { oldest_first: true, ..query });
-        assert!(chat[0].content.contains("1. second\n2. first\n"));
+        // The best fit, or the item with the higher number, may be the older one.
+        let mut ranked = query.clone();
+        (ranked.items[0].written, ranked.items[1].written) = ((3, 1), (2, 5));
+        assert!(messages(&ranked)[0].content.contains("1. second\n2. first\n"));
         assert!(messages(&Query::new("Where?", []))[0].content.contains("<memory>\n(no item)\n</memory>"));
         let mut layered = Query::new("Where?", ["what", "who", "when"]);
         for (entry, section) in layered.items.iter_mut().zip(["semantic", "core", "semantic"]) {

@@ -271,7 +271,9 @@ fn answer_all(
 ) -> mlua::Result<Vec<Table>> {
     let text = |place: String, item: &Table| {
         let content = item.get::<String>("content").map_err(|_| mlua::Error::runtime(format!("'{place}' has no content")))?;
-        Ok((content, item.get::<Option<String>>("section")?.unwrap_or_default()))
+        // Items that a script makes have the order that it gives them.
+        let step: usize = item.get::<Option<usize>>("step")?.unwrap_or(0);
+        Ok((content, item.get::<Option<String>>("section")?.unwrap_or_default(), step, item.get::<Option<u64>>("id")?))
     };
     let texts = |(at, (_, _, items)): (usize, &(_, _, Vec<Table>))| {
         (1..).zip(items).map(|(i, item)| text(format!("{}[{i}]", place(at)), item)).collect::<mlua::Result<Vec<_>>>()
@@ -280,8 +282,11 @@ fn answer_all(
     let mut asked = Vec::with_capacity(queries.len());
     let mut left_out = Vec::with_capacity(queries.len());
     for ((question, instruction, _), texts) in queries.iter().zip(&texts) {
-        let items = texts.iter().enumerate().map(|(rank, (content, section))| Entry { content, section, rank }).collect();
-        let mut query = Query { question, instruction: instruction.as_deref(), items, oldest_first: false };
+        let items = (0..).zip(texts).map(|(rank, (content, section, step, id))| {
+            let written = (*step, id.unwrap_or(rank as u64));
+            Entry { content, section, rank, written }
+        });
+        let mut query = Query { question, instruction: instruction.as_deref(), items: items.collect() };
         left_out.push(reason::fit(reasoner, &mut query, None)?);
         asked.push(query);
     }

@@ -22,8 +22,8 @@ pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objec
 const PROMPT: Param = optional(
     "prompt",
     Kind::Function(&[("input", Kind::Table)], &CHAT),
-    "makes the chat that asks a question from { question, instruction, items }, each item { content, section }; by default the memory and rules \
-     as the system message, the question as the user's",
+    "makes the chat that asks a question from { question, instruction, items }, each item { content, section, rank }, in the order in which they \
+     were written, the best fit of rank 1; by default the memory and rules as the system message, the question as the user's",
 );
 
 const FUNCTIONS: &[Function] = &[
@@ -192,10 +192,10 @@ impl Prompted {
             let table = lua.create_table()?;
             table.raw_set("content", entry.content)?;
             table.raw_set("section", entry.section)?;
+            table.raw_set("rank", entry.rank + 1)?;
             Ok(table)
         };
-        let shown: Vec<_> = if query.oldest_first { query.items.iter().rev().collect() } else { query.items.iter().collect() };
-        input.raw_set("items", list(&lua, shown.into_iter().map(entry))?)?;
+        input.raw_set("items", list(&lua, query.shown().into_iter().map(entry))?)?;
         let chat: Value = self.prompt.call(input)?;
         let chat = CHAT.checked(&chat).map_err(|e| mlua::Error::runtime(format!("what 'prompt' returns {e}")))?;
         chat_from(&chat)

@@ -5,6 +5,24 @@ local stored = require "stored"
 -- Bytes that count as a token where no model is there to tell.
 local bytes = 4
 
+-- The end of a text that has at most `room` tokens, in whole words.
+local function ending(text, room, count)
+  local starts = {}
+  for at in text:gmatch "()%S+" do
+    starts[#starts + 1] = at
+  end
+  local low, high = 1, #starts + 1
+  while low < high do
+    local middle = (low + high) // 2
+    if count(text:sub(starts[middle])) <= room then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  return starts[low] and text:sub(starts[low]) or ""
+end
+
 return {
   name = "whole_context",
   retrieval = { retrieval = "whole" },
@@ -14,19 +32,23 @@ return {
     local function count(text)
       return policy and #policy:encode { text = text } or math.ceil(#text / bytes)
     end
-    local chunks, kept = episode.chunks, {}
+    local chunks, kept, empty = episode.chunks, {}, true
     for step = #chunks, 1, -1 do
-      -- From the end of a chunk too: whole lines, the last first.
+      -- From the end of a chunk too: whole lines, the last first. A line that is longer than the window loses its beginning.
       local lines, from = {}, nil
       for line in chunks[step]:gmatch "[^\n]+" do
         lines[#lines + 1] = line
       end
       for i = #lines, 1, -1 do
-        room = room - count(lines[i] .. "\n")
+        local length = count(lines[i] .. "\n")
+        if length > room and empty then
+          lines[i], length = ending(lines[i], room, count), room
+        end
+        room = room - length
         if room < 0 then
           break
         end
-        from = i
+        from, empty = i, false
       end
       kept[step] = from and table.concat(lines, "\n", from) or ""
     end

@@ -63,6 +63,10 @@ end
 local short = require("baselines.whole_context").remember(episode, { window = 36 })
 equal(contents(short), { "2 Mira Tolen lives in the city of Oska.", "3 " .. episode.chunks[3]:gsub("\n\n", "\n") }, "a window of tokens")
 
+-- One line that is too long is cut.
+short = require("baselines.whole_context").remember({ chunks = { "It rained.", "It rained in Oska, and then the sun came out in Bem." } }, { window = 5 })
+equal(contents(short), { "2 sun came out in Bem." }, "the end of a line")
+
 -- What is about the same thing, and what only looks like it.
 local function about_the_same(a, b)
   local frames = {}

@@ -15,7 +15,7 @@ function reasoner:ask_all(option)
   assert(#option.asked == 1)
   local list = {}
   for i, answer in ipairs(answers) do
-    list[i] = { question = "q" .. i, evidence = {}, prompt_tokens = 0, completion_tokens = 0, requests = 0 }
+    list[i] = { question = "q" .. i, evidence = {}, prompt_tokens = 0, completion_tokens = 0, requests = 0, left_out = 0 }
     for key, value in pairs(answer) do
       list[i][key] = value
     end
@@ -37,7 +37,7 @@ function judge:complete(arguments)
     elseif text:find('"sentence_count"', 1, true) then
       reply = '```json\n{"precision": 1, "sentence_count": 1}\n```'
     end
-    replies[i] = { text = reply }
+    replies[i] = { text = reply, prompt_tokens = 10, completion_tokens = 1, requests = 1 }
   end
   assert(#replies == 7)
   return replies
@@ -53,13 +53,14 @@ local function run(more)
     option[key] = value
   end
   local done = evaluation.run(option)
-  return done.answers, evaluation.figures(done)
+  return done.answers, evaluation.figures(done), done.cost
 end
 
-local found, figures = run { judge = judge, titles = { ["/x/Red_River_(film)"] = 7, ["/x/Rio"] = 3, ["/x/Up"] = 5 } }
+local found, figures, cost = run { judge = judge, titles = { ["/x/Red_River_(film)"] = 7, ["/x/Rio"] = 3, ["/x/Up"] = 5 } }
 assert(found[1].score == 0.5 and found[1].gold[1] == "/x/Red_River_(film)")
 assert(math.abs(found[2].score - 2 / 3) < 1e-9 and found[3].score == 1 and found[4].score == nil and found[5].score == 1)
 assert(figures.unjudged == 1)
+assert(cost.judge_requests == 7 and cost.judge_read == 70 and cost.judge_written == 7 and cost.requests == 0)
 found, figures = run {}
 assert(found[2].score == nil and found[3].score == nil and figures.unjudged == 4)
 print("judges and titles: as their protocols have it")
