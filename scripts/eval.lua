@@ -163,9 +163,12 @@ local texts = evaluation.texts(episodes)
 for _, episode in ipairs(texts) do
   chunks = chunks + #episode.chunks
 end
+local function plural(count, what)
+  return string.format("%d %s%s", count, what, count == 1 and "" or "s")
+end
 local heading = string.format(
-  "%s: %d episodes%s, %d chunks, %d questions; answers by %s; finemem-engine %s", option.data, #episodes,
-  #texts < #episodes and string.format(" of %d texts", #texts) or "", chunks, questions, option.reasoner, fm.version)
+  "%s: %s%s, %s, %s; answers by %s; finemem-engine %s", option.data, plural(#episodes, "episode"),
+  #texts < #episodes and " of " .. plural(#texts, "text") or "", plural(chunks, "chunk"), plural(questions, "question"), option.reasoner, fm.version)
 local tables, proven = report.tables(runs, figures)
 local notes = {
   "Mean over sources: each source counts the same; mean over questions: each question. Tokens are those of "
@@ -206,5 +209,5 @@ fm.write {
   text = fm.json.encode { value = { data = option.data, reasoner = tostring(reasoner), methods = summary, seconds = fm.seconds {} - began }, pretty = true },
 }
 report.page(run.path .. "/page.html", "Evaluation on " .. (option.data:match "[^/\\]+$" or option.data),
-  { heading = heading, tables = tables, notes = notes, runs = runs, shown = option.shown })
+  { heading = heading, tables = tables, notes = notes, runs = runs, figures = figures, shown = option.shown })
 print(string.format("written: %s (table.md, results.jsonl, memories.jsonl, summary.json, page.html), %.0f s", run.path, fm.seconds {} - began))

@@ -189,6 +189,17 @@ function report.page(path, title, option)
     sections[#sections + 1] = { kind = "table", title = shape.title, columns = columns, rows = shape.rows }
   end
   sections[#sections + 1] = { kind = "text", text = table.concat(option.notes, "\n\n") }
+  local series = {}
+  for i, done in ipairs(option.runs) do
+    local score = option.figures[i].summary.over_questions
+    if score then
+      series[#series + 1] = { name = done.method, x = { done.cost.memory_tokens }, y = { score.mean }, low = { score.low }, high = { score.high } }
+    end
+  end
+  if #series > 0 then
+    local chart = { kind = "scatter", title = "Mean over questions", x = "tokens of memory", series = series }
+    table.insert(sections, 2, { kind = "charts", title = "Score beside the length of memory", charts = { chart } })
+  end
   -- The page opens on the first, so those that remember nothing come last.
   local shown, nothing = {}, {}
   for _, done in ipairs(option.runs) do

@@ -4,7 +4,7 @@ mod common;
 
 use common::devices;
 use common::small::model;
-use finemem_engine::generate::{Completion, Generator, Options, Request, Stream};
+use finemem_engine::generate::{Completion, Generator, Options, Request, Shared, Stream};
 use finemem_engine::model::Model;
 use finemem_engine::random::Rng;
 use finemem_engine::train::learner::{Learner, Loss, Memory, Sample};
@@ -181,5 +181,42 @@ fn a_conversation_computes_what_is_new() {
         k.write(&k.read().unwrap().iter().map(|v| -v).collect::<Vec<f32>>()).unwrap();
         let kept = talk.generate(&model, long, &options).unwrap();
         assert!(bits(&kept[0]) != generate(&model, long, &options)[0], "{name}: nothing was kept");
+    }
+}
+
+#[test]
+fn turns_compute_a_common_beginning_once() {
+    for device in devices() {
+        let (model, options, name) = (model(&device, true), options(0.8, 6), device.describe());
+        let shared = Shared::default();
+        let mut plain = Generator::new(&model).unwrap();
+        let mut turn = |number: usize, requests: &[Request]| {
+            let said: Vec<_> = shared.take_turn(number, &model, requests, &options).unwrap().iter().map(|c| bits(c)).collect();
+            let alone: Vec<_> = plain.generate(&model, requests, &options).unwrap().iter().map(|c| bits(c)).collect();
+            said == alone
+        };
+        // Prompts that begin alike, others that share more and less of it, one alone, and others again.
+        let longer = |tail: usize| Request { prompt: [text(1, 150), text(2, 70), text(3, tail)].concat(), ..request(5, 0) };
+        let turns = [
+            vec![request(0, 3), request(1, 64)],
+            vec![request(2, 9), request(3, 90)],
+            vec![longer(5), longer(9)],
+            vec![request(2, 40), longer(4)],
+            vec![longer(5)],
+            vec![longer(30)],
+            vec![request(0, 3), request(1, 64)],
+        ];
+        for (number, requests) in turns.iter().enumerate() {
+            assert!(turn(number, requests), "{name}: turn {number}");
+        }
+        // Keys that were computed with other weights show that they are not computed again, and those of a first turn are.
+        let k = &model.weights.layers[0].k.weight;
+        k.write(&k.read().unwrap().iter().map(|v| -v).collect::<Vec<f32>>()).unwrap();
+        assert!(!turn(7, &turns[6]), "{name}: nothing was kept");
+        assert!(turn(0, &turns[6]), "{name}: a first turn");
+        k.write(&k.read().unwrap().iter().map(|v| -v).collect::<Vec<f32>>()).unwrap();
+        // Nor is anything kept where somebody else has sampled.
+        shared.generate(&model, &turns[0], &options).unwrap();
+        assert!(turn(1, &turns[6]), "{name}: after somebody else");
     }
 }

@@ -81,6 +81,33 @@ fn a_store_is_the_replay_of_its_journal() {
 }
 
 #[test]
+fn a_store_goes_back_and_on() {
+    let mut store = filled();
+    let (before, mark) = (store.clone(), store.mark());
+    store.rewind(mark).unwrap();
+    assert_eq!(store, before);
+    store.set_step(9);
+    let new = store.insert("Rufo sings.").unwrap();
+    store.update(new, "Rufo is quiet.").unwrap();
+    let first = store.items()[0].id;
+    store.close(first).unwrap();
+    let after = store.clone();
+    store.rewind(mark).unwrap();
+    assert_eq!(store, before);
+    // The step at hand stays, and so does the id that comes next.
+    assert_eq!((store.insert("Rufo sings.").unwrap(), store.items().last().unwrap().step), (new, 9));
+    store.rewind(mark).unwrap();
+    store.go_on(&after.journal()[before.journal().len()..]).unwrap();
+    assert_eq!(store, after);
+    assert!(store.go_on(after.journal()).unwrap_err().to_string().contains("journal entry 1"));
+    let mut late = Store::with_first_id(40);
+    let mark = late.mark();
+    late.insert("x").unwrap();
+    late.rewind(mark).unwrap();
+    assert_eq!(late.insert("y").unwrap(), 40);
+}
+
+#[test]
 fn a_closed_item_is_kept_but_not_found() {
     let mut store = filled();
     store.set_step(6);

@@ -125,6 +125,42 @@ fn json_goes_both_ways() {
 }
 
 #[test]
+fn a_text_has_a_name() {
+    assert_eq!(evaluate("return fm.sha256 { text = 'abc' }"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+#[test]
+fn memories_are_asked_together() {
+    let seen = evaluate(
+        "local reasoner, memories = fm.reasoner.extractive {}, {}
+        for i, city in ipairs { 'Oska', 'Bem', 'Rin' } do
+          memories[i] = fm.memory.new {}
+          memories[i]:insert { content = 'Ada lives in the city of ' .. city .. '.' }
+        end
+        local question = { question = 'Which city does Ada live in?', answers = { 'Bem' } }
+        local asked = {
+          { memory = memories[1], questions = { question } }, { memory = memories[2], questions = {} }, { memory = memories[3], questions = { question, question } },
+          { memory = memories[2], questions = { question } },
+        }
+        local lists = {}
+        for i, list in ipairs(reasoner:ask_all { asked = asked, top_k = 3 }) do
+          lists[i] = {}
+          for k, answer in ipairs(list) do
+            local alone = reasoner:ask { memory = asked[i].memory, questions = { question }, top_k = 3 }[1]
+            assert(fm.json.encode { value = alone } == fm.json.encode { value = answer })
+            lists[i][k] = answer.answer .. answer.score
+          end
+        end
+        return { lists[1], #lists[2], lists[3], lists[4] }",
+    );
+    assert_eq!(seen, json!([["Oska0"], 0, ["Rin0", "Rin0"], ["Bem1"]]));
+    assert!(
+        complaint("fm.reasoner.extractive {}:ask_all { asked = { { memory = 1, questions = {} } } }")
+            .contains("'asked[1].memory' must be a Memory")
+    );
+}
+
+#[test]
 fn random_numbers_depend_on_the_seed_alone() {
     let draw = |seed: &str| {
         evaluate(&format!(
@@ -245,10 +281,14 @@ fn memories_are_kept_with_their_history() {
         "local copy = memory:copy {{}} copy:delete {{ id = 5 }}
         memory:export {{ path = [[{0}]] }}
         local function same(a, b) return fm.json.encode {{ value = a:items {{}} }} == fm.json.encode {{ value = b:items {{}} }} end
-        return {{ same(memory, copy), same(memory, fm.memory.import {{ path = [[{0}]] }}), same(memory, fm.memory.replay {{ journal = memory:journal {{}} }}) }}",
+        local journal = memory:journal {{}}
+        local part = fm.memory.replay {{ journal = journal, last = 2 }}
+        local whole = fm.memory.replay {{ journal = {{ journal[4] }}, from = part }}
+        return {{ same(memory, copy), same(memory, fm.memory.import {{ path = [[{0}]] }}), same(memory, fm.memory.replay {{ journal = journal }}),
+            same(memory, part), same(memory, whole), #part:journal {{}}, #whole:journal {{}} }}",
         path.display()
     );
-    assert_eq!(evaluate(&(made.to_string() + &rest)), json!([false, true, true]));
+    assert_eq!(evaluate(&(made.to_string() + &rest)), json!([false, true, true, false, true, 3, 4]));
     for (text, said) in [
         ("memory:insert { content = 'Bo plays the cello' }", "test.lua:7: Memory:insert: "),
         ("memory:update { id = 9, content = 'x' }", "no item has id 9"),

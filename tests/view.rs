@@ -80,6 +80,68 @@ fn a_memory_is_kept_as_its_changes() {
 }
 
 #[test]
+fn a_journal_stands_for_the_memories_of_its_steps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("page.html");
+    let text = r#"
+        local fm = require "finemem"
+        local memory, steps, chunks = fm.memory.new {}, {}, {}
+        local function step(change)
+          local before = memory:items {}
+          memory:set_step { step = #steps + 3 }
+          change()
+          chunks[#chunks + 1] = "chunk " .. #chunks
+          steps[#steps + 1] = { chunk = chunks[#chunks], calls = {}, memory_before = before, memory_after = memory:items {} }
+        end
+        step(function() memory:insert { content = "a" } memory:insert { content = "b", section = "core" } memory:insert { content = "c" } end)
+        step(function() memory:update { id = 1, content = "d" } memory:delete { id = 2 } end)
+        step(function() end)
+        step(function()
+          memory:insert { content = "e" }
+          memory:update { id = 4, content = "f" }
+          memory:insert { content = "g", replaces = 1 }
+          memory:insert { content = "not for long" }
+          memory:delete { id = 6 }
+          memory:close { id = 3 }
+        end)
+        local answers = { { question = "q", answer = "g", gold = { "g" }, score = 1, evidence = memory:retrieve { query = "g", k = 2 } } }
+        local function shown(rollout)
+          rollout.answers, rollout.first = answers, 3
+          return { title = "e", rollout = rollout }
+        end
+        return fm.page.write { path = [[PATH]], title = "t", sections = { { kind = "episodes", title = "Episodes", episodes = {
+          shown { steps = steps }, shown { chunks = chunks, journal = memory:journal {} } } } } }"#;
+    let runtime = finemem_engine::script::Runtime::new(finemem_engine::script::Options::default()).expect("a runtime");
+    runtime.evaluate("page.lua", &text.replace("PATH", path.to_str().expect("a path"))).expect("a page");
+    let data = data_of(&std::fs::read_to_string(&path).expect("the page"));
+    let episodes = data["sections"][0]["episodes"].as_array().expect("episodes");
+    let changes = |episode: &Value| -> Vec<[Vec<String>; 2]> {
+        let version = |i: &Value| {
+            let item = &episode["items"][i.as_u64().expect("an index") as usize];
+            ["id", "section", "step", "content", "writes", "replaces"].map(|name| item[name].to_string()).join(" ")
+        };
+        let sorted = |list: &Value| {
+            let mut list: Vec<String> = list.as_array().expect("a list").iter().map(version).collect();
+            list.sort();
+            list
+        };
+        episode["steps"].as_array().expect("steps").iter().map(|step| ["add", "gone"].map(|name| sorted(&step[name]))).collect()
+    };
+    assert_eq!(
+        changes(&episodes[0]).iter().map(|step| step.each_ref().map(Vec::len)).collect::<Vec<_>>(),
+        [[3, 0], [1, 2], [0, 0], [2, 2]]
+    );
+    assert_eq!(changes(&episodes[1]), changes(&episodes[0]));
+    assert_eq!(
+        episodes[1]["items"].as_array().map(Vec::len),
+        episodes[0]["items"].as_array().map(Vec::len),
+        "evidence is of known versions"
+    );
+    assert_eq!((&episodes[1]["uncalled"], &episodes[1]["steps"][1]["chunk"]), (&json!(true), &json!("chunk 1")));
+    assert!(episodes[0]["uncalled"].is_null());
+}
+
+#[test]
 fn what_is_missing_or_cut_off_is_said() {
     let folder = run_folder();
     let said = |folder: &Path| view::page_of_run(folder).expect_err("an error").to_string();

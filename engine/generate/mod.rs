@@ -60,14 +60,23 @@ pub struct Generator {
     cache: Option<(Cache, usize)>,
     beginning: Option<(Cache, usize)>,
     reserved: bool,
-    /// Tokens whose keys stand in the first rows of the cache, where they are kept for a prompt that begins alike.
-    kept: Option<Vec<u32>>,
+    /// What is kept for prompts that begin alike, if it is.
+    kept: Option<Kept>,
     logits: Tensor,
     streams: Tensor,
     drawn: Tensor,
     spans: Tensor,
     from: Tensor,
     to: Tensor,
+}
+
+/// Tokens whose keys are there already.
+#[derive(Default)]
+struct Kept {
+    /// In the first rows of the cache, of a prompt that came alone.
+    prompt: Vec<u32>,
+    /// Of the common beginning.
+    beginning: Vec<u32>,
 }
 
 /// A [`Generator`] that is made when it is first needed, for all who sample from models of the same sizes on one device.
@@ -77,7 +86,21 @@ pub struct Shared(Rc<RefCell<Option<Generator>>>);
 impl Shared {
     /// [`Generator::generate`].
     pub fn generate(&self, model: &Model, requests: &[Request], options: &Options) -> Result<Vec<Vec<Completion>>> {
-        self.with(model, |generator| generator.generate(model, requests, options))
+        self.with(model, |generator| {
+            generator.kept = None;
+            generator.generate(model, requests, options)
+        })
+    }
+
+    /// [`Generator::generate`] for one of several turns, from 0, between which the weights stay as they are: what prompts begin with is not
+    /// computed anew if it is that of the turn before. Whoever else samples meanwhile makes the next turn compute everything.
+    pub fn take_turn(&self, turn: usize, model: &Model, requests: &[Request], options: &Options) -> Result<Vec<Vec<Completion>>> {
+        self.with(model, |generator| {
+            if turn == 0 || generator.kept.is_none() {
+                generator.keep_prompts();
+            }
+            generator.generate(model, requests, options)
+        })
     }
 
     /// [`Generator::reserve`].
@@ -142,11 +165,12 @@ impl Generator {
         self.make_room(model, Room { shared, ..room })?;
         let mut rows = Rows::new(rows_of(&self.cache));
         // Until this batch is done, nothing is sure to be there.
-        let kept = self.kept.as_mut().map(std::mem::take);
-        let alike = |(kept, request): (Vec<u32>, &Request)| alike(&kept, &request.prompt);
-        let done = if requests.len() == 1 { kept.zip(requests.first()).map_or(0, alike) } else { shared };
+        let kept = self.kept.as_mut().map(std::mem::take).unwrap_or_default();
+        let done = if let [request] = requests { alike(&kept.prompt, &request.prompt) } else { shared };
         if shared > 0 {
-            self.prefill(model, true, &[(0, 0..shared)], requests, 0)?;
+            let beginning = &requests[0].prompt[..shared];
+            let known = if kept.beginning == beginning { shared } else { alike(&kept.beginning, beginning) };
+            self.prefill(model, true, &[(0, 0..shared)], requests, known)?;
         }
         let mut waiting: VecDeque<(usize, usize)> =
             requests.iter().enumerate().flat_map(|(r, request)| (0..request.streams.len()).map(move |i| (r, i))).collect();
@@ -181,16 +205,17 @@ impl Generator {
                 results[ended.request][ended.completion] = Some(ended.out);
             }
         }
-        if let (Some(kept), [request]) = (&mut self.kept, requests) {
-            kept.extend(&request.prompt[..request.prompt.len() - 1]);
+        if let (Some(kept), Some(first)) = (&mut self.kept, requests.first()) {
+            kept.beginning.extend(&first.prompt[..shared]);
+            kept.prompt.extend(first.prompt[..first.prompt.len() - 1].iter().filter(|_| requests.len() == 1));
         }
         Ok(results.into_iter().map(|completions| completions.into_iter().flatten().collect()).collect())
     }
 
-    /// From now on, keeps the keys of a prompt that comes alone for the next one, of which the part that both begin with is not computed
-    /// again: the turns of a conversation. The weights must stay as they are.
+    /// From now on, keeps the keys of a prompt that comes alone, and those of what several begin with, for the next batch, of which the part
+    /// that begins alike is not computed again: the turns of a conversation. The weights must stay as they are.
     pub fn keep_prompts(&mut self) {
-        self.kept = Some(Vec::new());
+        self.kept = Some(Kept::default());
     }
 
     /// Makes the caches large enough for `room`, and keeps them so: what wants more waits, or shares less of a beginning.
@@ -218,11 +243,15 @@ impl Generator {
             }
             Ok::<_, Error>(())
         };
+        let before = [rows_of(&self.beginning), rows_of(&self.cache)];
         grow(&mut self.beginning, room.shared)?;
-        let before = rows_of(&self.cache);
         grow(&mut self.cache, needed)?;
-        if let (Some(kept), true) = (&mut self.kept, rows_of(&self.cache) != before) {
-            kept.clear();
+        // What has grown is empty.
+        if let Some(kept) = self.kept.as_mut().filter(|_| rows_of(&self.beginning) != before[0]) {
+            kept.beginning.clear();
+        }
+        if let Some(kept) = self.kept.as_mut().filter(|_| rows_of(&self.cache) != before[1]) {
+            kept.prompt.clear();
         }
         Ok(())
     }

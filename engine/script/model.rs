@@ -41,6 +41,11 @@ impl Policy {
         self.generator.generate(&self.model, requests, options)
     }
 
+    /// [`Policy::generate`] for the turns of a rollout, see [`generate::Shared::take_turn`].
+    pub(super) fn take_turn(&self, turn: usize, requests: &[Request], options: &Options) -> Result<Vec<Vec<generate::Completion>>> {
+        self.generator.take_turn(turn, &self.model, requests, options)
+    }
+
     /// Takes the memory for sampling, for batches of this size.
     pub(super) fn reserve(&self, room: Room) -> Result<()> {
         self.generator.reserve(&self.model, room)

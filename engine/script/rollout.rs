@@ -180,7 +180,7 @@ impl Rollouts {
                 max_tokens: self.max_tokens,
                 stop: self.dialect.stop().to_vec(),
             };
-            let completions = policy.generate(&requests, &options)?;
+            let completions = policy.take_turn(t, &requests, &options)?;
             for ((&i, prompt), completion) in active.iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];
                 let episode = &episodes[live.episode];
