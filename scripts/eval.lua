@@ -27,6 +27,7 @@ local option = arguments.read(reasoners.with {
   -- method that reads chunks of its own size, take, and at most a quarter of the policy's context
   strict = "no", -- whether a row that cannot be read is an error
   max_tokens = 0, -- longest answer of a model to a chunk; 0 leaves it to the method, see scripts/reading.lua
+  max_prompt = 8192, -- longest prompt of a model that reads a chunk, for which memory is taken; items that have no room in it are not shown
   view = "relevant", -- which items the policy sees: `relevant` or `recent`
   view_items = 10,
   window = 32768, -- tokens that the baseline whole_context keeps
@@ -139,7 +140,8 @@ local function count(text)
 end
 
 local settings = {
-  policy = policy, name = option.policy, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view, view_items = option.view_items, window = option.window,
+  policy = policy, name = option.policy, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view, view_items = option.view_items,
+  max_prompt = option.max_prompt, window = option.window,
 }
 local began = fm.seconds {}
 local runs, figures = {}, {}

@@ -101,7 +101,7 @@ local function memories_of(option, texts)
     local tokens = settings.max_tokens or reading.tokens(policy, method.answer_tokens)
     local design = method.design { policy = policy, tokens = tokens, view = settings.view, view_items = settings.view_items }
     local read, seconds = reading.read {
-      episodes = texts, policy = policy, design = design, tokens = tokens, shown = option.shown or 0, file = option.file,
+      episodes = texts, policy = policy, design = design, tokens = tokens, max_prompt = settings.max_prompt, shown = option.shown or 0, file = option.file,
       name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items) }, " "), said = progress,
     }
     return read, design.retrieval, seconds
@@ -117,8 +117,8 @@ end
 -- Questions that are asked in one batch, if their episodes have so many: a server is kept busy, and progress shows.
 local batch = 128
 
--- Runs one method over episodes. `option`: `episodes`, `method`, `settings` (`policy`, `name` of the policy, `max_tokens`, `view`, `view_items`,
--- `window`), `reasoner`, `judge` if there is one, `titles` if there is a catalogue (numbers by names), `count` (how many tokens a text has),
+-- Runs one method over episodes. `option`: `episodes`, `method`, `settings` (`policy`, `name` of the policy, `max_tokens`, `max_prompt`, `view`,
+-- `view_items`, `window`), `reasoner`, `judge` if there is one, `titles` if there is a catalogue (numbers by names), `count` (how many tokens a text has),
 -- `shown` (of how many texts a page shows the steps), `file` (where a model's readings are kept), `said` (called with a line of progress).
 -- Gives `answers` (a table each, as reasoner:ask gives them, with `method`, `source`, `episode`), `cost`, `calls` of a model, and `memories`, one
 -- an episode: { episode, memory, steps, answers }.

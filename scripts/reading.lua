@@ -39,7 +39,7 @@ local function kept(step, shown)
 end
 
 -- `option`: `episodes`, `policy`, `design` (what a trainer is told: `tools`, `prompt`, `dialect`, `view`, `view_items`), `tokens` (of the longest
--- answer), `shown` (of how many episodes the prompts are kept), `file` (where stretches are kept, if they are) and `name` (by which it
+-- answer), `max_prompt` (tokens of the longest prompt), `shown` (of how many episodes the prompts are kept), `file` (where stretches are kept, if they are) and `name` (by which it
 -- knows them), `said` (called before each chunk, with the chunks done and all).
 -- Gives for each episode its `memory`, with its chunk as the step of each write, and `steps`; and the seconds that it took.
 function reading.read(option)
@@ -67,7 +67,7 @@ function reading.read(option)
       return design.prompt(input)
     end,
     -- Who asks the questions has the memory for it.
-    reasoner = fm.reasoner.extractive {}, max_tokens = option.tokens, group = 1, episodes = #episodes, train = false,
+    reasoner = fm.reasoner.extractive {}, max_tokens = option.tokens, max_prompt = option.max_prompt, group = 1, episodes = #episodes, train = false,
   }
 
   local read = {}
@@ -111,7 +111,7 @@ function reading.read(option)
   for i, episode in ipairs(episodes) do
     texts[i] = episode.chunks
   end
-  local key = fm.sha256 { text = fm.json.encode { value = { option.name, option.tokens, option.shown, texts } } }
+  local key = fm.sha256 { text = fm.json.encode { value = { option.name, option.tokens, option.max_prompt or 0, option.shown, texts } } }
   local seconds, first, count = 0, 1, math.max(1, math.min(longest, worth // #episodes))
   for _, text in ipairs(option.file and lines.read(option.file) or {}) do
     local line = fm.json.decode { text = text }
