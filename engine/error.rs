@@ -32,8 +32,8 @@ pub enum Error {
     Server(String),
     /// A Lua script failed; the text carries the script's line and traceback.
     Script(String),
-    /// The run was stopped by the user or by a signal.
-    Stopped,
+    /// The run was stopped by the user or by a signal; with the file of a server's replies that it was waiting for, if there is one.
+    Stopped(Option<PathBuf>),
 }
 
 impl Error {
@@ -66,7 +66,13 @@ impl std::fmt::Display for Error {
         match self {
             Self::Io { path, reason } | Self::Format { path, reason } => write!(f, "{}: {reason}", path.display()),
             Self::Shape(text) | Self::Argument(text) | Self::Device(text) | Self::Server(text) | Self::Script(text) => f.write_str(text),
-            Self::Stopped => f.write_str("stopped by the user"),
+            Self::Stopped(None) => f.write_str("stopped by the user"),
+            Self::Stopped(Some(replies)) => write!(
+                f,
+                "stopped by the user; the server's replies are kept in {}: the same command goes on, or `finemem-engine run --resume` if that is in a \
+                 run's folder",
+                replies.display()
+            ),
         }
     }
 }

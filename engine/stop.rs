@@ -35,6 +35,15 @@ pub fn during<R>(call: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Calls what looks at [`pending`] itself and gives up soon: the first signal while it runs no longer ends the process. Who calls it looks at
+/// [`pending`] afterwards.
+pub fn watched<R>(call: impl FnOnce() -> R) -> R {
+    let before = WATCHED.swap(true, Ordering::SeqCst);
+    let result = call();
+    WATCHED.store(before, Ordering::SeqCst);
+    result
+}
+
 /// Whether somebody asked to stop, for what waits long on behalf of a script: it gives up with [`Error::Stopped`]. Promises nothing, so
 /// that a script that never asks is ended by the first signal as ever.
 pub fn pending() -> bool {

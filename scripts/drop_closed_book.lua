@@ -22,7 +22,7 @@ if option.data == "" or option.reasoner == "" then
 end
 local out = option.out or option.data:gsub("%.[%w]+$", "") .. ".open_book.jsonl"
 option.cache = out .. ".replies"
-local reasoner = reasoners.make(option.reasoner, option)
+local reasoner = reasoners.make(option.reasoner, option, "--reasoner")
 
 local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
 local before, after = 0, 0

@@ -27,7 +27,7 @@ if option.data == "" or option.generator == "" then
 end
 local out = option.out or option.data:gsub("%.[%w]+$", "") .. ".questions.jsonl"
 option.cache = out .. ".replies"
-local generator = reasoners.make(option.generator, option)
+local generator = reasoners.make(option.generator, option, "--generator")
 local verifier = option.verifier and reasoners.make(option.verifier, option) or generator
 
 local task = string.format(

@@ -14,6 +14,10 @@ local arguments = {
   extra = false, -- more fields of a server's requests, as JSON: '{"chat_template_kwargs":{"enable_thinking":false}}'
   reply_tokens = 512, -- longest reply
   reply_temperature = 0,
+  context = 0, -- tokens of about four bytes that a prompt and its reply may have together at a server: the items that fit a question least are
+  -- left out; 0 where no limit is known. A model folder knows its own
+  timeout = 120, -- seconds that a request to a server may take
+  retries = 5, -- how many more times it is tried
   concurrency = 8, -- requests to a server at a time
   offline = "no", -- yes: a server is not asked, its replies come from the cache
 }
@@ -26,10 +30,14 @@ function reasoners.with(known)
   return known
 end
 
--- `settings` as above, each optional; and `cache`, the file that keeps the replies of a server.
-function reasoners.make(word, settings)
+-- `settings` as above, each optional; and `cache`, the file that keeps the replies of a server. `needs` names the argument that `word` is of,
+-- where the reasoner has to have a model.
+function reasoners.make(word, settings, needs)
   settings = settings or {}
   if word == "extractive" then
+    if needs then
+      error(string.format("%s needs a reasoner with a model, a model folder or NAME@http://…; extractive has none", needs), 0)
+    end
     return fm.reasoner.extractive {}
   end
   local name, url = word:match "^(.-)@(https?://.+)$"
@@ -48,7 +56,10 @@ function reasoners.make(word, settings)
     key_env = settings.key_env or nil,
     extra = settings.extra and fm.json.decode { text = settings.extra } or nil,
     max_tokens = settings.reply_tokens,
+    context = (settings.context or 0) > 0 and settings.context or nil,
     temperature = settings.reply_temperature,
+    timeout = settings.timeout,
+    retries = settings.retries,
     concurrency = settings.concurrency,
     cache = settings.cache,
     offline = settings.offline == "yes",

@@ -6,14 +6,14 @@ mod asked;
 mod fake;
 
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use asked::{Running, chats, model, root, run};
-use fake::{Act, Fake, ok};
+use fake::{Act, Fake, ended, ok};
 use finemem_engine::data;
 use finemem_engine::generate::Shared;
 use finemem_engine::model::{ChatTemplate, Model};
@@ -155,26 +155,124 @@ fn scripts_ask_with_their_own_prompt_and_retrieval() {
     assert!(extractive.contains("fm.reasoner.server"), "{extractive}");
 }
 
-#[cfg(unix)]
 #[test]
-fn waiting_for_a_server_can_be_interrupted() {
-    let fake = Fake::new(|_, _| Act::Wait(Duration::from_secs(60)));
-    let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("waits.lua");
-    let text = format!(
-        "local fm = require 'finemem'\nfm.stopping {{}}\nfm.reasoner.server {{ url = {:?}, model = 'tiny' }}:complete {{ chats = {{ {{ {{ role = 'user', content = 'x' }} }} }} }}",
+fn a_reply_without_an_answer_scores_nothing() {
+    let fake = Fake::new(|_, body| {
+        let asked = body["messages"][1]["content"].as_str().unwrap();
+        let content = if asked.contains("think") { "<think>It is" } else { asked.rsplit_once(' ').unwrap().1 };
+        Act::Reply(200, "", ended(json!(content), if asked.contains("cut") { "length" } else { "stop" }))
+    });
+    let found = evaluate(&format!(
+        "local function questions(texts)
+            local list = {{}}
+            for i, text in ipairs(texts) do list[i] = {{ question = text, answers = {{ 'Oska' }}, metric = 'locomo_f1', kind = '5' }} end
+            list[#list + 1] = {{ question = 'think cut', answers = {{ 'Oska' }}, metric = 'judge_memalpha' }}
+            list[#list + 1] = {{ question = 'Where? cut Oska', answers = {{ 'Oska' }}, metric = 'token_f1' }}
+            return list
+        end
+        local reasoner = fm.reasoner.server {{ url = {:?}, model = 'tiny' }}
+        local memory, list = fm.memory.new {{}}, {{}}
+        for i, a in ipairs(reasoner:ask {{ memory = memory, questions = questions {{ 'think cut', 'say unknown', 'Oska cut' }} }}) do
+            list[i] = {{ a.answer, a.cut, a.score }}
+        end
+        local chats = {{ {{ {{ role = 'system', content = 'x' }}, {{ role = 'user', content = 'think cut' }} }} }}
+        local reply = reasoner:complete {{ chats = chats }}[1]
+        return {{ list, reply.cut, reply.text, reply.requests, reply.seconds > 0, reasoner:answer {{ question = 'think cut', items = {{}} }}.cut }}",
         fake.address
+    ))
+    .unwrap();
+    let answers = json!([["", true, 0], ["unknown", false, 0], ["cut", true, 0], ["", true, 0], ["Oska", true, 1]]);
+    assert_eq!(found, json!([answers, true, "", 1, true, true]));
+}
+
+#[test]
+fn a_local_model_says_that_it_was_cut_off() {
+    let reply = |max_tokens| {
+        let settings = local::Settings { max_tokens, ..Default::default() };
+        Local::new(Rc::new(model()), Shared::default(), settings).unwrap().complete(&chats()[..1]).unwrap().remove(0)
+    };
+    assert!(reply(2).usage.cut);
+}
+
+#[test]
+fn words_make_reasoners_with_settings() {
+    let fake = Fake::new(|_, _| Act::Wait(Duration::from_secs(5)));
+    let made = |call: &str| {
+        evaluate(&format!(
+            "local reasoners, word = require 'reasoners', 'tiny@{}'
+            local settings = reasoners.with {{}}
+            settings.timeout, settings.retries = 0.2, 1
+            {call}",
+            fake.address
+        ))
+        .unwrap_err()
+        .to_string()
+    };
+    let text = made("reasoners.make(word, settings):answer { question = 'a', items = {} }");
+    assert!(text.contains("failed after 2 tries: no reply within 0.2 seconds"), "{text}");
+    let text = made("settings.context = 100 reasoners.make(word, settings)");
+    assert!(text.contains("'context' is 100"), "{text}");
+    let text = made("reasoners.make('extractive', settings) reasoners.make('extractive', settings, '--judge')");
+    assert!(text.contains("--judge needs a reasoner with a model"), "{text}");
+}
+
+/// A script that asks a server questions a, b and c, one at a time, and keeps the replies.
+#[cfg(unix)]
+fn asking(folder: &Path, fake: &Fake) -> Running {
+    let script = folder.join("asks.lua");
+    let text = format!(
+        "local fm = require 'finemem'
+        local chats = {{}}
+        for i, text in ipairs {{ 'a', 'b', 'c' }} do chats[i] = {{ {{ role = 'user', content = text }} }} end
+        fm.reasoner.server {{ url = {:?}, model = 'tiny', concurrency = 1, cache = {:?} }}:complete {{ chats = chats }}",
+        fake.address,
+        folder.join("replies.jsonl").to_str().unwrap()
     );
     std::fs::write(&script, text).unwrap();
-    let mut child = Running(run(&script, &[]).spawn().unwrap());
+    let running = Running(run(&script, &[]).spawn().unwrap());
     let began = Instant::now();
     while fake.count() == 0 {
         assert!(began.elapsed() < Duration::from_secs(20));
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().unwrap().success());
+    running
+}
+
+#[cfg(unix)]
+fn interrupt(running: &Running) {
+    assert!(Command::new("kill").args(["-INT", &running.0.id().to_string()]).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_interrupt_keeps_what_is_on_its_way() {
+    let fake = Fake::new(|_, _| {
+        std::thread::sleep(Duration::from_secs(1));
+        ok("Bem")
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = asking(folder.path(), &fake);
+    interrupt(&running);
+    assert!(!running.0.wait().unwrap().success());
+    let mut said = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("stopped by the user") && said.contains("replies.jsonl: the same command goes on"), "{said}");
+    let kept = std::fs::read_to_string(folder.path().join("replies.jsonl")).unwrap();
+    assert_eq!((kept.lines().count(), kept.contains("Bem"), fake.count()), (1, true, 1));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_second_interrupt_ends_at_once() {
+    let fake = Fake::new(|_, _| Act::Wait(Duration::from_secs(60)));
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = asking(folder.path(), &fake);
     let began = Instant::now();
-    assert!(!child.0.wait().unwrap().success());
+    interrupt(&running);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(running.0.try_wait().unwrap().is_none(), "it waits for the reply");
+    interrupt(&running);
+    assert_eq!(running.0.wait().unwrap().code(), Some(130));
     assert!(began.elapsed() < Duration::from_secs(10));
 }
 

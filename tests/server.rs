@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fake::{Act, Fake, completion, ok};
+use fake::{Act, Fake, completion, ended, ok};
 use finemem_engine::Error;
 use finemem_engine::memory::Store;
 use finemem_engine::reason::server::Settings;
@@ -163,6 +163,75 @@ fn contents_of_other_shapes() {
 }
 
 #[test]
+fn a_reply_that_was_cut_off_says_so() {
+    for (content, reason, text, cut, answer, known) in [
+        (json!("Oska"), "stop", "Oska", false, "Oska", true),
+        (json!("Oska and"), "length", "Oska and", true, "Oska and", true),
+        (json!("<think>Is it Oska?"), "length", "", true, "", false),
+        (json!(null), "length", "", true, "", false),
+        (json!(null), "content_filter", "", true, "", false),
+        (json!(""), "stop", "", false, "", false),
+        (json!("Not in memory."), "stop", "Not in memory.", false, UNKNOWN, false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let said = content.clone();
+        let fake = Fake::new(move |_, _| Act::Reply(200, "", ended(said.clone(), reason)));
+        let settings = || Settings { cache: Some(folder.path().join("replies.jsonl")), ..fake.settings() };
+        // Asked, and from the cache.
+        for offline in [false, true] {
+            let server = Server::new(Settings { offline, ..settings() }).unwrap();
+            let query = Query::new("Where?", []);
+            let reply = server.complete(&[server.chat(&query).unwrap()]).unwrap().remove(0);
+            assert_eq!((reply.text.as_str(), reply.usage.cut), (text, cut), "{content} {reason}");
+            let found = server.answer(&[query]).unwrap().remove(0);
+            assert_eq!((found.text.as_str(), found.known, found.usage.cut), (answer, known, cut), "{content} {reason}");
+        }
+    }
+}
+
+#[test]
+fn a_later_process_reports_what_replies_took_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::new(|number, _| if number < 2 { Act::Reply(503, "", String::new()) } else { ok("Bem") });
+    let settings = || Settings { cache: Some(folder.path().join("replies.jsonl")), concurrency: 1, ..fake.settings() };
+    let took = |server: &Server, texts: &[&str]| -> Vec<(u64, bool, u64)> {
+        let chats: Vec<_> = texts.iter().map(|text| chat(text)).collect();
+        let replies = server.complete(&chats).unwrap();
+        replies.iter().map(|reply| (reply.usage.requests, reply.usage.seconds > 0.0, reply.usage.cached)).collect()
+    };
+    let server = Server::new(settings()).unwrap();
+    assert_eq!(took(&server, &["a", "a", "b"]), [(3, true, 0), (0, false, 1), (1, true, 0)]);
+    // Another reasoner of this process.
+    assert_eq!(took(&Server::new(settings()).unwrap(), &["a", "c"]), [(0, false, 1), (1, true, 0)]);
+    drop(server);
+    for offline in [false, true] {
+        let server = Server::new(Settings { offline, ..settings() }).unwrap();
+        assert_eq!(took(&server, &["b", "a", "a"]), [(1, true, 1), (3, true, 1), (0, false, 1)], "as a process that goes on, or replays");
+        assert_eq!(took(&server, &["b", "c"]), [(0, false, 1), (1, true, 1)]);
+    }
+    assert_eq!(fake.count(), 5);
+}
+
+#[test]
+fn what_a_context_has_no_room_for_is_left_out() {
+    let refusal = "{\"message\":\"This model's maximum context length is 4096 tokens. However, you requested 5000 tokens\"}";
+    let fake = Fake::new(move |_, body| match body.to_string().len() {
+        0..4000 => ok("Oska"),
+        _ => Act::Reply(400, "", refusal.into()),
+    });
+    let items = vec!["Mira lives in Oska, where she has been since she was a child."; 100];
+    let query = Query::new("Where?", items.iter().copied());
+    let text = Server::new(fake.settings()).unwrap().answer(std::slice::from_ref(&query)).unwrap_err().to_string();
+    assert!(text.contains("maximum context length is 4096") && text.contains("--context"), "{text}");
+    let server = Server::new(Settings { context: Some(700), max_tokens: 100, ..fake.settings() }).unwrap();
+    let mut short = query.clone();
+    let left_out = fit(&server, &mut short, None).unwrap();
+    assert!((50..100).contains(&left_out) && short.items.len() == 100 - left_out, "{left_out}");
+    assert!(server.count(&server.chat(&short).unwrap()).unwrap() <= 600);
+    assert_eq!(server.answer(&[short]).unwrap()[0].text, "Oska");
+}
+
+#[test]
 fn settings_that_cannot_be() {
     let settings = || Settings::new("http://127.0.0.1:9/v1", "tiny");
     let extra = |name: &str| Settings { extra: [(name.to_string(), json!(1))].into_iter().collect(), ..settings() };
@@ -174,6 +243,7 @@ fn settings_that_cannot_be() {
         (Settings { key_env: Some("FINEMEM_NOT_SET".into()), ..settings() }, "FINEMEM_NOT_SET is not set"),
         (Settings { concurrency: 0, ..settings() }, "concurrency"),
         (Settings { temperature: f64::NAN, ..settings() }, "temperature"),
+        (Settings { context: Some(1024), ..settings() }, "no room for a prompt"),
         (Settings { offline: true, ..settings() }, "cache"),
         (extra("messages"), "may not change \"messages\""),
     ] {

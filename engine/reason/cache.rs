@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{Error, Result};
 
 /// What a server said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Kept {
     /// The text as it came, with a thought that may stand before the answer.
     pub(super) text: String,
@@ -24,6 +24,24 @@ pub(super) struct Kept {
     /// Tokens of the text.
     #[serde(default)]
     pub(super) completion_tokens: u64,
+    /// Whether it was cut off.
+    #[serde(default)]
+    pub(super) cut: bool,
+    /// How many requests it took.
+    #[serde(default)]
+    pub(super) tries: u64,
+    /// Seconds from the first of them to the reply.
+    #[serde(default)]
+    pub(super) seconds: f64,
+}
+
+/// A reply that is known.
+struct Known {
+    kept: Kept,
+    /// Whether an earlier process asked for it.
+    old: bool,
+    /// Whether this one has taken it.
+    taken: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,7 +60,7 @@ pub(super) struct Cache {
 
 #[derive(Default)]
 struct State {
-    known: HashMap<String, Kept>,
+    known: HashMap<String, Known>,
     file: Option<File>,
 }
 
@@ -90,9 +108,22 @@ impl Cache {
         Ok(State { known, file: Some(file) })
     }
 
-    /// The reply to a request, if it is known.
-    pub(super) fn get(&self, key: &str) -> Option<Kept> {
-        locked(&self.state).known.get(key).cloned()
+    /// Whether the reply to a request is known.
+    pub(super) fn has(&self, key: &str) -> bool {
+        locked(&self.state).known.contains_key(key)
+    }
+
+    /// The reply to a request, if it is known, and whether it was there already. The first to take it pays: for the next it took no try and
+    /// no time.
+    pub(super) fn take(&self, key: &str) -> Option<(Kept, bool)> {
+        let mut state = locked(&self.state);
+        let Known { kept, old, taken } = state.known.get_mut(key)?;
+        let mut reply = kept.clone();
+        let again = std::mem::replace(taken, true);
+        if again {
+            (reply.tries, reply.seconds) = (0, 0.0);
+        }
+        Some((reply, *old || again))
     }
 
     /// Keeps a reply.
@@ -102,7 +133,7 @@ impl Cache {
             let line = serde_json::to_string(&Line { key: key.into(), kept: kept.clone() }).expect("plain data") + "\n";
             file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(|e| Error::io(&self.path, e))?;
         }
-        state.known.insert(key.into(), kept.clone());
+        state.known.insert(key.into(), Known { kept: kept.clone(), old: false, taken: false });
         Ok(())
     }
 
@@ -113,12 +144,12 @@ impl Cache {
 }
 
 /// A lock that outlives a panic elsewhere: what it guards is whole between any two statements.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The replies of a file, and where its last whole line ends.
-fn read(path: &Path, file: &File) -> Result<(HashMap<String, Kept>, u64)> {
+fn read(path: &Path, file: &File) -> Result<(HashMap<String, Known>, u64)> {
     let (mut known, mut end, mut number) = (HashMap::new(), 0, 0);
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
@@ -131,7 +162,7 @@ fn read(path: &Path, file: &File) -> Result<(HashMap<String, Kept>, u64)> {
         }
         let wrong = |e| Error::format(path, format!("line {number} is no reply of a server ({e}): remove the line, or name another cache"));
         let Line { key, kept } = serde_json::from_slice(&line).map_err(wrong)?;
-        known.insert(key, kept);
+        known.insert(key, Known { kept, old: true, taken: false });
         end += length as u64;
     }
 }
@@ -142,7 +173,7 @@ mod tests {
     use serde_json::json;
 
     fn kept(text: &str) -> Kept {
-        Kept { text: text.into(), prompt_tokens: 3, completion_tokens: 1 }
+        Kept { text: text.into(), prompt_tokens: 3, completion_tokens: 1, cut: true, tries: 2, seconds: 0.5 }
     }
 
     #[test]
@@ -161,12 +192,29 @@ mod tests {
             cache.put("c", &kept("Bem")).unwrap();
             drop(cache);
             let cache = Cache::open(&path, true).unwrap();
-            assert_eq!(cache.get("c"), Some(kept("Bem")));
-            assert_eq!(cache.get("a").is_some(), cut > whole.iter().position(|b| *b == b'\n').unwrap());
+            assert_eq!(cache.take("c"), Some((kept("Bem"), true)));
+            assert_eq!(cache.has("a"), cut > whole.iter().position(|b| *b == b'\n').unwrap());
         }
         std::fs::write(&path, "{\"key\":1}\n").unwrap();
         assert!(Cache::open(&path, false).err().unwrap().to_string().contains("line 1"));
         assert!(Cache::open(&folder.path().join("none"), true).is_err());
+    }
+
+    #[test]
+    fn the_first_to_take_a_reply_pays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("replies.jsonl");
+        let paid = Kept { tries: 0, seconds: 0.0, ..kept("Oska") };
+        let cache = Cache::open(&path, false).unwrap();
+        cache.put("a", &kept("Oska")).unwrap();
+        assert_eq!([cache.take("a"), cache.take("a")], [Some((kept("Oska"), false)), Some((paid.clone(), true))]);
+        drop(cache);
+        // A line that says no more than a text and its tokens.
+        let old = "{\"key\":\"b\",\"text\":\"Bem\",\"prompt_tokens\":3}\n";
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + old).unwrap();
+        let cache = Cache::open(&path, true).unwrap();
+        assert_eq!([cache.take("a"), cache.take("a")], [Some((kept("Oska"), true)), Some((paid, true))]);
+        assert_eq!(cache.take("b"), Some((Kept { text: "Bem".into(), prompt_tokens: 3, ..Kept::default() }, true)));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! One request to a server that may fail: deadline, back-off, and an error that says what happened.
 
 use std::io::Read;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -18,6 +17,8 @@ const EXCERPT: usize = 300;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 const CONNECT: Duration = Duration::from_secs(10);
+/// What servers call the limit that a prompt was too long for.
+const LIMITS: [&str; 4] = ["context length", "context_length", "context size", "context window"];
 
 /// Where requests go, and how long to try.
 pub(super) struct Endpoint {
@@ -77,8 +78,9 @@ impl Endpoint {
         &self.url
     }
 
-    /// Sends `body` until there is a reply in JSON; gives it with the number of tries. `None` when `cancelled` became true first.
-    pub(super) fn post(&self, body: &str, cancelled: &AtomicBool) -> Result<Option<(Value, u64)>> {
+    /// Sends `body` until there is a reply in JSON; gives it with the number of tries. `None` when `cancelled` became true between
+    /// two tries; what is on its way is waited for, because it may have been paid for.
+    pub(super) fn post(&self, body: &str, cancelled: &dyn Fn() -> bool) -> Result<Option<(Value, u64)>> {
         for tries in 1.. {
             let wait = match self.attempt(body) {
                 Ok(reply) => return Ok(Some((reply, tries))),
@@ -118,7 +120,13 @@ impl Endpoint {
         let cut = response.body_mut().as_reader().take(LARGEST as u64 + 1).read_to_end(&mut bytes).err();
         let shown = self.excerpt(&bytes);
         if !status.is_success() {
-            let reason = format!("status {status}: {shown}");
+            let lower = shown.to_lowercase();
+            let hint = if LIMITS.iter().any(|limit| lower.contains(limit)) {
+                ". A smaller 'context' (--context TOKENS of a script) leaves out the items that do not fit"
+            } else {
+                ""
+            };
+            let reason = format!("status {status}: {shown}{hint}");
             let again = status.is_server_error() || [408, 425, 429].contains(&status.as_u16());
             return Err(if again { Fault::Again(reason, wait) } else { Fault::Final(reason) });
         }
@@ -164,10 +172,10 @@ impl Endpoint {
 }
 
 /// Waits; false when `cancelled` became true meanwhile.
-fn sleep(pause: Duration, cancelled: &AtomicBool) -> bool {
+fn sleep(pause: Duration, cancelled: &dyn Fn() -> bool) -> bool {
     let end = Instant::now() + pause;
     loop {
-        if cancelled.load(Ordering::SeqCst) {
+        if cancelled() {
             return false;
         }
         let left = end.saturating_duration_since(Instant::now());

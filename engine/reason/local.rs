@@ -7,7 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{Message, Reason, Reply, Usage, prompt};
-use crate::generate::{Options, Request, Shared, Stream};
+use crate::generate::{Finish, Options, Request, Shared, Stream};
 use crate::memory::calls;
 use crate::model::{Chat, Model};
 use crate::{Error, Result};
@@ -106,6 +106,7 @@ impl Reason for Local {
             let usage = Usage {
                 prompt_tokens: requests[place].prompt.len() as u64,
                 completion_tokens: completion.tokens.len() as u64,
+                cut: completion.finish == Finish::Length,
                 cached: u64::from(cached),
                 ..Usage::default()
             };

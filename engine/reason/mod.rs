@@ -58,9 +58,10 @@ impl<'a> Query<'a> {
 }
 
 /// What a reasoner makes of a question.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// The answer, or [`UNKNOWN`].
+    /// The answer, or [`UNKNOWN`]. Empty where a model's reply has none, as one that was cut off in a thought: that says nothing, not even
+    /// that the items hold no answer.
     pub text: String,
     /// Whether the items hold an answer.
     pub known: bool,
@@ -70,16 +71,24 @@ pub struct Answer {
     pub usage: Usage,
 }
 
-/// What answers cost. A reasoner without a model costs nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What an answer cost. A reasoner without a model costs nothing.
+///
+/// A reply has the same tokens for everyone who asks for it. `requests` and `seconds` are paid once in a process, by the first to ask; where
+/// the reply is in the cache of an earlier process they are what it took then, so that sums over a resumed or replayed run are those of
+/// the whole run.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Usage {
     /// Tokens that a model read.
     pub prompt_tokens: u64,
     /// Tokens that it wrote.
     pub completion_tokens: u64,
-    /// Requests to a server.
+    /// Whether the limit of tokens, or a filter of the server, cut the reply off.
+    pub cut: bool,
+    /// Requests to a server, the tries that failed included.
     pub requests: u64,
-    /// Answers that a cache gave instead.
+    /// Seconds from the first request to the reply. Requests run side by side, so that a sum is more than the time that passes.
+    pub seconds: f64,
+    /// 1 if the reply was there already, from an earlier process or an equal chat.
     pub cached: u64,
     /// Items that were left out because the prompt was too long.
     pub left_out: u64,
@@ -95,9 +104,9 @@ pub struct Message {
 }
 
 /// What a model says to a chat.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// Its text, without a thought that may stand before it.
+    /// Its text, without a thought that may stand before it; empty where that is all there is.
     pub text: String,
     /// What it cost.
     pub usage: Usage,

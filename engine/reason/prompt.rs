@@ -58,10 +58,11 @@ pub fn messages(query: &Query<'_>) -> Vec<Message> {
     vec![Message::new("system", system), Message::new("user", question)]
 }
 
-/// The answer in a reply. No text, as of a thought that did not end, is no answer.
+/// The answer in a reply. No text, as of a thought that did not end, is no answer, nor does it say that there is none.
 pub(super) fn answer(reply: Reply) -> Answer {
-    let known = !reply.text.is_empty() && !normalise(&reply.text).starts_with(UNKNOWN);
-    Answer { text: if known { reply.text } else { UNKNOWN.into() }, known, used: None, usage: reply.usage }
+    let unknown = normalise(&reply.text).starts_with(UNKNOWN);
+    let known = !unknown && !reply.text.is_empty();
+    Answer { text: if unknown { UNKNOWN.into() } else { reply.text }, known, used: None, usage: reply.usage }
 }
 
 /// A text without the thoughts before it; nothing where a thought has no end. Templates may begin a thought in the prompt, so that only
@@ -98,9 +99,10 @@ mod tests {
     #[test]
     fn replies_that_know_nothing() {
         let read = |text: &str| answer(Reply { text: text.into(), usage: Default::default() });
-        for text in ["", "not in memory", "Not in memory.", "\"Not in the memory\"", "not in memory, I am afraid"] {
+        for text in ["not in memory", "Not in memory.", "\"Not in the memory\"", "not in memory, I am afraid"] {
             assert_eq!((read(text).text.as_str(), read(text).known), (UNKNOWN, false), "{text}");
         }
+        assert_eq!((read("").text.as_str(), read("").known), ("", false));
         assert!(read("Oska, not in memory of Bem").known);
     }
 

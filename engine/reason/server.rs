@@ -1,16 +1,16 @@
 //! A model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp, Ollama and transformers do.
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::cache::{self, Cache, Kept};
+use super::cache::{self, Cache, Kept, locked};
 use super::http::Endpoint;
 use super::{Message, Reason, Reply, Usage, prompt};
 use crate::model::Tokenizer;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub temperature: f64,
     /// Longest reply in tokens.
     pub max_tokens: usize,
+    /// How many tokens a prompt and its reply may have together; `None` where that is not known.
+    pub context: Option<usize>,
     /// The seed of sampling, for servers that know of one.
     pub seed: Option<u64>,
     /// More fields of the request, such as `chat_template_kwargs`. One that is null takes a field out.
@@ -58,6 +60,7 @@ impl Settings {
             key_env: None,
             temperature: 0.0,
             max_tokens: 1024,
+            context: None,
             seed: None,
             extra: Map::new(),
             timeout: Duration::from_secs(120),
@@ -73,7 +76,7 @@ impl Settings {
 
 /// The reasoner.
 pub struct Server {
-    endpoint: Arc<Endpoint>,
+    endpoint: Endpoint,
     /// Set when it is first needed.
     cache: OnceCell<Arc<Cache>>,
     settings: Settings,
@@ -96,6 +99,8 @@ struct Completion {
 #[derive(Deserialize)]
 struct Choice {
     message: Said,
+    #[serde(default)]
+    finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -134,6 +139,12 @@ impl Server {
         if timeout.is_zero() || concurrency == 0 || settings.max_tokens == 0 {
             return Err(Error::argument("'timeout', 'concurrency' and 'max_tokens' must be positive"));
         }
+        if let Some(context) = settings.context.filter(|context| *context <= settings.max_tokens) {
+            return Err(Error::argument(format!(
+                "'context' is {context}, which leaves no room for a prompt beside a reply of {} tokens",
+                settings.max_tokens
+            )));
+        }
         if !(0.0..).contains(&settings.temperature) {
             return Err(Error::argument(format!("'temperature' is {}; it is at least 0, which is greedy", settings.temperature)));
         }
@@ -147,7 +158,7 @@ impl Server {
         }
         let opened = settings.cache.as_deref().map(|path| Cache::open(path, offline)).transpose()?;
         let cache = opened.map_or_else(OnceCell::new, OnceCell::from);
-        Ok(Self { endpoint: Arc::new(endpoint), cache, settings })
+        Ok(Self { endpoint, cache, settings })
     }
 
     /// Keeps replies in a file, beginning with what it holds; does nothing once there is a cache, as after the first question.
@@ -174,64 +185,53 @@ impl Server {
         body
     }
 
-    /// Sends requests until all are answered, many at a time. What arrived is in the cache, also when another failed.
-    fn send(&self, requests: Vec<Request>, answered: &mut HashMap<String, u64>) -> Result<()> {
-        let total = requests.len();
-        let (requests, next, cancelled) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let (sender, receiver) = mpsc::channel();
-        for _ in 0..self.settings.concurrency.min(total) {
-            let (endpoint, cache, sender) = (self.endpoint.clone(), self.cache().clone(), sender.clone());
-            let (requests, next, cancelled) = (requests.clone(), next.clone(), cancelled.clone());
-            // Not scoped: a stop does not wait for replies.
-            std::thread::spawn(move || {
-                while !cancelled.load(Ordering::SeqCst) {
-                    let at = next.fetch_add(1, Ordering::SeqCst);
-                    let Some(request) = requests.get(at) else { return };
-                    let outcome = ask(&endpoint, &cache, request, &cancelled);
-                    if outcome.is_err() {
-                        cancelled.store(true, Ordering::SeqCst);
-                    }
-                    if sender.send((at, outcome)).is_err() {
-                        return;
+    /// Sends requests until all are answered, many at a time. What arrived is in the cache, also when another failed or the user stops: then
+    /// nothing new is sent, and what is on its way is waited for, because it may have been paid for.
+    fn send(&self, requests: &[Request]) -> Result<()> {
+        let (endpoint, cache, next) = (&self.endpoint, self.cache(), AtomicUsize::new(0));
+        let failed: Mutex<Option<(usize, Error)>> = Mutex::default();
+        let cancelled = || stop::pending() || locked(&failed).is_some();
+        let work = || {
+            while !cancelled() {
+                let at = next.fetch_add(1, Ordering::SeqCst);
+                let Some(request) = requests.get(at) else { return };
+                if let Err(error) = ask(endpoint, cache, request, &cancelled) {
+                    let mut failed = locked(&failed);
+                    if failed.as_ref().is_none_or(|(first, _)| at < *first) {
+                        *failed = Some((at, error));
                     }
                 }
-            });
+            }
+        };
+        let threads = self.settings.concurrency.min(requests.len());
+        stop::watched(|| std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work)))));
+        if stop::pending() {
+            let path = cache.path();
+            return Err(Error::Stopped((!path.as_os_str().is_empty()).then(|| path.to_path_buf())));
         }
-        drop(sender);
-        let mut failed: Option<(usize, Error)> = None;
-        loop {
-            match receiver.recv_timeout(Duration::from_millis(100)) {
-                Ok((at, Ok(tries))) => {
-                    answered.extend(tries.map(|tries| (requests[at].key.clone(), tries)));
-                }
-                // Those on their way are waited for, because they may have been paid for.
-                Ok((at, Err(error))) if failed.as_ref().is_none_or(|(first, _)| at < *first) => failed = Some((at, error)),
-                Ok(_) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => return failed.map_or(Ok(()), |(_, error)| Err(error)),
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-            }
-            if stop::pending() {
-                cancelled.store(true, Ordering::SeqCst);
-                return Err(Error::Stopped);
-            }
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
         }
     }
 }
 
-/// Sends one request and keeps its reply; gives the number of tries, `None` when cancelled.
-fn ask(endpoint: &Endpoint, cache: &Cache, request: &Request, cancelled: &AtomicBool) -> Result<Option<u64>> {
-    let Some((reply, tries)) = endpoint.post(&request.body, cancelled)? else { return Ok(None) };
+/// Sends one request and keeps its reply, unless it is cancelled before there is one.
+fn ask(endpoint: &Endpoint, cache: &Cache, request: &Request, cancelled: &dyn Fn() -> bool) -> Result<()> {
+    let began = Instant::now();
+    let Some((reply, tries)) = endpoint.post(&request.body, cancelled)? else { return Ok(()) };
+    let seconds = began.elapsed().as_secs_f64();
     let wrong = |why: String| Error::Server(format!("{} gave a reply that is no chat completion, {why}", endpoint.url()));
     let Completion { choices, usage } = serde_json::from_value(reply).map_err(|e| wrong(crate::files::brief(&e)))?;
-    let Some(Choice { message }) = choices.into_iter().next() else { return Err(wrong("'choices' is empty".into())) };
+    let Some(Choice { message, finish_reason }) = choices.into_iter().next() else { return Err(wrong("'choices' is empty".into())) };
     let text = match message.content {
         None => String::new(),
         Some(Content::Text(text)) => text,
         Some(Content::Parts(parts)) => parts.into_iter().map(|part| part.text).collect(),
     };
+    let cut = matches!(finish_reason.as_deref(), Some("length" | "content_filter"));
     let Tokens { prompt_tokens, completion_tokens } = usage.unwrap_or_default();
-    cache.put(&request.key, &Kept { text: endpoint.without_key(&text), prompt_tokens, completion_tokens })?;
-    Ok(Some(tries))
+    cache.put(&request.key, &Kept { text: endpoint.without_key(&text), prompt_tokens, completion_tokens, cut, tries, seconds })
 }
 
 /// The key in an environment variable.
@@ -259,7 +259,7 @@ impl Reason for Server {
         let keys: Vec<String> = bodies.iter().map(cache::key).collect();
         // Equal requests are sent once.
         let mut seen = HashSet::new();
-        let missing = |at: &usize| self.cache().get(&keys[*at]).is_none();
+        let missing = |at: &usize| !self.cache().has(&keys[*at]);
         let missing: Vec<usize> = (0..chats.len()).filter(missing).filter(|at| seen.insert(&keys[*at])).collect();
         if let (true, Some(&first)) = (self.settings.offline, missing.first()) {
             let asked: String = chats[first].last().map_or("", |message| message.content.as_str()).chars().take(200).collect();
@@ -273,20 +273,19 @@ impl Reason for Server {
         }
         let request = |&at: &usize| Request { key: keys[at].clone(), body: bodies[at].to_string() };
         let requests: Vec<Request> = missing.iter().map(request).collect();
-        let mut answered = HashMap::new();
         if !requests.is_empty() {
-            self.send(requests, &mut answered)?;
+            self.send(&requests)?;
         }
         let reply = |key: &String| {
-            let kept = self.cache().get(key).ok_or_else(|| Error::Server(format!("the reply {key} is gone")))?;
-            // The first of equal chats pays.
-            let requests = answered.remove(key).unwrap_or(0);
+            let (kept, cached) = self.cache().take(key).ok_or_else(|| Error::Server(format!("the reply {key} is gone")))?;
             let usage = Usage {
                 prompt_tokens: kept.prompt_tokens,
                 completion_tokens: kept.completion_tokens,
-                requests,
-                cached: u64::from(requests == 0),
-                ..Usage::default()
+                cut: kept.cut,
+                requests: kept.tries,
+                seconds: kept.seconds,
+                cached: u64::from(cached),
+                left_out: 0,
             };
             Ok(Reply { text: prompt::without_thought(&kept.text).to_owned(), usage })
         };
@@ -298,5 +297,9 @@ impl Reason for Server {
             Some(tokenizer) => chat.iter().map(|message| Ok(tokenizer.encode(&message.content)?.len())).sum(),
             None => Ok(prompt::estimate(chat)),
         }
+    }
+
+    fn room(&self) -> Option<usize> {
+        self.settings.context.map(|context| context - self.settings.max_tokens)
     }
 }

@@ -234,7 +234,7 @@ pub(crate) fn raising(
     let inner = lua.create_function(move |lua, values: MultiValue| match call(lua, values) {
         Ok(value) => Ok((true, value)),
         Err(error @ mlua::Error::MemoryError(_)) => Err(error),
-        Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped)) => Err(error),
+        Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => Err(error),
         Err(error) => Ok((false, lua.create_string(message(&error))?.into_lua(lua)?)),
     })?;
     let raise: Option<mlua::Function> = lua.named_registry_value("finemem raise")?;
@@ -266,7 +266,7 @@ fn bind(lua: &Lua, function: &'static Function, object: Option<&'static Object>)
         let args = arguments(function, object, values).map_err(named)?;
         (function.call)(lua, &args).map_err(|error| match error {
             error @ mlua::Error::MemoryError(_) => error,
-            error if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped)) => error,
+            error if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => error,
             error => named(message(&error)),
         })
     })

@@ -76,7 +76,7 @@ pub(super) const METHOD: Function = Function {
         let call = Call::of(lua, args)?;
         let error = match call.rewards(lua) {
             Ok(given) => return Ok(Value::Table(given)),
-            Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped)) => return Err(error),
+            Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => return Err(error),
             Err(error) => message(&error),
         };
         let step: u64 = args.get(lua, "step")?;

@@ -255,7 +255,7 @@ impl From<Error> for mlua::Error {
 /// The engine's error for one of Lua's.
 fn error(error: &mlua::Error) -> Error {
     match error.downcast_ref::<Error>() {
-        Some(Error::Stopped) => Error::Stopped,
+        Some(stopped @ Error::Stopped(_)) => stopped.clone(),
         _ => {
             let text = api::message(error);
             let noise =

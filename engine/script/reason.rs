@@ -22,6 +22,20 @@ pub(super) const AREA: Area = Area {
     records: &[&QUERY, &QUESTIONED, &ANSWER, &ASKED, &MESSAGE, &REPLY],
 };
 
+const CUT: Param = required("cut", Kind::Boolean, "whether the limit of tokens, or a filter of the server, cut the model's reply off");
+const REQUESTS: Param = required(
+    "requests",
+    Kind::Integer,
+    "requests to a server that the reply took: in an earlier process, if its cache has the reply; 0 if this process has asked for it before",
+);
+const SECONDS: Param = required(
+    "seconds",
+    Kind::Number,
+    "seconds from the first of these requests to the reply; they run side by side, so that a sum is more than the time that passed",
+);
+const CACHED: Param =
+    required("cached", Kind::Integer, "1 if the reply was there already, from an earlier process or an equal chat, else 0");
+
 static QUERY: Record = Record {
     name: "Query",
     doc: "A question and what it may be answered from.",
@@ -47,9 +61,10 @@ static ANSWER: Record = Record {
     name: "Answer",
     doc: "What a reasoner makes of a question.",
     fields: &[
-        required("text", Kind::Text, "the answer, or `not in memory`"),
+        required("text", Kind::Text, "the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought"),
         required("known", Kind::Boolean, "whether the items hold an answer"),
         optional("item", Kind::Record(&ITEM), "the item that it was taken from"),
+        CUT,
         required("left_out", Kind::Integer, "items that were left out because the prompt was too long"),
     ],
     checked: false,
@@ -61,8 +76,12 @@ pub(super) static ASKED: Record = Record {
     fields: &[
         required("question", Kind::Text, "the question"),
         required("gold", Kind::List(&Kind::Text), "the accepted answers"),
-        required("answer", Kind::Text, "the answer"),
-        optional("score", Kind::Number, "its score, from 0 to 1; none where a judge has to give it"),
+        required(
+            "answer",
+            Kind::Text,
+            "the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought",
+        ),
+        optional("score", Kind::Number, "its score, from 0 to 1, and 0 for an empty answer; none where a judge has to give it"),
         required("metric", Kind::Text, "the metric that scored it"),
         required("evidence", Kind::List(&Kind::Record(&ITEM)), "the items that were retrieved, the most fitting first"),
         optional("used", Kind::Integer, "which of them the answer was taken from"),
@@ -71,8 +90,10 @@ pub(super) static ASKED: Record = Record {
         optional("chunks", Kind::List(&Kind::Integer), "the chunks that hold what proves the gold answer"),
         required("prompt_tokens", Kind::Integer, "tokens that a model read"),
         required("completion_tokens", Kind::Integer, "tokens that it wrote"),
-        required("requests", Kind::Integer, "requests to a server"),
-        required("cached", Kind::Integer, "1 if the answer was there already, else 0"),
+        CUT,
+        REQUESTS,
+        SECONDS,
+        CACHED,
         required("left_out", Kind::Integer, "items that were left out because the prompt was too long"),
     ],
     checked: false,
@@ -92,11 +113,13 @@ static REPLY: Record = Record {
     name: "Reply",
     doc: "What a model says to a chat.",
     fields: &[
-        required("text", Kind::Text, "the text, without a thought before it"),
+        required("text", Kind::Text, "the text, without a thought before it; empty where that is all there is"),
         required("prompt_tokens", Kind::Integer, "tokens that the model read"),
         required("completion_tokens", Kind::Integer, "tokens that it wrote"),
-        required("requests", Kind::Integer, "requests to a server"),
-        required("cached", Kind::Integer, "1 if the reply was there already, else 0"),
+        CUT,
+        REQUESTS,
+        SECONDS,
+        CACHED,
     ],
     checked: false,
 };
@@ -296,6 +319,7 @@ fn answer_all(
         table.raw_set("text", answer.text)?;
         table.raw_set("known", answer.known)?;
         table.raw_set("item", answer.used.map(|used| &items[used]))?;
+        table.raw_set("cut", answer.usage.cut)?;
         table.raw_set("left_out", left_out)?;
         Ok(table)
     };
@@ -324,7 +348,9 @@ pub(super) fn chat_from(chat: &[Table]) -> mlua::Result<Vec<Message>> {
 fn usage(table: &Table, usage: &Usage) -> mlua::Result<()> {
     table.raw_set("prompt_tokens", usage.prompt_tokens)?;
     table.raw_set("completion_tokens", usage.completion_tokens)?;
+    table.raw_set("cut", usage.cut)?;
     table.raw_set("requests", usage.requests)?;
+    table.raw_set("seconds", usage.seconds)?;
     table.raw_set("cached", usage.cached)
 }
 
@@ -348,7 +374,10 @@ fn asked_table(lua: &Lua, question: &Question, asked: &Asked<'_>) -> mlua::Resul
     table.raw_set("question", question.question.as_str())?;
     table.raw_set("gold", list(lua, question.answers.iter().map(|gold| Ok(gold.as_str())))?)?;
     table.raw_set("answer", answer.text.as_str())?;
-    if !metric.needs_judge() {
+    if answer.text.is_empty() {
+        // A reply without an answer does not say either that there is none.
+        table.raw_set("score", 0)?;
+    } else if !metric.needs_judge() {
         // A reasoner that finds nothing says so in its own words, and the protocol looks for others.
         let text = metric.unknown().filter(|_| !answer.known).unwrap_or(&answer.text);
         table.raw_set("score", metric.score(text, &question.answers, question.kind.as_deref())?)?;

@@ -88,6 +88,11 @@ const FUNCTIONS: &[Function] = &[
                 "the environment variable that holds the key, such as OPENAI_API_KEY; the key is written nowhere",
             ),
             default("max_tokens", Kind::Integer, Need::Number(1024.0), "longest reply in tokens"),
+            optional(
+                "context",
+                Kind::Integer,
+                "tokens that a prompt and its reply may have together at the server, counted as `tokenizer` says: the items that fit a question least are left out",
+            ),
             default("temperature", Kind::Number, Need::Number(0.0), "0 is greedy"),
             optional("seed", Kind::Integer, "the seed of sampling, for servers that know of one"),
             optional(
@@ -123,6 +128,7 @@ const FUNCTIONS: &[Function] = &[
                 key_env: args.get(lua, "key_env")?,
                 temperature: args.get(lua, "temperature")?,
                 max_tokens: args.get(lua, "max_tokens")?,
+                context: args.get(lua, "context")?,
                 seed: args.get(lua, "seed")?,
                 extra: match extra {
                     Json::Object(fields) => fields,

@@ -317,7 +317,7 @@ impl Rollouts {
         match run.call::<Option<u64>>((live.memory.clone(), arguments, turn.clone())) {
             Ok(id) => Ok(Ok(id)),
             Err(error @ mlua::Error::MemoryError(_)) => Err(error),
-            Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped)) => Err(error),
+            Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => Err(error),
             Err(error) => {
                 live.store.borrow_mut::<Handle<Store>>()?.0.rewind(before)?;
                 let text = message(&error);

@@ -329,7 +329,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut run = Run::create(folder.path(), Description::default()).unwrap();
         run.checkpoint(1, |at| fs::write(at.join("weights"), "1").map_err(|e| Error::io(at, e))).unwrap();
-        assert!(run.checkpoint(2, |_| Err(Error::Stopped)).is_err());
+        assert!(run.checkpoint(2, |_| Err(Error::Stopped(None))).is_err());
         drop(run);
         assert_eq!(Run::resume(folder.path()).unwrap().newest_checkpoint().unwrap().0, 1);
     }

@@ -103,8 +103,13 @@ fn serve(mut stream: TcpStream, act: &(impl Fn(usize, &Value) -> Act + ?Sized), 
 
 /// A chat completion.
 pub fn completion(text: &str) -> String {
+    ended(json!(text), "stop")
+}
+
+/// A chat completion of some content that ended for a reason.
+pub fn ended(content: Value, reason: &str) -> String {
     json!({
-        "id": "x", "object": "chat.completion", "choices": [{ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" }],
+        "id": "x", "object": "chat.completion", "choices": [{ "index": 0, "message": { "role": "assistant", "content": content }, "finish_reason": reason }],
         "usage": { "prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14 },
     })
     .to_string()

@@ -61,17 +61,18 @@
 
 ---What a reasoner makes of a question.
 ---@class (exact) fm.Answer
----@field text string the answer, or `not in memory`
+---@field text string the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
 ---@field known boolean whether the items hold an answer
 ---@field item? fm.Item the item that it was taken from
+---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
 ---@field left_out integer items that were left out because the prompt was too long
 
 ---A question that was answered from a memory, and its score.
 ---@class (exact) fm.Asked
 ---@field question string the question
 ---@field gold string[] the accepted answers
----@field answer string the answer
----@field score? number its score, from 0 to 1; none where a judge has to give it
+---@field answer string the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
+---@field score? number its score, from 0 to 1, and 0 for an empty answer; none where a judge has to give it
 ---@field metric string the metric that scored it
 ---@field evidence fm.Item[] the items that were retrieved, the most fitting first
 ---@field used? integer which of them the answer was taken from
@@ -80,8 +81,10 @@
 ---@field chunks? integer[] the chunks that hold what proves the gold answer
 ---@field prompt_tokens integer tokens that a model read
 ---@field completion_tokens integer tokens that it wrote
----@field requests integer requests to a server
----@field cached integer 1 if the answer was there already, else 0
+---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
+---@field requests integer requests to a server that the reply took: in an earlier process, if its cache has the reply; 0 if this process has asked for it before
+---@field seconds number seconds from the first of these requests to the reply; they run side by side, so that a sum is more than the time that passed
+---@field cached integer 1 if the reply was there already, from an earlier process or an equal chat, else 0
 ---@field left_out integer items that were left out because the prompt was too long
 
 ---A message of a chat.
@@ -91,11 +94,13 @@
 
 ---What a model says to a chat.
 ---@class (exact) fm.Reply
----@field text string the text, without a thought before it
+---@field text string the text, without a thought before it; empty where that is all there is
 ---@field prompt_tokens integer tokens that the model read
 ---@field completion_tokens integer tokens that it wrote
----@field requests integer requests to a server
----@field cached integer 1 if the reply was there already, else 0
+---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
+---@field requests integer requests to a server that the reply took: in an earlier process, if its cache has the reply; 0 if this process has asked for it before
+---@field seconds number seconds from the first of these requests to the reply; they run side by side, so that a sum is more than the time that passed
+---@field cached integer 1 if the reply was there already, from an earlier process or an equal chat, else 0
 
 ---A mean with its 95 % interval.
 ---@class (exact) fm.Interval
@@ -921,6 +926,7 @@ function fm.reasoner.model(arguments) end
 ---@field model string the model's name at the server
 ---@field key_env? string the environment variable that holds the key, such as OPENAI_API_KEY; the key is written nowhere
 ---@field max_tokens? integer longest reply in tokens (default 1024)
+---@field context? integer tokens that a prompt and its reply may have together at the server, counted as `tokenizer` says: the items that fit a question least are left out
 ---@field temperature? number 0 is greedy (default 0)
 ---@field seed? integer the seed of sampling, for servers that know of one
 ---@field extra? table<string, any> more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` takes one out
