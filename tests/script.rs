@@ -329,13 +329,16 @@ fn metrics_score_judge_and_sum_up() {
         local rubric = m.judge { metric = 'judge_memalpha', question = 'What to eat?', answer = 'soup', gold = { 'likes soup' } }[1]
         local results = {}
         for i = 1, 4 do results[i] = { source = i < 4 and 'large' or 'small', metric = 'token_f1', score = i % 2, id = 'q' .. i } end
-        local summary = m.summary { results = results, seed = 2 }
+        local summary, empty = m.summary { results = results, seed = 2 }, m.summary { results = {} }
         local gain = m.paired_interval { scores = { 1, 1, 0 }, than = { 0, 1, 0 } }
         return { of('rouge_l', 'the runners ran', { 'runner' }), of('keyword_fraction', 'A castle', { 'castle, dragon' }), of('parts_fraction', 'mira', { 'Mira; Oska' }),
             of('boxed_label_strict', 'label: 4', { '4' }), of('boxed_label', 'label: 4', { '4' }), of('edit_distance', 'abc', { 'abd' }), of('all_recalled', 'a and b', { 'a', 'b' }),
             m.locomo_f1 { answer = 'Not mentioned.', gold = {}, kind = '5' }, m.recall_at_k { answer = '1. Up (2009)\\n2. Rad River', gold = { 'Red River' }, titles = { 'Up', 'Red River' }, k = 2 },
             m.score { metric = 'locomo_f1', answer = 'cats', gold = { 'cat, dog' }, kind = 'multi-hop' },
             #chat, chat[1].role, chat[1].content:find('off by one', 1, true) ~= nil, rubric[1].content:find('Rubric: likes soup', 1, true) ~= nil,
+            m.substring_match { answer = 'the beatles', gold = { 'The Beatles', 'Oasis' } }, m.lenient { metric = 'exact_match' },
+            m.score { metric = m.lenient { metric = 'boxed_label_strict' }, answer = 'The label is 4', gold = { '4' } }, m.lenient { metric = 'rouge_l' } == nil,
+            #empty.rows, empty.over_sources == nil, empty.over_questions == nil,
             m.needs_judge { metric = 'judge_memalpha' }, m.needs_judge { metric = 'rouge_l' }, m.verdict { metric = 'judge_memalpha', replies = { 'Yes' }, gold = { 'likes soup' } },
             #summary.rows, summary.rows[1].source, summary.rows[1].n, summary.over_questions.mean, summary.over_sources.n, summary.over_sources.mean, gain.n, gain.mean }",
     );
@@ -352,6 +355,13 @@ fn metrics_score_judge_and_sum_up() {
         0.5,
         1,
         "user",
+        true,
+        true,
+        1,
+        "boxed_label",
+        1,
+        true,
+        0,
         true,
         true,
         true,
@@ -376,7 +386,7 @@ fn metrics_score_judge_and_sum_up() {
         ("score { metric = 'locomo_f1', answer = '', gold = {} }", "needs the question's category"),
         ("locomo_f1 { answer = '', gold = {}, kind = 'poetry' }", "'poetry' is no category"),
         ("score { metric = 'judge_memalpha', answer = '', gold = {} }", "judge's verdict"),
-        ("judge { metric = 'judge_longmemeval', question = '', answer = '', gold = {} }", "without a type"),
+        ("judge { metric = 'judge_longmemeval', question = '', answer = '', gold = {}, kind = 'chat' }", "of type 'chat'"),
         ("judge { metric = 'judge_summary', question = '', answer = '', gold = {} }", "expert's summary"),
         ("verdict { metric = 'rouge_l', replies = { 'yes' }, gold = {} }", "rouge_l needs no judge"),
         ("summary { results = { { source = 'a', metric = 'b' } } }", "score"),
@@ -399,6 +409,12 @@ fn episodes_are_read_from_files() {
         (&seen[0]["chunks"], &seen[0]["questions"][0]["answers"], &seen[0]["chunk_questions"]),
         (&json!(["one", "two"]), &json!(["x"]), &json!([[], []]))
     );
+    let rest = "{\"chunks\":[\"a\"],\"questions\":[{\"question\":\"q?\",\"answers\":[\"x\"],\"metric\":\"nope\"}]}\n{\"chunks\": 3}\n{\"chunks\":[\"b\"],\"questions\":[]}\n";
+    std::fs::write(&path, rest).unwrap();
+    let call = format!("local skipped = {{ 'before' }} local read = fm.data.open {{ path = [[{}]], skipped = skipped }}", path.display());
+    let seen = evaluate(&format!("{call} return {{ #read, skipped }}"));
+    assert_eq!((&seen[0], &seen[1][0], seen[1].as_array().unwrap().len()), (&json!(2), &json!("before"), 3), "{seen}");
+    assert!(seen[1][1].as_str().unwrap().starts_with("line 1: question 0: there is no metric 'nope'"), "{seen}");
     for (text, said) in [
         ("path = 'absent'", "absent"),
         ("path = 'Cargo.toml'", "Cargo.toml"),

@@ -11,8 +11,8 @@ use crate::{Error, Result, files};
 pub(super) enum Content {
     /// The rows of a Parquet file, of a JSON list or of JSON Lines. A file that is one JSON object is one row.
     Rows(Vec<Row>),
-    /// CSV files with their names: one, or all of a folder.
-    Tables(Vec<(String, String)>),
+    /// CSV files with their names: one, or all of a folder, of which some may be no text.
+    Tables(Vec<(String, Result<String, String>)>),
 }
 
 /// A row, or why it could not be read.
@@ -33,11 +33,21 @@ impl Content {
         if bytes.starts_with(parquet::MAGIC) {
             return parquet::rows(bytes).map(Self::Rows).map_err(|reason| Error::format(path, format!("as Parquet: {reason}")));
         }
-        let text = text(path, bytes)?;
-        let first = text.trim_start().chars().next();
-        match first {
+        let text = text(bytes).map_err(|reason| Error::format(path, reason))?;
+        match text.trim_start().chars().next() {
+            None => Err(Error::format(path, "the file is empty")),
             Some('[' | '{') => json(&text).map(Self::Rows).map_err(|reason| Error::format(path, format!("as JSON: {reason}"))),
-            _ => Ok(Self::Tables(vec![(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text)])),
+            Some(_) => Ok(Self::Tables(vec![(name(path), Ok(text))])),
+        }
+    }
+
+    /// What it is, if there is nothing in it.
+    pub(super) fn nothing(&self) -> Option<&'static str> {
+        let Self::Rows(rows) = self else { return None };
+        match rows.as_slice() {
+            [] => Some("an empty list of rows"),
+            [Row { value: Ok(Value::Object(fields)), place }] if fields.is_empty() && place == "line 1" => Some("an empty object"),
+            _ => None,
         }
     }
 
@@ -62,23 +72,38 @@ impl Content {
 }
 
 fn folder(path: &Path) -> Result<Content> {
-    let mut tables = Vec::new();
+    let (mut tables, mut folders) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(path).map_err(|error| Error::io(path, error))? {
         let file = entry.map_err(|error| Error::io(path, error))?.path();
-        if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
-            let bytes = std::fs::read(&file).map_err(|error| Error::io(&file, error))?;
-            tables.push((file.file_name().unwrap_or_default().to_string_lossy().into_owned(), text(&file, bytes)?));
+        if is_csv(&file) {
+            tables.push((name(&file), text(std::fs::read(&file).map_err(|error| Error::io(&file, error))?)));
+        } else if std::fs::read_dir(&file).is_ok_and(|mut inside| inside.any(|entry| entry.is_ok_and(|entry| is_csv(&entry.path())))) {
+            folders.push(name(&file));
         }
     }
-    if tables.is_empty() {
-        return Err(Error::format(path, "is a folder without CSV files; name a file in it"));
-    }
     tables.sort();
-    Ok(Content::Tables(tables))
+    folders.sort();
+    if tables.is_empty() {
+        let named =
+            if folders.is_empty() { "a file in it".to_owned() } else { format!("the one in it that has some: {}", folders.join(", ")) };
+        return Err(Error::format(path, format!("is a folder without CSV files; name {named}")));
+    }
+    match tables.iter().find(|(_, text)| text.is_ok()).or(tables.first()) {
+        Some((name, Err(reason))) => Err(Error::format(path.join(name), reason)),
+        _ => Ok(Content::Tables(tables)),
+    }
 }
 
-fn text(path: &Path, bytes: Vec<u8>) -> Result<String> {
-    let text = String::from_utf8(bytes).map_err(|error| Error::format(path, format!("not UTF-8 text: {}", error.utf8_error())))?;
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn is_csv(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) && path.is_file()
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, String> {
+    let text = String::from_utf8(bytes).map_err(|error| format!("not UTF-8 text: {}", error.utf8_error()))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 

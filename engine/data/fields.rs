@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Question, python};
+use crate::reason::metrics::Metric;
 
 /// A text that must be there.
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, String> {
@@ -66,10 +67,21 @@ pub(super) fn question(value: &Value) -> Result<Question, String> {
     Ok(Question { question: text(value, "question")?.to_owned(), answers, ..Question::default() })
 }
 
-/// What can be read of a list of questions; what cannot goes to `faults`.
-pub(super) fn readable(questions: impl Iterator<Item = Result<Question, String>>, faults: &mut Vec<String>) -> Vec<Question> {
-    let keep = |(at, question): (usize, Result<_, String>)| question.map_err(|reason| faults.push(format!("question {at}: {reason}"))).ok();
-    questions.enumerate().filter_map(keep).collect()
+/// The question, if its answers can be scored. A metric that is not known, or that the question lacks something for, would otherwise end an
+/// evaluation when its answers are there.
+pub(super) fn scorable(question: Question) -> Result<Question, String> {
+    let metric = question.metric.as_deref().map(str::parse::<Metric>).transpose();
+    let checked =
+        metric.and_then(|metric| metric.unwrap_or_default().check(&question.answers, question.kind.as_deref(), question.id.as_deref()));
+    checked.map(|()| question).map_err(|error| error.to_string())
+}
+
+/// What can be read of a list of questions, and scored; what cannot goes to `faults`.
+pub(super) fn readable(questions: impl IntoIterator<Item = Result<Question, String>>, faults: &mut Vec<String>) -> Vec<Question> {
+    let keep = |(at, question): (usize, Result<Question, String>)| {
+        question.and_then(scorable).map_err(|reason| faults.push(format!("question {at}: {reason}"))).ok()
+    };
+    questions.into_iter().enumerate().filter_map(keep).collect()
 }
 
 /// The questions about each chunk: those that it proves alone.

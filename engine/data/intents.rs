@@ -28,7 +28,7 @@ type Example = (String, String);
 /// A table whose first line names the columns of one of the sets, or an object with lists of pairs.
 pub(super) fn fits(content: &Content) -> bool {
     match content {
-        Content::Tables(tables) => tables.iter().any(|(_, text)| layout(text).is_some()),
+        Content::Tables(tables) => tables.iter().any(|(_, text)| text.as_ref().is_ok_and(|text| layout(text).is_some())),
         Content::Rows(_) => content.values().any(|value| {
             let pairs = value.get("train").or_else(|| value.get("test")).and_then(Value::as_array);
             pairs.is_some_and(|pairs| pairs.iter().any(|pair| self::pair(pair).is_ok()))
@@ -42,7 +42,13 @@ pub(super) fn read(content: Content, options: &Options, found: &mut Found) {
     let source = match content {
         Content::Tables(tables) => tables.iter().fold("intents", |source, (name, text)| {
             let part = if name.starts_with("test") && tables.len() > 1 { &mut asked } else { &mut told };
-            table(name, text, part, &mut found.skipped).unwrap_or(source)
+            match text {
+                Ok(text) => table(name, text, part, &mut found.skipped).unwrap_or(source),
+                Err(reason) => {
+                    found.skipped.push(format!("{name}: {reason}"));
+                    source
+                }
+            }
         }),
         Content::Rows(rows) => {
             rows.into_iter().for_each(|row| pairs(row, &mut told, &mut asked, &mut found.skipped));

@@ -1,4 +1,8 @@
 //! LoCoMo's dialogues of two people over many sessions, with questions and the turns that prove each answer.
+//!
+//! A temporal question comes with an instruction to use the dates of the dialogues, as the authors' prompt has one. An adversarial question
+//! asks for what was never said. In the authors' code it is a choice of two, a false answer and that nothing is said of it; here it is asked
+//! openly like the others. Its metric is theirs, but scores are not those of a choice of two.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -10,10 +14,13 @@ use super::chunk::{self, Session};
 use super::content::Content;
 use super::fields::{answers, by_evidence, list, readable, text, text_if_any};
 use super::{Episode, Found, Options, Question, each};
+use crate::Error;
+use crate::reason::metrics::Category;
 
 /// What answers a question about something that was never said, by the official metric.
 const REFUSALS: [&str; 2] = ["no information available", "not mentioned"];
-const ADVERSARIAL: &str = "5";
+/// What is told beside a temporal question.
+const TEMPORAL: &str = "Work out when it was from the dates of the dialogues. An approximate date will do.";
 
 /// A turn's id, also as some are misspelt: `D:11:26` for `D11:26`, several in one text.
 static TURN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"D:?(\d+):(\d+)").expect("a valid pattern"));
@@ -54,7 +61,7 @@ fn episode(at: usize, row: &Value, options: &Options, faults: &mut Vec<String>) 
         Ok(question)
     };
     let questions = readable(list(row, "qa")?.iter().enumerate().map(question), faults);
-    let answerable = questions.iter().filter(|question| question.kind.as_deref() != Some(ADVERSARIAL));
+    let answerable = questions.iter().filter(|question| category(question.kind.as_deref()) != Ok(Category::Adversarial));
     let chunk_questions = by_evidence(answerable, chunks.len());
     Ok(Episode { id, source: "locomo".to_owned(), chunks, questions, chunk_questions })
 }
@@ -75,14 +82,20 @@ fn turns_of(text: &str) -> impl Iterator<Item = (usize, usize)> {
 
 fn question(value: &Value, place: &HashMap<(usize, usize), usize>) -> Result<Question, String> {
     let kind = text_if_any(value, "category");
-    let answers = match kind.as_deref() {
-        Some(ADVERSARIAL) => REFUSALS.map(str::to_owned).to_vec(),
+    let category = category(kind.as_deref())?;
+    let answers = match category {
+        Category::Adversarial => REFUSALS.map(str::to_owned).to_vec(),
         _ => answers(value.get("answer").unwrap_or(&Value::Null))?,
     };
+    let instruction = (category == Category::Temporal).then(|| TEMPORAL.to_owned());
     let ids = value.get("evidence").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let mut evidence: Vec<usize> = ids.flat_map(turns_of).filter_map(|turn| place.get(&turn).copied()).collect();
     evidence.sort_unstable();
     evidence.dedup();
     let question = text(value, "question")?.to_owned();
-    Ok(Question { question, answers, kind, metric: Some("locomo_f1".to_owned()), evidence, ..Question::default() })
+    Ok(Question { question, answers, kind, metric: Some("locomo_f1".to_owned()), evidence, instruction, ..Question::default() })
+}
+
+fn category(kind: Option<&str>) -> Result<Category, String> {
+    kind.ok_or("it has no category")?.parse().map_err(|error: Error| error.to_string())
 }

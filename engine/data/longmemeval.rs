@@ -1,4 +1,8 @@
 //! LongMemEval's records: a question, and the dialogues (`haystack_sessions`, with `haystack_dates` and ids) in which its answer is hidden.
+//!
+//! A question's kind is its type. One that cannot be answered, whose id says so, has the kind `abstention` instead, and no evidence, though
+//! sessions are named for it: the protocol reports such questions by themselves and leaves them out of the figures of retrieval. A question
+//! without a type is judged as most are: whether the answer contains the correct one. One whose type is unknown is not read.
 
 use std::collections::HashMap;
 
@@ -6,8 +10,9 @@ use serde_json::Value;
 
 use super::chunk::{self, Session};
 use super::content::Content;
-use super::fields::{by_evidence, list, list_if_any, question, text, text_if_any};
+use super::fields::{by_evidence, list, list_if_any, question, scorable, text, text_if_any};
 use super::{Episode, Found, Options, Question, each};
+use crate::reason::metrics::{ABSTENTION, abstains};
 
 /// Tokens in a chunk, as MemoryAgentBench cuts the same dialogues. Most sessions are shorter and stay whole.
 const TOKENS: usize = 4096;
@@ -31,18 +36,24 @@ fn episode(row: &Value, options: &Options) -> Result<Episode, String> {
     }
     let (chunks, places) = chunk::sessions(&sessions, options.chunk_tokens.unwrap_or(TOKENS));
     let id = text(row, "question_id")?.to_owned();
-    let question = Question {
+    let question = scorable(abstaining(Question {
         kind: text_if_any(row, "question_type"),
         id: Some(id.clone()),
         metric: Some("judge_longmemeval".to_owned()),
         evidence: evidence(row, &places),
         instruction: text_if_any(row, "question_date").map(|date| format!("Today is {date}.")),
         ..question(row)?
-    };
-    // An abstention question asks for what is in no session, though sessions are named.
-    let about = Some(&question).filter(|_| !id.ends_with("_abs"));
-    let chunk_questions = by_evidence(about, chunks.len());
+    }))?;
+    let chunk_questions = by_evidence([&question], chunks.len());
     Ok(Episode { id, source: "longmemeval".to_owned(), chunks, questions: vec![question], chunk_questions })
+}
+
+/// The question, or if it cannot be answered as such a one.
+pub(super) fn abstaining(question: Question) -> Question {
+    match question.id.as_deref().is_some_and(abstains) || question.kind.as_deref() == Some(ABSTENTION) {
+        true => Question { kind: Some(ABSTENTION.to_owned()), evidence: Vec::new(), ..question },
+        false => question,
+    }
 }
 
 /// The chunks of the marked turns, or where none is marked those of the sessions that hold the answer.

@@ -63,7 +63,8 @@ fn protocol(source: &str) -> Question {
         }
         "booksum" => ("keyword_fraction", Some("The core memory holds a summary of the book.")),
         source if source.starts_with("infbench_sum") => ("keyword_fraction", Some("The core memory holds a summary of the book.")),
-        source if source.starts_with("infbench_qa") => ("substring_exact_match", Some("Keep the answer as short as you can.")),
+        source if source.starts_with("infbench_qa") => ("rouge_l", Some("Keep the answer as short as you can.")),
+        source if source.starts_with("squad") || source.starts_with("hotpotqa") => ("substring_match", None),
         source if source.starts_with("perltqa") => ("parts_fraction", None),
         source if source.starts_with("lme") || source.starts_with("longmemeval") => ("judge_memalpha", None),
         source if source.starts_with("eventqa") => ("all_recalled", None),

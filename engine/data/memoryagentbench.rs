@@ -3,6 +3,9 @@
 //!
 //! What a context is shows in its text: numbered facts (Conflict_Resolution), labelled examples (Test_Time_Learning), a dialogue as a Python
 //! literal (LongMemEval), and otherwise prose.
+//!
+//! LongMemEval's questions that cannot be answered have the kind `abstention`; those without a type are judged as most are, see
+//! `longmemeval.rs`.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -52,7 +55,7 @@ fn episode(at: usize, row: &Value, options: &Options, faults: &mut Vec<String>) 
             answers.truncate(1);
             answers.extend(points.iter().filter_map(Value::as_str).map(str::to_owned));
         }
-        Ok(Question {
+        let question = Question {
             question: question.to_owned(),
             answers,
             kind: beside("question_types", at),
@@ -60,7 +63,8 @@ fn episode(at: usize, row: &Value, options: &Options, faults: &mut Vec<String>) 
             id: beside("question_ids", at).or_else(|| beside("qa_pair_ids", at)),
             evidence: evidence(metadata, at, &read.said),
             ..protocol.clone()
-        })
+        };
+        Ok(if source.starts_with("longmemeval") { longmemeval::abstaining(question) } else { question })
     };
     let questions = readable(asked.iter().zip(accepted).enumerate().map(question), faults);
     Ok(Episode { id: format!("{source}/{at}"), source, chunks: read.chunks, questions, chunk_questions: read.questions })

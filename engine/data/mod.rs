@@ -117,16 +117,16 @@ pub const FORMATS: &[&str] = &["memalpha", "memoryagentbench", "locomo", "longme
 const NAMED: usize = 10;
 
 /// Reads the episodes of a file, see [`read`], and says on standard error what was skipped.
-pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Vec<Episode>> {
+pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
     let path = path.as_ref();
-    let Found { episodes, skipped } = read(path, options)?;
-    for reason in skipped.iter().take(NAMED) {
+    let found = read(path, options)?;
+    for reason in found.skipped.iter().take(NAMED) {
         eprintln!("skipped: {}: {reason}", path.display());
     }
-    if skipped.len() > NAMED {
-        eprintln!("skipped: {}: {} in all", path.display(), skipped.len());
+    if found.skipped.len() > NAMED {
+        eprintln!("skipped: {}: {} in all", path.display(), found.skipped.len());
     }
-    Ok(episodes)
+    Ok(found)
 }
 
 /// Reads the episodes of a file, or of a folder of CSV files. What cannot be read is skipped, unless `strict` makes it an error; a file of
@@ -146,6 +146,9 @@ pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
     };
     let named = options.format.as_ref().map(named).transpose()?;
     let content = Content::read(path)?;
+    if let Some(nothing) = content.nothing() {
+        return Err(Error::format(path, format!("the file holds {nothing}")));
+    }
     let format = named.or_else(|| READERS.iter().find(|format| (format.fits)(&content)));
     let format = format.ok_or_else(|| Error::format(path, format!("the content is none of the formats known ({names})")))?;
     let mut found = Found::default();

@@ -60,6 +60,11 @@ const FUNCTIONS: &[Function] = &[
                 "how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of \
                  the file cut it: 4096, intents 1024, LoCoMo a session",
             ),
+            optional(
+                "skipped",
+                Kind::List(&Kind::Text),
+                "a list of the script's, to which is added what was skipped: where it stands in the file, and why",
+            ),
         ],
         returns: Kind::List(&Kind::Record(&EPISODE)),
         result: "the episodes",
@@ -71,7 +76,11 @@ const FUNCTIONS: &[Function] = &[
                 facts_per_chunk: args.get(lua, "facts_per_chunk")?,
                 chunk_tokens: args.get(lua, "chunk_tokens")?,
             };
-            list(lua, data::open(path, &options)?.iter().map(|found| episode(lua, found)))
+            let found = data::open(path, &options)?;
+            if let Some(skipped) = args.get::<Option<Table>>(lua, "skipped")? {
+                found.skipped.into_iter().try_for_each(|reason| skipped.raw_push(reason))?;
+            }
+            list(lua, found.episodes.iter().map(|found| episode(lua, found)))
         },
     },
     Function {

@@ -51,12 +51,12 @@ static SUMMARY: Record = Record {
     doc: "The figures of a table.",
     fields: &[
         required("rows", Kind::List(&Kind::Record(&ROW)), "a row for each source and metric, in order of first appearance"),
-        required(
+        optional(
             "over_sources",
             Kind::Record(&INTERVAL),
-            "the mean of the rows' means: each source counts the same; `n` is the number of rows",
+            "the mean of the rows' means: each source counts the same; `n` is the number of rows; none without scores",
         ),
-        required("over_questions", Kind::Record(&INTERVAL), "the mean of all scores: each question counts the same"),
+        optional("over_questions", Kind::Record(&INTERVAL), "the mean of all scores: each question counts the same; none without scores"),
     ],
     checked: false,
 };
@@ -98,6 +98,12 @@ const FUNCTIONS: &[Function] = &[
         |lua, args| plain(lua, args, metrics::substring_exact_match),
     ),
     metric(
+        "metric.substring_match",
+        "1 if the answer contains the first accepted one, whatever their case, else 0. Mem-α's for SQuAD and HotpotQA.",
+        &[ANSWER, GOLD],
+        |lua, args| plain(lua, args, metrics::substring_match),
+    ),
+    metric(
         "metric.token_f1",
         "How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall. SQuAD's.",
         &[ANSWER, GOLD],
@@ -127,7 +133,7 @@ const FUNCTIONS: &[Function] = &[
     ),
     metric(
         "metric.parts_fraction",
-        "The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's for PerLTQA, SQuAD and HotpotQA.",
+        "The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's for PerLTQA.",
         &[ANSWER, GOLD],
         |lua, args| plain(lua, args, metrics::parts_fraction),
     ),
@@ -139,7 +145,8 @@ const FUNCTIONS: &[Function] = &[
     ),
     metric(
         "metric.boxed_label",
-        "1 if the number in `\\boxed{}`, after \"label:\" or the like, or the only one in the answer, is accepted.",
+        "1 if the answer gives an accepted label, in whatever form. Of numbers: the one in `\\boxed{}`, after \"label:\" or the like, or the only \
+         one, so that `label: 4`, `4.` and `The label is 4` count as 4. Of names: what is in `\\boxed{}`, behind \"label:\" or the like, or all.",
         &[ANSWER, GOLD],
         |lua, args| plain(lua, args, metrics::boxed_label),
     ),
@@ -175,6 +182,15 @@ const FUNCTIONS: &[Function] = &[
             (args.get(lua, "answer")?, args.get(lua, "gold")?, args.get(lua, "kind")?);
         named(lua, args)?.score(&answer, &gold, kind.as_deref())?.into_lua(lua)
     }),
+    Function {
+        path: "metric.lenient",
+        doc: "The metric that scores the same labels whatever form an answer gives them in. Of `exact_match` and `boxed_label_strict` it is \
+              `boxed_label`; others have none.",
+        params: &[METRIC],
+        returns: Kind::Either(&[Kind::Text, Kind::Nil]),
+        result: "its name for `fm.metric.score`; nil where there is none",
+        call: |lua, args| named(lua, args)?.lenient().map(Metric::name).into_lua(lua),
+    },
     Function {
         path: "metric.needs_judge",
         doc: "Whether a model gives the score: `fm.metric.judge` makes the chats, `fm.metric.verdict` reads the replies.",
@@ -299,7 +315,8 @@ fn summary(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     };
     let table = lua.create_table()?;
     table.raw_set("rows", list(lua, summary.rows.into_iter().map(row))?)?;
-    table.raw_set("over_sources", interval(lua, summary.over_sources)?)?;
-    table.raw_set("over_questions", interval(lua, summary.over_questions)?)?;
+    let if_any = |mean: Option<Mean>| mean.map(|mean| interval(lua, mean)).transpose();
+    table.raw_set("over_sources", if_any(summary.over_sources)?)?;
+    table.raw_set("over_questions", if_any(summary.over_questions)?)?;
     Ok(Value::Table(table))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use finemem_engine::data::{self, Episode, Options, Question};
-use finemem_engine::reason::metrics::Metric;
+use finemem_engine::reason::metrics::{Judged, Metric};
 use serde_json::{Value, json};
 
 use super::files::{self, parquet};
@@ -24,7 +24,7 @@ fn memalpha_from_texts_of_json() {
     assert_eq!(read.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["squad/7", "pubmed-rct/8", "perltqa/9"]);
     assert_eq!(read[0].chunks, ["one", "two"]);
     assert_eq!(texts(&read[0].questions), [("q?", vec!["a"]), ("r?", vec!["b", "c"])]);
-    assert_eq!(metrics(&read), ["substring_exact_match", "boxed_label_strict", "parts_fraction"]);
+    assert_eq!(metrics(&read), ["substring_match", "boxed_label_strict", "parts_fraction"]);
     assert!(read[1].questions[0].instruction.as_ref().unwrap().contains("\\boxed{label}") && read[1].questions[0].answers == ["3"]);
     let label = "Which label does this sentence have?";
     let (first, second) = (format!("Sentence: It helps.\n{label}"), format!("Sentence: Two\nlines.\n{label}"));
@@ -44,6 +44,29 @@ fn memalpha_from_lists_without_metadata() {
     let python =
         json!([{"chunks": "['it\\'s', \"b\"]", "questions_and_answers": "[{'question': 'q', 'answer': 'a'}]", "data_source": "hotpotqa"}]);
     assert_eq!(episodes(python.to_string())[0].chunks, ["it's", "b"]);
+}
+
+#[test]
+fn every_source_of_memalpha_has_its_metric() {
+    let sources = [
+        ("squad", "substring_match"),
+        ("hotpotqa", "substring_match"),
+        ("perltqa", "parts_fraction"),
+        ("booksum", "keyword_fraction"),
+        ("infbench_sum_eng_shots2", "keyword_fraction"),
+        ("pubmed-rct", "boxed_label_strict"),
+        ("ttl_train", "boxed_label_strict"),
+        ("icl_nlu_8296shot_balance", "boxed_label_strict"),
+        ("lme_train", "judge_memalpha"),
+        ("longmemeval_s*", "judge_memalpha"),
+        ("ruler_qa1_197K", "substring_exact_match"),
+        ("eventqa_full", "all_recalled"),
+        ("infbench_qa", "rouge_l"),
+        ("recsys_redial_full", "recall_at_5"),
+    ];
+    let row = |(source, _): &(&str, &str)| json!({"chunks": ["a"], "questions_and_answers": [{"question": "q", "answer": "a"}], "data_source": source});
+    let read = episodes(sources.iter().map(row).collect::<Value>().to_string());
+    assert_eq!(metrics(&read), sources.map(|(_, metric)| metric));
 }
 
 #[test]
@@ -79,7 +102,7 @@ fn memoryagentbench_of_every_split() {
     let dialogue = &read[2];
     assert_eq!(dialogue.chunks.len(), 2);
     assert_eq!(dialogue.chunks[0], "[Dialogue at 2023/05/20 (Sat) 19:19]\nuser: I'm at \"home\" – é\nassistant: It's\nfine\\ Aé");
-    assert_eq!(dialogue.questions[0].evidence, [1]);
+    assert_eq!((dialogue.questions[0].evidence.as_slice(), dialogue.questions[0].kind.as_deref()), (&[1][..], Some("single-session-user")));
     assert_eq!((dialogue.questions[1].evidence.len(), dialogue.questions[1].kind.as_deref()), (0, Some("abstention")));
     assert_eq!(read[3].chunks, ["It was night. Nobody came. Then it rained!"]);
 }
@@ -149,6 +172,9 @@ fn locomo_with_all_its_quirks() {
     let about: Vec<usize> = read.chunk_questions.iter().map(Vec::len).collect();
     assert_eq!(about, [1, 0, 1]);
     assert!(read.questions.iter().all(|q| q.metric.as_deref() == Some("locomo_f1")));
+    let told: Vec<bool> =
+        read.questions.iter().map(|q| q.instruction.as_ref().is_some_and(|told| told.contains("approximate date"))).collect();
+    assert_eq!(told, [true, false, false, false, false], "only beside the temporal question");
     let smaller =
         read_as("l.json", files::locomo().to_string(), &Options { chunk_tokens: Some(2), ..Options::default() }).unwrap().episodes;
     assert_eq!((smaller[0].chunks.len(), smaller[0].questions[1].evidence.as_slice()), (4, &[1, 2][..]));
@@ -168,7 +194,68 @@ fn longmemeval_records() {
     );
     assert_eq!(question.instruction.as_deref(), Some("Today is 2023/05/30 (Tue) 23:40."));
     assert_eq!(read[0].chunk_questions[0].len(), 1);
-    assert_eq!((read[1].id.as_str(), read[1].questions[0].evidence.as_slice(), read[1].chunk_questions[0].len()), ("q2_abs", &[0][..], 0));
+    let unanswerable = &read[1].questions[0];
+    assert_eq!((read[1].id.as_str(), unanswerable.kind.as_deref(), read[1].chunk_questions[0].len()), ("q2_abs", Some("abstention"), 0));
+    assert!(unanswerable.evidence.is_empty());
+    assert!(judge(unanswerable).contains("cannot be answered") && judge(question).contains("Correct answer: 3"));
+}
+
+/// What a judge is asked about an answer to a question.
+fn judge(question: &Question) -> String {
+    let judged = Judged {
+        question: &question.question,
+        answer: "answer",
+        gold: &question.answers,
+        kind: question.kind.as_deref(),
+        id: question.id.as_deref(),
+    };
+    question.metric.as_ref().unwrap().parse::<Metric>().unwrap().judge(&judged).unwrap().concat()
+}
+
+#[test]
+fn abstention_in_memoryagentbench_shows_in_the_id() {
+    let mut lme = files::memoryagentbench().swap_remove(2);
+    lme["metadata"]["question_ids"] = json!(["a1_abs", "a2"]);
+    lme["metadata"]["question_types"] = json!(["multi-session", null]);
+    let read = &episodes(json!([lme]).to_string())[0];
+    let found: Vec<_> = read.questions.iter().map(|q| (q.kind.as_deref(), q.evidence.len())).collect();
+    assert_eq!(found, [(Some("abstention"), 0), (None, 0)]);
+    assert!(judge(&read.questions[0]).contains("cannot be answered"));
+    // Without a type the general question is asked.
+    assert!(judge(&read.questions[1]).contains("contains the correct answer"));
+}
+
+/// Otherwise an evaluation would end in its middle.
+#[test]
+fn questions_whose_answers_cannot_be_scored_are_skipped() {
+    let mut locomo = files::locomo();
+    locomo[0]["qa"][1]["category"] = json!(9);
+    locomo[0]["qa"][3]["category"] = json!(null);
+    let mut records = files::longmemeval();
+    records[1]["question_type"] = json!("chat");
+    records[1]["question_id"] = json!("q2");
+    let mut rows = files::memoryagentbench();
+    rows[2]["metadata"]["question_types"] = json!(["chat", "multi-session"]);
+    let own = json!({"chunks": ["a"], "questions": [{"question": "q", "answers": "a", "metric": "nope"}, {"question": "r", "answers": "a"}],
+                     "chunk_questions": [[{"question": "q", "answers": "a", "metric": "locomo_f1", "kind": "0"}]]});
+    let ids = "they are 1 or multi-hop";
+    for (content, reasons) in [
+        (locomo.to_string(), vec![("row 0: question 1: '9' is no category", ids), ("row 0: question 3: it has no category", "")]),
+        (records.to_string(), vec![("row 1: LongMemEval has no judge for a question of type 'chat'", "multi-session")]),
+        (Value::Array(rows).to_string(), vec![("row 2: question 0: LongMemEval has no judge for a question of type 'chat'", "")]),
+        (
+            own.to_string(),
+            vec![("line 1: question 0: there is no metric 'nope'", "rouge_l"), ("line 1: chunk 0, question 0: '0' is no category", ids)],
+        ),
+    ] {
+        let found = read_as("some.json", &content, &Options::default()).unwrap();
+        assert_eq!(found.skipped.len(), reasons.len(), "{:?}", found.skipped);
+        for (skipped, (start, part)) in found.skipped.iter().zip(&reasons) {
+            assert!(skipped.starts_with(start) && skipped.contains(part), "{skipped}");
+        }
+        assert!(found.episodes.iter().any(|episode| !episode.questions.is_empty()));
+        assert!(error(&content).contains(reasons[0].0));
+    }
 }
 
 #[test]
@@ -197,7 +284,7 @@ fn intents_take_turns() {
     for (name, text) in [("train.csv", files::BANKING), ("test.csv", "text,category\nWell?,other\n"), ("notes.md", "text,category\n")] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let read = data::open(folder.path(), &Options { strict: true, ..Options::default() }).unwrap();
+    let read = data::open(folder.path(), &Options { strict: true, ..Options::default() }).unwrap().episodes;
     assert_eq!((texts(&read[0].questions), read[0].chunk_questions[0].len()), (vec![("Well?", vec!["other"])], 3));
 }
 
@@ -234,8 +321,10 @@ fn whatever_is_wrong_is_one_clear_error() {
         json!([{"context": context, "questions": [question], "answers": [answer]}]).to_string()
     };
     for (content, part) in [
-        (String::new(), "none of the formats"),
-        ("[]".into(), "none of the formats"),
+        (String::new(), "the file is empty"),
+        (" \n\t\n".into(), "the file is empty"),
+        ("[]".into(), "the file holds an empty list"),
+        (" {}\n".into(), "the file holds an empty object"),
         ("hello".into(), "none of the formats"),
         ("{\"chunk\": []}".into(), "none of the formats"),
         ("{\"chunks\": [\"a\"], \"ques".into(), "as JSON: EOF while parsing"),
@@ -283,7 +372,7 @@ fn whatever_is_wrong_is_one_clear_error() {
         assert!(read_as("some.json", "[]", &options).unwrap_err().contains("_chunk is 0") || options.chunk_tokens == Some(0));
     }
     for format in data::FORMATS {
-        for content in ["[]", "{}", "[{}]", "[3]", "hello", "a,b\n1,2"] {
+        for content in ["[{}]", "[3]", "hello", "a,b\n1,2"] {
             assert!(read_as("some.json", content, &named(format)).unwrap_err().contains("holds no episode"), "{format} {content}");
         }
     }
@@ -291,6 +380,24 @@ fn whatever_is_wrong_is_one_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     assert!(data::open(folder.path(), &Options::default()).unwrap_err().to_string().contains("a folder without CSV files"));
     assert!(data::open(Path::new(""), &Options::default()).is_err());
+    std::fs::create_dir(folder.path().join("part")).unwrap();
+    std::fs::write(folder.path().join("part/a.CSV"), files::BANKING).unwrap();
+    let error = data::open(folder.path(), &Options::default()).unwrap_err().to_string();
+    assert!(error.ends_with("is a folder without CSV files; name the one in it that has some: part"), "{error}");
+}
+
+#[test]
+fn a_table_that_is_no_text_is_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.csv"), b"text,category\ncaf\xe9,x\n").unwrap();
+    let error = data::read(folder.path(), &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("a.csv: not UTF-8 text"), "{error}");
+    std::fs::write(folder.path().join("b.csv"), files::BANKING).unwrap();
+    let found = data::read(folder.path(), &Options::default()).unwrap();
+    assert_eq!((found.episodes[0].questions.len(), found.skipped.len()), (3, 1));
+    assert!(found.skipped[0].starts_with("a.csv: not UTF-8 text: invalid utf-8"), "{:?}", found.skipped);
+    let error = data::read(folder.path(), &Options { strict: true, ..Options::default() }).unwrap_err().to_string();
+    assert!(error.contains("as intents: a.csv: not UTF-8"), "{error}");
 }
 
 #[test]

@@ -77,6 +77,9 @@ fn excerpts_of_the_other_splits() {
     let chunk = &episodes[1].chunks[0];
     assert!(chunk.starts_with("[Dialogue at 2023/05/20 (Sat) 19:19]\nuser: I'm trying to plan a self-care day"), "{chunk}");
     assert!(
+        episodes[1].questions[0].question.contains("How many hours do I work") && episodes[1].questions.iter().all(|q| q.kind.is_none())
+    );
+    assert!(
         chunk.contains("assistant: What a lovely idea! Unfortunately, I'm a large") && chunk.contains("[Serenity Yoga studio address]")
     );
 }
@@ -95,6 +98,7 @@ fn locomo() {
     let misspelt = all().find(|q| q.question == "What did Melanie paint recently?").unwrap();
     assert_eq!(misspelt.evidence, [7, 8]);
     assert!(all().any(|q| q.answers == ["2022"]));
+    assert!(all().all(|q| q.instruction.is_some() == (q.kind.as_deref() == Some("2"))));
     let about: Vec<_> = episodes.iter().flat_map(|e| e.chunk_questions.iter().enumerate()).collect();
     assert!(
         about
@@ -167,10 +171,18 @@ fn memalpha_layout() {
 #[test]
 fn files_that_hold_no_episodes_are_refused() {
     let Some(folder) = folder() else { return };
-    for name in
-        ["banking77/categories.json", "membuilder/longmemeval_splits.json", "memoryagentbench/excerpts_ttl_lme.json", "README.md", "hwu64"]
-    {
+    for (name, part) in [
+        // A list of the names of intents.
+        ("banking77/categories.json", "none of the formats"),
+        // Lists of the ids of conversations.
+        ("membuilder/longmemeval_splits.json", "none of the formats"),
+        // Excerpts of rows and notes about them, see excerpts_of_the_other_splits.
+        ("memoryagentbench/excerpts_ttl_lme.json", "none of the formats"),
+        ("README.md", "none of the formats"),
+        // Its tables are one folder further down.
+        ("hwu64", "without CSV files; name the one in it that has some: KFold_1_testset_csv"),
+    ] {
         let error = data::read(folder.join(name), &Options::default()).unwrap_err().to_string();
-        assert!(error.contains(name) && (error.contains("none of the formats") || error.contains("without CSV files")), "{error}");
+        assert!(error.contains(name) && error.contains(part), "{error}");
     }
 }

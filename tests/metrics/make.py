@@ -8,6 +8,7 @@ imported from there. Who computes what:
 
     exact_match, token_f1          torchmetrics.functional.text.squad (SQuAD's script), in 64 bits
     substring_exact_match          MemoryAgentBench
+    substring_match                Mem-alpha's evaluation, of SQuAD
     rouge_l                        rouge_score with its stemmer
     locomo_f1                      LoCoMo, task_eval/evaluation.py
     keyword_fraction               Mem-alpha: its reward for one gold text, its evaluation for several
@@ -157,6 +158,9 @@ def over_pairs(made, clones):
             return training._compute_score_for_data_source("booksum", answer, gold[0])
         return evaluation._compute_score("booksum", answer, gold)
 
+    def first(answer, gold):
+        return evaluation._compute_score("squad", answer, gold) if gold[0].strip() else None
+
     def parts(answer, gold):
         if not all(part.strip() for g in gold for part in g.split(";")):
             return None
@@ -173,13 +177,24 @@ def over_pairs(made, clones):
     metrics = dict(
         exact_match=squad(SQUAD._compute_exact_match_score), token_f1=squad(SQUAD._compute_f1_score), substring_exact_match=substring,
         rouge_l=lambda answer, gold: rouge.score_multi(gold, answer)["rougeL"].fmeasure, keyword_fraction=keywords, parts_fraction=parts,
-        all_recalled=recalled, edit_distance=lambda answer, gold: float(min(editdistance.eval(answer, g) for g in gold)),
+        substring_match=first, all_recalled=recalled, edit_distance=lambda answer, gold: float(min(editdistance.eval(answer, g) for g in gold)),
         **{f"locomo_f1 {number}": category(number) for number in range(1, 6)})
     with contextlib.redirect_stdout(io.StringIO()):
         return {name: [metric(*pair) for pair in made] for name, metric in metrics.items()}
 
 
-def labels(rng, memalpha):
+# Answers and golds of labels that are names.
+NAMED = [
+    ("card_arrival", ["card_arrival"]), ("label: card_arrival", ["card_arrival"]), ("The label is card_arrival.", ["card_arrival"]),
+    ("The answer is **Card_Arrival**", ["card_arrival"]), ("\\boxed{card_arrival}", ["card_arrival"]), ("card arrival", ["card_arrival"]),
+    ("\\boxed{label: exchange}", ["exchange"]), ("Label = exchange", ["exchange"]), ("category 'exchange'", ["exchange", "rate"]),
+    ("It is about exchange", ["exchange"]), ("exchange or rate", ["exchange"]), ("label: exchange rate", ["exchange"]),
+    ("label: top_up\nlabel: exchange", ["exchange"]), ("label: exchange\nlabel: top_up", ["exchange"]), ("The label is", [""]),
+    ("", ["exchange"]), ("", [""]), ("the", ["The"]), ("C. In 1924", ["D. In 1924"]), ("Answer: D. In 1924", ["D. In 1924"]), ("1924", ["In 1924"]),
+]
+
+
+def labels(rng, memalpha, normal):
     """[answer, golds, strict score, lenient score]"""
     forms = ["{}", "{}\n", " {} ", "label: {}", "Label: {}", "label:{}", "\\boxed{{{}}}",
              "The answer is \\boxed{{{}}}.", "\\boxed{{ {} }}", "\\boxed{{label: {}}}", "\"{}\"", "'{}'",
@@ -197,8 +212,19 @@ def labels(rng, memalpha):
 
     def lenient(answer, gold):
         boxed = re.findall(r"\\boxed\{([^}]*)\}", answer)
-        found = number(boxed[-1] if boxed else answer)
-        return float(found is not None and any(number(g) == found for g in gold))
+        text = boxed[-1] if boxed else answer
+        name = re.split(r"\b(?:label|answer|class|category)\W{0,3}\s*(?:\bis\b|=)?", text, flags=re.IGNORECASE)[-1]
+
+        def right(one):
+            digits = one.strip("\"'").strip()
+            if re.fullmatch("[0-9]+", digits):
+                return number(text) == (digits.lstrip("0") or "0")
+            return normal(one) == normal(text) or normal(one) != "" and normal(one) == normal(name)
+
+        return float(any(right(one) for one in gold))
+
+    def strict(answer, gold):
+        return max(evaluation._compute_score("pubmed-rct", answer, g) for g in gold)
 
     made = []
     evaluation = object.__new__(memalpha.AgentResultsEvaluator)
@@ -209,8 +235,8 @@ def labels(rng, memalpha):
             if rng.random() < 0.2:
                 gold.append(str(rng.randrange(150)))
             answer = form.format(*[label] * form.count("{}"))
-            made.append([answer, gold, max(evaluation._compute_score("pubmed-rct", answer, g) for g in gold), lenient(answer, gold)])
-    return made
+            made.append([answer, gold, strict(answer, gold), lenient(answer, gold)])
+    return made + [[answer, gold, strict(answer, gold), lenient(answer, gold)] for answer, gold in NAMED]
 
 
 def recalls(rng, bench):
@@ -347,7 +373,7 @@ def main():
     helmet = load("helmet", clones / "HELMET/scripts/eval_gpt4_summ.py", ["model_utils"])
     made = pairs(rng)
     scores = over_pairs(made, (bench, memalpha, reward, locomo))
-    cases = dict(pairs=made, scores=scores, labels=labels(rng, memalpha), recalls=recalls(rng, bench), stemmer=stems(rng),
+    cases = dict(pairs=made, scores=scores, labels=labels(rng, memalpha, bench.normalize_answer), recalls=recalls(rng, bench), stemmer=stems(rng),
                  summaries=summaries(rng, helmet))
     for name, scores in cases["scores"].items():
         counted = [score for score in scores if score is not None]

@@ -1,5 +1,5 @@
-//! Metrics that compare an answer with the accepted answers. All but [`keyword_fraction`] and [`all_recalled`], to which every
-//! gold text is a part of the answer, count the best over them.
+//! Metrics that compare an answer with the accepted answers. All count the best over them, but [`keyword_fraction`] and [`all_recalled`],
+//! to which every gold text is a part of the answer, and [`substring_match`], which knows only the first.
 
 use super::porter::stem;
 use super::text::{normalise, normalise_locomo, split, strip};
@@ -20,6 +20,12 @@ pub fn substring_exact_match<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
         let gold = normalise(gold);
         f64::from(if gold.is_empty() { answer.is_empty() } else { answer.contains(&gold) })
     })
+}
+
+/// 1 if the answer contains the first accepted one, whatever their case, else 0. Mem-α's for SQuAD and HotpotQA: nothing is normalised, and
+/// further accepted answers do not count. An empty one gives 0, where the reference finds it in every answer.
+pub fn substring_match<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
+    contained(answer, gold.iter().take(1).map(AsRef::as_ref))
 }
 
 /// The harmonic mean of precision and recall over the normalised words; 1 if both texts have none, 0 if one has none. SQuAD's:
@@ -117,8 +123,8 @@ pub fn keyword_fraction<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
 }
 
 /// The share of the `;`-separated parts of an accepted answer that the answer contains, whatever their case; without a `;`,
-/// whether it contains it. Mem-α's for PerLTQA, SQuAD and HotpotQA. Its code forgets to lower the case of the answer where
-/// there are parts; this one does not. Empty parts are left out.
+/// whether it contains it. Mem-α's for PerLTQA. Its code forgets to lower the case of the answer where there are parts; this one
+/// does not. Empty parts are left out.
 pub fn parts_fraction<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     best(
         gold,

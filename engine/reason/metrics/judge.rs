@@ -50,27 +50,39 @@ The question below cannot be answered from what the model was told; the explanat
 answer recognises that: it may say that information is missing, or that it knows of something else but not of what is asked.";
 
 const TYPES: &str = "\
-single-session-user, single-session-assistant, single-session-preference, multi-session, temporal-reasoning, knowledge-update";
+single-session-user, single-session-assistant, single-session-preference, multi-session, temporal-reasoning, knowledge-update, \
+abstention";
 
-/// The message to a judge of LongMemEval's questions. `kind` is the question's type in its file; an id with `_abs` marks a
-/// question that cannot be answered.
+/// The kind of LongMemEval's questions that cannot be answered.
+pub const ABSTENTION: &str = "abstention";
+
+/// Whether the id of a question of LongMemEval says that it cannot be answered.
+pub fn abstains(id: &str) -> bool {
+    id.contains("_abs")
+}
+
+/// The message to a judge of LongMemEval's questions. `kind` is the question's type in its file, or [`ABSTENTION`] of a question that cannot
+/// be answered; its id says so, too (see [`abstains`]).
 ///
 /// An answer is right if it contains the correct one. Temporal questions allow counts that are off by one, knowledge updates
 /// allow older values beside the newest, preferences are judged by a rubric, and of an unanswerable question it is asked
-/// whether the answer recognises it as such.
+/// whether the answer recognises it as such. A question without a type is judged as most types are: whether the answer contains the correct
+/// one, without these allowances.
+///
+/// # Errors
+/// A type that LongMemEval does not have.
 pub fn judge_longmemeval(judged: &Judged) -> Result<String> {
-    if judged.id.is_some_and(|id| id.contains("_abs")) {
+    if judged.kind == Some(ABSTENTION) || judged.id.is_some_and(abstains) {
         let asked = "Does the answer recognise that the question cannot be answered?";
         return Ok(message(UNANSWERABLE, judged, "Explanation", asked));
     }
     let rules = match judged.kind {
-        Some("single-session-user" | "single-session-assistant" | "multi-session") => EQUIVALENT.to_owned(),
+        None | Some("single-session-user" | "single-session-assistant" | "multi-session") => EQUIVALENT.to_owned(),
         Some("temporal-reasoning") => format!("{EQUIVALENT} {OFF_BY_ONE}"),
         Some("knowledge-update") => UPDATED.to_owned(),
         Some("single-session-preference") => return Ok(judge_memalpha(judged)),
-        kind => {
-            let kind = kind.map_or("a question without a type".to_owned(), |kind| format!("a question of type '{kind}'"));
-            return Err(Error::argument(format!("LongMemEval has no judge for {kind}; its types are {TYPES}")));
+        Some(kind) => {
+            return Err(Error::argument(format!("LongMemEval has no judge for a question of type '{kind}'; its types are {TYPES}")));
         }
     };
     Ok(message(&format!("{CONTAINS} {rules}"), judged, "Correct answer", "Is the model's answer correct?"))

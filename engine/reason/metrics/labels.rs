@@ -1,11 +1,11 @@
-//! Scoring numbered classes: strictly, as published, and leniently.
+//! Scoring labels: strictly, as published, and leniently.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::best;
-use super::text::strip;
+use super::text::{normalise, strip};
 
 static BOXED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\\boxed\{([^}]*)\}").expect("a valid pattern"));
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d+").expect("a valid pattern"));
@@ -13,6 +13,10 @@ static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d+").expect("a v
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"(?i)\b(?:label|answer|class|category)\W{0,3}\s*(?:is|=)?[\s"'`*_(\[{$:]*(\d+)"#).expect("a valid pattern")
 });
+
+/// What introduces a name that is said to be the answer.
+static INTRODUCED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?i)\b(?:label|answer|class|category)\W{0,3}\s*(?:\bis\b|=)?").expect("a valid pattern"));
 
 /// 1 if the label is an accepted one, else 0. Mem-α's: the label is what the first `\boxed{…}` holds, or the whole text if
 /// there is none, without quotes around it, and must be digits and nothing else.
@@ -22,14 +26,26 @@ pub fn boxed_label_strict<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     best(gold, |gold| f64::from(number && label == unquoted(gold)))
 }
 
-/// 1 if the number of the label is an accepted one, else 0; for reasoners that write `label: 4` where the gold is `4`.
+/// 1 if the label is an accepted one in whatever form, else 0: `label: 4`, `4.` and `The label is 4` count as `4`. The lenient counterpart
+/// of [`boxed_label_strict`] and of labels scored by [`super::exact_match`].
 ///
-/// The text is what the last `\boxed{…}` holds, or all of it. Its number is the last that follows "label", "answer", "class" or
-/// "category" directly, or after "is", ":" or "="; otherwise the only number there is. Zeros in front do not count.
+/// The text is what the last `\boxed{…}` holds, or all of it. An accepted answer in digits is compared with the text's number: the last that
+/// follows "label", "answer", "class" or "category" directly, or after "is", ":" or "="; otherwise the only number there is. Zeros in front
+/// do not count. Any other accepted answer must equal the text, or what stands in it behind the last of these words, both normalised.
 pub fn boxed_label<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     let boxed = BOXED.captures_iter(answer).last().and_then(|found| found.get(1));
-    let label = number(boxed.map_or(answer, |inside| inside.as_str()));
-    best(gold, |gold| f64::from(label.is_some() && label == number(gold)))
+    let text = boxed.map_or(answer, |inside| inside.as_str());
+    let label = number(text);
+    let (whole, name) = (normalise(text), normalise(INTRODUCED.find_iter(text).last().map_or(text, |found| &text[found.end()..])));
+    best(gold, |gold| {
+        let digits = unquoted(gold);
+        let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if number {
+            return f64::from(label == Some(without_zeros(digits)));
+        }
+        let gold = normalise(gold);
+        f64::from(gold == whole || gold == name && !gold.is_empty())
+    })
 }
 
 fn number(text: &str) -> Option<&str> {

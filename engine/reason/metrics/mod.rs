@@ -19,8 +19,12 @@ use std::fmt;
 use std::hash::Hash;
 use std::str::FromStr;
 
-pub use answers::{Category, all_recalled, exact_match, keyword_fraction, locomo_f1, parts_fraction, substring_exact_match, token_f1};
-pub use judge::{Judged, judge_longmemeval, judge_memalpha, judge_summary, verdict_longmemeval, verdict_memalpha, verdict_summary};
+pub use answers::{
+    Category, all_recalled, exact_match, keyword_fraction, locomo_f1, parts_fraction, substring_exact_match, substring_match, token_f1,
+};
+pub use judge::{
+    ABSTENTION, Judged, abstains, judge_longmemeval, judge_memalpha, judge_summary, verdict_longmemeval, verdict_memalpha, verdict_summary,
+};
 pub use labels::{boxed_label, boxed_label_strict};
 pub use porter::stem;
 pub use rouge::rouge_l;
@@ -38,6 +42,8 @@ pub enum Metric {
     /// [`substring_exact_match`], which scores questions that name no metric.
     #[default]
     SubstringExactMatch,
+    /// [`substring_match`]
+    SubstringMatch,
     /// [`token_f1`]
     TokenF1,
     /// [`locomo_f1`]; the question's kind is its category.
@@ -72,9 +78,10 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ExactMatch,
         Self::SubstringExactMatch,
+        Self::SubstringMatch,
         Self::TokenF1,
         Self::LocomoF1,
         Self::RougeL,
@@ -108,6 +115,7 @@ impl Metric {
         match self {
             Self::ExactMatch => "exact_match",
             Self::SubstringExactMatch => "substring_exact_match",
+            Self::SubstringMatch => "substring_match",
             Self::TokenF1 => "token_f1",
             Self::LocomoF1 => "locomo_f1",
             Self::RougeL => "rouge_l",
@@ -131,6 +139,20 @@ impl Metric {
         matches!(self, Self::JudgeLongMemEval | Self::JudgeMemAlpha | Self::JudgeSummary)
     }
 
+    /// The metric that counts a right label where this one also asks for its form.
+    pub fn lenient(self) -> Option<Self> {
+        matches!(self, Self::ExactMatch | Self::BoxedLabelStrict).then_some(Self::BoxedLabel)
+    }
+
+    /// Whether answers to a question with these accepted answers, kind and id can be scored, which is known before there is an answer: an
+    /// error where [`Metric::score`] or [`Metric::judge`] would give one.
+    pub fn check(self, gold: &[String], kind: Option<&str>, id: Option<&str>) -> Result<()> {
+        match self.needs_judge() {
+            true => self.judge(&Judged { question: "", answer: "", gold, kind, id }).map(drop),
+            false => self.score("", gold, kind).map(drop),
+        }
+    }
+
     /// How its protocol says that nothing is known, where it looks for certain words.
     pub fn unknown(self) -> Option<&'static str> {
         (self == Self::LocomoF1).then_some("no information available")
@@ -142,6 +164,7 @@ impl Metric {
         Ok(match self {
             Self::ExactMatch => exact_match(answer, gold),
             Self::SubstringExactMatch => substring_exact_match(answer, gold),
+            Self::SubstringMatch => substring_match(answer, gold),
             Self::TokenF1 => token_f1(answer, gold),
             Self::LocomoF1 => {
                 let missing = || Error::argument("locomo_f1 needs the question's category: its kind, 1 to 5");

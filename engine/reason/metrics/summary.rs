@@ -33,10 +33,12 @@ pub struct Scored {
 pub struct Summary {
     /// Source, metric and mean over the questions that have both, in order of first appearance.
     pub rows: Vec<(String, String, Mean)>,
-    /// The mean of the rows' means: each source counts the same, however many questions it has. Also called macro average.
-    pub over_sources: Mean,
-    /// The mean of all scores: each question counts the same, so that large sources weigh more. Also called micro average.
-    pub over_questions: Mean,
+    /// The mean of the rows' means: each source counts the same, however many questions it has. Also called macro average. None without
+    /// scores.
+    pub over_sources: Option<Mean>,
+    /// The mean of all scores: each question counts the same, so that large sources weigh more. Also called micro average. None without
+    /// scores.
+    pub over_questions: Option<Mean>,
 }
 
 /// The means per source and metric and their two averages.
@@ -55,13 +57,15 @@ pub fn summary(results: &[Scored], seed: u64) -> Summary {
         groups[at].2.push(result.score);
     }
     let all: Vec<f64> = results.iter().map(|result| result.score).collect();
-    let mean_of_means =
-        |of: &mut dyn FnMut(&[f64]) -> f64| groups.iter().map(|group| of(&group.2)).sum::<f64>() / groups.len().max(1) as f64;
-    let (low, high) = bootstrap(seed, groups.is_empty(), |draw| mean_of_means(&mut |scores| resampled(scores, draw)));
+    let mean_of_means = |of: &mut dyn FnMut(&[f64]) -> f64| groups.iter().map(|group| of(&group.2)).sum::<f64>() / groups.len() as f64;
+    let over_sources = || {
+        let (low, high) = bootstrap(seed, false, |draw| mean_of_means(&mut |scores| resampled(scores, draw)));
+        Mean { mean: mean_of_means(&mut average), low, high, count: groups.len() }
+    };
     Summary {
         rows: groups.iter().map(|(source, metric, scores)| (source.to_string(), metric.to_string(), mean(scores, seed))).collect(),
-        over_sources: Mean { mean: mean_of_means(&mut average), low, high, count: groups.len() },
-        over_questions: mean(&all, seed),
+        over_sources: (!all.is_empty()).then(over_sources),
+        over_questions: (!all.is_empty()).then(|| mean(&all, seed)),
     }
 }
 

@@ -127,8 +127,8 @@
 ---The figures of a table.
 ---@class (exact) fm.Summary
 ---@field rows fm.SummaryRow[] a row for each source and metric, in order of first appearance
----@field over_sources fm.Interval the mean of the rows' means: each source counts the same; `n` is the number of rows
----@field over_questions fm.Interval the mean of all scores: each question counts the same
+---@field over_sources? fm.Interval the mean of the rows' means: each source counts the same; `n` is the number of rows; none without scores
+---@field over_questions? fm.Interval the mean of all scores: each question counts the same; none without scores
 
 ---What the steps of a batch get. In all lists, `[i][t]` is step t of rollout i.
 ---@class (exact) fm.Rewards
@@ -963,6 +963,16 @@ function fm.metric.exact_match(arguments) end
 ---@return number # the score
 function fm.metric.substring_exact_match(arguments) end
 
+---The arguments of `fm.metric.substring_match`.
+---@class (exact) fm.metric.substring_match.arguments
+---@field answer string the answer that was given
+---@field gold string[] the answers that are accepted
+
+---1 if the answer contains the first accepted one, whatever their case, else 0. Mem-α's for SQuAD and HotpotQA.
+---@param arguments fm.metric.substring_match.arguments
+---@return number # the score
+function fm.metric.substring_match(arguments) end
+
 ---The arguments of `fm.metric.token_f1`.
 ---@class (exact) fm.metric.token_f1.arguments
 ---@field answer string the answer that was given
@@ -1009,7 +1019,7 @@ function fm.metric.keyword_fraction(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's for PerLTQA, SQuAD and HotpotQA.
+---The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's for PerLTQA.
 ---@param arguments fm.metric.parts_fraction.arguments
 ---@return number # the score
 function fm.metric.parts_fraction(arguments) end
@@ -1029,7 +1039,7 @@ function fm.metric.boxed_label_strict(arguments) end
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 
----1 if the number in `\boxed{}`, after "label:" or the like, or the only one in the answer, is accepted.
+---1 if the answer gives an accepted label, in whatever form. Of numbers: the one in `\boxed{}`, after "label:" or the like, or the only one, so that `label: 4`, `4.` and `The label is 4` count as 4. Of names: what is in `\boxed{}`, behind "label:" or the like, or all.
 ---@param arguments fm.metric.boxed_label.arguments
 ---@return number # the score
 function fm.metric.boxed_label(arguments) end
@@ -1068,7 +1078,7 @@ function fm.metric.all_recalled(arguments) end
 
 ---The arguments of `fm.metric.score`.
 ---@class (exact) fm.metric.score.arguments
----@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
+---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 ---@field answer string the answer that was given
 ---@field gold string[] the answers that are accepted
 ---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
@@ -1078,9 +1088,18 @@ function fm.metric.all_recalled(arguments) end
 ---@return number # the score
 function fm.metric.score(arguments) end
 
+---The arguments of `fm.metric.lenient`.
+---@class (exact) fm.metric.lenient.arguments
+---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
+
+---The metric that scores the same labels whatever form an answer gives them in. Of `exact_match` and `boxed_label_strict` it is `boxed_label`; others have none.
+---@param arguments fm.metric.lenient.arguments
+---@return string|nil # its name for `fm.metric.score`; nil where there is none
+function fm.metric.lenient(arguments) end
+
 ---The arguments of `fm.metric.needs_judge`.
 ---@class (exact) fm.metric.needs_judge.arguments
----@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
+---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 
 ---Whether a model gives the score: `fm.metric.judge` makes the chats, `fm.metric.verdict` reads the replies.
 ---@param arguments fm.metric.needs_judge.arguments
@@ -1089,7 +1108,7 @@ function fm.metric.needs_judge(arguments) end
 
 ---The arguments of `fm.metric.judge`.
 ---@class (exact) fm.metric.judge.arguments
----@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
+---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 ---@field question string the question
 ---@field answer string the answer that was given
 ---@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered, or an expert's summary and its key points
@@ -1103,7 +1122,7 @@ function fm.metric.judge(arguments) end
 
 ---The arguments of `fm.metric.verdict`.
 ---@class (exact) fm.metric.verdict.arguments
----@field metric "exact_match"|"substring_exact_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
+---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 ---@field replies string[] what the judge said to each chat
 ---@field gold string[] the answers that are accepted
 
@@ -1218,6 +1237,7 @@ function fm.reward.call(arguments) end
 ---@field strict? boolean make a row that cannot be read an error; otherwise it is skipped, and reported (default false)
 ---@field facts_per_chunk? integer how many facts of a list make a chunk; by default as many as `chunk_tokens` hold, or 4 without that
 ---@field chunk_tokens? integer how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of the file cut it: 4096, intents 1024, LoCoMo a session
+---@field skipped? string[] a list of the script's, to which is added what was skipped: where it stands in the file, and why
 
 ---Reads the episodes of a published file, or of a folder of CSV files.
 ---@param arguments fm.data.open.arguments
