@@ -16,6 +16,7 @@ local option = arguments.read(reasoners.with {
   reasoner = "", -- a word of reasoners.lua
   out = false, -- by default the data file's name with .open_book.jsonl
   facts = 0, -- facts a chunk, for files that are cut by facts; 0 leaves it to the reader
+  without_benchmark = "no", -- yes: without the rows of Mem-α's file whose texts and questions are those of MemoryAgentBench
 })
 if option.data == "" or option.reasoner == "" then
   error("--data FILE and --reasoner WORD are needed, see the head of this script", 0)
@@ -25,8 +26,19 @@ option.cache = out .. ".replies"
 local reasoner = reasoners.make(option.reasoner, option, "--reasoner")
 
 local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
-local before, after = 0, 0
-for i = #lines.read(out) + 1, #episodes do
+if option.without_benchmark == "yes" then
+  local all = #episodes
+  episodes = leakage.without_benchmark(episodes)
+  print(string.format("%d of %d episodes are not MemoryAgentBench's", #episodes, all))
+end
+local before, after, done = 0, 0, lines.episodes(out, episodes)
+for i, episode in ipairs(done) do
+  before, after = before + #episodes[i].questions, after + #episode.questions
+end
+if #done > 0 then
+  print(string.format("%d of %d episodes are done", #done, #episodes))
+end
+for i = #done + 1, #episodes do
   local episode = episodes[i]
   local all = episode.questions
   episode.questions = leakage.open_book(all, reasoner)
@@ -41,4 +53,4 @@ for i = #lines.read(out) + 1, #episodes do
     return
   end
 end
-print(string.format("wrote %s; of the questions asked now %d of %d stay", out, after, before))
+print(string.format("wrote %s; %d of %d questions stay", out, after, before))

@@ -55,10 +55,15 @@ local function titles()
     option.data), 0)
 end
 
+local skipped
+
 -- The episodes in chunks of so many tokens, or of so many facts; nil leaves a size to the reader.
 local function open(tokens, facts)
   local episodes = {}
-  for _, episode in ipairs(fm.data.open { path = option.data, facts_per_chunk = facts, chunk_tokens = tokens, strict = option.strict == "yes" }) do
+  skipped = {}
+  for _, episode in ipairs(fm.data.open {
+    path = option.data, facts_per_chunk = facts, chunk_tokens = tokens, strict = option.strict == "yes", skipped = skipped,
+  }) do
     local wanted = not option.source or episode.source:find(option.source, 1, true)
     if wanted and (option.limit == 0 or #episodes < option.limit) then
       episodes[#episodes + 1] = episode
@@ -122,7 +127,7 @@ local catalogue = recommends and titles() or nil
 local reasoner, judge
 local function make(cache)
   option.cache = cache
-  reasoner, judge = reasoners.make(option.reasoner, option), option.judge and reasoners.make(option.judge, option) or nil
+  reasoner, judge = reasoners.make(option.reasoner, option), option.judge and reasoners.make(option.judge, option, "--judge") or nil
 end
 local offline = option.offline == "yes"
 if not offline then
@@ -165,8 +170,8 @@ local texts = evaluation.texts(episodes)
 for _, episode in ipairs(texts) do
   chunks = chunks + #episode.chunks
 end
-local function plural(count, what)
-  return string.format("%d %s%s", count, what, count == 1 and "" or "s")
+local function plural(count, what, many)
+  return string.format("%d %s", count, count == 1 and what or many or what .. "s")
 end
 local heading = string.format(
   "%s: %s%s, %s, %s; answers by %s; finemem-engine %s", option.data, plural(#episodes, "episode"),
@@ -179,7 +184,19 @@ local notes = {
 if proven then
   notes[#notes + 1] = "Evidence: the share of retrieved items from chunks that hold the gold evidence, and the share of those chunks that were reached."
 end
+if #skipped > 0 then
+  notes[#notes + 1] = string.format("%s of the file could not be read and %s left out, such as: %s.", plural(#skipped, "row or question", "rows or questions"),
+    #skipped == 1 and "is" or "are", skipped[1])
+end
 for i, done in ipairs(runs) do
+  if figures[i].empty > 0 then
+    notes[#notes + 1] = string.format(
+      "%s: %s had no answer in them, because they were cut off or empty, and score 0%s.", done.method, plural(figures[i].empty, "reply", "replies"),
+      figures[i].cut > 0 and "; --reply_tokens allows longer ones" or "")
+  end
+  if figures[i].cut > figures[i].empty then
+    notes[#notes + 1] = string.format("%s: %s cut off at the limit of tokens.", done.method, plural(figures[i].cut, "reply was", "replies were"))
+  end
   if figures[i].unjudged > 0 then
     notes[#notes + 1] = string.format(
       judge and "%s: the judge's replies give %d answers no score." or "%s: %d answers wait for a judge and have no score; name one with --judge.",
@@ -203,8 +220,8 @@ fm.write { path = run.path .. "/table.md", text = text .. "\n" }
 report.write(run.path, runs)
 local summary = {}
 for i, done in ipairs(runs) do
-  summary[i] = { method = done.method, summary = figures[i].summary, cost = done.cost, calls = done.calls, unjudged = figures[i].unjudged,
-    kinds = figures[i].kinds.rows, evidence_precision = figures[i].precision, evidence_recall = figures[i].recall }
+  summary[i] = { method = done.method, lenient = figures[i].lenient, left_out = figures[i].left_out, cut = figures[i].cut, empty = figures[i].empty, summary = figures[i].summary, cost = done.cost, calls = done.calls, unjudged = figures[i].unjudged,
+    kinds = figures[i].kinds.rows, over_kinds = figures[i].over_kinds, evidence_precision = figures[i].precision, evidence_recall = figures[i].recall }
 end
 fm.write {
   path = run.path .. "/summary.json",

@@ -33,7 +33,8 @@ end
 local function judged(answers, judge)
   local chats, waiting = {}, {}
   for _, answer in ipairs(answers) do
-    if fm.metric.needs_judge { metric = answer.metric } then
+    -- A reply without an answer has its score.
+    if answer.answer ~= "" and fm.metric.needs_judge { metric = answer.metric } then
       local asked = fm.metric.judge {
         metric = answer.metric, question = answer.question, answer = answer.answer, gold = answer.gold, kind = answer.kind, id = answer.id,
       }
@@ -63,7 +64,7 @@ local function recommended(answers, titles)
   table.sort(list, function(a, b) return titles[a] < titles[b] end)
   for _, answer in ipairs(answers) do
     local k = answer.metric:match "^recall_at_(%d+)$"
-    if k then
+    if k and answer.answer ~= "" then
       for i, gold in ipairs(answer.gold) do
         answer.gold[i] = names[gold] or gold
       end
@@ -128,7 +129,7 @@ function evaluation.run(option)
   local read, retrieval, seconds = memories_of(option, texts)
   local cost = {
     chunks = 0, questions = 0, build_seconds = seconds, ask_seconds = 0, memory_tokens = 0, input_tokens = 0, policy_read = 0, policy_written = 0,
-    reasoner_read = 0, reasoner_written = 0, requests = 0, judge_read = 0, judge_written = 0, judge_requests = 0,
+    reasoner_read = 0, reasoner_written = 0, requests = 0, server_seconds = 0, judge_read = 0, judge_written = 0, judge_requests = 0,
   }
   local calls = { tools = {}, invalid = 0, unreadable = 0, all = 0, stray = 0, silent = 0 }
   for i, episode in ipairs(texts) do
@@ -187,7 +188,11 @@ function evaluation.run(option)
       cost.questions = cost.questions + 1
       cost.reasoner_read = cost.reasoner_read + answer.prompt_tokens
       cost.reasoner_written = cost.reasoner_written + answer.completion_tokens
-      cost.requests = cost.requests + answer.requests
+      cost.requests, cost.server_seconds = cost.requests + answer.requests, cost.server_seconds + answer.seconds
+      local lenient = fm.metric.lenient { metric = answer.metric }
+      if lenient then
+        answer.lenient = fm.metric.score { metric = lenient, answer = answer.answer, gold = answer.gold }
+      end
       answers[#answers + 1] = answer
     end
     option.said(string.format("%s: %d of %d episodes, %d questions", method.name, last, #episodes, cost.questions))
@@ -215,28 +220,51 @@ local function mean(answers, of)
   return count > 0 and sum / count or nil, count
 end
 
--- The figures of one run: `summary` of the scores, the same by kind of question as `kinds` (a row's source is source, line end, kind),
--- `precision` and `recall` of the evidence where it is known, `unjudged` answers, and `left_out`: items that had no room in the prompts of
--- `cut_short` questions.
+-- The mean lenient score of labels, by source.
+local function lenient_of(answers)
+  local of, sources = {}, {}
+  for _, answer in ipairs(answers) do
+    if answer.lenient then
+      of[answer.source] = of[answer.source] or {}
+      table.insert(of[answer.source], answer)
+    end
+  end
+  for source, list in pairs(of) do
+    sources[source] = mean(list, function(answer) return answer.lenient end)
+  end
+  return sources
+end
+
+-- The figures of one run: `summary` of the scores, the same by kind of question as `kinds` (a row's source is source, line end, kind), the
+-- mean `over_kinds` (LongMemEval reports that of its types, and abstention by itself), `precision` and `recall` of the evidence where it is
+-- known, `unjudged` answers, `lenient` scores of labels by source, `left_out`: items that had no room in the prompts of `cut_short` questions,
+-- replies that were `cut` off, and `empty` ones.
 function evaluation.figures(run)
-  local scored, kinds, left_out, cut_short = {}, {}, 0, 0
+  local scored, kinds, types, left_out, cut_short, cut, empty = {}, {}, {}, 0, 0, 0, 0
   for _, answer in ipairs(run.answers) do
     left_out, cut_short = left_out + answer.left_out, cut_short + (answer.left_out > 0 and 1 or 0)
+    cut, empty = cut + (answer.cut and 1 or 0), empty + (answer.answer == "" and 1 or 0)
     if answer.score then
       scored[#scored + 1] = answer
       if answer.kind then
-        kinds[#kinds + 1] = { source = answer.source .. "\n" .. answer.kind, metric = answer.metric, score = answer.score }
+        local row = { source = answer.source .. "\n" .. answer.kind, metric = answer.metric, score = answer.score }
+        kinds[#kinds + 1] = row
+        types[#types + 1] = answer.kind ~= "abstention" and row or nil
       end
     end
   end
   return {
     summary = fm.metric.summary { results = scored, seed = 1 },
     kinds = fm.metric.summary { results = kinds, seed = 1 },
+    over_kinds = fm.metric.summary { results = types, seed = 1 }.over_sources,
     precision = mean(run.answers, function(answer) return answer.evidence_precision end),
     recall = mean(run.answers, function(answer) return answer.evidence_recall end),
     unjudged = #run.answers - #scored,
+    lenient = lenient_of(run.answers),
     left_out = left_out,
     cut_short = cut_short,
+    cut = cut,
+    empty = empty,
   }
 end
 

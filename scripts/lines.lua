@@ -21,6 +21,22 @@ function lines.read(path)
   return list
 end
 
+-- The episodes that a file of such lines holds already: the first of `episodes`, with the same ids and texts. What else it holds is an error.
+function lines.episodes(path, episodes)
+  local done = {}
+  for i, line in ipairs(lines.read(path)) do
+    done[i] = fm.json.decode { text = line }
+    local same = episodes[i] and episodes[i].id == done[i].id and #episodes[i].chunks == #done[i].chunks
+    for c, chunk in ipairs(same and episodes[i].chunks or {}) do
+      same = same and done[i].chunks[c] == chunk
+    end
+    if not same then
+      error(string.format("%s: line %d is the episode '%s', which is not the data's, or is cut in other chunks: remove the file, or name another by --out", path, i, done[i].id), 0)
+    end
+  end
+  return done
+end
+
 -- Adds a line. It is on the disk when this returns.
 function lines.add(path, line)
   fm.append { path = path, text = line .. "\n" }

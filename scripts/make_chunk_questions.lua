@@ -137,13 +137,7 @@ local function ask_about(episode)
 end
 
 local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
-local done = lines.read(out)
-for i, line in ipairs(done) do
-  local id = fm.json.decode { text = line }.id
-  if not episodes[i] or episodes[i].id ~= id then
-    error(string.format("%s: line %d is the episode '%s', which is not the data's: remove the file, or name another by --out", out, i, id), 0)
-  end
-end
+local done = lines.episodes(out, episodes)
 if #done > 0 then
   print(string.format("%d of %d episodes are done", #done, #episodes))
 end

@@ -21,7 +21,7 @@ local function share(part, all)
 end
 
 local function interval(value)
-  return string.format("%.3f (%.3f-%.3f)", value.mean, value.low, value.high)
+  return value and string.format("%.3f (%.3f-%.3f)", value.mean, value.low, value.high) or "-"
 end
 
 -- The kind of a question as people know it.
@@ -75,10 +75,28 @@ function report.tables(runs, figures)
     table.insert(averages.columns, "evidence precision")
     table.insert(averages.columns, "evidence recall")
   end
+  local labels, kinded, served = false, false, false
+  for i, one in ipairs(figures) do
+    labels, kinded = labels or next(one.lenient) ~= nil, kinded or #one.kinds.rows > 0
+    served = served or runs[i].cost.requests > 0
+  end
+  if labels then
+    table.insert(scores.columns, 5, "lenient")
+  end
+  if kinded then
+    table.insert(averages.columns, 4, "mean over kinds")
+  end
+  if served then
+    table.insert(costs.columns, 8, "of the server")
+  end
   for i, done in ipairs(runs) do
     local cost, summary = done.cost, figures[i].summary
     for _, row in ipairs(summary.rows) do
-      scores.rows[#scores.rows + 1] = { done.method, row.source, row.metric, interval(row), tostring(row.n) }
+      local line = { done.method, row.source, row.metric, interval(row), tostring(row.n) }
+      if labels then
+        table.insert(line, 5, number(figures[i].lenient[row.source], 3))
+      end
+      scores.rows[#scores.rows + 1] = line
     end
     -- In order of kind.
     local by_kind = table.move(figures[i].kinds.rows, 1, #figures[i].kinds.rows, 1, {})
@@ -92,6 +110,9 @@ function report.tables(runs, figures)
       share(cost.memory_tokens, cost.input_tokens),
       proven and number(figures[i].precision, 3) or nil, proven and number(figures[i].recall, 3) or nil,
     }
+    if kinded then
+      table.insert(averages.rows[i], 4, interval(figures[i].over_kinds))
+    end
     local made = done.calls
     if made then
       calls.rows[#calls.rows + 1] = {
@@ -103,6 +124,9 @@ function report.tables(runs, figures)
       tostring(cost.policy_written), tostring(cost.questions), number(1000 * cost.ask_seconds / math.max(1, cost.questions), 2),
       tostring(cost.reasoner_read), tostring(cost.reasoner_written), tostring(cost.requests),
     }
+    if served then
+      table.insert(costs.rows[i], 8, number(1000 * cost.server_seconds / math.max(1, cost.questions), 2))
+    end
     if cost.judge_read > 0 then
       judging.rows[#judging.rows + 1] = { done.method, tostring(cost.judge_read), tostring(cost.judge_written), tostring(cost.judge_requests) }
     end
@@ -167,7 +191,7 @@ function report.write(folder, runs)
       results[#results + 1] = fm.json.encode {
         value = {
           method = done.method, source = answer.source, episode = answer.episode, id = answer.id, kind = answer.kind, question = answer.question,
-          gold = answer.gold, answer = answer.answer, metric = answer.metric, score = answer.score, used = answer.used, evidence = evidence,
+          gold = answer.gold, answer = answer.answer, scored = answer.scored, cut = answer.cut, metric = answer.metric, score = answer.score, lenient = answer.lenient, used = answer.used, evidence = evidence,
           gold_chunks = answer.chunks, left_out = answer.left_out, evidence_precision = answer.evidence_precision, evidence_recall = answer.evidence_recall,
           prompt_tokens = answer.prompt_tokens, completion_tokens = answer.completion_tokens,
         },

@@ -77,8 +77,9 @@ print(policy)
 local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
 print(string.format("%d episodes from %s", #episodes, option.data))
 if flag "without_benchmark" then
+  local all = #episodes
   episodes = leakage.without_benchmark(episodes)
-  print(string.format("%d of them are left: the others are those of MemoryAgentBench", #episodes))
+  print(string.format("%d of %d episodes are not MemoryAgentBench's", #episodes, all))
   if #episodes == 0 then
     error("there is nothing left to train on", 0)
   end

@@ -131,7 +131,6 @@ fn protocol(source: &str, summarised: bool) -> Question {
                 "Answer from the facts in the memory, whatever the world knows. Of facts that contradict one another the latest holds. Keep the answer short.",
             ),
         ),
-        s if s.starts_with("eventqa") => ("all_recalled", None),
         s if s.starts_with("icl") => ("exact_match", Some("Answer with the number of the label and nothing else.")),
         s if s.starts_with("detective") => ("exact_match", None),
         s if s.starts_with("recsys") => ("recall_at_5", Some("Recommend twenty titles as a numbered list, the best first.")),

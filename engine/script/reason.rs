@@ -82,6 +82,7 @@ pub(super) static ASKED: Record = Record {
             "the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought",
         ),
         optional("score", Kind::Number, "its score, from 0 to 1, and 0 for an empty answer; none where a judge has to give it"),
+        optional("scored", Kind::Text, "what was scored, where the protocol says in other words than the answer that nothing is known"),
         required("metric", Kind::Text, "the metric that scored it"),
         required("evidence", Kind::List(&Kind::Record(&ITEM)), "the items that were retrieved, the most fitting first"),
         optional("used", Kind::Integer, "which of them the answer was taken from"),
@@ -379,7 +380,9 @@ fn asked_table(lua: &Lua, question: &Question, asked: &Asked<'_>) -> mlua::Resul
         table.raw_set("score", 0)?;
     } else if !metric.needs_judge() {
         // A reasoner that finds nothing says so in its own words, and the protocol looks for others.
-        let text = metric.unknown().filter(|_| !answer.known).unwrap_or(&answer.text);
+        let said = metric.unknown().filter(|_| !answer.known);
+        table.raw_set("scored", said)?;
+        let text = said.unwrap_or(&answer.text);
         table.raw_set("score", metric.score(text, &question.answers, question.kind.as_deref())?)?;
     }
     table.raw_set("metric", metric.name())?;

@@ -15,7 +15,7 @@ function reasoner:ask_all(option)
   assert(#option.asked == 1)
   local list = {}
   for i, answer in ipairs(answers) do
-    list[i] = { question = "q" .. i, evidence = {}, prompt_tokens = 0, completion_tokens = 0, requests = 0, left_out = 0 }
+    list[i] = { question = "q" .. i, evidence = {}, prompt_tokens = 0, completion_tokens = 0, requests = 0, seconds = 0, cut = false, left_out = 0 }
     for key, value in pairs(answer) do
       list[i][key] = value
     end

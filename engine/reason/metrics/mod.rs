@@ -153,9 +153,10 @@ impl Metric {
         }
     }
 
-    /// How its protocol says that nothing is known, where it looks for certain words.
+    /// How its protocol says that nothing is known, where it looks for certain words. LoCoMo's knows two ways; "no information available" shares
+    /// the word "no" with answers such as "No; she is busy", and would be right in part.
     pub fn unknown(self) -> Option<&'static str> {
-        (self == Self::LocomoF1).then_some("no information available")
+        (self == Self::LocomoF1).then_some("not mentioned")
     }
 
     /// The score of an answer; `kind` is the question's kind in its file. An error for [`Metric::LocomoF1`] without a category

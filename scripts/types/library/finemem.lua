@@ -73,6 +73,7 @@
 ---@field gold string[] the accepted answers
 ---@field answer string the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
 ---@field score? number its score, from 0 to 1, and 0 for an empty answer; none where a judge has to give it
+---@field scored? string what was scored, where the protocol says in other words than the answer that nothing is known
 ---@field metric string the metric that scored it
 ---@field evidence fm.Item[] the items that were retrieved, the most fitting first
 ---@field used? integer which of them the answer was taken from
@@ -913,7 +914,7 @@ function fm.reasoner.extractive(arguments) end
 ---@field temperature? number 0 is greedy (default 0)
 ---@field seed? integer the seed of sampling; a reply depends on it and on the chat, on nothing else (default 0)
 ---@field thinking? boolean whether the model thinks before it answers, if its template knows (default false)
----@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section }; by default the memory and rules as the system message, the question as the user's
+---@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section, rank }, in the order in which they were written, the best fit of rank 1; by default the memory and rules as the system message, the question as the user's
 
 ---A reasoner with a language model in this process, which stays as it is while a policy is trained.
 ---@param arguments? fm.reasoner.model.arguments
@@ -936,7 +937,7 @@ function fm.reasoner.model(arguments) end
 ---@field cache? string the file that keeps replies; by default replies.jsonl in the folder of the run that is open when it is first asked, else memory
 ---@field offline? boolean whether to answer from the cache alone; what it lacks is an error (default false)
 ---@field tokenizer? string a tokenizer.json to count the tokens of prompts by; by default four bytes make a token
----@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section }; by default the memory and rules as the system message, the question as the user's
+---@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section, rank }, in the order in which they were written, the best fit of rank 1; by default the memory and rules as the system message, the question as the user's
 
 ---A reasoner with a model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp and Ollama do. Replies are kept by model, messages and parameters, so that nothing is asked twice.
 ---@param arguments fm.reasoner.server.arguments
