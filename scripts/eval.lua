@@ -199,13 +199,13 @@ for i, done in ipairs(runs) do
   end
   if figures[i].unjudged > 0 then
     notes[#notes + 1] = string.format(
-      judge and "%s: the judge's replies give %d answers no score." or "%s: %d answers wait for a judge and have no score; name one with --judge.",
-      done.method, figures[i].unjudged)
+      judge and "%s: the judge's replies give no score to %s." or "%s: without a judge there is no score for %s; name one with --judge.",
+      done.method, plural(figures[i].unjudged, "answer"))
   end
   if figures[i].left_out > 0 then
     notes[#notes + 1] = string.format(
-      "%s: the prompts of %d questions had no room for %.0f chosen items each, on average; the reasoner did not see these.",
-      done.method, figures[i].cut_short, figures[i].left_out / figures[i].cut_short)
+      "%s: the prompts of %s had no room for %.0f chosen items on average, which the reasoner did not see.",
+      done.method, plural(figures[i].cut_short, "question"), figures[i].left_out / figures[i].cut_short)
   end
 end
 local parts = { heading }

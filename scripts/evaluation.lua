@@ -92,10 +92,10 @@ end
 local function memories_of(option, texts)
   local method, settings = option.method, option.settings
   local began = fm.seconds {}
-  local function progress(done, all)
+  local function progress(done, all, what)
     local spent = fm.seconds {} - began
     local left = done > 0 and spent > 2 and string.format(", %.0f s left of them", spent / done * (all - done)) or ""
-    option.said(string.format("%s: %d of %d chunks%s", method.name, done, all, left))
+    option.said(string.format("%s: %d of %d %s%s", method.name, done, all, what or "chunks", left))
   end
   if method.design then
     local policy = settings.policy or error(string.format("the method '%s' is a model's: it needs a policy", method.name), 0)
@@ -109,7 +109,7 @@ local function memories_of(option, texts)
   end
   local read = {}
   for i, episode in ipairs(texts) do
-    progress(i - 1, #texts)
+    progress(i - 1, #texts, "texts")
     read[i] = { memory = method.remember(episode, settings) }
   end
   return read, method.retrieval, fm.seconds {} - began
