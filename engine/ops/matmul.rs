@@ -254,8 +254,8 @@ fn rows_as<F: Float, const FUSED: bool>(p: &Params, mut args: Args<'_, F>) {
         let width = parts[0].len();
         for col in (0..width).step_by(TOGETHER) {
             let range = (n0 + col) * k..(n0 + width.min(col + TOGETHER)) * k;
-            let store = |i: usize, j: usize, sums: &[F]| {
-                for (y, sum) in parts[i][col + j..].iter_mut().zip(sums) {
+            let store = |i: usize, sums: &[F]| {
+                for (y, sum) in parts[i][col..].iter_mut().zip(sums) {
                     *y = if add { *y + scale * *sum } else { scale * *sum };
                 }
             };
@@ -280,27 +280,27 @@ fn share(m: usize, n: usize, k: usize) -> usize {
     n.div_ceil(blocks).next_multiple_of(TOGETHER)
 }
 
-/// Calls `store(i, j, [a[i] · w[j], a[i] · w[j + 1], …])` for all rows of `a` and `w`. `FEW` weight rows go side by side where the rows
-/// of `a` are fewer than in a tile.
+/// Calls `store(i, [a[i] · w[0], a[i] · w[1], …])` for all rows of `a` and of `w`, at most [`TOGETHER`]. `FEW` weight rows go side by side
+/// where the rows of `a` are fewer than in a tile.
 #[inline(always)]
 fn panel<F: Float, S: Stored<F>, const FUSED: bool, const FEW: usize>(
     a: &[Row<'_, F>],
     w: &[S],
     k: usize,
-    mut store: impl FnMut(usize, usize, &[F]),
+    mut store: impl FnMut(usize, &[F]),
 ) {
     let mut w_rows: [Row<'_, S>; TOGETHER] = [(&[], &[]); TOGETHER];
     w_rows.iter_mut().zip(w.chunks_exact(k)).for_each(|(row, w)| *row = w.as_chunks());
     let w = &w_rows[..w.len() / k];
     let (tall, short) = a.as_chunks::<TALL>();
     for (i, a) in tall.iter().enumerate() {
-        tiles::<F, S, FUSED, TALL, WIDE>(a, w, |s, j, sums| store(i * TALL + s, j, sums));
+        tiles::<F, S, FUSED, TALL, WIDE>(a, w, |s, sums| store(i * TALL + s, sums));
     }
     let at = tall.len() * TALL;
     match *short {
-        [a] => tiles::<F, S, FUSED, 1, FEW>(&[a], w, |s, j, sums| store(at + s, j, sums)),
-        [a, b] => tiles::<F, S, FUSED, 2, FEW>(&[a, b], w, |s, j, sums| store(at + s, j, sums)),
-        [a, b, c] => tiles::<F, S, FUSED, 3, FEW>(&[a, b, c], w, |s, j, sums| store(at + s, j, sums)),
+        [a] => tiles::<F, S, FUSED, 1, FEW>(&[a], w, |s, sums| store(at + s, sums)),
+        [a, b] => tiles::<F, S, FUSED, 2, FEW>(&[a, b], w, |s, sums| store(at + s, sums)),
+        [a, b, c] => tiles::<F, S, FUSED, 3, FEW>(&[a, b, c], w, |s, sums| store(at + s, sums)),
         _ => {}
     }
 }
@@ -310,17 +310,21 @@ fn panel<F: Float, S: Stored<F>, const FUSED: bool, const FEW: usize>(
 fn tiles<F: Float, S: Stored<F>, const FUSED: bool, const A: usize, const W: usize>(
     a: &[Row<'_, F>; A],
     w: &[Row<'_, S>],
-    mut store: impl FnMut(usize, usize, &[F]),
+    mut store: impl FnMut(usize, &[F]),
 ) {
+    let mut out = [[F::ZERO; TOGETHER]; A];
     let (whole, rest) = w.as_chunks::<W>();
     for (j, w) in whole.iter().enumerate() {
         let sums = dots::<F, S, FUSED, A, W>(a, w);
-        sums.iter().enumerate().for_each(|(i, sums)| store(i, j * W, sums));
+        for (out, sums) in out.iter_mut().zip(sums) {
+            out[j * W..][..W].copy_from_slice(&sums);
+        }
     }
-    for (j, w) in rest.iter().enumerate() {
+    for (j, w) in (whole.len() * W..).zip(rest) {
         let sums = dots::<F, S, FUSED, A, 1>(a, &[*w]);
-        sums.iter().enumerate().for_each(|(i, sums)| store(i, whole.len() * W + j, sums));
+        out.iter_mut().zip(sums).for_each(|(out, [sum])| out[j] = sum);
     }
+    out.iter().enumerate().for_each(|(i, out)| store(i, &out[..w.len()]));
 }
 
 /// The dot products of every row of `a` with every one of `w`, each in the order of eight interleaved partial sums.
@@ -339,6 +343,8 @@ fn dots<F: Float, S: Stored<F>, const FUSED: bool, const A: usize, const W: usiz
             }
         }
     }
+    // Compilers that see what follows arrange all of the loop for it, with sums in memory or vectors moved about: at a third of its speed.
+    let mut acc = black_box(acc);
     if !a[0].1.is_empty() {
         for i in 0..A {
             for j in 0..W {
@@ -348,8 +354,6 @@ fn dots<F: Float, S: Stored<F>, const FUSED: bool, const A: usize, const W: usiz
             }
         }
     }
-    // Compilers that see the following additions arrange all of the loop for them, or move whole vectors about: at a third of its speed.
-    let acc = black_box(acc);
     let mut sums = [[F::ZERO; W]; A];
     for (sums, acc) in sums.as_flattened_mut().chunks_mut(4).zip(acc.as_flattened().chunks(4)) {
         let mut halves = [[F::ZERO; LANES / 2]; 4];
