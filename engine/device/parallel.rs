@@ -139,11 +139,12 @@ pub fn by_rows3<A: Send, B: Send, C: Send>(
 
 /// What [`columns!`] calls.
 pub fn by_columns<'a, A: Send + 'a>(rows: impl Iterator<Item = &'a mut [A]>, block: usize, work: impl Fn(usize, Vec<&mut [A]>) + Sync) {
+    let count = rows.size_hint().0;
     let mut blocks: Vec<Vec<&mut [A]>> = Vec::new();
     for row in rows {
         for (i, part) in row.chunks_mut(block).enumerate() {
             if i == blocks.len() {
-                blocks.push(Vec::new());
+                blocks.push(Vec::with_capacity(count));
             }
             blocks[i].push(part);
         }

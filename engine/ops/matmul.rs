@@ -215,7 +215,7 @@ fn tn_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
     }
 }
 
-/// Multiplications that are worth handing to another thread, for two rows of `a` or more; for one, elements of the weight to be read.
+/// Elements of the weight that are worth handing to another thread, for four rows of `a` or fewer.
 const SHARE: usize = 128 * 1024;
 /// Weight rows that stay in the cache while all rows of `a` pass by: whole tiles, also of what is widened.
 const TOGETHER: usize = 12;
@@ -275,7 +275,7 @@ fn rows_as<F: Float, const FUSED: bool>(p: &Params, mut args: Args<'_, F>) {
 
 /// Weight rows that a thread takes at a time: as many for each thread, and all for one where that is too little work for two.
 fn share(m: usize, n: usize, k: usize) -> usize {
-    let worth = (SHARE / k / m.div_ceil(2)).max(4 * TOGETHER);
+    let worth = (SHARE / k / m.div_ceil(4)).max(8 * TOGETHER);
     let blocks = if n <= worth { 1 } else { n.div_ceil(worth).next_multiple_of(rayon::current_num_threads()) };
     n.div_ceil(blocks).next_multiple_of(TOGETHER)
 }
