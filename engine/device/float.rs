@@ -67,6 +67,8 @@ pub trait Float:
     fn sqrt(self) -> Self;
     /// Sine and cosine.
     fn sin_cos(self) -> (Self, Self);
+    /// `self · a + b`, rounded once. Slow where [`fused`](super::parallel::fused) is false.
+    fn mul_add(self, a: Self, b: Self) -> Self;
     /// The larger of two numbers.
     fn max(self, other: Self) -> Self;
     /// The smaller of two numbers.
@@ -148,6 +150,10 @@ impl Float for f64 {
     fn sin_cos(self) -> (Self, Self) {
         f64::sin_cos(self)
     }
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        f64::mul_add(self, a, b)
+    }
     fn max(self, other: Self) -> Self {
         f64::max(self, other)
     }
@@ -213,6 +219,10 @@ impl Float for f32 {
         // Positions reach tens of thousands: reducing them in f64 keeps the angle exact to f32.
         let (s, c) = f64::sin_cos(self as f64);
         (s as f32, c as f32)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        f32::mul_add(self, a, b)
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {

@@ -85,6 +85,14 @@ pub fn instructions() -> String {
     }
 }
 
+/// Whether what [`simd!`] compiles multiplies and adds in one instruction on this processor.
+pub fn fused() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    return cfg!(target_arch = "aarch64");
+}
+
 /// Rows of a block when each row costs about `width` elements of work.
 pub fn block_rows(width: usize) -> usize {
     (BLOCK_ELEMENTS / width.max(1)).max(1)
@@ -131,16 +139,18 @@ pub fn by_rows3<A: Send, B: Send, C: Send>(
 
 /// What [`columns!`] calls.
 pub fn by_columns<'a, A: Send + 'a>(rows: impl Iterator<Item = &'a mut [A]>, block: usize, work: impl Fn(usize, Vec<&mut [A]>) + Sync) {
+    let count = rows.size_hint().0;
     let mut blocks: Vec<Vec<&mut [A]>> = Vec::new();
     for row in rows {
         for (i, part) in row.chunks_mut(block).enumerate() {
             if i == blocks.len() {
-                blocks.push(Vec::new());
+                blocks.push(Vec::with_capacity(count));
             }
             blocks[i].push(part);
         }
     }
-    blocks.into_par_iter().enumerate().for_each(|(i, parts)| {
-        simd!(work(i * block, parts));
-    });
+    if blocks.len() == 1 {
+        return blocks.into_iter().for_each(|parts| simd!(work(0, parts)));
+    }
+    blocks.into_par_iter().enumerate().for_each(|(i, parts)| simd!(work(i * block, parts)));
 }

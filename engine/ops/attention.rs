@@ -376,7 +376,7 @@ fn decode_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (q, k, v, spans, o) = (a.read(0), a.read(1), a.read(2), a.read_u32(3), a.write(4));
     let d = Dims::of(p);
     let scale = F::from_f64(p.scale.into());
-    o.par_chunks_mut(d.q_width).enumerate().for_each(|(m, o)| {
+    let attend = |(m, o): (usize, &mut [F])| {
         let [first, shared, own_first, own] = std::array::from_fn(|i| spans[4 * m + i] as usize);
         let len = shared + own;
         let row = |x, j| head_rows(x, if j < shared { first + j } else { own_first + j - shared }, &d);
@@ -414,7 +414,9 @@ fn decode_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
                 }
             }
         });
-    });
+    };
+    // One row has nothing to share, and waking a thread takes longer than a short row.
+    if o.len() == d.q_width { attend((0, o)) } else { o.par_chunks_mut(d.q_width).enumerate().for_each(attend) }
 }
 
 /// Row `row` of a cache, all heads.

@@ -2,9 +2,12 @@
 //!
 //! With `x: [T, K]` and a weight `w: [N, K]` as published: forward `y = x · wᵀ` (NT), `dx = dy · w` (NN), `dw += dyᵀ · x` (TN).
 
+use std::hint::black_box;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::{Float, Strides};
+use crate::device::parallel::fused;
 use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, Stored, Weight, columns, kernel};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -160,11 +163,7 @@ const SMALL_OUTPUT: usize = 256;
 const SHORT: usize = 8;
 
 fn nt_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
-    by_gemm(p, args.read(0), args.weight(1), args.write(2));
-}
-
-/// `y (+)= scale · a · bᵀ`
-fn by_gemm<F: Float>(p: &Params, a: &[F], b: Weight<'_, F>, y: &mut [F]) {
+    let (a, b, y) = (args.read(0), args.weight(1), args.write(2));
     let (m, n, k) = (p.m as usize, p.n as usize, p.k as usize);
     let (first, stride) = (p.first as usize, p.stride as usize);
     let (scale, add) = (F::from_f64(p.scale.into()), p.accumulate == 1);
@@ -216,114 +215,168 @@ fn tn_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
     }
 }
 
-/// Elements of the weight rows that a thread takes at a time, for up to eight rows of `a`.
+/// Elements of the weight that are worth handing to another thread, for four rows of `a` or fewer.
 const SHARE: usize = 128 * 1024;
-/// Weight rows that are widened together and stay in the cache while all rows of `a` pass by.
-const TOGETHER: usize = 8;
-/// Rows of `a` that share what is loaded of a weight. With fewer, weight rows are read one after the other, which memory is fastest
-/// at, and 16 bits are widened in registers.
+/// Weight rows that stay in the cache while all rows of `a` pass by: whole tiles, also of what is widened.
+const TOGETHER: usize = 12;
+/// Rows of `a` and of the weight in a tile. Its sums, three vectors of the weight and one of `a` fill the sixteen registers of AVX2.
 const TALL: usize = 4;
-
-/// A weight with at most so many elements stays in the cache, where GEMM is faster than reading each weight row once.
+const WIDE: usize = 3;
+/// A weight with at most so many elements stays in the cache. Then fewer rows of `a` than a tile has go with four weight rows; from memory
+/// one weight row after the other comes fastest, widened in registers.
 const CACHED_WEIGHT: usize = 1 << 19;
 
-fn rows_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
+/// Partial sums of a dot product.
+const LANES: usize = 8;
+/// A row in whole vectors, and what is left of it.
+type Row<'a, T> = (&'a [[T; LANES]], &'a [T]);
+
+fn rows_twin<F: Float>(p: &Params, args: Args<'_, F>) {
+    if fused() { rows_as::<F, true>(p, args) } else { rows_as::<F, false>(p, args) }
+}
+
+/// [`rows_twin`] with or without fused multiply-add.
+fn rows_as<F: Float, const FUSED: bool>(p: &Params, mut args: Args<'_, F>) {
     let (m, n, k) = (p.m as usize, p.n as usize, p.k as usize);
     if m * n * k == 0 {
         return;
     }
     let (a, b, y) = (args.read(0), args.weight(1), args.write(2));
-    if n * k <= CACHED_WEIGHT {
-        return by_gemm(p, a, b, y);
-    }
     let (first, stride) = (p.first as usize, p.stride as usize);
     let (scale, add) = (F::from_f64(p.scale.into()), p.accumulate == 1);
-    let share = (SHARE / k / m.div_ceil(8)).next_multiple_of(TOGETHER).max(8 * TOGETHER);
+    let a: Vec<Row<'_, F>> = a[..m * k].chunks_exact(k).map(|row| row.as_chunks()).collect();
+    let cached = n * k <= CACHED_WEIGHT;
     let rows = y.chunks_mut(stride).map(|row| &mut row[first..first + n]);
-    // Threads share out the rows of the weight, and each is read once.
-    columns!(rows, share, |n0, parts| {
+    // Threads share out the rows of the weight, and each is read once. No sum depends on where they are cut.
+    columns!(rows, share(m, n, k), |n0, parts| {
         let mut parts = parts;
-        let mut scratch = vec![F::ZERO; TOGETHER * k];
+        let mut scratch = Vec::new();
         let width = parts[0].len();
         for col in (0..width).step_by(TOGETHER) {
             let range = (n0 + col) * k..(n0 + width.min(col + TOGETHER)) * k;
-            let store = |i: usize, j: usize, sum: F| {
-                let y = &mut parts[i][col + j];
-                *y = if add { *y + scale * sum } else { scale * sum };
+            let store = |i: usize, sums: &[F]| {
+                for (y, sum) in parts[i][col..].iter_mut().zip(sums) {
+                    *y = if add { *y + scale * *sum } else { scale * *sum };
+                }
             };
             match b {
-                Weight::BF16(b) if m < TALL => few_rows(a, &b[range], k, store),
-                Weight::F16(b) if m < TALL => few_rows(a, &b[range], k, store),
-                Weight::Full(b) if m < TALL => few_rows(a, &b[range], k, store),
-                _ => many_rows(a, b.widened(range, &mut scratch), k, store),
+                Weight::BF16(b) if m < TALL => panel::<F, _, FUSED, 1>(&a, &b[range], k, store),
+                Weight::F16(b) if m < TALL => panel::<F, _, FUSED, 1>(&a, &b[range], k, store),
+                Weight::Full(b) if m < TALL && !cached => panel::<F, _, FUSED, 1>(&a, &b[range], k, store),
+                Weight::Full(b) => panel::<F, _, FUSED, 4>(&a, &b[range], k, store),
+                _ => {
+                    scratch.resize(TOGETHER * k, F::ZERO);
+                    panel::<F, _, FUSED, 4>(&a, b.widened(range, &mut scratch), k, store);
+                }
             }
         }
     });
 }
 
-/// Calls `store(i, j, a[i] · w[j])` for all rows of `k` elements of `a` and `w`.
+/// Weight rows that a thread takes at a time: as many for each thread, and all for one where that is too little work for two.
+fn share(m: usize, n: usize, k: usize) -> usize {
+    let worth = (SHARE / k / m.div_ceil(4)).max(8 * TOGETHER);
+    let blocks = if n <= worth { 1 } else { n.div_ceil(worth).next_multiple_of(rayon::current_num_threads()) };
+    n.div_ceil(blocks).next_multiple_of(TOGETHER)
+}
+
+/// Calls `store(i, [a[i] · w[0], a[i] · w[1], …])` for all rows of `a` and of `w`, at most [`TOGETHER`]. `FEW` weight rows go side by side
+/// where the rows of `a` are fewer than in a tile.
 #[inline(always)]
-fn few_rows<F: Float, S: Stored<F>>(a: &[F], w: &[S], k: usize, mut store: impl FnMut(usize, usize, F)) {
-    for (j, w) in w.chunks_exact(k).enumerate() {
-        for (i, a) in a.chunks_exact(k).enumerate() {
-            store(i, j, dots([a], [w])[0][0]);
-        }
+fn panel<F: Float, S: Stored<F>, const FUSED: bool, const FEW: usize>(
+    a: &[Row<'_, F>],
+    w: &[S],
+    k: usize,
+    mut store: impl FnMut(usize, &[F]),
+) {
+    let mut w_rows: [Row<'_, S>; TOGETHER] = [(&[], &[]); TOGETHER];
+    w_rows.iter_mut().zip(w.chunks_exact(k)).for_each(|(row, w)| *row = w.as_chunks());
+    let w = &w_rows[..w.len() / k];
+    let (tall, short) = a.as_chunks::<TALL>();
+    for (i, a) in tall.iter().enumerate() {
+        tiles::<F, S, FUSED, TALL, WIDE>(a, w, |s, sums| store(i * TALL + s, sums));
+    }
+    let at = tall.len() * TALL;
+    match *short {
+        [a] => tiles::<F, S, FUSED, 1, FEW>(&[a], w, |s, sums| store(at + s, sums)),
+        [a, b] => tiles::<F, S, FUSED, 2, FEW>(&[a, b], w, |s, sums| store(at + s, sums)),
+        [a, b, c] => tiles::<F, S, FUSED, 3, FEW>(&[a, b, c], w, |s, sums| store(at + s, sums)),
+        _ => {}
     }
 }
 
-/// [`few_rows`] in tiles.
+/// [`panel`] for `A` rows of `a`, with `W` weight rows at a time.
 #[inline(always)]
-fn many_rows<F: Float>(a: &[F], w: &[F], k: usize, mut store: impl FnMut(usize, usize, F)) {
-    let (rows, cols) = (a.len() / k, w.len() / k);
-    let tall = rows / TALL * TALL;
-    for i in (0..tall).step_by(TALL) {
-        let a: [&[F]; TALL] = std::array::from_fn(|s| &a[(i + s) * k..][..k]);
-        for j in (0..cols).step_by(2) {
-            // The last of an odd number of weight rows stands in for the one that is missing.
-            let w = [&w[j * k..][..k], &w[(j + 1).min(cols - 1) * k..][..k]];
-            let sums = dots(a, w);
-            for (s, sums) in sums.iter().enumerate() {
-                (0..2.min(cols - j)).for_each(|t| store(i + s, j + t, sums[t]));
-            }
+fn tiles<F: Float, S: Stored<F>, const FUSED: bool, const A: usize, const W: usize>(
+    a: &[Row<'_, F>; A],
+    w: &[Row<'_, S>],
+    mut store: impl FnMut(usize, &[F]),
+) {
+    let mut out = [[F::ZERO; TOGETHER]; A];
+    let (whole, rest) = w.as_chunks::<W>();
+    for (j, w) in whole.iter().enumerate() {
+        let sums = dots::<F, S, FUSED, A, W>(a, w);
+        for (out, sums) in out.iter_mut().zip(sums) {
+            out[j * W..][..W].copy_from_slice(&sums);
         }
     }
-    few_rows(&a[tall * k..], w, k, |i, j, sum| store(tall + i, j, sum));
+    for (j, w) in (whole.len() * W..).zip(rest) {
+        let sums = dots::<F, S, FUSED, A, 1>(a, &[*w]);
+        out.iter_mut().zip(sums).for_each(|(out, [sum])| out[j] = sum);
+    }
+    out.iter().enumerate().for_each(|(i, out)| store(i, &out[..w.len()]));
 }
 
-/// The dot products of every vector of `a` with every one of `w`, each in the order of eight interleaved partial sums.
+/// The dot products of every row of `a` with every one of `w`, each in the order of eight interleaved partial sums.
 #[inline(always)]
-fn dots<F: Float, S: Stored<F>, const A: usize, const W: usize>(a: [&[F]; A], w: [&[S]; W]) -> [[F; W]; A] {
-    const LANES: usize = 8;
-    let (a, w) = (a.map(|a| a.as_chunks::<LANES>()), w.map(|w| w.as_chunks::<LANES>()));
+fn dots<F: Float, S: Stored<F>, const FUSED: bool, const A: usize, const W: usize>(
+    a: &[Row<'_, F>; A],
+    w: &[Row<'_, S>; W],
+) -> [[F; W]; A] {
     let whole = a[0].0.len();
     let (a_lanes, w_lanes) = (a.map(|a| &a.0[..whole]), w.map(|w| &w.0[..whole]));
     let mut acc = [[[F::ZERO; LANES]; W]; A];
     for at in 0..whole {
         for i in 0..A {
             for j in 0..W {
-                acc[i][j] = add_product(acc[i][j], &a_lanes[i][at], &w_lanes[j][at]);
+                acc[i][j] = add_product::<F, S, FUSED>(acc[i][j], &a_lanes[i][at], &w_lanes[j][at]);
+            }
+        }
+    }
+    // Compilers that see what follows arrange all of the loop for it, with sums in memory or vectors moved about: at a third of its speed.
+    let mut acc = black_box(acc);
+    if !a[0].1.is_empty() {
+        for i in 0..A {
+            for j in 0..W {
+                for (sum, (a, w)) in acc[i][j].iter_mut().zip(a[i].1.iter().zip(w[j].1)) {
+                    *sum = multiply_add::<F, FUSED>(*a, w.widen(), *sum);
+                }
             }
         }
     }
     let mut sums = [[F::ZERO; W]; A];
-    for i in 0..A {
-        for j in 0..W {
-            // For one vector `a`, compilers that see the following additions arrange all of the loop for them, at a third of its speed.
-            let s = if A == 1 { std::hint::black_box(acc[i][j]) } else { acc[i][j] };
-            let mut rest = F::ZERO;
-            for (a, w) in a[i].1.iter().zip(w[j].1) {
-                rest += *a * w.widen();
-            }
-            sums[i][j] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])) + rest;
+    for (sums, acc) in sums.as_flattened_mut().chunks_mut(4).zip(acc.as_flattened().chunks(4)) {
+        let mut halves = [[F::ZERO; LANES / 2]; 4];
+        for (half, acc) in halves.iter_mut().zip(acc) {
+            let acc = black_box(acc);
+            *half = std::array::from_fn(|l| acc[l] + acc[l + LANES / 2]);
+        }
+        for (sum, h) in sums.iter_mut().zip(black_box(halves)) {
+            *sum = (h[0] + h[2]) + (h[1] + h[3]);
         }
     }
     sums
 }
 
 #[inline(always)]
-fn add_product<F: Float, S: Stored<F>, const N: usize>(mut sum: [F; N], a: &[F; N], w: &[S; N]) -> [F; N] {
-    for l in 0..N {
-        sum[l] += a[l] * w[l].widen();
+fn add_product<F: Float, S: Stored<F>, const FUSED: bool>(mut sum: [F; LANES], a: &[F; LANES], w: &[S; LANES]) -> [F; LANES] {
+    for l in 0..LANES {
+        sum[l] = multiply_add::<F, FUSED>(a[l], w[l].widen(), sum[l]);
     }
     sum
+}
+
+#[inline(always)]
+fn multiply_add<F: Float, const FUSED: bool>(a: F, w: F, sum: F) -> F {
+    if FUSED { a.mul_add(w, sum) } else { sum + a * w }
 }
