@@ -116,6 +116,8 @@ print(other.rng, other.fm.nonsense, error('never run')) -- fm.nothing {}",
         "local x = fm.args[1] or fm.rng.new { seed = 1 } and {}\nprint(x.nubmer)",
         "local function both(a) if a then return fm.rng.new { seed = 1 } end return {} end\nprint(both(1).nubmer)",
         "local fm = { rgn = 1 }\nprint(fm.rgn)",
+        // A function that is called before it is declared, as an argument.
+        "local function twice(count) return count(1) + count(2) end\nlocal function go()\n  local function one(x) return x.nubmer or 1 end\n  return twice(one)\nend\nprint(go())",
         // What scripts add, and what they give a key to.
         "local batch = {}\nfm.reward.format { batch = batch }\nfor i, r in ipairs(batch.rollouts) do r.mark = i print(r.mark) end",
         "local marks = { parent = 1 }\nlocal function f(batch) print(batch.rollouts[1].parent) fm.reward.format { batch = batch } end\nf(marks)",

@@ -407,7 +407,7 @@ fn questions_that_need_no_memory_are_dropped() {
     let arguments = ["--data", data.to_str().unwrap(), "--reasoner", &word];
     let output = run(&root().join("scripts/drop_closed_book.lua"), &arguments).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("3 of 6 stay"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("3 of 6 questions stay"), "{said}{}", String::from_utf8_lossy(&output.stderr));
     for episode in data::open(folder.path().join("data.open_book.jsonl"), &data::Options::default()).unwrap().episodes {
         assert_eq!((episode.questions.len(), episode.questions[0].answers[0].as_str(), episode.chunk_questions[1].len()), (1, "Oska", 1));
     }

@@ -352,7 +352,7 @@ fn sections_are_chosen_alike_and_core_is_always_there() {
     assert_eq!(chosen(1, None), ["who", "c", "e mira mira"]);
     let chat = fake.seen.lock().unwrap()[0].body["messages"].clone();
     let system = chat[0]["content"].as_str().unwrap();
-    let blocks = "<core_memory>\n1. who\n</core_memory>\n<episodic_memory>\n1. c\n2. d mira\n</episodic_memory>\n<semantic_memory>\n1. e mira mira\n2. a mira\n3. b\n</semantic_memory>";
+    let blocks = "<core_memory>\n1. who\n</core_memory>\n<episodic_memory>\n1. c\n2. d mira\n</episodic_memory>\n<semantic_memory>\n1. a mira\n2. b\n3. e mira mira\n</semantic_memory>";
     assert!(system.contains(blocks), "{system}");
     assert_eq!(chat[1]["content"], "Mira!\n\nWhere?");
     // Without room the last items of both sections go together.

@@ -30,6 +30,9 @@ impl Strides {
     }
 }
 
+/// Terms of a sum that [`Float::gemm`] hands to the gemm crate at a time, which it adds in one go on every processor.
+const DEPTH: usize = 512;
+
 /// The arithmetic a CPU twin needs.
 pub trait Float:
     bytemuck::Pod
@@ -95,30 +98,36 @@ pub trait Float:
         assert!(b.len() >= b_strides.span(k, n), "gemm: b is too short");
         assert!(c.len() >= c_strides.span(m, n), "gemm: c is too short");
         let parallelism = if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
-        // SAFETY: the three assertions keep every element that gemm touches inside its slice, and `c` is borrowed mutably,
-        // so it overlaps neither `a` nor `b`.
-        unsafe {
-            gemm::gemm(
-                m,
-                n,
-                k,
-                c.as_mut_ptr(),
-                c_strides.cols as isize,
-                c_strides.rows as isize,
-                accumulate,
-                a.as_ptr(),
-                a_strides.cols as isize,
-                a_strides.rows as isize,
-                b.as_ptr(),
-                b_strides.cols as isize,
-                b_strides.rows as isize,
-                Self::ONE,
-                scale,
-                false,
-                false,
-                false,
-                parallelism,
-            );
+        if m == 0 || n == 0 {
+            return;
+        }
+        // gemm cuts a longer sum in parts whose length depends on the processor's caches and on m and n.
+        for depth in (0..k.max(1)).step_by(DEPTH) {
+            // SAFETY: the three assertions keep every element that gemm touches inside its slice, also with `depth` elements of the sum
+            // left out, and `c` is borrowed mutably, so it overlaps neither `a` nor `b`.
+            unsafe {
+                gemm::gemm(
+                    m,
+                    n,
+                    DEPTH.min(k - depth),
+                    c.as_mut_ptr(),
+                    c_strides.cols as isize,
+                    c_strides.rows as isize,
+                    accumulate || depth > 0,
+                    a.as_ptr().add(depth * a_strides.cols),
+                    a_strides.cols as isize,
+                    a_strides.rows as isize,
+                    b.as_ptr().add(depth * b_strides.rows),
+                    b_strides.cols as isize,
+                    b_strides.rows as isize,
+                    Self::ONE,
+                    scale,
+                    false,
+                    false,
+                    false,
+                    parallelism,
+                );
+            }
         }
     }
 }
@@ -190,11 +199,13 @@ impl Float for f32 {
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        // e^x = 2^n · e^r with n = round(x / ln 2). Adding and subtracting 1.5 · 2^23 rounds to the nearest integer without a branch.
+        // e^x = 2^n · e^r with n = round(x / ln 2). Adding 1.5 · 2^23 rounds to the nearest integer without a branch, and leaves it in the
+        // lowest bits; a conversion to an integer would not become vector code.
         const ROUND: f32 = 12_582_912.0;
         let x = if self < -87.0 { -87.0 } else { self };
         let x = if x > 88.0 { 88.0 } else { x };
-        let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+        let rounded = x * std::f32::consts::LOG2_E + ROUND;
+        let n = rounded - ROUND;
         let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
         let p = 1.987_569_1e-4;
         let p = p * r + 1.398_199_9e-3;
@@ -203,8 +214,8 @@ impl Float for f32 {
         let p = p * r + 1.666_666_5e-1;
         let p = p * r + 0.5;
         let y = p * r * r + r + 1.0;
-        // n is an integer in -126..=127, so the cast is exact.
-        let scale = f32::from_bits((((n as i32) + 127) as u32) << 23);
+        // n is an integer in -126..=127, so this is the exponent of 2^n.
+        let scale = f32::from_bits(rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23);
         if self < -87.0 { 0.0 } else { y * scale }
     }
     #[inline(always)]
@@ -254,6 +265,20 @@ pub fn dot<F: Float>(a: &[F], b: &[F]) -> F {
     sum_lanes(acc) + tail
 }
 
+/// The largest of numbers, of which there is at least one.
+#[inline(always)]
+pub fn largest<F: Float>(a: &[F]) -> F {
+    let mut top = [a[0]; LANES];
+    let (whole, rest) = a.as_chunks::<LANES>();
+    for x in whole {
+        for i in 0..LANES {
+            top[i] = top[i].max(x[i]);
+        }
+    }
+    // As in `sum_lanes`.
+    std::hint::black_box(top).iter().chain(rest).fold(a[0], |top, x| top.max(*x))
+}
+
 /// `Σ a[i]`, in the order of [`dot`].
 #[inline(always)]
 pub fn sum<F: Float>(a: &[F]) -> F {
@@ -281,12 +306,4 @@ fn sum_lanes<F: Float>(acc: [F; LANES]) -> F {
         }
     }
     acc[0]
-}
-
-/// `y += a · x`.
-#[inline(always)]
-pub fn axpy<F: Float>(y: &mut [F], a: F, x: &[F]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += a * *x;
-    }
 }

@@ -1,6 +1,7 @@
 //! Where kernels run: a GPU through wgpu, or the CPU twins, behind one [`Recorder`].
 
 pub(crate) mod cpu;
+pub(crate) mod dots;
 pub mod float;
 pub mod gpu;
 mod kernel;

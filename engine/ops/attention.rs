@@ -7,7 +7,9 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use crate::device::float::{Float, Strides, axpy, dot, sum};
+use crate::device::dots::{dots, weighted_sum};
+use crate::device::float::{Float, Strides, dot, largest, sum};
+use crate::device::parallel::fused;
 use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, kernel, rows, simd};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -268,10 +270,7 @@ fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
 #[inline(always)]
 fn softmax<F: Float>(row: &mut [F], seen: usize, scale: F) -> F {
     let (row, hidden) = row.split_at_mut(seen);
-    let mut top = row[0];
-    for s in row.iter() {
-        top = top.max(*s);
-    }
+    let top = largest(row);
     for s in row.iter_mut() {
         *s = ((*s - top) * scale).exp();
     }
@@ -372,45 +371,48 @@ fn bwd_kv_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     });
 }
 
-fn decode_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
+/// Keys whose products with a query are computed side by side.
+const SIDE_BY_SIDE: usize = 4;
+/// Rows of the cache that stay near while all heads read them.
+const NEAR: usize = 32;
+
+fn decode_twin<F: Float>(p: &Params, args: Args<'_, F>) {
+    if fused() { decode_as::<F, true>(p, args) } else { decode_as::<F, false>(p, args) }
+}
+
+/// [`decode_twin`] with or without fused multiply-add.
+fn decode_as<F: Float, const FUSED: bool>(p: &Params, mut a: Args<'_, F>) {
     let (q, k, v, spans, o) = (a.read(0), a.read(1), a.read(2), a.read_u32(3), a.write(4));
     let d = Dims::of(p);
     let scale = F::from_f64(p.scale.into());
     let attend = |(m, o): (usize, &mut [F])| {
         let [first, shared, own_first, own] = std::array::from_fn(|i| spans[4 * m + i] as usize);
         let len = shared + own;
-        let row = |x, j| head_rows(x, if j < shared { first + j } else { own_first + j - shared }, &d);
+        // Two runs of rows of the cache, and where their scores begin.
+        let runs = [(first, shared, 0), (own_first, own, shared)];
         let q = &q[m * d.q_width..][..d.q_width];
         let mut scores = vec![F::ZERO; d.heads * len];
-        // A row of the cache is read once, for all heads: the cache is what counts here.
+        // A row of the cache comes from memory once, for all heads: the cache is what counts here.
         simd!({
-            for j in 0..len {
-                let keys = row(k, j);
-                for (h, q) in q.chunks_exact(d.dim).enumerate() {
-                    scores[h * len + j] = dot(q, &keys[h / d.group * d.dim..][..d.dim]);
+            for (start, count, at) in runs {
+                let keys = &k[start * d.kv_width..][..count * d.kv_width];
+                for (keys, at) in keys.chunks(SIDE_BY_SIDE * d.kv_width).zip((at..).step_by(SIDE_BY_SIDE)) {
+                    for (h, q) in q.chunks_exact(d.dim).enumerate() {
+                        products::<F, FUSED>(q, keys, h / d.group * d.dim, d.kv_width, &mut scores[h * len + at..]);
+                    }
                 }
             }
             for scores in scores.chunks_exact_mut(len) {
                 softmax(scores, len, scale);
             }
             o.fill(F::ZERO);
-            let mut j = 0;
-            while j + 4 <= len {
-                let values: [&[F]; 4] = std::array::from_fn(|i| row(v, j + i));
-                for (h, o) in o.chunks_exact_mut(d.dim).enumerate() {
-                    let at = h / d.group * d.dim;
-                    let w = &scores[h * len + j..][..4];
-                    let x = values.map(|row| &row[at..at + d.dim]);
-                    for ((((o, a), b), c), e) in o.iter_mut().zip(x[0]).zip(x[1]).zip(x[2]).zip(x[3]) {
-                        *o = *o + w[0] * *a + w[1] * *b + w[2] * *c + w[3] * *e;
+            for (start, count, at) in runs {
+                let values = &v[start * d.kv_width..][..count * d.kv_width];
+                for (values, at) in values.chunks(NEAR * d.kv_width).zip((at..).step_by(NEAR)) {
+                    for (h, o) in o.chunks_exact_mut(d.dim).enumerate() {
+                        let weights = &scores[h * len + at..][..values.len() / d.kv_width];
+                        weighted_sum::<F, FUSED>(o, weights, &values[h / d.group * d.dim..], d.kv_width);
                     }
-                }
-                j += 4;
-            }
-            for j in j..len {
-                let values = row(v, j);
-                for (h, o) in o.chunks_exact_mut(d.dim).enumerate() {
-                    axpy(o, scores[h * len + j], &values[h / d.group * d.dim..][..d.dim]);
                 }
             }
         });
@@ -419,8 +421,18 @@ fn decode_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     if o.len() == d.q_width { attend((0, o)) } else { o.par_chunks_mut(d.q_width).enumerate().for_each(attend) }
 }
 
-/// Row `row` of a cache, all heads.
+/// The products of a query with the keys from element `at` on of at most [`SIDE_BY_SIDE`] rows of `width`.
 #[inline(always)]
-fn head_rows<'a, F>(x: &'a [F], row: usize, d: &Dims) -> &'a [F] {
-    &x[row * d.kv_width..][..d.kv_width]
+fn products<F: Float, const FUSED: bool>(q: &[F], keys: &[F], at: usize, width: usize, scores: &mut [F]) {
+    let row = [q.as_chunks()];
+    if keys.len() == SIDE_BY_SIDE * width {
+        let [a, b, c, e] = [0, 1, 2, 3].map(|i| i * width + at);
+        let dim = q.len();
+        let keys = [keys[a..][..dim].as_chunks(), keys[b..][..dim].as_chunks(), keys[c..][..dim].as_chunks(), keys[e..][..dim].as_chunks()];
+        scores[..SIDE_BY_SIDE].copy_from_slice(&dots::<F, F, FUSED, 1, SIDE_BY_SIDE>(&row, &keys)[0]);
+    } else {
+        for (score, keys) in scores.iter_mut().zip(keys.chunks_exact(width)) {
+            [[*score]] = dots::<F, F, FUSED, 1, 1>(&row, &[keys[at..][..q.len()].as_chunks()]);
+        }
+    }
 }

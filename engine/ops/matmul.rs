@@ -2,10 +2,9 @@
 //!
 //! With `x: [T, K]` and a weight `w: [N, K]` as published: forward `y = x · wᵀ` (NT), `dx = dy · w` (NN), `dw += dyᵀ · x` (TN).
 
-use std::hint::black_box;
-
 use bytemuck::{Pod, Zeroable};
 
+use crate::device::dots::{Row, dots};
 use crate::device::float::{Float, Strides};
 use crate::device::parallel::fused;
 use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, Stored, Weight, columns, kernel};
@@ -226,11 +225,6 @@ const WIDE: usize = 3;
 /// one weight row after the other comes fastest, widened in registers.
 const CACHED_WEIGHT: usize = 1 << 19;
 
-/// Partial sums of a dot product.
-const LANES: usize = 8;
-/// A row in whole vectors, and what is left of it.
-type Row<'a, T> = (&'a [[T; LANES]], &'a [T]);
-
 fn rows_twin<F: Float>(p: &Params, args: Args<'_, F>) {
     if fused() { rows_as::<F, true>(p, args) } else { rows_as::<F, false>(p, args) }
 }
@@ -325,58 +319,4 @@ fn tiles<F: Float, S: Stored<F>, const FUSED: bool, const A: usize, const W: usi
         out.iter_mut().zip(sums).for_each(|(out, [sum])| out[j] = sum);
     }
     out.iter().enumerate().for_each(|(i, out)| store(i, &out[..w.len()]));
-}
-
-/// The dot products of every row of `a` with every one of `w`, each in the order of eight interleaved partial sums.
-#[inline(always)]
-fn dots<F: Float, S: Stored<F>, const FUSED: bool, const A: usize, const W: usize>(
-    a: &[Row<'_, F>; A],
-    w: &[Row<'_, S>; W],
-) -> [[F; W]; A] {
-    let whole = a[0].0.len();
-    let (a_lanes, w_lanes) = (a.map(|a| &a.0[..whole]), w.map(|w| &w.0[..whole]));
-    let mut acc = [[[F::ZERO; LANES]; W]; A];
-    for at in 0..whole {
-        for i in 0..A {
-            for j in 0..W {
-                acc[i][j] = add_product::<F, S, FUSED>(acc[i][j], &a_lanes[i][at], &w_lanes[j][at]);
-            }
-        }
-    }
-    // Compilers that see what follows arrange all of the loop for it, with sums in memory or vectors moved about: at a third of its speed.
-    let mut acc = black_box(acc);
-    if !a[0].1.is_empty() {
-        for i in 0..A {
-            for j in 0..W {
-                for (sum, (a, w)) in acc[i][j].iter_mut().zip(a[i].1.iter().zip(w[j].1)) {
-                    *sum = multiply_add::<F, FUSED>(*a, w.widen(), *sum);
-                }
-            }
-        }
-    }
-    let mut sums = [[F::ZERO; W]; A];
-    for (sums, acc) in sums.as_flattened_mut().chunks_mut(4).zip(acc.as_flattened().chunks(4)) {
-        let mut halves = [[F::ZERO; LANES / 2]; 4];
-        for (half, acc) in halves.iter_mut().zip(acc) {
-            let acc = black_box(acc);
-            *half = std::array::from_fn(|l| acc[l] + acc[l + LANES / 2]);
-        }
-        for (sum, h) in sums.iter_mut().zip(black_box(halves)) {
-            *sum = (h[0] + h[2]) + (h[1] + h[3]);
-        }
-    }
-    sums
-}
-
-#[inline(always)]
-fn add_product<F: Float, S: Stored<F>, const FUSED: bool>(mut sum: [F; LANES], a: &[F; LANES], w: &[S; LANES]) -> [F; LANES] {
-    for l in 0..LANES {
-        sum[l] = multiply_add::<F, FUSED>(a[l], w[l].widen(), sum[l]);
-    }
-    sum
-}
-
-#[inline(always)]
-fn multiply_add<F: Float, const FUSED: bool>(a: F, w: F, sum: F) -> F {
-    if FUSED { a.mul_add(w, sum) } else { sum + a * w }
 }

@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::float::Float;
+use crate::device::float::{Float, largest, sum};
 use crate::device::{Args, Grid, Kernel, Recorder, kernel, simd};
 use crate::error::Result;
 use crate::random::philox4x32;
@@ -87,17 +87,12 @@ fn twin<F: Float>(p: &Sampling, mut a: Args<'_, F>) {
         let mut mass = vec![F::ZERO; vocab];
         for row in 0..p.rows as usize {
             let l = &logits[row * vocab..][..vocab];
-            let mut best = 0;
-            for (i, v) in l.iter().enumerate() {
-                if *v > l[best] {
-                    best = i;
-                }
-            }
-            let top = l[best];
+            let top = largest(l);
+            let best = l.iter().position(|v| *v == top).unwrap_or(0);
             for (m, l) in mass.iter_mut().zip(l) {
                 *m = ((*l - top) * inverse).exp();
             }
-            let total: F = crate::device::float::sum(&mass);
+            let total: F = sum(&mass);
             let token = if greedy { best } else { draw(p, l, top, &mass, total, &streams[row * STREAM..][..STREAM]) };
             let logprob = (l[token] - top) * inverse - total.ln();
             drawn[2 * row] = token as u32;

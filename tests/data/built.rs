@@ -90,8 +90,8 @@ fn memoryagentbench_of_every_split() {
     assert!(read.iter().flat_map(|e| &e.questions).all(|q| q.metric.as_ref().unwrap().parse::<Metric>().is_ok()));
     assert_eq!(facts.questions[0].answers, ["Chile", "Republic of Chile"]);
     assert_eq!(facts.questions[0].id.as_deref(), Some("factconsolidation_sh_6k_no0"));
-    // Without a number of facts a chunk has as many as its tokens hold: 20 bytes for each of the first two lists.
-    for (tokens, lengths) in [(5, vec![1, 1, 1, 1, 1]), (14, vec![2, 2, 1]), (1000, vec![5])] {
+    // Without a number of facts a chunk has as many as its tokens hold, of four bytes each.
+    for (tokens, lengths) in [(5, vec![1, 1, 1, 1, 1]), (14, vec![2, 3]), (1000, vec![5])] {
         let options = Options { chunk_tokens: Some(tokens), strict: true, ..Options::default() };
         let read = read_as("some.json", Value::Array(rows.clone()).to_string(), &options).unwrap().episodes;
         assert_eq!(read[0].chunks.iter().map(|chunk| chunk.lines().count()).collect::<Vec<_>>(), lengths, "{tokens} tokens");

@@ -79,9 +79,13 @@ impl<'a> Walk<'a> {
         found
     }
 
-    /// What is known of a variable: at once what this pass has seen, else what the one before has.
+    /// What is known of a variable: at once what this pass has seen, else what the one before has. A parameter may be a function that is
+    /// declared further down: calls of it are not followed.
     fn variable(&self, number: usize) -> Type {
-        self.known.variables.get(number).unwrap_or(&self.found.variables[number]).known()
+        match self.known.variables.get(number).unwrap_or(&self.found.variables[number]).known() {
+            Type::Local(routine) if routine >= self.found.routines.len() => Type::Unknown,
+            known => known,
+        }
     }
 
     fn field(&mut self, line: usize, of: &Type, name: &str) -> Type {
