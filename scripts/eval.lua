@@ -94,6 +94,9 @@ end
 
 local facts = option.facts > 0 and option.facts or nil
 local episodes = open(option.chunk_tokens > 0 and option.chunk_tokens or nil, facts)
+for i = 1, math.min(10, #skipped) do
+  print("skipped: " .. skipped[i])
+end
 -- What a method reads.
 local own = {}
 if option.chunk_tokens == 0 and models > 0 then
@@ -225,7 +228,7 @@ for i, done in ipairs(runs) do
 end
 fm.write {
   path = run.path .. "/summary.json",
-  text = fm.json.encode { value = { data = option.data, reasoner = tostring(reasoner), methods = summary, seconds = fm.seconds {} - began }, pretty = true },
+  text = fm.json.encode { value = { data = option.data, reasoner = tostring(reasoner), skipped = report.list(skipped), methods = summary, seconds = fm.seconds {} - began }, pretty = true },
 }
 report.page(run.path .. "/page.html", "Evaluation on " .. (option.data:match "[^/\\]+$" or option.data),
   { heading = heading, tables = tables, notes = notes, runs = runs, figures = figures, shown = option.shown })

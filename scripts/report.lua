@@ -11,9 +11,9 @@ local function number(value, digits)
   return value and string.format("%." .. digits .. "f", value) or "-"
 end
 
--- An empty list, which JSON tells from an empty object.
-local function empty()
-  return fm.json.decode { text = "[]" }
+-- A list of its own that JSON does not take for an object if it is empty.
+function report.list(of)
+  return table.move(of, 1, #of, 1, fm.json.decode { text = "[]" })
 end
 
 local function share(part, all)
@@ -183,7 +183,7 @@ function report.write(folder, runs)
       }
     end
     for _, answer in ipairs(done.answers) do
-      local evidence = empty()
+      local evidence = report.list {}
       for i, item in ipairs(answer.evidence) do
         -- An item's step is the chunk that it was written at.
         evidence[i] = { id = item.id, step = item.step, created = item.created, score = item.score }

@@ -71,7 +71,7 @@ fn rewards_advantages_weights_and_groups() {
     // Figures of one update each, from the same policy and batch.
     let update = |arguments: &str| {
         run(&format!(
-            "local trainer = trainer {{ lr = 0 }}
+            "local trainer = trainer {{ lr = 0, temperature = 2 }}
             local batch = trainer:rollout {{ episodes = episodes }}
             local tokens = {{}}
             for i, rollout in ipairs(batch.rollouts) do
@@ -86,6 +86,7 @@ fn rewards_advantages_weights_and_groups() {
     };
     let norm = |arguments: &str| update(arguments).unwrap()["grad_norm"].as_f64().unwrap_or(0.0);
     let plain = norm("rewards = rewards, scale_rewards = false");
+    assert!(plain > 0.01, "rollouts of a group that are all alike show nothing: {plain}");
     // By hand: the mean of each step of each episode taken away.
     let by_hand = "advantages = { { -0.5, 0.25 }, { 0.5, -0.25 }, { -0.25 }, { 0.25 } }";
     let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-4 * a.abs().max(1e-3), "{a} is not {b}");

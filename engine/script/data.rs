@@ -63,7 +63,7 @@ const FUNCTIONS: &[Function] = &[
             optional(
                 "skipped",
                 Kind::List(&Kind::Text),
-                "a list of the script's, to which is added what was skipped: where it stands in the file, and why",
+                "a list of the script's, to which is added what was skipped: where it stands in the file, and why; without it that is said on standard error",
             ),
         ],
         returns: Kind::List(&Kind::Record(&EPISODE)),
@@ -76,10 +76,14 @@ const FUNCTIONS: &[Function] = &[
                 facts_per_chunk: args.get(lua, "facts_per_chunk")?,
                 chunk_tokens: args.get(lua, "chunk_tokens")?,
             };
-            let found = data::open(path, &options)?;
-            if let Some(skipped) = args.get::<Option<Table>>(lua, "skipped")? {
-                found.skipped.into_iter().try_for_each(|reason| skipped.raw_push(reason))?;
-            }
+            let found = match args.get::<Option<Table>>(lua, "skipped")? {
+                Some(skipped) => {
+                    let found = data::read(path, &options)?;
+                    found.skipped.iter().try_for_each(|reason| skipped.raw_push(reason.as_str()))?;
+                    found
+                }
+                None => data::open(path, &options)?,
+            };
             list(lua, found.episodes.iter().map(|found| episode(lua, found)))
         },
     },

@@ -1238,7 +1238,7 @@ function fm.reward.call(arguments) end
 ---@field strict? boolean make a row that cannot be read an error; otherwise it is skipped, and reported (default false)
 ---@field facts_per_chunk? integer how many facts of a list make a chunk; by default as many as `chunk_tokens` hold, or 4 without that
 ---@field chunk_tokens? integer how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of the file cut it: 4096, intents 1024, LoCoMo a session
----@field skipped? string[] a list of the script's, to which is added what was skipped: where it stands in the file, and why
+---@field skipped? string[] a list of the script's, to which is added what was skipped: where it stands in the file, and why; without it that is said on standard error
 
 ---Reads the episodes of a published file, or of a folder of CSV files.
 ---@param arguments fm.data.open.arguments
