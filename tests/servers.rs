@@ -141,8 +141,9 @@ fn llama_cpp() {
     // Those that were on their way end at the server.
     sleep(Duration::from_secs(2));
     let killed = begun(&log);
-    assert!((20..56).contains(&kept) && !out.join("results.jsonl").exists(), "{kept} replies were kept");
-    assert!(killed - before - kept <= 2, "{kept} replies to {} requests", killed - before);
+    assert!((20..52).contains(&kept) && !out.join("results.jsonl").exists(), "{kept} replies were kept");
+    // As many as are asked at a time were on their way.
+    assert!(killed - before - kept <= 8, "{kept} replies to {} requests", killed - before);
 
     let resume = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_finemem-engine"));

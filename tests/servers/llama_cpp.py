@@ -76,6 +76,9 @@ def main():
     settings.model.path = str(path)
     settings.hostnames, settings.port = ["127.0.0.1"], port
     settings.n_ctx, settings.n_parallel, settings.n_gpu_layers = 4096, 2, 0
+    # By default keys and values are kept in 16 bits, which is enough to turn the choice of a model with random weights.
+    settings.cache_type_k = settings.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    settings.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     settings.warmup = False
     # More threads than free cores wait for one another at every layer.
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
