@@ -147,6 +147,12 @@ local function count(text)
   return counts[text]
 end
 
+local function stop()
+  if fm.stopping {} then
+    error("stopped; go on with: finemem-engine run --resume " .. run.path, 0)
+  end
+end
+
 local settings = {
   policy = policy, name = option.policy, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view, view_items = option.view_items,
   max_prompt = option.max_prompt, window = option.window,
@@ -156,7 +162,7 @@ local runs, figures = {}, {}
 for i, method in ipairs(methods) do
   runs[i] = evaluation.run {
     episodes = own[method] or episodes, method = method, settings = settings, reasoner = reasoner, judge = judge, titles = catalogue, count = count,
-    shown = option.shown, file = run.path .. "/readings.jsonl",
+    shown = option.shown, file = run.path .. "/readings.jsonl", stop = stop,
     said = function(line)
       run:progress { step = i - 1, total = #methods, text = line }
     end,

@@ -104,6 +104,7 @@ local function memories_of(option, texts)
     local read, seconds = reading.read {
       episodes = texts, policy = policy, design = design, tokens = tokens, max_prompt = settings.max_prompt, shown = option.shown or 0, file = option.file,
       name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items) }, " "), said = progress,
+      stop = option.stop,
     }
     return read, design.retrieval, seconds
   end
@@ -120,7 +121,8 @@ local batch = 128
 
 -- Runs one method over episodes. `option`: `episodes`, `method`, `settings` (`policy`, `name` of the policy, `max_tokens`, `max_prompt`, `view`,
 -- `view_items`, `window`), `reasoner`, `judge` if there is one, `titles` if there is a catalogue (numbers by names), `count` (how many tokens a text has),
--- `shown` (of how many texts a page shows the steps), `file` (where a model's readings are kept), `said` (called with a line of progress).
+-- `shown` (of how many texts a page shows the steps), `file` (where a model's readings are kept), `said` (called with a line of progress), `stop`
+-- (called where nothing is lost if it raises an error).
 -- Gives `answers` (a table each, as reasoner:ask gives them, with `method`, `source`, `episode`), `cost`, `calls` of a model, and `memories`, one
 -- an episode: { episode, memory, steps, answers }.
 function evaluation.run(option)
@@ -196,6 +198,9 @@ function evaluation.run(option)
       answers[#answers + 1] = answer
     end
     option.said(string.format("%s: %d of %d episodes, %d questions", method.name, last, #episodes, cost.questions))
+    if option.stop then
+      option.stop()
+    end
   end
   local first, waiting = 1, 0
   for i, episode in ipairs(episodes) do

@@ -40,7 +40,7 @@ end
 
 -- `option`: `episodes`, `policy`, `design` (what a trainer is told: `tools`, `prompt`, `dialect`, `view`, `view_items`), `tokens` (of the longest
 -- answer), `max_prompt` (tokens of the longest prompt), `shown` (of how many episodes the prompts are kept), `file` (where stretches are kept, if they are) and `name` (by which it
--- knows them), `said` (called before each chunk, with the chunks done and all).
+-- knows them), `said` (called before each chunk, with the chunks done and all), `stop` (called where nothing is lost if it raises an error).
 -- Gives for each episode its `memory`, with its chunk as the step of each write, and `steps`; and the seconds that it took.
 function reading.read(option)
   local policy, design, episodes = option.policy, option.design, option.episodes
@@ -126,6 +126,9 @@ function reading.read(option)
       lines.add(option.file, fm.json.encode { value = line })
     end
     seconds, first = seconds + carry_out(line), first + count
+    if option.stop then
+      option.stop()
+    end
   end
   return read, seconds
 end
