@@ -72,7 +72,7 @@ function reading.read(option)
 
   local read = {}
   for i in ipairs(episodes) do
-    read[i] = { memory = fm.memory.new {}, steps = {} }
+    read[i] = { memory = fm.memory.new {}, steps = {}, entries = 0 }
   end
 
   -- What the model does with `count` chunks of each episode, from chunk `first` on.
@@ -91,8 +91,7 @@ function reading.read(option)
       for t, step in ipairs(rollout.steps) do
         steps[t] = kept(step, i <= option.shown)
       end
-      local known = #read[i].memory:journal {}
-      did[k] = { episode = i, steps = steps, journal = table.move(rollout.journal, known + 1, #rollout.journal, 1, {}) }
+      did[k] = { episode = i, steps = steps, journal = table.move(rollout.journal, read[i].entries + 1, #rollout.journal, 1, {}) }
     end
     return { seconds = fm.seconds {} - began, did = did }
   end
@@ -100,7 +99,7 @@ function reading.read(option)
   local function carry_out(line)
     for _, did in ipairs(line.did) do
       local one = read[did.episode]
-      one.memory = fm.memory.replay { journal = did.journal, from = one.memory }
+      one.memory, one.entries = fm.memory.replay { journal = did.journal, from = one.memory }, one.entries + #did.journal
       table.move(did.steps, 1, #did.steps, #one.steps + 1, one.steps)
     end
     return line.seconds

@@ -88,7 +88,7 @@ pub fn instructions() -> String {
 /// Whether what [`simd!`] compiles multiplies and adds in one instruction on this processor.
 pub fn fused() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
+    return pulp::x86::V3::try_new().is_some();
     #[cfg(not(target_arch = "x86_64"))]
     return cfg!(target_arch = "aarch64");
 }

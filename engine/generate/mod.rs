@@ -207,7 +207,9 @@ impl Generator {
         }
         if let (Some(kept), Some(first)) = (&mut self.kept, requests.first()) {
             kept.beginning.extend(&first.prompt[..shared]);
-            kept.prompt.extend(first.prompt[..first.prompt.len() - 1].iter().filter(|_| requests.len() == 1));
+            if requests.len() == 1 {
+                kept.prompt.extend(&first.prompt[..first.prompt.len() - 1]);
+            }
         }
         Ok(results.into_iter().map(|completions| completions.into_iter().flatten().collect()).collect())
     }

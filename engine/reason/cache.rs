@@ -130,7 +130,7 @@ impl Cache {
     pub(super) fn put(&self, key: &str, kept: &Kept) -> Result<()> {
         let mut state = locked(&self.state);
         if let Some(file) = &mut state.file {
-            let line = serde_json::to_string(&Line { key: key.into(), kept: kept.clone() }).expect("plain data") + "\n";
+            let line = serde_json::to_string(&Line { key: key.into(), kept: kept.clone() }).map_err(|e| Error::io(&self.path, e))? + "\n";
             file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(|e| Error::io(&self.path, e))?;
         }
         state.known.insert(key.into(), Known { kept: kept.clone(), old: false, taken: false });

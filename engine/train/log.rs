@@ -117,8 +117,9 @@ impl Run {
     }
 
     fn write_description(&self) -> Result<()> {
-        let text = serde_json::to_string_pretty(&self.description).expect("plain data");
-        files::write(self.folder.join(DESCRIPTION), format!("{text}\n").as_bytes())
+        let path = self.folder.join(DESCRIPTION);
+        let text = serde_json::to_string_pretty(&self.description).map_err(|e| Error::io(&path, e))?;
+        files::write(&path, format!("{text}\n").as_bytes())
     }
 
     /// The run's folder.
@@ -151,9 +152,10 @@ impl Run {
     fn append(&self, step: u64, values: &Map<String, Value>, file: impl Fn(&Self) -> (&File, &str)) -> Result<()> {
         let mut line = Map::from_iter([("step".to_string(), Value::from(step))]);
         line.extend(values.iter().filter(|(name, _)| *name != "step").map(|(name, value)| (name.clone(), value.clone())));
-        let text = serde_json::to_string(&line).expect("plain data") + "\n";
         let (mut file, name) = file(self);
-        file.write_all(text.as_bytes()).map_err(|e| Error::io(self.folder.join(name), e))
+        let wrong = |reason: String| Error::io(self.folder.join(name), reason);
+        let text = serde_json::to_string(&line).map_err(|e| wrong(e.to_string()))? + "\n";
+        file.write_all(text.as_bytes()).map_err(|e| wrong(e.to_string()))
     }
 
     /// Writes a checkpoint. `save` gets an empty folder to fill.
@@ -170,8 +172,9 @@ impl Run {
         for name in files.keys() {
             sync(&new.join(name))?;
         }
-        let manifest = serde_json::to_string_pretty(&Manifest { step, files }).expect("plain data");
-        files::write(new.join(MANIFEST), manifest.as_bytes())?;
+        let manifest = new.join(MANIFEST);
+        let text = serde_json::to_string_pretty(&Manifest { step, files }).map_err(|e| Error::io(&manifest, e))?;
+        files::write(&manifest, text.as_bytes())?;
         sync(&new)?;
         self.metrics.sync_all().map_err(|e| Error::io(self.folder.join("metrics.jsonl"), e))?;
         if path.exists() {
@@ -229,7 +232,7 @@ fn hashes(folder: &Path) -> Result<Map<String, Value>> {
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(&next).map_err(|e| Error::io(&next, e))?.flatten() {
             let path = entry.path();
-            let name = path.strip_prefix(folder).expect("found below it").to_string_lossy().replace('\\', "/");
+            let name = path.strip_prefix(folder).map_err(|e| Error::io(&path, e))?.to_string_lossy().replace('\\', "/");
             if path.is_dir() {
                 folders.push(path);
             } else if name != MANIFEST {
