@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use finemem_engine::memory::{Bm25, Store};
+use finemem::memory::{Bm25, Store};
 
 #[derive(serde::Deserialize)]
 struct Work {

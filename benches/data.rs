@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use finemem_engine::data::{self, Options};
+use finemem::data::{self, Options};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();

@@ -7,8 +7,8 @@ mod common;
 
 use std::time::Instant;
 
-use finemem_engine::generate::{Generator, Options, Request, Stream};
-use finemem_engine::random::Rng;
+use finemem::generate::{Generator, Options, Request, Stream};
+use finemem::random::Rng;
 
 fn main() {
     let model = common::model();

@@ -6,10 +6,10 @@ mod common;
 
 use std::time::Instant;
 
-use finemem_engine::random::Rng;
-use finemem_engine::train::learner::Memory;
-use finemem_engine::train::optimizer::Settings;
-use finemem_engine::train::sft::{Supervised, Weighted};
+use finemem::random::Rng;
+use finemem::train::learner::Memory;
+use finemem::train::optimizer::Settings;
+use finemem::train::sft::{Supervised, Weighted};
 
 fn main() {
     let model = common::model();

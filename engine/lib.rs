@@ -1,22 +1,17 @@
-//! finemem-engine: reinforcement learning of memory managers on any GPU, or on the CPU.
+//! Everything but Lua and the command line: models, memories, reasoners, rewards and training, on the kernels of `finemem-kernels`.
 //!
-//! `engine/README.md` says what each module is for and in which direction they import one another.
+//! `engine/README.md` says what each room is for and in which direction they import one another.
 
 pub mod data;
-pub mod device;
-pub mod error;
 pub mod files;
 pub mod generate;
 pub mod memory;
+pub mod metrics;
 pub mod model;
-pub mod ops;
-pub mod random;
 pub mod reason;
 pub mod reward;
-pub mod script;
 pub mod stop;
-pub mod tensor;
 pub mod train;
 pub mod view;
 
-pub use error::{Error, Result};
+pub use finemem_kernels::{Error, Result, device, error, ops, random};

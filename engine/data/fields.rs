@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Question, python};
-use crate::reason::metrics::Metric;
+use crate::metrics::Metric;
 
 /// A text that must be there.
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, String> {

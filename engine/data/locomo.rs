@@ -15,7 +15,7 @@ use super::content::Content;
 use super::fields::{answers, by_evidence, list, readable, text, text_if_any};
 use super::{Episode, Found, Options, Question, each};
 use crate::Error;
-use crate::reason::metrics::Category;
+use crate::metrics::Category;
 
 /// What answers a question about something that was never said, by the official metric.
 const REFUSALS: [&str; 2] = ["no information available", "not mentioned"];

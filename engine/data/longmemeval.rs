@@ -12,7 +12,7 @@ use super::chunk::{self, Session};
 use super::content::Content;
 use super::fields::{by_evidence, list, list_if_any, question, scorable, text, text_if_any};
 use super::{Episode, Found, Options, Question, each};
-use crate::reason::metrics::{ABSTENTION, abstains};
+use crate::metrics::{ABSTENTION, abstains};
 
 /// Tokens in a chunk, as MemoryAgentBench cuts the same dialogues. Most sessions are shorter and stay whole.
 const TOKENS: usize = 4096;

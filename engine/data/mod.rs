@@ -39,7 +39,7 @@ pub struct Question {
     /// Names the question inside its file.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number_if_any")]
     pub id: Option<String>,
-    /// The metric that its protocol scores it by, see [`crate::reason::metrics::Metric`].
+    /// The metric that its protocol scores it by, see [`crate::metrics::Metric`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
     /// The chunks that hold what proves the answer, from 0; empty where the file does not say.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
+use crate::device::{DType, Tensor};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::activations::Activations;
@@ -21,7 +22,6 @@ use crate::model::blocks::{self, Cache, Keys};
 use crate::ops::attention::TILE;
 use crate::ops::matmul;
 use crate::ops::sample::{self, STREAM, Sampling};
-use crate::tensor::{DType, Tensor};
 pub use request::{Completion, Finish, OnToken, Options, Request, Room, Stream};
 use request::{check, stops};
 use rows::Rows;

@@ -2,8 +2,8 @@
 
 use super::config::Config;
 use crate::device::Device;
+use crate::device::{DType, Tensor};
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
 
 /// What the backward pass computes again instead of keeping it, at the price of time (Korthikanti et al., arXiv 2205.05198; the scores of
 /// attention are never kept).

@@ -1,9 +1,9 @@
 //! Ragged sequences packed into one list of tokens, on the device.
 
 use crate::device::Device;
+use crate::device::{DType, Tensor};
 use crate::error::{Error, Result};
 use crate::ops::embedding::Groups;
-use crate::tensor::{DType, Tensor};
 
 /// One packed sequence and where its keys stand.
 #[derive(Clone, Copy, Debug)]

@@ -11,12 +11,12 @@ use super::batch::Batch;
 use super::config::Config;
 use super::linear::{self, Scratch};
 use super::weights::{Gradients, Layer, Weights};
+use crate::device::{DType, Tensor};
 use crate::device::{Device, Recorder};
 use crate::error::{Error, Result};
 use crate::ops::matmul::Write;
 use crate::ops::rmsnorm::PARTIAL_ROWS;
 use crate::ops::{attention, elementwise, embedding, rmsnorm, rope, swiglu};
-use crate::tensor::{DType, Tensor};
 
 /// Where the keys and values of a forward pass are.
 pub enum Keys<'a> {

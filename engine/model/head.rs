@@ -3,12 +3,12 @@
 //! Only rows that have a target are computed: they are gathered from the final hidden states first.
 
 use super::weights::Weights;
+use crate::device::{DType, Tensor};
 use crate::device::{Device, Recorder};
 use crate::error::Result;
 use crate::ops::matmul::{self, Write};
 use crate::ops::policy_loss::{self, PolicyLoss, TERMS};
 use crate::ops::{elementwise, logprob};
-use crate::tensor::{DType, Tensor};
 
 /// Logits of a chunk may have this many elements (32 MiB).
 const CHUNK_ELEMENTS: usize = 8 << 20;

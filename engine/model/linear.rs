@@ -5,10 +5,10 @@
 
 use super::weights::Linear;
 use crate::device::Recorder;
+use crate::device::Tensor;
 use crate::error::Result;
 use crate::ops::bias;
 use crate::ops::matmul::{self, Write};
-use crate::tensor::Tensor;
 
 /// `y = x · wᵀ + b` and what an adapter adds, by the product made for few rows when decoding.   x: [N, K]   y: [N, M]
 ///

@@ -12,11 +12,11 @@ use super::Model;
 use super::config::Config;
 use super::tensor_files::{self, TensorFiles};
 use super::weights::{Adapter, Layer, Linear, Weights};
+use crate::device::{DType, Tensor};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::ops::matmul::{self, Write};
 use crate::random::Rng;
-use crate::tensor::{DType, Tensor};
 
 const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";

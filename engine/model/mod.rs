@@ -18,9 +18,9 @@ pub mod weights;
 
 use std::path::Path;
 
+use crate::device::DType;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::tensor::DType;
 pub use config::{Config, ModelType};
 use folder::Folder;
 pub use lora::Lora;

@@ -16,9 +16,9 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use crate::device::Device;
+use crate::device::{DType, Tensor};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::tensor::{DType, Tensor};
 
 /// A model in one file.
 const SINGLE: &str = "model.safetensors";

@@ -7,9 +7,9 @@ use super::config::Config;
 use super::lora;
 use super::tensor_files::{self, TensorFiles};
 use crate::device::Device;
+use crate::device::{DType, Tensor};
 use crate::error::{Error, Result};
 use crate::random::Rng;
-use crate::tensor::{DType, Tensor};
 
 const EMBED: &str = "model.embed_tokens.weight";
 const NORM: &str = "model.norm.weight";

@@ -5,7 +5,6 @@ mod cache;
 pub mod extractive;
 mod http;
 pub mod local;
-pub mod metrics;
 pub mod prompt;
 mod question;
 pub mod server;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::metrics::normalise;
 use super::{Answer, Message, Query, Reply, UNKNOWN};
+use crate::metrics::normalise;
 
 const TASK: &str = "You answer questions about texts that you cannot see. Someone read them before and kept a memory; what follows is all that \
                     the memory has for this question. What was written first comes first, what was written last comes last.";

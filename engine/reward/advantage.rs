@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::device::Device;
+use crate::device::{DType, Tensor};
 use crate::ops::zscore;
 pub use crate::ops::zscore::Baseline;
-use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 
 /// Which rewards are compared with one another.

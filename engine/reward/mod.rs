@@ -134,12 +134,12 @@ pub fn evidence(trajectory: &Trajectory, beta: f64, update: Update) -> Result<Ve
     // A few dozen numbers that Lua made and Lua reads: the kernel's f64 twin keeps the sum of the credits exact.
     let device = Device::cpu_f64();
     let floats = |values: &[f64]| {
-        let tensor = device.zeros(crate::tensor::DType::F32, &[values.len()])?;
+        let tensor = device.zeros(crate::device::DType::F32, &[values.len()])?;
         tensor.write_f64(values)?;
         Ok::<_, Error>(tensor)
     };
     let integers = |values: &[u32]| device.tensor_u32(values, &[values.len()]);
-    let reward = device.zeros(crate::tensor::DType::F32, &[1, count])?;
+    let reward = device.zeros(crate::device::DType::F32, &[1, count])?;
     let evidence = attribution::Evidence {
         scores: &floats(&scores)?,
         questions: &integers(&[0, scores.len() as u32])?,

@@ -9,8 +9,8 @@ use mlua::{AnyUserData, IntoLua, Lua, MetaMethod, MultiValue, Table, UserData, U
 pub(crate) use super::arguments::Args;
 use super::arguments::{arguments, full_name, hint};
 
-use crate::train::log::Checkpoint;
-use crate::{Error, Result};
+use finemem::train::log::Checkpoint;
+use finemem::{Error, Result};
 
 /// The type of a value in Lua.
 #[derive(Debug, Clone, Copy)]

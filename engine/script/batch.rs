@@ -1,12 +1,12 @@
 //! The tokens behind batch tables: what an update needs of the rollouts that a script has as tables.
 
-use mlua::{Lua, Table};
+use mlua::{ExternalResult, Lua, Table};
 
 use super::api::{Args, Kind, Record, optional, required};
 use super::memory::ITEMS;
 use super::reason::ASKED;
-use crate::train::grpo::Turn;
-use crate::{Error, Result};
+use finemem::train::grpo::Turn;
+use finemem::{Error, Result};
 
 /// What `trainer:rollout` returns.
 pub(super) static BATCH: Record = Record {
@@ -125,7 +125,7 @@ impl Batches {
             let counted = |turn: &Turn| Turn { rollout: turn.rollout + rollouts, episode: turn.episode + episodes, ..turn.clone() };
             turns.extend(batch.turns.iter().map(counted));
             episodes += count(|turn| turn.episode);
-            same_temperature(&mut temperature, batch.temperature)?;
+            same_temperature(&mut temperature, batch.temperature).into_lua_err()?;
         }
         self.used = true;
         Ok((turns, temperature.unwrap_or(1.0), tables_of))

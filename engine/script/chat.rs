@@ -1,13 +1,13 @@
 //! `model:apply_chat_template`: a conversation as the text that a model was trained on.
 
-use mlua::{IntoLua, Lua, Table, Value};
+use mlua::{ExternalResult, IntoLua, Lua, Table, Value};
 use serde_json::Value as Json;
 
 use super::api::{Args, Function, Kind, Need, default, optional, required};
 use super::convert;
 use super::model::Shared;
-use crate::memory::tools::Tool;
-use crate::model::Chat;
+use finemem::memory::tools::Tool;
+use finemem::model::Chat;
 
 const TABLES: Kind = Kind::List(&Kind::Table);
 
@@ -47,7 +47,7 @@ fn apply(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         enable_thinking: args.get(lua, "enable_thinking")?,
         variables,
     };
-    args.this::<Shared>()?.0.0.model.chat_template.render(&chat)?.into_lua(lua)
+    args.this::<Shared>()?.0.0.model.chat_template.render(&chat).into_lua_err()?.into_lua(lua)
 }
 
 /// An argument as JSON; a string is JSON text.
@@ -76,5 +76,5 @@ fn described(table: &Table) -> mlua::Result<Json> {
     let name: String = table.raw_get("name").map_err(|_| mlua::Error::runtime("a tool in 'tools' has no name"))?;
     let description: Option<String> = table.raw_get("description")?;
     let parameters = convert::to_json(&table.raw_get("parameters")?).map_err(|e| mlua::Error::runtime(format!("tool {name}: {e}")))?;
-    Ok(Tool::new(&name, &description.unwrap_or_default(), parameters)?.to_json())
+    Ok(Tool::new(&name, &description.unwrap_or_default(), parameters).into_lua_err()?.to_json())
 }

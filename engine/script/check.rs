@@ -10,7 +10,7 @@ use mlua::Lua;
 use super::tokens::{Token, tokens};
 use super::walk::{Names, walk};
 use super::{Options, Runtime, require};
-use crate::Result;
+use finemem::Result;
 
 /// What was looked at, and what is wrong.
 #[derive(Debug)]

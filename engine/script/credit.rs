@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mlua::{FromLua, Lua, Table, Value};
+use mlua::{ExternalResult, FromLua, Lua, Table, Value};
 
 use super::api::{Args, Kind};
-use crate::reward::Grouping;
-use crate::train::grpo::{Credit, Turn};
+use finemem::reward::Grouping;
+use finemem::train::grpo::{Credit, Turn};
 
 /// `list[i][t]`: a number for step t of rollout i.
 pub(super) const EACH_STEP: Kind = Kind::List(&Kind::List(&Kind::Number));
@@ -27,7 +27,7 @@ pub(super) fn credit(lua: &Lua, args: &Args, turns: &[Turn], rollouts: &[Table],
         (Some(_), _) if chosen.is_some() => return Err(mlua::Error::runtime("'groups' stands in place of 'grouping': give one of them")),
         (Some(groups), _) => Grouping::Keys(numbered(groups.iter().map(Key::of))),
         (None, "state") => by_state(rollouts, turns)?,
-        (None, word) => word.parse()?,
+        (None, word) => word.parse().into_lua_err()?,
     };
     Ok(Credit {
         rewards: per_turn(lua, args, "rewards", turns)?,

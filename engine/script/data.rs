@@ -1,10 +1,10 @@
 //! `fm.data`: episodes from published files.
 
-use mlua::{IntoLua, Lua, Table, Value};
+use mlua::{ExternalResult, IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Function, Kind, Need, Record, default, optional, required};
 use super::convert::list;
-use crate::data::{self, Episode, Options, Question};
+use finemem::data::{self, Episode, Options, Question};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&EPISODE, &QUESTION] };
 
@@ -78,11 +78,11 @@ const FUNCTIONS: &[Function] = &[
             };
             let found = match args.get::<Option<Table>>(lua, "skipped")? {
                 Some(skipped) => {
-                    let found = data::read(path, &options)?;
+                    let found = data::read(path, &options).into_lua_err()?;
                     found.skipped.iter().try_for_each(|reason| skipped.raw_push(reason.as_str()))?;
                     found
                 }
-                None => data::open(path, &options)?,
+                None => data::open(path, &options).into_lua_err()?,
             };
             list(lua, found.episodes.iter().map(|found| episode(lua, found)))
         },

@@ -5,7 +5,7 @@ use mlua::{Function, IntoLua, Lua, Table, Value};
 
 use super::api::{self, Area, Kind, Record, message, optional, required};
 use super::convert::{self, list};
-use crate::memory::calls::{self, Call, Parsed};
+use finemem::memory::calls::{self, Call, Parsed};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&DIALECT, &CALL] };
 

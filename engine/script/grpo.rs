@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use mlua::{IntoLua, Lua, Table, Value};
+use mlua::{ExternalResult, IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
 use super::batch::{self, Batches};
@@ -13,15 +13,15 @@ use super::reason::{MAX_QUESTION, RETRIEVAL, Reasoner, TOP_K, retrieval};
 use super::rollout::{self, Rollouts, View};
 use super::sft::{RECOMPUTE, memory};
 use super::{convert, credit};
-use crate::generate::SLOTS;
-use crate::memory::tools::Tool;
-use crate::ops::policy_loss::{Estimator, Level, PolicyLoss};
-use crate::reward::Baseline;
-use crate::train::grpo::{Grpo, Settings, Trained};
-use crate::train::losses::{Aggregation, KlIn, Recipe};
-use crate::train::optimizer::Settings as AdamSettings;
-use crate::train::plan::{self, Workload};
-use crate::{Error, Result};
+use finemem::generate::SLOTS;
+use finemem::memory::tools::Tool;
+use finemem::ops::policy_loss::{Estimator, Level, PolicyLoss};
+use finemem::reward::Baseline;
+use finemem::train::grpo::{Grpo, Settings, Trained};
+use finemem::train::losses::{Aggregation, KlIn, Recipe};
+use finemem::train::optimizer::Settings as AdamSettings;
+use finemem::train::plan::{self, Workload};
+use finemem::{Error, Result};
 
 pub(super) const AREA: Area = Area {
     constants: &[],
@@ -168,12 +168,12 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         completion: max_tokens,
         memory: settings.memory,
     };
-    let planned = plan::plan_on(&model.device, &model.config, &model.tokenizer, &work, model.weights.bytes())?.peak;
+    let planned = plan::plan_on(&model.device, &model.config, &model.tokenizer, &work, model.weights.bytes()).into_lua_err()?.peak;
     let tables: Vec<Table> = args.get(lua, "tools")?;
     let mut tools = Vec::new();
     for table in &tables {
         let schema = convert::to_json(&table.raw_get("parameters")?).map_err(mlua::Error::runtime)?;
-        let tool = Tool::new(&table.raw_get::<String>("name")?, &table.raw_get::<String>("description")?, schema)?;
+        let tool = Tool::new(&table.raw_get::<String>("name")?, &table.raw_get::<String>("description")?, schema).into_lua_err()?;
         tools.push((tool, table.raw_get("run")?));
     }
     let rollouts = Rollouts {
@@ -202,7 +202,7 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         ));
     }
     let seed = settings.seed;
-    let trainer = if train { Some(Grpo::new(model, Settings { memory: work.update(), ..settings })?) } else { None };
+    let trainer = if train { Some(Grpo::new(model, Settings { memory: work.update(), ..settings }).into_lua_err()?) } else { None };
     let (policy, grouping) = (policy.clone(), args.get(lua, "grouping")?);
     object(lua, Trainer { policy, trainer, seed, rollouts, group, grouping, work, planned, batches: Batches::default() })
 }
@@ -210,7 +210,7 @@ fn new(lua: &Lua, args: &Args) -> mlua::Result<Value> {
 /// The loss that was named, with what replaces its settings.
 fn loss(lua: &Lua, args: &Args) -> mlua::Result<Recipe> {
     let longest = args.get(lua, "max_tokens")?;
-    let named = Recipe::named(&args.get::<String>(lua, "loss")?, longest)?;
+    let named = Recipe::named(&args.get::<String>(lua, "loss")?, longest).into_lua_err()?;
     let word = |key: &str| args.get::<Option<String>>(lua, key);
     let number = |key: &str, otherwise: f32| Ok::<f32, mlua::Error>(args.get::<Option<f32>>(lua, key)?.unwrap_or(otherwise));
     let policy = PolicyLoss {
@@ -331,7 +331,7 @@ static TRAINER: Object = Object {
                     salt: args.get::<i64>(lua, "seed")? as u32,
                     question_share: args.get(lua, "question_share")?,
                 };
-                trainer.policy.reserve(trainer.work.room())?;
+                trainer.policy.reserve(trainer.work.room()).into_lua_err()?;
                 let (table, turns) = trainer.rollouts.run(lua, &trainer.policy, &plan)?;
                 trainer.batches.keep(&table, turns, temperature)?;
                 table.into_lua(lua)
@@ -372,7 +372,7 @@ static TRAINER: Object = Object {
     checkpoint: Some(|data, act| {
         let mut this = data.borrow_mut::<Handle<Trainer>>()?;
         let Trainer { policy, trainer, .. } = &mut this.0;
-        Ok(act(&mut Trained { trainer: made_to_train(trainer)?, policy: &policy.model })?)
+        Ok(act(&mut Trained { trainer: made_to_train(trainer).into_lua_err()?, policy: &policy.model }).into_lua_err()?)
     }),
 };
 
@@ -397,14 +397,14 @@ impl Scripted for Trainer {
 fn update(lua: &Lua, args: &Args) -> mlua::Result<Value> {
     let mut this = args.this_mut::<Trainer>()?;
     let Trainer { policy, trainer, batches, grouping, .. } = &mut this.0;
-    let trainer = made_to_train(trainer)?;
+    let trainer = made_to_train(trainer).into_lua_err()?;
     let (turns, temperature, rollouts) = batches.chosen(lua, args)?;
     let credit = credit::credit(lua, args, &turns, &rollouts, grouping)?;
     let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(trainer.settings.lr);
     if plan::alternates(&policy.model) {
         policy.release();
     }
-    let stats = trainer.update(&policy.model, &turns, &credit, temperature.max(f32::MIN_POSITIVE), lr)?;
+    let stats = trainer.update(&policy.model, &turns, &credit, temperature.max(f32::MIN_POSITIVE), lr).into_lua_err()?;
     let table = lua.create_table()?;
     for (name, value) in stats {
         table.raw_set(name, value)?;

@@ -13,7 +13,7 @@ use super::batch::BATCH;
 use super::grpo::GROUPING;
 use super::run::Shared;
 use super::{convert, credit, interrupt};
-use crate::{Error, Result, files};
+use finemem::{Error, Result, files};
 
 /// What a reward gives for a batch.
 pub(super) static REWARDS: Record = Record {

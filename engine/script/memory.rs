@@ -1,10 +1,10 @@
 //! `fm.memory`: the store of items. Steps count from 1 in Lua.
 
-use mlua::{AnyUserData, IntoLua, Lua, Table, Value};
+use mlua::{AnyUserData, ExternalResult, IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Function, Handle, Kind, Need, Object, Param, Record, Scripted, default, object, optional, required};
 use super::convert::{self, list};
-use crate::memory::{Entry, Item, Store};
+use finemem::memory::{Entry, Item, Store};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&MEMORY], records: &[&ITEM, &VERSION] };
 
@@ -55,7 +55,7 @@ const FUNCTIONS: &[Function] = &[
         params: &[required("path", Kind::Text, "the file")],
         returns: Kind::Object("Memory"),
         result: "the memory",
-        call: |lua, args| object(lua, Store::import(args.get::<String>(lua, "path")?)?),
+        call: |lua, args| object(lua, Store::import(args.get::<String>(lua, "path")?).into_lua_err()?),
     },
     Function {
         path: "memory.replay",
@@ -73,9 +73,11 @@ const FUNCTIONS: &[Function] = &[
             if let Some(last) = args.get::<Option<usize>>(lua, "last")? {
                 entries.retain(|entry| entry.step < last);
             }
-            let Some(from) = args.get::<Option<AnyUserData>>(lua, "from")? else { return object(lua, Store::replay(&entries)?) };
+            let Some(from) = args.get::<Option<AnyUserData>>(lua, "from")? else {
+                return object(lua, Store::replay(&entries).into_lua_err()?);
+            };
             let mut store = from.borrow::<Handle<Store>>()?.0.clone();
-            store.go_on(&entries)?;
+            store.go_on(&entries).into_lua_err()?;
             object(lua, store)
         },
     },
@@ -115,7 +117,7 @@ static MEMORY: Object = Object {
             result: "its id",
             call: |lua, args| {
                 let (content, section): (String, Option<String>) = (args.get(lua, "content")?, args.get(lua, "section")?);
-                let id = args.this_mut::<Store>()?.insert_as(&content, section.as_deref(), args.get(lua, "replaces")?)?;
+                let id = args.this_mut::<Store>()?.insert_as(&content, section.as_deref(), args.get(lua, "replaces")?).into_lua_err()?;
                 id.into_lua(lua)
             },
         },
@@ -126,7 +128,7 @@ static MEMORY: Object = Object {
             returns: Kind::Nil,
             result: "",
             call: |lua, args| {
-                args.this_mut::<Store>()?.update(args.get(lua, "id")?, &args.get::<String>(lua, "content")?)?;
+                args.this_mut::<Store>()?.update(args.get(lua, "id")?, &args.get::<String>(lua, "content")?).into_lua_err()?;
                 Ok(Value::Nil)
             },
         },
@@ -137,7 +139,7 @@ static MEMORY: Object = Object {
             returns: Kind::Nil,
             result: "",
             call: |lua, args| {
-                args.this_mut::<Store>()?.delete(args.get(lua, "id")?)?;
+                args.this_mut::<Store>()?.delete(args.get(lua, "id")?).into_lua_err()?;
                 Ok(Value::Nil)
             },
         },
@@ -148,7 +150,7 @@ static MEMORY: Object = Object {
             returns: Kind::Nil,
             result: "",
             call: |lua, args| {
-                args.this_mut::<Store>()?.close(args.get(lua, "id")?)?;
+                args.this_mut::<Store>()?.close(args.get(lua, "id")?).into_lua_err()?;
                 Ok(Value::Nil)
             },
         },
@@ -232,7 +234,7 @@ static MEMORY: Object = Object {
             returns: Kind::Nil,
             result: "",
             call: |lua, args| {
-                args.this::<Store>()?.export(args.get::<String>(lua, "path")?)?;
+                args.this::<Store>()?.export(args.get::<String>(lua, "path")?).into_lua_err()?;
                 Ok(Value::Nil)
             },
         },
@@ -257,7 +259,7 @@ pub(super) fn item(lua: &Lua, item: &Item, score: Option<f64>) -> mlua::Result<V
     table.raw_set("content", item.content.as_str())?;
     table.raw_set("step", item.step + 1)?;
     table.raw_set("created", item.created + 1)?;
-    let version = |version: &crate::memory::Version| {
+    let version = |version: &finemem::memory::Version| {
         let table = lua.create_table_with_capacity(0, 2)?;
         table.raw_set("step", version.step + 1)?;
         table.raw_set("content", version.content.as_str())?;

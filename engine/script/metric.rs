@@ -1,11 +1,11 @@
 //! `fm.metric`: scoring answers, and the figures that scores make.
 
-use mlua::{IntoLua, Lua, Table, Value};
+use mlua::{ExternalResult, IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Function, Kind, Need, Param, Record, default, optional, required};
 use super::convert::list;
 use super::reason::CHAT;
-use crate::reason::metrics::{self, Judged, Mean, Metric, Scored};
+use finemem::metrics::{self, Judged, Mean, Metric, Scored};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&INTERVAL, &RESULT, &ROW, &SUMMARY] };
 
@@ -116,7 +116,7 @@ const FUNCTIONS: &[Function] = &[
         |lua, args| {
             let (answer, gold, kind): (String, Vec<String>, String) =
                 (args.get(lua, "answer")?, args.get(lua, "gold")?, args.get(lua, "kind")?);
-            metrics::locomo_f1(&answer, &gold, &kind)?.into_lua(lua)
+            metrics::locomo_f1(&answer, &gold, &kind).into_lua_err()?.into_lua(lua)
         },
     ),
     metric(
@@ -180,7 +180,7 @@ const FUNCTIONS: &[Function] = &[
     metric("metric.score", "The score of an answer by the metric of that name.", &[METRIC, ANSWER, GOLD, KIND], |lua, args| {
         let (answer, gold, kind): (String, Vec<String>, Option<String>) =
             (args.get(lua, "answer")?, args.get(lua, "gold")?, args.get(lua, "kind")?);
-        named(lua, args)?.score(&answer, &gold, kind.as_deref())?.into_lua(lua)
+        named(lua, args)?.score(&answer, &gold, kind.as_deref()).into_lua_err()?.into_lua(lua)
     }),
     Function {
         path: "metric.lenient",
@@ -216,7 +216,7 @@ const FUNCTIONS: &[Function] = &[
         result: "the score; nil where the replies do not give one",
         call: |lua, args| {
             let (replies, gold): (Vec<String>, Vec<String>) = (args.get(lua, "replies")?, args.get(lua, "gold")?);
-            named(lua, args)?.verdict(&replies, &gold)?.into_lua(lua)
+            named(lua, args)?.verdict(&replies, &gold).into_lua_err()?.into_lua(lua)
         },
     },
     Function {
@@ -247,7 +247,7 @@ const FUNCTIONS: &[Function] = &[
         result: "the mean of the differences and its interval",
         call: |lua, args| {
             let (scores, than): (Vec<f64>, Vec<f64>) = (args.get(lua, "scores")?, args.get(lua, "than")?);
-            interval(lua, metrics::paired(&scores, &than, seed(lua, args)?)?).map(Value::Table)
+            interval(lua, metrics::paired(&scores, &than, seed(lua, args)?).into_lua_err()?).map(Value::Table)
         },
     },
     Function {
@@ -266,7 +266,7 @@ fn plain(lua: &Lua, args: &Args, metric: fn(&str, &[String]) -> f64) -> mlua::Re
 }
 
 fn named(lua: &Lua, args: &Args) -> mlua::Result<Metric> {
-    Ok(args.get::<String>(lua, "metric")?.parse()?)
+    Ok(args.get::<String>(lua, "metric")?.parse().into_lua_err()?)
 }
 
 fn seed(lua: &Lua, args: &Args) -> mlua::Result<u64> {
@@ -284,7 +284,7 @@ fn chats(lua: &Lua, args: &Args) -> mlua::Result<Value> {
         message.raw_set("content", content)?;
         list(lua, [Ok(message)])
     };
-    list(lua, named(lua, args)?.judge(&judged)?.into_iter().map(chat))
+    list(lua, named(lua, args)?.judge(&judged).into_lua_err()?.into_iter().map(chat))
 }
 
 fn interval(lua: &Lua, mean: Mean) -> mlua::Result<Table> {

@@ -4,17 +4,17 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use mlua::{IntoLua, Lua, Table, Value};
+use mlua::{ExternalResult, IntoLua, Lua, Table, Value};
 
 use super::api::{Area, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
 use super::{convert, session};
-use crate::Result;
-use crate::generate::{self, Finish, Options, Request, Room, Stream};
-use crate::model::{Config, Lora, Model, Tokenizer, lora};
-use crate::tensor::DType;
-use crate::train::learner::{Learner, Loss, Memory};
-use crate::train::optimizer::{Optimizer, Settings};
-use crate::train::sft::{self, Weighted};
+use finemem::Result;
+use finemem::device::DType;
+use finemem::generate::{self, Finish, Options, Request, Room, Stream};
+use finemem::model::{Config, Lora, Model, Tokenizer, lora};
+use finemem::train::learner::{Learner, Loss, Memory};
+use finemem::train::optimizer::{Optimizer, Settings};
+use finemem::train::sft::{self, Weighted};
 
 pub(super) const AREA: Area =
     Area { constants: &[], functions: FUNCTIONS, objects: &[&MODEL], records: &[&LORA, &COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS] };
@@ -159,18 +159,18 @@ const FUNCTIONS: &[Function] = &[
             let path: String = args.get(lua, "path")?;
             let session = session(lua);
             let device = match args.get::<Option<String>>(lua, "device")? {
-                Some(name) => session.open(&name)?,
-                None => session.device()?.clone(),
+                Some(name) => session.open(&name).into_lua_err()?,
+                None => session.device().into_lua_err()?.clone(),
             };
             let lora = args.get::<Value>(lua, "lora")?;
             let dtype = match args.get::<Option<String>>(lua, "dtype")?.as_deref() {
-                Some(name) => Some(DType::of_weights(name)?),
+                Some(name) => Some(DType::of_weights(name).into_lua_err()?),
                 None if !lora.is_nil() => None,
                 None => Some(DType::F32),
             };
-            let mut model = Model::load_as(Path::new(&path), &device, dtype)?;
+            let mut model = Model::load_as(Path::new(&path), &device, dtype).into_lua_err()?;
             match lora {
-                Value::String(folder) => model.load_lora(Path::new(&*folder.to_str()?))?,
+                Value::String(folder) => model.load_lora(Path::new(&*folder.to_str()?)).into_lua_err()?,
                 Value::Table(settings) => new_lora(&mut model, &settings)?,
                 _ => {}
             }
@@ -197,10 +197,10 @@ const FUNCTIONS: &[Function] = &[
         result: "the model",
         call: |lua, args| {
             let json = convert::to_json(&args.get(lua, "config")?).map_err(mlua::Error::runtime)?;
-            let tokenizer = Tokenizer::load(Path::new(&args.get::<String>(lua, "tokenizer")?))?;
-            let (config, seed) = (Config::from_json(&json)?, args.get::<i64>(lua, "seed")? as u64);
+            let tokenizer = Tokenizer::load(Path::new(&args.get::<String>(lua, "tokenizer")?)).into_lua_err()?;
+            let (config, seed) = (Config::from_json(&json).into_lua_err()?, args.get::<i64>(lua, "seed")? as u64);
             let make = if args.get::<String>(lua, "init")? == "copying" { Model::copying } else { Model::random };
-            let model = make(config, tokenizer, session(lua).device()?, seed)?;
+            let model = make(config, tokenizer, session(lua).device().into_lua_err()?, seed).into_lua_err()?;
             object(lua, Shared::new(model))
         },
     },
@@ -219,8 +219,8 @@ const FUNCTIONS: &[Function] = &[
         call: |lua, args| {
             let added: Vec<String> = args.get::<Option<_>>(lua, "added")?.unwrap_or_default();
             let end: String = args.get(lua, "end_token")?;
-            let tokenizer = Tokenizer::train(args.get(lua, "texts")?, args.get(lua, "vocab_size")?, &added, &end)?;
-            tokenizer.save(Path::new(&args.get::<String>(lua, "path")?))?;
+            let tokenizer = Tokenizer::train(args.get(lua, "texts")?, args.get(lua, "vocab_size")?, &added, &end).into_lua_err()?;
+            tokenizer.save(Path::new(&args.get::<String>(lua, "path")?)).into_lua_err()?;
             tokenizer.id(&end).into_lua(lua)
         },
     },
@@ -256,7 +256,9 @@ static MODEL: Object = Object {
             params: &[required("text", Kind::Text, "the text")],
             returns: IDS,
             result: "token ids",
-            call: |lua, args| args.this::<Shared>()?.0.0.model.tokenizer.encode(&args.get::<String>(lua, "text")?)?.into_lua(lua),
+            call: |lua, args| {
+                args.this::<Shared>()?.0.0.model.tokenizer.encode(&args.get::<String>(lua, "text")?).into_lua_err()?.into_lua(lua)
+            },
         },
         Function {
             path: "decode",
@@ -270,9 +272,9 @@ static MODEL: Object = Object {
             call: |lua, args| {
                 let (tokens, skip): (Vec<u32>, bool) = (args.get(lua, "tokens")?, args.get(lua, "skip_special_tokens")?);
                 let this = args.this::<Shared>()?;
-                this.0.0.model.check_ids(&tokens)?;
+                this.0.0.model.check_ids(&tokens).into_lua_err()?;
                 let tokenizer = &this.0.0.model.tokenizer;
-                if skip { tokenizer.decode_without_special(&tokens) } else { tokenizer.decode(&tokens) }?.into_lua(lua)
+                if skip { tokenizer.decode_without_special(&tokens) } else { tokenizer.decode(&tokens) }.into_lua_err()?.into_lua(lua)
             },
         },
         super::chat::APPLY,
@@ -288,7 +290,7 @@ static MODEL: Object = Object {
                     return Err(mlua::Error::runtime("'tokens' must have at least two elements"));
                 }
                 let weights = vec![1.0; tokens.len() - 1];
-                args.this::<Shared>()?.0.0.score(Weighted { tokens, weights })?.into_lua(lua)
+                args.this::<Shared>()?.0.0.score(Weighted { tokens, weights }).into_lua_err()?.into_lua(lua)
             },
         },
         Function {
@@ -340,7 +342,7 @@ static MODEL: Object = Object {
                 }
                 let request = |(i, prompt): (usize, Value)| {
                     let prompt = match prompt {
-                        Value::String(text) => policy.model.tokenizer.encode(&text.to_string_lossy())?,
+                        Value::String(text) => policy.model.tokenizer.encode(&text.to_string_lossy()).into_lua_err()?,
                         ids => lua.unpack(ids)?,
                     };
                     let (seed, place) = seeds.as_ref().map_or((seed, i as u32), |seeds| (seeds[i], 0));
@@ -348,7 +350,7 @@ static MODEL: Object = Object {
                     Ok(Request { prompt, streams })
                 };
                 let requests = prompts.into_iter().enumerate().map(request).collect::<mlua::Result<Vec<_>>>()?;
-                let results = policy.generate(&requests, &options)?;
+                let results = policy.generate(&requests, &options).into_lua_err()?;
                 let lists = results.into_iter().map(|group| {
                     let tables = group.into_iter().map(|completion| completion_table(lua, &policy.model, completion));
                     lua.create_sequence_from(tables.collect::<mlua::Result<Vec<_>>>()?)
@@ -367,7 +369,7 @@ static MODEL: Object = Object {
             result: "",
             call: |lua, args| {
                 let path: PathBuf = args.get::<String>(lua, "path")?.into();
-                args.this::<Shared>()?.0.0.model.save(&path, &args.get::<String>(lua, "dtype")?)?;
+                args.this::<Shared>()?.0.0.model.save(&path, &args.get::<String>(lua, "dtype")?).into_lua_err()?;
                 Ok(Value::Nil)
             },
         },
@@ -392,12 +394,12 @@ fn new_lora(model: &mut Model, settings: &Table) -> mlua::Result<()> {
     let targets: Option<Vec<String>> = settings.raw_get("targets")?;
     let targets = targets.unwrap_or_else(|| lora::TARGETS.map(str::to_string).to_vec());
     let seed = settings.raw_get::<Option<i64>>("seed")?.unwrap_or(0);
-    Ok(model.add_lora(Lora::new(rank, alpha, &targets)?, seed as u64)?)
+    Ok(model.add_lora(Lora::new(rank, alpha, &targets).into_lua_err()?, seed as u64).into_lua_err()?)
 }
 
 fn completion_table(lua: &Lua, model: &Model, completion: generate::Completion) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    table.raw_set("text", text_of(model, &completion)?)?;
+    table.raw_set("text", text_of(model, &completion).into_lua_err()?)?;
     table.raw_set("finish", if completion.finish == Finish::Stop { "stop" } else { "length" })?;
     table.raw_set("tokens", completion.tokens)?;
     table.raw_set("logprobs", completion.logprobs)?;
@@ -414,15 +416,15 @@ pub(super) fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
 }
 
 fn gradients(lua: &Lua, model: &Model, sequences: &[Weighted]) -> mlua::Result<Value> {
-    let samples = sft::samples(sequences)?;
-    let mut learner = Learner::new(model, Memory::default(), true)?;
-    let optimizer = Optimizer::new(model, Settings::default())?;
-    learner.begin(model, &samples)?;
-    learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads))?;
-    let report = learner.finish(model)?;
+    let samples = sft::samples(sequences).into_lua_err()?;
+    let mut learner = Learner::new(model, Memory::default(), true).into_lua_err()?;
+    let optimizer = Optimizer::new(model, Settings::default()).into_lua_err()?;
+    learner.begin(model, &samples).into_lua_err()?;
+    learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).into_lua_err()?;
+    let report = learner.finish(model).into_lua_err()?;
     let grads = lua.create_table()?;
     for (name, gradient) in optimizer.grads.trained() {
-        let values = gradient.read()?;
+        let values = gradient.read().into_lua_err()?;
         let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         let entry = lua.create_table()?;
         entry.raw_set("norm", norm)?;

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use mlua::{Lua, Table, Value};
+use mlua::{ExternalResult, Lua, Table, Value};
 use serde_json::Value as Json;
 
 use super::api::{Area, Function, Kind, Need, Param, Record, default, message, optional, required};
 use super::convert;
-use crate::view::{Content, Page, Section};
+use finemem::view::{Content, Page, Section};
 
 pub(super) const AREA: Area =
     Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&SECTION, &COLUMN, &CHART, &SERIES, &EPISODE] };
@@ -121,7 +121,7 @@ const FUNCTIONS: &[Function] = &[Function {
             sections.push(section);
             left_out += left;
         }
-        Page { title: args.get(lua, "title")?, sections }.write(&path)?;
+        Page { title: args.get(lua, "title")?, sections }.write(&path).into_lua_err()?;
         Ok(Value::Number(f64::from(left_out)))
     },
 }];

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use mlua::{Lua, MultiValue, Table, Value};
 
 use super::{Loaded, Options, Runtime, api, error, require};
-use crate::{Error, Result, stop};
+use finemem::{Error, Result, stop};
 
 /// A runtime whose lines are typed one after the other. A name that is assigned without `local` is there for all lines that follow.
 pub struct Prompt {
@@ -46,7 +46,7 @@ impl Prompt {
         let Runtime { lua, session } = &self.runtime;
         *session.script.borrow_mut() = script.to_path_buf();
         let text = require::read(script)?;
-        session.loaded.borrow_mut().push(Loaded { path: script.to_path_buf(), sha256: crate::files::sha256(text.as_bytes()) });
+        session.loaded.borrow_mut().push(Loaded { path: script.to_path_buf(), sha256: finemem::files::sha256(text.as_bytes()) });
         let values = stop::during(|| require::load(lua, script, &text)?.call(())).map_err(|e| error(&e))?;
         self.shown(values).map_err(|e| error(&e))
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use mlua::{AnyUserData, IntoLua, Lua, Table};
+use mlua::{AnyUserData, ExternalResult, IntoLua, Lua, Table};
 
 use super::api::{Area, Args, Function, Handle, Kind, Need, Object, Param, Record, Scripted, default, object, optional, required};
 use super::convert::list;
@@ -10,10 +10,10 @@ use super::data::{QUESTION, questions_from};
 use super::memory::{ITEM, item};
 use super::model::Policy;
 use super::session;
-use crate::data::Question;
-use crate::memory::Store;
-use crate::reason::metrics::Metric;
-use crate::reason::{self, Answer, Asked, Asking, Entry, Extractive, How, Message, Query, Reason, Reply, Retrieval, Server, Usage};
+use finemem::data::Question;
+use finemem::memory::Store;
+use finemem::metrics::Metric;
+use finemem::reason::{self, Answer, Asked, Asking, Entry, Extractive, How, Message, Query, Reason, Reply, Retrieval, Server, Usage};
 
 pub(super) const AREA: Area = Area {
     constants: &[],
@@ -241,7 +241,7 @@ static REASONER: Object = Object {
             call: |lua, args| {
                 let chats: Vec<Vec<Table>> = args.get(lua, "chats")?;
                 let chats = chats.iter().map(|chat| chat_from(chat)).collect::<mlua::Result<Vec<_>>>()?;
-                let replies = args.this::<Reasoner>()?.ready(lua)?.complete(&chats)?;
+                let replies = args.this::<Reasoner>()?.ready(lua)?.complete(&chats).into_lua_err()?;
                 let table = |reply: Reply| {
                     let table = lua.create_table()?;
                     table.raw_set("text", reply.text)?;
@@ -272,7 +272,7 @@ impl Reasoner {
     /// What answers.
     fn ready(&self, lua: &Lua) -> mlua::Result<Rc<dyn Reason>> {
         if let (Some(server), Some(run)) = (&self.server, session(lua).run.borrow().as_ref()) {
-            server.keep_in(&run.borrow().folder().join("replies.jsonl"))?;
+            server.keep_in(&run.borrow().folder().join("replies.jsonl")).into_lua_err()?;
         }
         Ok(self.reason.clone())
     }
@@ -311,10 +311,10 @@ fn answer_all(
             Entry { content, section, rank, written }
         });
         let mut query = Query { question, instruction: instruction.as_deref(), items: items.collect() };
-        left_out.push(reason::fit(reasoner, &mut query, None)?);
+        left_out.push(reason::fit(reasoner, &mut query, None).into_lua_err()?);
         asked.push(query);
     }
-    let answers = reasoner.answer(&asked)?.into_iter().zip(queries).zip(left_out);
+    let answers = reasoner.answer(&asked).into_lua_err()?.into_iter().zip(queries).zip(left_out);
     let table = |((answer, (_, _, items)), left_out): ((Answer, &(_, _, Vec<Table>)), usize)| {
         let table = lua.create_table()?;
         table.raw_set("text", answer.text)?;
@@ -334,7 +334,7 @@ pub(super) fn reasoner(lua: &Lua, object: &AnyUserData) -> mlua::Result<Rc<dyn R
 
 /// The retrieval that [`RETRIEVAL`], [`TOP_K`] and [`MAX_QUESTION`] name.
 pub(super) fn retrieval(lua: &Lua, args: &Args) -> mlua::Result<Retrieval> {
-    let how = args.get::<String>(lua, "retrieval")?.parse()?;
+    let how = args.get::<String>(lua, "retrieval")?.parse().into_lua_err()?;
     Ok(Retrieval { how, top_k: args.get(lua, "top_k")?, max_prompt: args.get(lua, "max_question")? })
 }
 
@@ -364,12 +364,12 @@ pub(super) fn answers(
 ) -> mlua::Result<Vec<Table>> {
     let asking: Vec<Asking<'_>> =
         questions.iter().map(|(store, q)| Asking { store, question: &q.question, instruction: q.instruction.as_deref() }).collect();
-    let asked = reason::ask(reasoner, retrieval, &asking)?;
+    let asked = reason::ask(reasoner, retrieval, &asking).into_lua_err()?;
     questions.iter().zip(asked).map(|((_, question), asked)| asked_table(lua, question, &asked)).collect()
 }
 
 fn asked_table(lua: &Lua, question: &Question, asked: &Asked<'_>) -> mlua::Result<Table> {
-    let metric = question.metric.as_deref().map(str::parse::<Metric>).transpose()?.unwrap_or_default();
+    let metric = question.metric.as_deref().map(str::parse::<Metric>).transpose().into_lua_err()?.unwrap_or_default();
     let answer = &asked.answer;
     let table = lua.create_table()?;
     table.raw_set("question", question.question.as_str())?;
@@ -383,7 +383,7 @@ fn asked_table(lua: &Lua, question: &Question, asked: &Asked<'_>) -> mlua::Resul
         let said = metric.unknown().filter(|_| !answer.known);
         table.raw_set("scored", said)?;
         let text = said.unwrap_or(&answer.text);
-        table.raw_set("score", metric.score(text, &question.answers, question.kind.as_deref())?)?;
+        table.raw_set("score", metric.score(text, &question.answers, question.kind.as_deref()).into_lua_err()?)?;
     }
     table.raw_set("metric", metric.name())?;
     table.raw_set("evidence", list(lua, asked.evidence.iter().map(|(found, score)| item(lua, found, *score)))?)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use mlua::{Function as LuaFunction, Lua, Value, WeakLua};
+use mlua::{ExternalResult, Function as LuaFunction, Lua, Value, WeakLua};
 use serde_json::Value as Json;
 
 use super::api::{Area, Args, Function, Kind, Need, Param, default, object, optional, required};
@@ -12,10 +12,10 @@ use super::convert::{self, list};
 use super::model::Shared;
 use super::reason::{CHAT, Reasoner, chat_from};
 use super::session;
-use crate::Result;
-use crate::generate;
-use crate::model::{Model, Tokenizer};
-use crate::reason::{Local, Message, Query, Reason, Reply, Server, local, server};
+use finemem::Result;
+use finemem::generate;
+use finemem::model::{Model, Tokenizer};
+use finemem::reason::{Local, Message, Query, Reason, Reply, Server, local, server};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[] };
 
@@ -62,7 +62,7 @@ const FUNCTIONS: &[Function] = &[
                 (args.get::<Option<String>>(lua, "path")?.map(Into::into), args.get(lua, "model")?);
             let (model, generator, policy) = match (path, model.is_nil()) {
                 (Some(path), true) => {
-                    let (model, generator) = frozen(lua, &path)?;
+                    let (model, generator) = frozen(lua, &path).into_lua_err()?;
                     (model, generator, None)
                 }
                 (None, false) => {
@@ -71,7 +71,7 @@ const FUNCTIONS: &[Function] = &[
                 }
                 _ => return Err(mlua::Error::runtime("one of 'path' and 'model' says which model it is")),
             };
-            let reason = Local::new(model, generator, settings)?;
+            let reason = Local::new(model, generator, settings).into_lua_err()?;
             object(lua, Reasoner { policy, ..Reasoner::new(prompted(lua, args, Rc::new(reason))?) })
         },
     },
@@ -124,25 +124,28 @@ const FUNCTIONS: &[Function] = &[
             let tokenizer: Option<String> = args.get(lua, "tokenizer")?;
             let extra =
                 convert::to_json(&args.get(lua, "extra")?).map_err(|e| mlua::Error::runtime(format!("'extra' cannot be sent: {e}")))?;
-            let server = Rc::new(Server::new(server::Settings {
-                key_env: args.get(lua, "key_env")?,
-                temperature: args.get(lua, "temperature")?,
-                max_tokens: args.get(lua, "max_tokens")?,
-                context: args.get(lua, "context")?,
-                seed: args.get(lua, "seed")?,
-                extra: match extra {
-                    Json::Object(fields) => fields,
-                    _ => Default::default(),
-                },
-                timeout: Duration::try_from_secs_f64(timeout)
-                    .map_err(|_| mlua::Error::runtime(format!("'timeout' is {timeout}; it is a number of seconds")))?,
-                retries: args.get(lua, "retries")?,
-                concurrency: args.get(lua, "concurrency")?,
-                cache: args.get::<Option<String>>(lua, "cache")?.map(Into::into),
-                offline: args.get(lua, "offline")?,
-                tokenizer: tokenizer.map(|path| Tokenizer::load(Path::new(&path))).transpose()?,
-                ..server::Settings::new(args.get::<String>(lua, "url")?, args.get::<String>(lua, "model")?)
-            })?);
+            let server = Rc::new(
+                Server::new(server::Settings {
+                    key_env: args.get(lua, "key_env")?,
+                    temperature: args.get(lua, "temperature")?,
+                    max_tokens: args.get(lua, "max_tokens")?,
+                    context: args.get(lua, "context")?,
+                    seed: args.get(lua, "seed")?,
+                    extra: match extra {
+                        Json::Object(fields) => fields,
+                        _ => Default::default(),
+                    },
+                    timeout: Duration::try_from_secs_f64(timeout)
+                        .map_err(|_| mlua::Error::runtime(format!("'timeout' is {timeout}; it is a number of seconds")))?,
+                    retries: args.get(lua, "retries")?,
+                    concurrency: args.get(lua, "concurrency")?,
+                    cache: args.get::<Option<String>>(lua, "cache")?.map(Into::into),
+                    offline: args.get(lua, "offline")?,
+                    tokenizer: tokenizer.map(|path| Tokenizer::load(Path::new(&path))).transpose().into_lua_err()?,
+                    ..server::Settings::new(args.get::<String>(lua, "url")?, args.get::<String>(lua, "model")?)
+                })
+                .into_lua_err()?,
+            );
             let reason = prompted(lua, args, server.clone())?;
             object(lua, Reasoner { server: Some(server), ..Reasoner::new(reason) })
         },
@@ -194,7 +197,7 @@ impl Prompted {
         let input = lua.create_table()?;
         input.raw_set("question", query.question)?;
         input.raw_set("instruction", query.instruction)?;
-        let entry = |entry: &crate::reason::Entry<'_>| {
+        let entry = |entry: &finemem::reason::Entry<'_>| {
             let table = lua.create_table()?;
             table.raw_set("content", entry.content)?;
             table.raw_set("section", entry.section)?;

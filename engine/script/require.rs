@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mlua::{Function, IntoLua, Lua, Table, Value};
+use mlua::{ExternalResult, Function, IntoLua, Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
 use super::api::{Area, Kind, optional, required};
 use super::{Loaded, Session, api, interrupt, session};
-use crate::{Error, Result};
+use finemem::{Error, Result};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[] };
 
@@ -104,9 +104,9 @@ pub(super) fn function(lua: &Lua, finemem: Table) -> mlua::Result<Function> {
             return Err(mlua::Error::runtime("require takes the name of a module, as in require \"tools.flat\""));
         };
         let (session, name) = (session(lua), name.to_string_lossy());
-        let path = find(&session.script.borrow(), &name)?;
-        let text = read(&path)?;
-        let file = Loaded { path: path.clone(), sha256: crate::files::sha256(text.as_bytes()) };
+        let path = find(&session.script.borrow(), &name).into_lua_err()?;
+        let text = read(&path).into_lua_err()?;
+        let file = Loaded { path: path.clone(), sha256: finemem::files::sha256(text.as_bytes()) };
         session.loaded.borrow_mut().push(file.clone());
         session.modules.borrow_mut().insert(name, file);
         Ok(Value::Function(load(lua, &path, &text)?))
@@ -168,7 +168,7 @@ fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::
     let known = session.modules.borrow().clone();
     let files: BTreeMap<String, String> = known
         .iter()
-        .map(|(name, file)| (name.clone(), std::fs::read(&file.path).map_or(String::new(), |bytes| crate::files::sha256(&bytes))))
+        .map(|(name, file)| (name.clone(), std::fs::read(&file.path).map_or(String::new(), |bytes| finemem::files::sha256(&bytes))))
         .collect();
     let old = known.clone();
     let changed = lua.create_function({
@@ -190,7 +190,7 @@ fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::
             let hashes = names.keys().filter_map(|name| now.get(name).filter(|file| known.get(name) != Some(file)));
             let hashes: Map<_, _> = hashes.map(|file| (file.path.display().to_string(), Json::from(file.sha256.as_str()))).collect();
             if let Some(run) = session.run.borrow().as_ref() {
-                run.borrow_mut().reloaded(step, hashes)?;
+                run.borrow_mut().reloaded(step, hashes).into_lua_err()?;
             }
             Ok(true)
         }

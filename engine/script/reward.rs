@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use mlua::{FromLua, Lua, Table, Value};
+use mlua::{ExternalResult, FromLua, Lua, Table, Value};
 
 use super::api::{Area, Args, Function, Kind, Need, Param, default, required};
 use super::batch;
 use super::convert::list;
-use crate::Result;
-use crate::reward::{self, Answered, BEFORE, Evidence, Step, Trajectory, Update};
+use finemem::Result;
+use finemem::reward::{self, Answered, BEFORE, Evidence, Step, Trajectory, Update};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[] };
 
@@ -50,7 +50,7 @@ const FUNCTIONS: &[Function] = &[
         result: RESULT,
         call: |lua, args| {
             let beta: f64 = args.get(lua, "beta")?;
-            let update: Update = args.get::<String>(lua, "update")?.parse()?;
+            let update: Update = args.get::<String>(lua, "update")?.parse().into_lua_err()?;
             each(lua, args, true, |trajectory| reward::evidence(trajectory, beta, update))
         },
     },
@@ -76,7 +76,7 @@ const FUNCTIONS: &[Function] = &[
 fn each(lua: &Lua, args: &Args, evidence: bool, primitive: impl Fn(&Trajectory) -> Result<Vec<f64>>) -> mlua::Result<Value> {
     let batch: Table = args.get(lua, "batch")?;
     let rollouts = Place { lua, table: batch, name: "batch".into() }.list("rollouts")?;
-    list(lua, rollouts.iter().map(|rollout| lua.create_sequence_from(primitive(&trajectory(rollout, evidence)?)?)))
+    list(lua, rollouts.iter().map(|rollout| lua.create_sequence_from(primitive(&trajectory(rollout, evidence)?).into_lua_err()?)))
 }
 
 fn trajectory(rollout: &Place, evidence: bool) -> mlua::Result<Trajectory> {

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use mlua::{AnyUserData, Function, Lua, Table, Value};
+use mlua::{AnyUserData, ExternalResult, Function, Lua, Table, Value};
 
 use super::api::{Handle, message, object};
 use super::convert::list;
@@ -13,15 +13,15 @@ use super::dialect::{Dialect, call_table};
 use super::memory::{ITEMS, item, journal};
 use super::model::{Policy, text_of};
 use super::reason::{answers, reasoner};
-use crate::Error;
-use crate::data::Question;
-use crate::generate::{Completion, Options, Request, Stream};
-use crate::memory::calls::{self, Call};
-use crate::memory::tools::Tool;
-use crate::memory::{Item, Store};
-use crate::random::Rng;
-use crate::reason::Retrieval;
-use crate::train::grpo::Turn;
+use finemem::Error;
+use finemem::data::Question;
+use finemem::generate::{Completion, Options, Request, Stream};
+use finemem::memory::calls::{self, Call};
+use finemem::memory::tools::Tool;
+use finemem::memory::{Item, Store};
+use finemem::random::Rng;
+use finemem::reason::Retrieval;
+use finemem::train::grpo::Turn;
 
 /// Which items of the memory a prompt shows.
 pub(super) enum View {
@@ -180,7 +180,7 @@ impl Rollouts {
                 max_tokens: self.max_tokens,
                 stop: self.dialect.stop().to_vec(),
             };
-            let completions = policy.take_turn(t, &requests, &options)?;
+            let completions = policy.take_turn(t, &requests, &options).into_lua_err()?;
             for ((&i, prompt), completion) in active.iter().zip(prompts).zip(completions.into_iter().flatten()) {
                 let live = &mut lives[i];
                 let episode = &episodes[live.episode];
@@ -225,7 +225,7 @@ impl Rollouts {
             input.raw_set("tools", self.tool_tables.clone())?;
             drop(handle);
             let text: String = self.prompt.call(input)?;
-            let tokens = policy.model.tokenizer.encode(&text)?;
+            let tokens = policy.model.tokenizer.encode(&text).into_lua_err()?;
             if tokens.len() <= room {
                 return Ok(Prompt { text, tokens });
             }
@@ -261,7 +261,7 @@ impl Rollouts {
 
     /// Carries out the calls of a completion.
     fn step(&self, lua: &Lua, policy: &Policy, live: &mut Live, at: At<'_>, prompt: &str, completion: &Completion) -> mlua::Result<Table> {
-        let text = text_of(&policy.model, completion)?;
+        let text = text_of(&policy.model, completion).into_lua_err()?;
         let (thought, answer) = calls::split_thought(prompt, &text);
         let parsed = self.dialect.parse(answer)?;
         live.store.borrow_mut::<Handle<Store>>()?.0.set_step(at.number);
@@ -319,7 +319,7 @@ impl Rollouts {
             Err(error @ mlua::Error::MemoryError(_)) => Err(error),
             Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => Err(error),
             Err(error) => {
-                live.store.borrow_mut::<Handle<Store>>()?.0.rewind(before)?;
+                live.store.borrow_mut::<Handle<Store>>()?.0.rewind(before).into_lua_err()?;
                 let text = message(&error);
                 Ok(Err(text.lines().next().unwrap_or_default().to_string()))
             }
@@ -331,7 +331,7 @@ impl Rollouts {
         let handle = live.store.borrow::<Handle<Store>>()?;
         let mut memory_tokens = 0;
         for item in handle.0.items() {
-            memory_tokens += policy.model.tokenizer.encode(&item.content)?.len();
+            memory_tokens += policy.model.tokenizer.encode(&item.content).into_lua_err()?.len();
         }
         let table = lua.create_table()?;
         table.raw_set("episode", live.episode + 1)?;
@@ -394,7 +394,7 @@ fn episode(policy: &Policy, table: &Table, plan: &Plan<'_>, index: usize) -> mlu
     let state: Value = table.raw_get("state")?;
     let mut input_tokens = 0;
     for chunk in &chunks {
-        input_tokens += policy.model.tokenizer.encode(chunk)?.len();
+        input_tokens += policy.model.tokenizer.encode(chunk).into_lua_err()?.len();
     }
     Ok(Episode { chunks, questions, chunk_questions, roles, input_tokens, memory, first: first - 1, state })
 }

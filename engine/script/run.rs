@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mlua::{AnyUserData, IntoLua, Lua, Table, Value};
+use mlua::{AnyUserData, ExternalResult, IntoLua, Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
 use super::api::{Area, Args, Field, Function, Kind, Need, Object, Scripted, default, object, optional, required};
 use super::{AREAS, Session, batch, convert, guard, session};
-use crate::train::log::{Checkpoint, Description, Run};
-use crate::{Error, Result, stop};
+use finemem::train::log::{Checkpoint, Description, Run};
+use finemem::{Error, Result, stop};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN], records: &[] };
 
@@ -52,7 +52,7 @@ const FUNCTIONS: &[Function] = &[
             let settings =
                 convert::to_json(&arguments).map_err(|e| mlua::Error::runtime(format!("'arguments' cannot be recorded: {e}")))?;
             let seed = args.get::<Option<i64>>(lua, "seed")?.map(|seed| seed as u64);
-            let run = open(&session, path.map(PathBuf::from), args.get(lua, "resume")?, seed, settings)?;
+            let run = open(&session, path.map(PathBuf::from), args.get(lua, "resume")?, seed, settings).into_lua_err()?;
             object(lua, Shared { open: run })
         },
     },
@@ -70,7 +70,7 @@ const FUNCTIONS: &[Function] = &[
             let known = session.run.borrow().clone();
             let run = match known {
                 Some(run) => run,
-                None => open(&session, None, false, None, Json::Null)?,
+                None => open(&session, None, false, None, Json::Null).into_lua_err()?,
             };
             log(lua, args, &run)
         },
@@ -140,7 +140,7 @@ static RUN: Object = Object {
                     if let Some(rewards) = &rewards {
                         line.insert("rewards".into(), rewards_of(rewards, i + 1)?);
                     }
-                    this.open.borrow_mut().run()?.rollout(step, &line)?;
+                    this.open.borrow_mut().run().into_lua_err()?.rollout(step, &line).into_lua_err()?;
                 }
                 Ok(Value::Nil)
             },
@@ -155,7 +155,8 @@ static RUN: Object = Object {
                 let step = args.get(lua, "step")?;
                 let this = args.this::<Shared>()?;
                 let mut open = this.open.borrow_mut();
-                let path = open.run()?.checkpoint(step, |folder| part(lua, args, |trainer| trainer.save(folder)))?;
+                let path =
+                    open.run().into_lua_err()?.checkpoint(step, |folder| part(lua, args, |trainer| trainer.save(folder))).into_lua_err()?;
                 path.display().to_string().into_lua(lua)
             },
         },
@@ -167,9 +168,10 @@ static RUN: Object = Object {
             result: "the last step that is done, 0 in a fresh run",
             call: |lua, args| {
                 let this = args.this::<Shared>()?;
-                let newest = this.open.borrow_mut().run()?.newest_checkpoint().map(|(step, path)| (step, path.to_path_buf()));
+                let newest =
+                    this.open.borrow_mut().run().into_lua_err()?.newest_checkpoint().map(|(step, path)| (step, path.to_path_buf()));
                 if let Some((_, path)) = &newest {
-                    part(lua, args, |trainer| trainer.load(path))?;
+                    part(lua, args, |trainer| trainer.load(path)).into_lua_err()?;
                 }
                 newest.map_or(0, |(step, _)| step).into_lua(lua)
             },
@@ -219,7 +221,7 @@ impl Scripted for Shared {
 }
 
 fn with<R>(this: &AnyUserData, read: impl FnOnce(&mut OpenRun) -> Result<R>) -> mlua::Result<R> {
-    Ok(read(&mut this.borrow::<super::api::Handle<Shared>>()?.open.borrow_mut())?)
+    Ok(read(&mut this.borrow::<super::api::Handle<Shared>>()?.open.borrow_mut()).into_lua_err()?)
 }
 
 /// Calls `act` with the trainer of the arguments.
@@ -312,7 +314,7 @@ fn log(lua: &Lua, args: &Args, run: &RefCell<OpenRun>) -> mlua::Result<Value> {
         values.insert(name, value);
     }
     values.sort_keys();
-    run.borrow_mut().run()?.log(args.get(lua, "step")?, &values)?;
+    run.borrow_mut().run().into_lua_err()?.log(args.get(lua, "step")?, &values).into_lua_err()?;
     Ok(Value::Nil)
 }
 

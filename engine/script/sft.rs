@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use mlua::{IntoLua, Lua, Table};
+use mlua::{ExternalResult, IntoLua, Lua, Table};
 
 use super::api::{Area, Args, Function, Handle, Kind, Need, Object, Param, Scripted, default, object, optional, required};
 use super::model::{Policy, SEQUENCE, Shared, sequences};
-use crate::model::activations::Recompute;
-use crate::train::learner::Memory;
-use crate::train::optimizer::Settings;
-use crate::train::plan;
-use crate::train::sft::{self, Supervised};
+use finemem::model::activations::Recompute;
+use finemem::train::learner::Memory;
+use finemem::train::optimizer::Settings;
+use finemem::train::plan;
+use finemem::train::sft::{self, Supervised};
 
 pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&SFT], records: &[] };
 
@@ -24,7 +24,7 @@ pub(super) const RECOMPUTE: Param = default(
 
 /// How a trainer uses memory.
 pub(super) fn memory(lua: &Lua, args: &Args) -> mlua::Result<Memory> {
-    Ok(Memory { micro_tokens: args.get(lua, "micro_tokens")?, recompute: args.get::<String>(lua, "recompute")?.parse()? })
+    Ok(Memory { micro_tokens: args.get(lua, "micro_tokens")?, recompute: args.get::<String>(lua, "recompute")?.parse().into_lua_err()? })
 }
 
 const FUNCTIONS: &[Function] = &[Function {
@@ -54,10 +54,10 @@ const FUNCTIONS: &[Function] = &[Function {
         };
         let memory = memory(lua, args)?;
         let model = &policy.model;
-        let more = plan::more(model, |model| Supervised::new(model, memory, settings).map(drop))?;
+        let more = plan::more(model, |model| Supervised::new(model, memory, settings).map(drop)).into_lua_err()?;
         let advice = |_| "set recompute = \"all\" or lower micro_tokens, train an adapter, or take a smaller model".to_string();
-        model.device.expect_memory("training", more, advice)?;
-        let trainer = Supervised::new(&policy.model, memory, settings)?;
+        model.device.expect_memory("training", more, advice).into_lua_err()?;
+        let trainer = Supervised::new(&policy.model, memory, settings).into_lua_err()?;
         object(lua, Sft { policy, trainer, lr: args.get(lua, "lr")? })
     },
 }];
@@ -87,7 +87,7 @@ static SFT: Object = Object {
             let mut this = args.this_mut::<Sft>()?;
             let sft = &mut this.0;
             let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(sft.lr);
-            let stats = sft.trainer.step(&sft.policy.model, &sequences, lr)?;
+            let stats = sft.trainer.step(&sft.policy.model, &sequences, lr).into_lua_err()?;
             let table = lua.create_table()?;
             table.raw_set("loss", stats.loss)?;
             table.raw_set("entropy", stats.entropy)?;
@@ -99,7 +99,7 @@ static SFT: Object = Object {
     checkpoint: Some(|data, act| {
         let mut this = data.borrow_mut::<Handle<Sft>>()?;
         let Sft { policy, trainer, .. } = &mut this.0;
-        Ok(act(&mut sft::Trained { trainer, model: &policy.model })?)
+        Ok(act(&mut sft::Trained { trainer, model: &policy.model }).into_lua_err()?)
     }),
 };
 

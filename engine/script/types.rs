@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::AREAS;
 use super::api::{Function, Kind, Need, Object, Param};
-use crate::Result;
+use finemem::Result;
 
 /// The type files: their paths below `scripts/types`, and their content.
 pub fn files() -> [(&'static str, String); 2] {
@@ -15,7 +15,7 @@ pub fn files() -> [(&'static str, String); 2] {
 
 /// Writes the type files below a folder.
 pub fn write(folder: &Path) -> Result<()> {
-    files().iter().try_for_each(|(path, text)| crate::files::write(folder.join(path), text.as_bytes()))
+    files().iter().try_for_each(|(path, text)| finemem::files::write(folder.join(path), text.as_bytes()))
 }
 
 /// A tree of the names under `fm`.

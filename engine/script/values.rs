@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use mlua::{IntoLua, Lua, LuaSerdeExt, MultiValue, Table, Value};
+use mlua::{ExternalResult, IntoLua, Lua, LuaSerdeExt, MultiValue, Table, Value};
 
 use super::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, required};
 use super::{convert, session};
-use crate::Error;
-use crate::random::Rng;
+use finemem::Error;
+use finemem::random::Rng;
 
 pub(super) const AREA: Area = Area { constants: CONSTANTS, functions: FUNCTIONS, objects: &[&RNG], records: &[] };
 
@@ -88,7 +88,7 @@ const FUNCTIONS: &[Function] = &[
         result: "its content",
         call: |lua, args| {
             let path: PathBuf = args.get::<String>(lua, "path")?.into();
-            let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+            let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e)).into_lua_err()?;
             Ok(Value::String(lua.create_string(bytes)?))
         },
     },
@@ -101,7 +101,7 @@ const FUNCTIONS: &[Function] = &[
         call: |lua, args| {
             let path: PathBuf = args.get::<String>(lua, "path")?.into();
             let text: mlua::LuaString = args.get(lua, "text")?;
-            crate::files::write(&path, &text.as_bytes())?;
+            finemem::files::write(&path, &text.as_bytes()).into_lua_err()?;
             Ok(Value::Nil)
         },
     },
@@ -114,7 +114,7 @@ const FUNCTIONS: &[Function] = &[
         call: |lua, args| {
             let path: PathBuf = args.get::<String>(lua, "path")?.into();
             let text: mlua::LuaString = args.get(lua, "text")?;
-            crate::files::append(&path, &text.as_bytes())?;
+            finemem::files::append(&path, &text.as_bytes()).into_lua_err()?;
             Ok(Value::Nil)
         },
     },
@@ -138,7 +138,8 @@ const FUNCTIONS: &[Function] = &[
                 .and_then(|entries| {
                     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<Result<Vec<_>, _>>()
                 })
-                .map_err(|e| Error::io(&path, e))?;
+                .map_err(|e| Error::io(&path, e))
+                .into_lua_err()?;
             names.sort();
             names.into_lua(lua)
         },
@@ -149,7 +150,7 @@ const FUNCTIONS: &[Function] = &[
         params: &[required("text", Kind::Text, "the text")],
         returns: Kind::Text,
         result: "its SHA-256, 64 hexadecimal digits",
-        call: |lua, args| crate::files::sha256(&args.get::<mlua::LuaString>(lua, "text")?.as_bytes()).into_lua(lua),
+        call: |lua, args| finemem::files::sha256(&args.get::<mlua::LuaString>(lua, "text")?.as_bytes()).into_lua(lua),
     },
     Function {
         path: "seconds",

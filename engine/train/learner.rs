@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::device::Device;
+use crate::device::{DType, Tensor};
 use crate::error::{Error, Result};
 use crate::model::activations::{Activations, Recompute};
 use crate::model::batch::Buffers;
@@ -11,7 +12,6 @@ use crate::model::head::{Head, Objective, Targets};
 use crate::model::{Gradients, Model, Weights};
 use crate::ops::elementwise;
 use crate::ops::policy_loss::{self, Level, PolicyLoss, TERMS};
-use crate::tensor::{DType, Tensor};
 
 /// A sequence, and the tokens of it that count.
 #[derive(Clone, Debug, Default)]

@@ -5,11 +5,11 @@ use std::path::Path;
 use safetensors::tensor::Dtype;
 
 use crate::device::Recorder;
+use crate::device::{DType, Tensor};
 use crate::error::{Error, Result};
 use crate::model::tensor_files::{self, TensorFiles};
 use crate::model::{Gradients, Model, Weights, lora};
 use crate::ops::adamw::{self, AdamW};
-use crate::tensor::{DType, Tensor};
 
 /// What an optimiser can be set to.
 #[derive(Clone, Copy, Debug)]

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::learner::{Learner, Memory};
 use super::optimizer::{Optimizer, Settings};
+use crate::device::DType;
 use crate::device::{Device, Planned, readable};
 use crate::error::{Error, Result};
 use crate::generate::{Generator, Room, SLOTS};
 use crate::model::activations::Recompute;
 use crate::model::lora::{Lora, TARGETS};
 use crate::model::{Config, Model, Tokenizer};
-use crate::tensor::DType;
 
 /// Tokens that the prompts of a run may have in common at their beginning, as far as a plan leaves room for them.
 const SHARED: usize = 1024;

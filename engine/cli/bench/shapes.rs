@@ -1,0 +1,114 @@
+//! The published models whose sizes can be measured.
+
+use finemem::Result;
+use finemem::device::DType;
+use finemem::model::config::Llama3;
+use finemem::model::{Config, ModelType, Weights};
+
+/// The sizes in the `config.json` of each model. There are no end tokens: a random model would stop at random.
+pub(super) fn shapes() -> [(&'static str, Config); 5] {
+    let qwen3 = Config {
+        model_type: ModelType::Qwen3,
+        vocab_size: 151_936,
+        hidden_size: 1024,
+        intermediate_size: 3072,
+        num_hidden_layers: 28,
+        num_attention_heads: 16,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        max_position_embeddings: 40_960,
+        rope_theta: 1e6,
+        rope_scaling: None,
+        rms_norm_eps: 1e-6,
+        attention_bias: false,
+        tie_word_embeddings: true,
+        eos_token_id: Vec::new(),
+    };
+    let stretch = Llama3 { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_position_embeddings: 8192 };
+    [
+        ("qwen3-0.6b", qwen3.clone()),
+        ("qwen3-1.7b", Config { hidden_size: 2048, intermediate_size: 6144, ..qwen3.clone() }),
+        (
+            "qwen3-4b",
+            Config { hidden_size: 2560, intermediate_size: 9728, num_hidden_layers: 36, num_attention_heads: 32, ..qwen3.clone() },
+        ),
+        (
+            "llama-3.2-3b",
+            Config {
+                model_type: ModelType::Llama,
+                vocab_size: 128_256,
+                hidden_size: 3072,
+                intermediate_size: 8192,
+                num_attention_heads: 24,
+                max_position_embeddings: 131_072,
+                rope_theta: 5e5,
+                rope_scaling: Some(stretch),
+                rms_norm_eps: 1e-5,
+                ..qwen3.clone()
+            },
+        ),
+        (
+            "qwen2.5-7b",
+            Config {
+                model_type: ModelType::Qwen2,
+                vocab_size: 152_064,
+                hidden_size: 3584,
+                intermediate_size: 18_944,
+                num_attention_heads: 28,
+                num_key_value_heads: 4,
+                max_position_embeddings: 131_072,
+                tie_word_embeddings: false,
+                ..qwen3
+            },
+        ),
+    ]
+}
+
+/// Numbers of parameters.
+pub(super) struct Sizes {
+    pub(super) all: usize,
+    /// In norms and biases, which are always f32.
+    pub(super) vectors: usize,
+    /// In the matrices of the blocks, and of the head.
+    pub(super) blocks: usize,
+    pub(super) head: usize,
+}
+
+impl Sizes {
+    pub(super) fn of(config: &Config) -> Result<Self> {
+        let shapes = Weights::build(config, |_, shape| Ok(shape.to_vec()))?;
+        let sum = |keep: &dyn Fn(&str, &[usize]) -> bool| {
+            let all = shapes.named();
+            all.iter().filter(|(name, shape)| keep(name, shape)).map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        };
+        Ok(Self {
+            all: sum(&|_, _| true),
+            vectors: sum(&|_, shape| shape.len() == 1),
+            blocks: sum(&|name, shape| shape.len() > 1 && name.contains(".layers.")),
+            head: config.vocab_size * config.hidden_size,
+        })
+    }
+
+    /// Bytes of all weights.
+    pub(super) fn bytes(&self, dtype: DType) -> u64 {
+        ((self.all - self.vectors) * dtype.size() + self.vectors * DType::F32.size()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_have_the_published_numbers_of_parameters() {
+        let counts = shapes().map(|(name, config)| (name, Sizes::of(&config).unwrap().all));
+        let published = [
+            ("qwen3-0.6b", 596_049_920),
+            ("qwen3-1.7b", 1_720_574_976),
+            ("qwen3-4b", 4_022_468_096),
+            ("llama-3.2-3b", 3_212_749_824),
+            ("qwen2.5-7b", 7_615_616_512),
+        ];
+        assert_eq!(counts, published);
+    }
+}

@@ -1,0 +1,163 @@
+//! `finemem-engine chat`: a conversation with a model in the terminal.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use clap::Args;
+use finemem::device::Device;
+use finemem::generate::{Completion, Finish, Generator, Options, Request, Stream};
+use finemem::model::{Chat, Model};
+use finemem::{Error, Result};
+use serde_json::{Value, json};
+
+#[derive(Args)]
+pub(crate) struct Settings {
+    /// A model folder.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// What the model is told before the conversation.
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+    /// Longest answer in tokens.
+    #[arg(long, default_value_t = 1024)]
+    max_tokens: usize,
+    /// 0 is greedy [default: the model's generation_config.json, else 1].
+    #[arg(long)]
+    temperature: Option<f32>,
+    /// Keep so many likely tokens; 0 keeps all [default: the model's, else 0].
+    #[arg(long)]
+    top_k: Option<u32>,
+    /// Keep the likely tokens with this probability [default: the model's, else 1].
+    #[arg(long)]
+    top_p: Option<f32>,
+    /// Keep tokens at least so likely, relative to the likeliest [default: the model's, else 0].
+    #[arg(long)]
+    min_p: Option<f32>,
+    /// Seed of the random numbers.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Let the model think before it answers, where its template knows of that.
+    #[arg(long)]
+    thinking: bool,
+}
+
+/// Whether Ctrl-C was pressed during an answer.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static ANSWERING: AtomicBool = AtomicBool::new(false);
+
+/// Talks until the input ends.
+pub(crate) fn chat(settings: &Settings) -> Result<()> {
+    let device = Device::open(&settings.device)?;
+    let started = Instant::now();
+    let model = Model::load_as(&settings.model, &device, None)?;
+    let options = options(settings, &model)?;
+    let mut messages: Vec<Value> = settings.system.iter().map(|text| json!({ "role": "system", "content": text })).collect();
+    // A folder without a chat template says so before anybody has typed.
+    prompt_of(&model, settings, &[messages.clone(), vec![json!({ "role": "user", "content": "" })]].concat())?;
+    let mut generator = Generator::new(&model)?;
+    generator.keep_prompts();
+    ctrlc::set_handler(|| {
+        if !ANSWERING.load(Ordering::SeqCst) || INTERRUPTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|e| Error::Device(format!("cannot listen for Ctrl-C: {e}")))?;
+    eprintln!("{model}, loaded in {:.1} s. Ctrl-C ends an answer, Ctrl-D the conversation.", started.elapsed().as_secs_f64());
+    let typed = std::io::stdin().is_terminal();
+    for turn in 0.. {
+        if typed {
+            eprint!("> ");
+        }
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line).map_err(|e| Error::io(Path::new("standard input"), e))?;
+        if read == 0 {
+            return Ok(());
+        }
+        if line.trim().is_empty() {
+            continue;
+        }
+        messages.push(json!({ "role": "user", "content": line.trim_end_matches(['\r', '\n']) }));
+        let prompt = prompt_of(&model, settings, &messages)?;
+        let text = answer(&model, &mut generator, prompt, &options, Stream::new(settings.seed, 0, [turn, 0, 0]))?;
+        messages.push(json!({ "role": "assistant", "content": text }));
+    }
+    Ok(())
+}
+
+/// Command line first, then what the model's publisher recommends.
+fn options(settings: &Settings, model: &Model) -> Result<Options> {
+    let recommended = model.folder.generation_config();
+    let sampled = recommended.get("do_sample").and_then(Value::as_bool).unwrap_or(true);
+    let number = |key: &str| recommended.get(key).and_then(Value::as_f64).filter(|_| sampled);
+    let options = Options {
+        temperature: settings.temperature.unwrap_or_else(|| number("temperature").unwrap_or(if sampled { 1.0 } else { 0.0 }) as f32),
+        top_k: settings.top_k.unwrap_or_else(|| number("top_k").unwrap_or(0.0) as u32),
+        top_p: settings.top_p.unwrap_or_else(|| number("top_p").unwrap_or(1.0) as f32),
+        min_p: settings.min_p.unwrap_or_else(|| number("min_p").unwrap_or(0.0) as f32),
+        max_tokens: settings.max_tokens,
+        stop: Vec::new(),
+    };
+    options.check()?;
+    Ok(options)
+}
+
+fn prompt_of(model: &Model, settings: &Settings, messages: &[Value]) -> Result<Vec<u32>> {
+    let chat =
+        Chat { messages: messages.to_vec(), add_generation_prompt: true, enable_thinking: Some(settings.thinking), ..Chat::default() };
+    model.tokenizer.encode(&model.chat_template.render(&chat)?)
+}
+
+/// Writes the answer as it comes, and figures behind it.
+fn answer(model: &Model, generator: &mut Generator, prompt: Vec<u32>, options: &Options, stream: Stream) -> Result<String> {
+    let room = model.config.max_position_embeddings.saturating_sub(prompt.len());
+    if room == 0 {
+        let longest = model.config.max_position_embeddings;
+        return Err(Error::argument(format!(
+            "the conversation has {} tokens, and the model's longest sequence {longest}: start again",
+            prompt.len()
+        )));
+    }
+    let options = Options { max_tokens: options.max_tokens.min(room), ..options.clone() };
+    let tokens = prompt.len();
+    let (began, mut first) = (Instant::now(), None);
+    let mut shown = String::new();
+    ANSWERING.store(true, Ordering::SeqCst);
+    let mut show = |_: usize, _: usize, completion: &Completion| {
+        first.get_or_insert_with(Instant::now);
+        let ended = completion.tokens.last().is_some_and(|last| model.config.eos_token_id.contains(last));
+        let text = model.tokenizer.decode(&completion.tokens[..completion.tokens.len() - usize::from(ended)]).unwrap_or_default();
+        // A character whose bytes are not all there yet decodes as this sign.
+        if let Some(new) = text.strip_prefix(shown.as_str()).filter(|new| !new.ends_with('\u{fffd}')) {
+            print!("{new}");
+            // A closed pipe is noticed by the next print.
+            let _ = std::io::stdout().flush();
+            shown = text;
+        }
+        if INTERRUPTED.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let request = Request { prompt, streams: vec![stream] };
+    let done = generator.stream(model, &[request], &options, &mut show)?;
+    ANSWERING.store(false, Ordering::SeqCst);
+    let interrupted = INTERRUPTED.swap(false, Ordering::SeqCst);
+    println!();
+    let completion = &done[0][0];
+    let (count, now) = (completion.tokens.len(), Instant::now());
+    let first = first.unwrap_or(now);
+    let why = match completion.finish {
+        _ if interrupted => ", interrupted",
+        Finish::Length => ", cut at --max-tokens",
+        Finish::Stop => "",
+    };
+    eprintln!(
+        "[{count} tokens{why}, {:.1} a second; prompt of {tokens} tokens in {:.1} s]",
+        (count - 1).max(1) as f64 / (now - first).as_secs_f64().max(1e-9),
+        (first - began).as_secs_f64(),
+    );
+    Ok(shown)
+}

@@ -1,0 +1,106 @@
+//! `finemem-engine repl`: a prompt of Lua, on a loaded policy if one is named.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use finemem::{Error, Result, stop};
+use finemem_script::{
+    Options,
+    prompt::{Entered, Prompt},
+};
+use rustyline::error::ReadlineError;
+use rustyline::{Config, DefaultEditor};
+
+#[derive(Args)]
+pub(crate) struct Settings {
+    /// A model folder, loaded as `policy`.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// A script to run before the first line; what it returns is `_`.
+    script: Option<PathBuf>,
+}
+
+/// Reads lines and runs them until the input ends. Lines that nobody types end at the first that fails.
+pub(crate) fn repl(settings: &Settings) -> Result<()> {
+    stop::install()?;
+    let prompt = Prompt::new(Options { device: settings.device.clone(), ..Options::default() })?;
+    if let Some(model) = &settings.model {
+        prompt.load_policy(model)?;
+    }
+    if let Some(script) = &settings.script {
+        say(&prompt.run(script)?);
+    }
+    if std::io::stdin().is_terminal() { typed(&prompt, settings.model.is_some()) } else { piped(&prompt) }
+}
+
+fn typed(prompt: &Prompt, policy: bool) -> Result<()> {
+    let config = Config::builder().max_history_size(1000).and_then(|c| c.history_ignore_dups(true)).map_err(terminal)?.build();
+    let mut editor = DefaultEditor::with_config(config).map_err(terminal)?;
+    let history = std::env::home_dir().map(|home| home.join(".finemem_history"));
+    if let Some(path) = &history {
+        // There is none before the first time.
+        editor.load_history(path).ok();
+    }
+    let known = if policy { "fm and policy are" } else { "fm is" };
+    println!("Lua on finemem-engine; {known} there, names without local stay. Ctrl-C ends a line, Ctrl-D the session.");
+    let mut text = String::new();
+    loop {
+        match editor.readline(if text.is_empty() { "> " } else { ">> " }) {
+            Ok(line) => {
+                text += &line;
+                match prompt.enter(&text) {
+                    Ok(Entered::Unfinished) => {
+                        text.push('\n');
+                        continue;
+                    }
+                    Ok(Entered::Done(shown)) => say(&shown),
+                    Err(error) => eprintln!("error: {error}"),
+                }
+                if !text.trim().is_empty() {
+                    editor.add_history_entry(text.as_str()).map_err(terminal)?;
+                }
+            }
+            Err(ReadlineError::Interrupted) => {}
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(terminal(error)),
+        }
+        text.clear();
+    }
+    if let Some(path) = &history {
+        editor.save_history(path).map_err(|e| Error::io(path, e))?;
+    }
+    Ok(())
+}
+
+fn piped(prompt: &Prompt) -> Result<()> {
+    let mut text = String::new();
+    for line in std::io::stdin().lines() {
+        text += &line.map_err(|e| Error::io(Path::new("standard input"), e))?;
+        match prompt.enter(&text)? {
+            Entered::Unfinished => text.push('\n'),
+            Entered::Done(shown) => {
+                say(&shown);
+                text.clear();
+            }
+        }
+    }
+    match text.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Script(format!("the input ends before this does: {}", text.trim_end()))),
+    }
+}
+
+/// Shows a value. A reader that went away is no error.
+fn say(text: &str) {
+    if !text.is_empty() {
+        writeln!(std::io::stdout(), "{text}").ok();
+    }
+}
+
+fn terminal(error: ReadlineError) -> Error {
+    Error::Device(format!("cannot read from the terminal: {error}"))
+}

@@ -1,0 +1,221 @@
+//! How CPU twins use the cores: rows are cut into blocks of a fixed size, so the result depends on neither the number of threads nor their timing.
+
+use rayon::prelude::*;
+
+/// Below this many elements a block is not worth handing to another thread.
+const BLOCK_ELEMENTS: usize = 16 * 1024;
+
+/// Types of what a block writes. f64 is what gradients are checked in, where speed does not count.
+pub trait Element: Send {
+    /// Whether blocks are also compiled for the widest vector instructions.
+    const WIDE: bool;
+}
+
+impl Element for f32 {
+    const WIDE: bool = true;
+}
+
+impl Element for f64 {
+    const WIDE: bool = false;
+}
+
+/// `simd!(F, work)` compiles a block for the widest vector instructions of this processor and runs it; in f64 it only runs it.
+///
+/// A macro, like [`rows!`], because the block must be inlined, and so must be what it calls: the compiler leaves a large closure out of
+/// line, and then it is compiled for the oldest processors.
+macro_rules! simd {
+    ($element:ty, $work:expr) => {
+        $crate::device::parallel::dispatch::<$element, _>(
+            #[inline(always)]
+            || $work,
+        )
+    };
+}
+
+/// `fused!(FUSED, work)` compiles a block for the instructions that fuse multiplication and addition if `FUSED`, which is then what
+/// [`can_fuse`] found. Otherwise it runs the block as it is.
+macro_rules! fused {
+    ($fused:expr, $work:expr) => {
+        $crate::device::parallel::dispatch_fused::<{ $fused }, _>(
+            #[inline(always)]
+            || $work,
+        )
+    };
+}
+
+/// `rows!(y, width, |first_row, block| …)` runs the work for blocks of rows of `y`, each row `width` long, compiled like [`simd!`]; also
+/// over two or three outputs, each followed by its width.
+macro_rules! rows {
+    ($y:expr, $wy:expr, |$first:ident, $a:ident| $work:expr) => {
+        $crate::device::parallel::by_rows(
+            $y,
+            $wy,
+            #[inline(always)]
+            |$first, $a| $work,
+        )
+    };
+    ($y:expr, $wy:expr, $z:expr, $wz:expr, |$first:ident, $a:ident, $b:ident| $work:expr) => {
+        $crate::device::parallel::by_rows2(
+            $y,
+            $wy,
+            $z,
+            $wz,
+            #[inline(always)]
+            |$first, $a, $b| $work,
+        )
+    };
+    ($y:expr, $wy:expr, $z:expr, $wz:expr, $u:expr, $wu:expr, |$first:ident, $a:ident, $b:ident, $c:ident| $work:expr) => {
+        $crate::device::parallel::by_rows3(
+            $y,
+            $wy,
+            $z,
+            $wz,
+            $u,
+            $wu,
+            #[inline(always)]
+            |$first, $a, $b, $c| $work,
+        )
+    };
+}
+
+/// `columns!(FUSED, rows, block, |first_column, parts| …)` runs the work for blocks of `block` columns of a matrix, compiled like
+/// [`fused!`]; `parts` are the block's parts of each of the `rows`.
+macro_rules! columns {
+    ($fused:expr, $rows:expr, $block:expr, |$first:ident, $parts:ident| $work:expr) => {
+        $crate::device::parallel::by_columns::<_, { $fused }>(
+            $rows,
+            $block,
+            #[inline(always)]
+            |$first, $parts| $work,
+        )
+    };
+}
+pub(crate) use {columns, fused, rows, simd};
+
+/// What [`simd!`] calls.
+#[inline(always)]
+pub fn dispatch<E: Element, R>(work: impl FnOnce() -> R) -> R {
+    if E::WIDE { pulp::Arch::new().dispatch(work) } else { work() }
+}
+
+/// What [`fused!`] calls.
+#[inline(always)]
+pub fn dispatch_fused<const FUSED: bool, R>(work: impl FnOnce() -> R) -> R {
+    if !FUSED {
+        return work();
+    }
+    #[cfg(target_arch = "x86_64")]
+    return pulp::x86::V3::try_new().expect("FUSED is what `can_fuse` found").vectorize(work);
+    #[cfg(not(target_arch = "x86_64"))]
+    return pulp::Arch::new().dispatch(work);
+}
+
+/// The vector instructions that [`simd!`] compiles for on this processor.
+pub fn instructions() -> String {
+    // The detected architecture holds one value per feature; its name comes first.
+    let detected = format!("{:?}", pulp::Arch::new());
+    match detected.split('(').next().unwrap_or_default() {
+        "V3" => "AVX2".into(),
+        "V4" => "AVX-512".into(),
+        "Scalar" => "no detected vector instructions".into(),
+        other => other.to_uppercase(),
+    }
+}
+
+/// Whether blocks of `E` may multiply and add in one instruction on this processor.
+pub fn can_fuse<E: Element>() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return E::WIDE && pulp::x86::V3::try_new().is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    return E::WIDE && cfg!(target_arch = "aarch64");
+}
+
+/// Rows of a block when each row costs about `width` elements of work.
+pub fn block_rows(width: usize) -> usize {
+    (BLOCK_ELEMENTS / width.max(1)).max(1)
+}
+
+// Each function below has one place that runs a block, out of line, so that the block is compiled once for each set of instructions.
+
+/// What [`rows!`] calls.
+pub fn by_rows<A: Element>(y: &mut [A], width: usize, work: impl Fn(usize, &mut [A]) + Sync) {
+    #[inline(never)]
+    fn run<A: Element>(work: &impl Fn(usize, &mut [A]), first: usize, y: &mut [A]) {
+        simd!(A, work(first, y));
+    }
+    let block = block_rows(width);
+    if y.len() <= block * width {
+        return run(&work, 0, y);
+    }
+    y.par_chunks_mut(block * width).enumerate().for_each(|(b, y)| run(&work, b * block, y));
+}
+
+/// What [`rows!`] calls for two outputs.
+pub fn by_rows2<A: Element, B: Element>(y: &mut [A], wy: usize, z: &mut [B], wz: usize, work: impl Fn(usize, &mut [A], &mut [B]) + Sync) {
+    #[inline(never)]
+    fn run<A: Element, B: Element>(work: &impl Fn(usize, &mut [A], &mut [B]), first: usize, y: &mut [A], z: &mut [B]) {
+        simd!(A, work(first, y, z));
+    }
+    let block = block_rows(wy.max(wz));
+    if y.len() <= block * wy {
+        return run(&work, 0, y, z);
+    }
+    y.par_chunks_mut(block * wy).zip(z.par_chunks_mut(block * wz)).enumerate().for_each(|(b, (y, z))| run(&work, b * block, y, z));
+}
+
+/// What [`rows!`] calls for three outputs.
+pub fn by_rows3<A: Element, B: Element, C: Element>(
+    y: &mut [A],
+    wy: usize,
+    z: &mut [B],
+    wz: usize,
+    u: &mut [C],
+    wu: usize,
+    work: impl Fn(usize, &mut [A], &mut [B], &mut [C]) + Sync,
+) {
+    #[inline(never)]
+    fn run<A: Element, B: Element, C: Element>(
+        work: &impl Fn(usize, &mut [A], &mut [B], &mut [C]),
+        first: usize,
+        y: &mut [A],
+        z: &mut [B],
+        u: &mut [C],
+    ) {
+        simd!(A, work(first, y, z, u));
+    }
+    let block = block_rows(wy.max(wz).max(wu));
+    if y.len() <= block * wy {
+        return run(&work, 0, y, z, u);
+    }
+    y.par_chunks_mut(block * wy)
+        .zip(z.par_chunks_mut(block * wz))
+        .zip(u.par_chunks_mut(block * wu))
+        .enumerate()
+        .for_each(|(b, ((y, z), u))| run(&work, b * block, y, z, u));
+}
+
+/// What [`columns!`] calls.
+pub fn by_columns<'a, A: Element + 'a, const FUSED: bool>(
+    rows: impl Iterator<Item = &'a mut [A]>,
+    block: usize,
+    work: impl Fn(usize, Vec<&mut [A]>) + Sync,
+) {
+    #[inline(never)]
+    fn run<A, const FUSED: bool>(work: &impl Fn(usize, Vec<&mut [A]>), first: usize, parts: Vec<&mut [A]>) {
+        fused!(FUSED, work(first, parts));
+    }
+    let count = rows.size_hint().0;
+    let mut blocks: Vec<Vec<&mut [A]>> = Vec::new();
+    for row in rows {
+        for (i, part) in row.chunks_mut(block).enumerate() {
+            if i == blocks.len() {
+                blocks.push(Vec::with_capacity(count));
+            }
+            blocks[i].push(part);
+        }
+    }
+    if blocks.len() == 1 {
+        return blocks.into_iter().for_each(|parts| run::<A, FUSED>(&work, 0, parts));
+    }
+    blocks.into_par_iter().enumerate().for_each(|(i, parts)| run::<A, FUSED>(&work, i * block, parts));
+}

@@ -1,0 +1,174 @@
+//! The shader files in this program, and the variants that `shaders/variants.txt` makes of them.
+
+use std::sync::OnceLock;
+
+use super::preprocess::{self, Source};
+use crate::device::DType;
+use crate::error::{Error, Result};
+
+macro_rules! files {
+    ($($name:literal)*) => { &[$(($name, include_str!(concat!("../../../shaders/", $name, ".wgsl")))),*] };
+}
+
+/// Every file under `shaders/`, without the ending `.wgsl`.
+static FILES: &[(&str, &str)] = files! {
+    "adamw"
+    "add"
+    "add_rows"
+    "attention"
+    "attention_bwd_delta"
+    "attention_bwd_kv"
+    "attention_bwd_q"
+    "attention_decode"
+    "attribution"
+    "bias"
+    "bias_bwd"
+    "clip_scale"
+    "copy"
+    "embedding"
+    "embedding_bwd"
+    "fill"
+    "logprob"
+    "logprob_bwd"
+    "matmul_lanes"
+    "matmul_registers"
+    "matmul_rows"
+    "matmul_tiled"
+    "move_rows"
+    "policy_loss"
+    "residual_rmsnorm"
+    "rmsnorm"
+    "rmsnorm_bwd"
+    "rmsnorm_bwd_w"
+    "rope"
+    "rope_table"
+    "sample"
+    "sequence_ratio"
+    "shared/attention"
+    "shared/attention_tile"
+    "shared/grid"
+    "shared/matmul"
+    "shared/philox"
+    "shared/reduce"
+    "shared/widen"
+    "sum_squares"
+    "swiglu"
+    "swiglu_bwd"
+    "zscore"
+};
+
+const VARIANTS: &str = include_str!("../../../shaders/variants.txt");
+
+/// The constant of variants that read a weight of 16 bits: the function that widens two numbers.
+const WIDEN: &str = "WIDEN";
+/// The ending of variants that software adapters take in place of the variant without it.
+const SOFTWARE: &str = ".software";
+
+/// One way to compile a shader file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// What a launch names: the kernel's stem, or that with an ending after a dot.
+    pub name: &'static str,
+    /// The shader file, without the ending `.wgsl`.
+    pub file: &'static str,
+    /// Constants and flags (a flag has an empty value).
+    pub defines: Vec<(&'static str, &'static str)>,
+}
+
+impl Variant {
+    /// The stem of the kernel that this variant runs.
+    pub fn kernel(&self) -> &'static str {
+        self.name.split('.').next().unwrap_or(self.name)
+    }
+
+    /// Whether its weight has 16 bits.
+    pub fn packed(&self) -> bool {
+        self.defines.iter().any(|(name, _)| *name == WIDEN)
+    }
+
+    /// The WGSL of this variant.
+    pub fn source(&self) -> Result<Source> {
+        let file = format!("shaders/{}.wgsl", self.file);
+        let text =
+            file_text(self.file).ok_or_else(|| Error::format(&file, format!("no such file, but variant '{}' needs it", self.name)))?;
+        preprocess::expand(&file, text, &self.defines, &|name| file_text(&format!("shared/{name}")))
+    }
+}
+
+/// The names of all shader files, without `.wgsl`. Imports start with `shared/`.
+pub fn files() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|(name, _)| *name)
+}
+
+/// The text of a shader file before preprocessing.
+pub fn file_text(name: &str) -> Option<&'static str> {
+    FILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// Every variant, in the order of `shaders/variants.txt`.
+pub fn variants() -> Result<&'static [Variant]> {
+    static PARSED: OnceLock<Result<Vec<Variant>>> = OnceLock::new();
+    PARSED.get_or_init(|| parse(VARIANTS)).as_deref().map_err(Clone::clone)
+}
+
+/// The variant `name`, for a weight of 16 bits `name.bf16` or `name.f16`; on a software adapter the same with the ending `.software` if
+/// there is one.
+pub(crate) fn find(name: &str, weight: DType, software: bool) -> Result<&'static Variant> {
+    let all = variants()?;
+    let name = if weight.packed() { format!("{name}.{}", weight.name()) } else { name.to_string() };
+    let preferred = all.iter().find(|v| software && v.name.strip_suffix(SOFTWARE) == Some(&name));
+    preferred
+        .or_else(|| all.iter().find(|v| v.name == name))
+        .ok_or_else(|| Error::Device(format!("shaders/variants.txt has no variant '{name}'")))
+}
+
+/// Lines `name DEFINE=VALUE FLAG …` (from the file of that name) and `name = file DEFINE=VALUE FLAG …`; `#` starts a comment.
+fn parse(text: &'static str) -> Result<Vec<Variant>> {
+    let mut variants: Vec<Variant> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let mut words = line.split('#').next().unwrap_or("").split_whitespace();
+        let Some(name) = words.next() else { continue };
+        let fail = |reason: String| Error::format(format!("shaders/variants.txt:{}", number + 1), reason);
+        let mut words = words.peekable();
+        let file = match words.next_if_eq(&"=") {
+            Some(_) => words.next().ok_or_else(|| fail(format!("'{name} =' must be followed by the name of a shader file")))?,
+            None => name,
+        };
+        if variants.iter().any(|v| v.name == name) {
+            return Err(fail(format!("variant '{name}' is listed twice")));
+        }
+        let defines = words.map(|word| word.split_once('=').unwrap_or((word, ""))).collect();
+        variants.push(Variant { name, file, defines });
+    }
+    Ok(variants)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_lines() {
+        let variants = parse("# all\n\nadd WG=64\nadd.f16 = add WG=64 F16 # half\n").unwrap();
+        assert_eq!(variants[0], Variant { name: "add", file: "add", defines: vec![("WG", "64")] });
+        assert_eq!(variants[1], Variant { name: "add.f16", file: "add", defines: vec![("WG", "64"), ("F16", "")] });
+    }
+
+    #[test]
+    fn refuses_bad_lines() {
+        assert!(parse("add\nadd").unwrap_err().to_string().starts_with("shaders/variants.txt:2: variant 'add'"));
+        assert!(parse("add =").unwrap_err().to_string().contains("file"));
+    }
+
+    #[test]
+    fn software_adapters_prefer_their_own_variant() {
+        let name = |name, weight, software| find(name, weight, software).unwrap().name;
+        assert_eq!(name("rmsnorm", DType::F32, true), "rmsnorm.software");
+        assert_eq!(name("rmsnorm", DType::F32, false), "rmsnorm");
+        assert_eq!(name("add", DType::F32, true), "add");
+        assert_eq!(name("embedding", DType::BF16, true), "embedding.bf16.software");
+        assert_eq!(name("matmul_nt.vec4", DType::F16, true), "matmul_nt.vec4.f16");
+        assert!(find("nothing", DType::F32, true).is_err());
+        assert!(find("add", DType::F16, true).is_err());
+    }
+}

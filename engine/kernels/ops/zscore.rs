@@ -1,0 +1,74 @@
+//! Group advantages: each value against the mean of its group or of the group's other members, divided by the group's sample deviation.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::device::Tensor;
+use crate::device::float::Float;
+use crate::device::{Args, Grid, Kernel, Recorder, kernel};
+use crate::error::Result;
+
+/// Parameters: number of groups, what is added to the deviation, whether to divide by it, and whether a mean leaves out the value itself.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+pub struct Params {
+    groups: u32,
+    eps: f32,
+    divide: u32,
+    leave_one_out: u32,
+}
+
+/// Advantages of every group
+pub const ZSCORE: Kernel = kernel!("zscore", Params, [In, InU32, InU32, Out], twin);
+
+/// The kernels of this file.
+pub const KERNELS: &[&Kernel] = &[&ZSCORE];
+
+/// What a value is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Baseline {
+    /// The mean of its group.
+    #[default]
+    Mean,
+    /// The mean of the other members of its group: `x − mean` becomes `n / (n − 1)` times as large.
+    LeaveOneOut,
+}
+
+/// `y[i] = (x[i] − mean) / (deviation + eps)` in groups; 0 where a group does not vary or has one member (our choice, as verl does).
+///
+/// x, y: [N]   members: [N], indices sorted by group   starts: [G + 1]
+pub fn forward(
+    rec: &mut Recorder<'_>,
+    x: &Tensor,
+    members: &Tensor,
+    starts: &Tensor,
+    baseline: Baseline,
+    eps: f32,
+    divide: bool,
+    y: &Tensor,
+) -> Result<()> {
+    let groups = starts.len().saturating_sub(1);
+    let leave_one_out = (baseline == Baseline::LeaveOneOut).into();
+    let params = Params { groups: groups as u32, eps, divide: divide.into(), leave_one_out };
+    rec.run(ZSCORE.grid(Grid::Elements(groups)), &params, &[x, members, starts, y])
+}
+
+fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
+    let (x, members, starts, y) = (a.read(0), a.read_u32(1), a.read_u32(2), a.write(3));
+    for g in 0..p.groups as usize {
+        let members = &members[starts[g] as usize..starts[g + 1] as usize];
+        let n = F::from_f64(members.len() as f64);
+        let values = || members.iter().map(|i| x[*i as usize]);
+        let mean = values().sum::<F>() / n;
+        let squares: F = values().map(|v| (v - mean) * (v - mean)).sum();
+        // All equal values can still differ from their rounded mean in the last bit.
+        let varies = values().any(|v| v != x[members[0] as usize]);
+        let deviation = (squares / (n - F::ONE).max(F::ONE)).sqrt();
+        for i in members {
+            let mut centred = if varies { x[*i as usize] - mean } else { F::ZERO };
+            if p.leave_one_out == 1 && varies {
+                centred *= n / (n - F::ONE);
+            }
+            y[*i as usize] = if p.divide == 1 { centred / (deviation + F::from_f64(p.eps.into())) } else { centred };
+        }
+    }
+}

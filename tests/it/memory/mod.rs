@@ -1,0 +1,4 @@
+//! The memory: its operations, and how policies write calls.
+
+mod dialects;
+mod store;

@@ -1,0 +1,10 @@
+//! The decoder beside PyTorch, transformers and PEFT; folders, templates, sampling.
+
+mod folders;
+mod generate;
+mod golden;
+mod gradients;
+mod hostile;
+mod lora;
+mod sixteen_bits;
+mod template;

@@ -1,0 +1,16 @@
+//! The cases of every op. Tests check them and benches time them.
+
+pub mod adamw;
+pub mod attention;
+pub mod attribution;
+pub mod bias;
+pub mod elementwise;
+pub mod embedding;
+pub mod logprob;
+pub mod matmul;
+pub mod policy_loss;
+pub mod rmsnorm;
+pub mod rope;
+pub mod sample;
+pub mod swiglu;
+pub mod zscore;

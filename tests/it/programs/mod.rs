@@ -1,0 +1,8 @@
+//! The binary as its users run it.
+
+mod browser;
+mod cli;
+mod compare;
+mod runs;
+mod tutorial;
+mod view;
