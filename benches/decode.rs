@@ -4,9 +4,9 @@
 
 use std::time::Instant;
 
+use finemem::device::{DType, Tensor};
 use finemem::device::{Device, parallel};
 use finemem::ops::matmul::{self, Write};
-use finemem::device::{DType, Tensor};
 use rayon::prelude::*;
 
 /// Weights of one shape fill this many bytes, so that none stays in a cache.

@@ -10,6 +10,8 @@ pub mod metrics;
 pub mod model;
 pub mod reason;
 pub mod reward;
+pub mod rollout;
+pub mod schema;
 pub mod stop;
 pub mod train;
 pub mod view;

@@ -13,8 +13,8 @@ use finemem::device::{Device, gpu};
 use finemem::ops;
 use finemem::stop;
 use finemem::train::{self, log::Run};
-use finemem::{Error, Result, view};
-use finemem_script::{Options, Runtime};
+use finemem::{Error, Result, files, view};
+use finemem_script::{Runtime, RuntimeOptions};
 
 /// Trains, evaluates and runs memory managers with reinforcement learning, on any GPU or on the CPU.
 #[derive(Parser)]
@@ -120,7 +120,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run { script, device, memory, resume, watch, arguments } => {
             let device_memory = memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
-            run(script, Options { device, device_memory, resume, watch, arguments, ..Options::default() })
+            run(script, RuntimeOptions { device, device_memory, resume, watch, arguments, ..RuntimeOptions::default() })
         }
         Command::Info { device } => info(&device),
         Command::Chat(settings) => chat::chat(&settings),
@@ -131,7 +131,7 @@ fn main() -> ExitCode {
         Command::Check { script } => check(&script),
         Command::Export { model, adapter, out, dtype, device } => export(&model, &adapter, &out, dtype.as_deref(), &device),
         Command::View { run, out, no_open } => show(&run, out, !no_open),
-        Command::Types { out } => finemem_script::types::write(&out),
+        Command::Types { out } => types(&out),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -142,7 +142,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(mut script: Option<PathBuf>, mut options: Options) -> Result<()> {
+fn run(mut script: Option<PathBuf>, mut options: RuntimeOptions) -> Result<()> {
     if let Some(folder) = &options.resume {
         let known = Run::description_of(folder)?;
         if script.as_ref().is_some_and(|script| *script != known.script) {
@@ -225,8 +225,12 @@ fn show(run: &Path, out: Option<PathBuf>, open: bool) -> Result<()> {
     Ok(())
 }
 
+fn types(folder: &Path) -> Result<()> {
+    finemem_script::types().iter().try_for_each(|(path, text)| files::write(folder.join(path), text.as_bytes()))
+}
+
 fn check(path: &Path) -> Result<()> {
-    let found = finemem_script::check::check(path)?;
+    let found = finemem_script::check(path)?;
     for problem in &found.problems {
         eprintln!("{problem}");
     }

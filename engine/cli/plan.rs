@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     #[arg(long, default_value_t = 2048)]
     completion: usize,
     /// What the backward pass computes again instead of keeping it: nothing, the attention part of the blocks, or all of them.
-    #[arg(long, default_value = "none", value_parser = Recompute::NAMES)]
+    #[arg(long, default_value = "none", value_parser = clap::builder::PossibleValuesParser::new(Recompute::NAMES))]
     recompute: String,
     /// Compare with the weights as they were, for a KL term.
     #[arg(long)]

@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use finemem::{Error, Result, stop};
-use finemem_script::{
-    Options,
-    prompt::{Entered, Prompt},
-};
+use finemem_script::{Entered, Prompt, RuntimeOptions};
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor};
 
@@ -27,7 +24,7 @@ pub(crate) struct Settings {
 /// Reads lines and runs them until the input ends. Lines that nobody types end at the first that fails.
 pub(crate) fn repl(settings: &Settings) -> Result<()> {
     stop::install()?;
-    let prompt = Prompt::new(Options { device: settings.device.clone(), ..Options::default() })?;
+    let prompt = Prompt::new(RuntimeOptions { device: settings.device.clone(), ..RuntimeOptions::default() })?;
     if let Some(model) = &settings.model {
         prompt.load_policy(model)?;
     }

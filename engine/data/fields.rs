@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::{Question, python};
-use crate::metrics::Metric;
 
 /// A text that must be there.
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, String> {
@@ -67,12 +66,11 @@ pub(super) fn question(value: &Value) -> Result<Question, String> {
     Ok(Question { question: text(value, "question")?.to_owned(), answers, ..Question::default() })
 }
 
-/// The question, if its answers can be scored. A metric that is not known, or that the question lacks something for, would otherwise end an
-/// evaluation when its answers are there.
+/// The question, if its answers can be scored. A metric that the question lacks something for would otherwise end an evaluation when its
+/// answers are there.
 pub(super) fn scorable(question: Question) -> Result<Question, String> {
-    let metric = question.metric.as_deref().map(str::parse::<Metric>).transpose();
-    let checked =
-        metric.and_then(|metric| metric.unwrap_or_default().check(&question.answers, question.kind.as_deref(), question.id.as_deref()));
+    let metric = question.metric.unwrap_or_default();
+    let checked = metric.check(&question.answers, question.kind.as_deref(), question.id.as_deref());
     checked.map(|()| question).map_err(|error| error.to_string())
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::content::{Content, Row};
 use super::fields::by_evidence;
 use super::{Episode, Found, Options, Question, checked, chunk};
+use crate::metrics::Metric;
 
 /// Tokens in a chunk, as Mem-α cuts its sources with labels.
 const TOKENS: usize = 1024;
@@ -141,7 +142,7 @@ fn episode(source: &str, told: &[Example], asked: &[Example], options: &Options)
     let question = |(text, intent): &Example, evidence: Vec<usize>| Question {
         question: text.clone(),
         answers: vec![intent.clone()],
-        metric: Some("exact_match".to_owned()),
+        metric: Some(Metric::ExactMatch),
         instruction: Some("Answer with the label of this text and nothing else.".to_owned()),
         evidence,
         ..Question::default()

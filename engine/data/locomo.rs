@@ -15,7 +15,7 @@ use super::content::Content;
 use super::fields::{answers, by_evidence, list, readable, text, text_if_any};
 use super::{Episode, Found, Options, Question, each};
 use crate::Error;
-use crate::metrics::Category;
+use crate::metrics::{Category, Metric};
 
 /// What answers a question about something that was never said, by the official metric.
 const REFUSALS: [&str; 2] = ["no information available", "not mentioned"];
@@ -93,7 +93,7 @@ fn question(value: &Value, place: &HashMap<(usize, usize), usize>) -> Result<Que
     evidence.sort_unstable();
     evidence.dedup();
     let question = text(value, "question")?.to_owned();
-    Ok(Question { question, answers, kind, metric: Some("locomo_f1".to_owned()), evidence, instruction, ..Question::default() })
+    Ok(Question { question, answers, kind, metric: Some(Metric::LocomoF1), evidence, instruction, ..Question::default() })
 }
 
 fn category(kind: Option<&str>) -> Result<Category, String> {

@@ -12,7 +12,7 @@ use super::chunk::{self, Session};
 use super::content::Content;
 use super::fields::{by_evidence, list, list_if_any, question, scorable, text, text_if_any};
 use super::{Episode, Found, Options, Question, each};
-use crate::metrics::{ABSTENTION, abstains};
+use crate::metrics::{ABSTENTION, Metric, abstains};
 
 /// Tokens in a chunk, as MemoryAgentBench cuts the same dialogues. Most sessions are shorter and stay whole.
 const TOKENS: usize = 4096;
@@ -39,7 +39,7 @@ fn episode(row: &Value, options: &Options) -> Result<Episode, String> {
     let question = scorable(abstaining(Question {
         kind: text_if_any(row, "question_type"),
         id: Some(id.clone()),
-        metric: Some("judge_longmemeval".to_owned()),
+        metric: Some(Metric::JudgeLongMemEval),
         evidence: evidence(row, &places),
         instruction: text_if_any(row, "question_date").map(|date| format!("Today is {date}.")),
         ..question(row)?

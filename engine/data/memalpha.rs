@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::content::Content;
 use super::fields::{brief, question, readable, take_list, text_if_any};
 use super::{Episode, Found, Options, Question, each};
+use crate::metrics::Metric;
 
 /// An example inside a chunk of the sources with labels.
 static EXAMPLE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)Sentence: (.*?)\s*\nLabel: (\d+)").expect("a valid pattern"));
@@ -58,19 +59,20 @@ fn labelled(source: &str) -> bool {
 /// How the answers of a source are scored, and what is told beside its questions.
 fn protocol(source: &str) -> Question {
     let (metric, instruction) = match source {
-        source if labelled(source) => {
-            ("boxed_label_strict", Some("The core memory holds the rules of the classes. Give one number as the label, in \\boxed{label}."))
-        }
-        "booksum" => ("keyword_fraction", Some("The core memory holds a summary of the book.")),
-        source if source.starts_with("infbench_sum") => ("keyword_fraction", Some("The core memory holds a summary of the book.")),
-        source if source.starts_with("infbench_qa") => ("rouge_l", Some("Keep the answer as short as you can.")),
-        source if source.starts_with("squad") || source.starts_with("hotpotqa") => ("substring_match", None),
-        source if source.starts_with("perltqa") => ("parts_fraction", None),
-        source if source.starts_with("lme") || source.starts_with("longmemeval") => ("judge_memalpha", None),
-        source if source.starts_with("eventqa") => ("all_recalled", None),
-        source if source.starts_with("recsys") => ("recall_at_5", None),
-        source if source.starts_with("detective") => ("exact_match", None),
-        _ => ("substring_exact_match", None),
+        source if labelled(source) => (
+            Metric::BoxedLabelStrict,
+            Some("The core memory holds the rules of the classes. Give one number as the label, in \\boxed{label}."),
+        ),
+        "booksum" => (Metric::KeywordFraction, Some("The core memory holds a summary of the book.")),
+        source if source.starts_with("infbench_sum") => (Metric::KeywordFraction, Some("The core memory holds a summary of the book.")),
+        source if source.starts_with("infbench_qa") => (Metric::RougeL, Some("Keep the answer as short as you can.")),
+        source if source.starts_with("squad") || source.starts_with("hotpotqa") => (Metric::SubstringMatch, None),
+        source if source.starts_with("perltqa") => (Metric::PartsFraction, None),
+        source if source.starts_with("lme") || source.starts_with("longmemeval") => (Metric::JudgeMemAlpha, None),
+        source if source.starts_with("eventqa") => (Metric::AllRecalled, None),
+        source if source.starts_with("recsys") => (Metric::RecallAt5, None),
+        source if source.starts_with("detective") => (Metric::ExactMatch, None),
+        _ => (Metric::SubstringExactMatch, None),
     };
-    Question { metric: Some(metric.to_owned()), instruction: instruction.map(str::to_owned), ..Question::default() }
+    Question { metric: Some(metric), instruction: instruction.map(str::to_owned), ..Question::default() }
 }

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::content::Content;
 use super::fields::{answers, brief, list, list_if_any, readable, text, text_if_any};
 use super::{Episode, Found, Options, Question, chunk, each, facts, longmemeval, python};
+use crate::metrics::Metric;
 
 /// Tokens in a chunk, as in the authors' configurations.
 const TOKENS: usize = 4096;
@@ -126,17 +127,17 @@ fn evidence(metadata: &Value, at: usize, said: &HashMap<String, usize>) -> Vec<u
 fn protocol(source: &str, summarised: bool) -> Question {
     let (metric, instruction) = match source {
         s if s.starts_with("factconsolidation") => (
-            "substring_exact_match",
+            Metric::SubstringExactMatch,
             Some(
                 "Answer from the facts in the memory, whatever the world knows. Of facts that contradict one another the latest holds. Keep the answer short.",
             ),
         ),
-        s if s.starts_with("icl") => ("exact_match", Some("Answer with the number of the label and nothing else.")),
-        s if s.starts_with("detective") => ("exact_match", None),
-        s if s.starts_with("recsys") => ("recall_at_5", Some("Recommend twenty titles as a numbered list, the best first.")),
-        s if s.starts_with("longmemeval") => ("judge_longmemeval", None),
-        s if s.starts_with("infbench_sum") => (if summarised { "judge_summary" } else { "rouge_l" }, None),
-        _ => ("substring_exact_match", None),
+        s if s.starts_with("icl") => (Metric::ExactMatch, Some("Answer with the number of the label and nothing else.")),
+        s if s.starts_with("detective") => (Metric::ExactMatch, None),
+        s if s.starts_with("recsys") => (Metric::RecallAt5, Some("Recommend twenty titles as a numbered list, the best first.")),
+        s if s.starts_with("longmemeval") => (Metric::JudgeLongMemEval, None),
+        s if s.starts_with("infbench_sum") => (if summarised { Metric::JudgeSummary } else { Metric::RougeL }, None),
+        _ => (Metric::SubstringExactMatch, None),
     };
-    Question { metric: Some(metric.to_owned()), instruction: instruction.map(str::to_owned), ..Question::default() }
+    Question { metric: Some(metric), instruction: instruction.map(str::to_owned), ..Question::default() }
 }

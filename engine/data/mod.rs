@@ -22,50 +22,55 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::metrics::Metric;
+use crate::{Error, Result, record};
 use content::{Content, Row};
 
-/// A question and the answers that are accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Question {
-    /// What is asked.
-    pub question: String,
-    /// The accepted answers, at least one.
-    #[serde(deserialize_with = "one_or_more")]
-    pub answers: Vec<String>,
-    /// What sort of question it is, where the file says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// Names the question inside its file.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number_if_any")]
-    pub id: Option<String>,
-    /// The metric that its protocol scores it by, see [`crate::metrics::Metric`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metric: Option<String>,
-    /// The chunks that hold what proves the answer, from 0; empty where the file does not say.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<usize>,
-    /// What its protocol tells a model beside the question, such as the form of the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instruction: Option<String>,
+record! {
+    /// A question with its accepted answers.
+    #[derive(Eq, Default, Serialize, Deserialize)]
+    pub struct Question as "Question" {
+        /// the question
+        pub question: String,
+        /// the accepted answers, at least one
+        #[serde(deserialize_with = "one_or_more")]
+        pub answers: Vec<String>,
+        /// what kind of question it is
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub kind: Option<String>,
+        /// its name in its file
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number_if_any")]
+        pub id: Option<String>,
+        /// the metric that scores it, one of fm.metric; by default substring_exact_match
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub metric: Option<Metric>,
+        /// the chunks that hold what proves the answer, from 1
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub evidence: Vec<usize> => FromOne,
+        /// what a model is told beside the question, such as the form of the answer
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub instruction: Option<String>,
+    }
 }
 
-/// A stream of text and the questions that it answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Episode {
-    /// Names the episode inside its file.
-    #[serde(default, deserialize_with = "text_or_number")]
-    pub id: String,
-    /// Names the data set, or the part of it, that results are reported by.
-    #[serde(default)]
-    pub source: String,
-    /// The text in the order in which it arrives.
-    pub chunks: Vec<String>,
-    /// Questions asked at the end.
-    pub questions: Vec<Question>,
-    /// Questions about each chunk alone: as many lists as chunks.
-    #[serde(default)]
-    pub chunk_questions: Vec<Vec<Question>>,
+record! {
+    /// Text in chunks, and questions about it.
+    #[derive(Eq, Serialize, Deserialize)]
+    pub struct Episode as "Episode" {
+        /// its name
+        #[serde(default, deserialize_with = "text_or_number")]
+        pub id: String,
+        /// where it comes from; results are reported by it
+        #[serde(default)]
+        pub source: String,
+        /// the text, in the order in which it is read
+        pub chunks: Vec<String>,
+        /// what is asked at the end
+        pub questions: Vec<Question> => IfThere,
+        /// what is asked after each chunk: as many lists as chunks
+        #[serde(default)]
+        pub chunk_questions: Vec<Vec<Question>> => IfThere,
+    }
 }
 
 /// How to read a file.
@@ -100,18 +105,26 @@ struct Format {
 }
 
 const READERS: &[Format] = &[
-    Format { name: FORMATS[0], fits: memalpha::fits, read: memalpha::read },
-    Format { name: FORMATS[1], fits: memoryagentbench::fits, read: memoryagentbench::read },
-    Format { name: FORMATS[2], fits: locomo::fits, read: locomo::read },
-    Format { name: FORMATS[3], fits: longmemeval::fits, read: longmemeval::read },
-    Format { name: FORMATS[4], fits: squad::fits, read: squad::read },
-    Format { name: FORMATS[5], fits: intents::fits, read: intents::read },
-    Format { name: FORMATS[6], fits: membuilder::fits, read: membuilder::read },
-    Format { name: FORMATS[7], fits: episodes::fits, read: episodes::read },
+    Format { name: "memalpha", fits: memalpha::fits, read: memalpha::read },
+    Format { name: "memoryagentbench", fits: memoryagentbench::fits, read: memoryagentbench::read },
+    Format { name: "locomo", fits: locomo::fits, read: locomo::read },
+    Format { name: "longmemeval", fits: longmemeval::fits, read: longmemeval::read },
+    Format { name: "squad", fits: squad::fits, read: squad::read },
+    Format { name: "intents", fits: intents::fits, read: intents::read },
+    Format { name: "membuilder", fits: membuilder::fits, read: membuilder::read },
+    Format { name: "episodes", fits: episodes::fits, read: episodes::read },
 ];
 
 /// The names of the formats.
-pub const FORMATS: &[&str] = &["memalpha", "memoryagentbench", "locomo", "longmemeval", "squad", "intents", "membuilder", "episodes"];
+pub const FORMATS: &[&str] = &{
+    let mut names = [""; READERS.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = READERS[i].name;
+        i += 1;
+    }
+    names
+};
 
 /// How many rows that were skipped [`open`] names.
 const NAMED: usize = 10;

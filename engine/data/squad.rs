@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::content::{Content, Row};
 use super::fields::{answers, by_evidence, list, readable, text, text_if_any};
 use super::{Episode, Found, Options, Question, each};
+use crate::metrics::Metric;
 
 /// An object with a list of articles.
 pub(super) fn fits(content: &Content) -> bool {
@@ -49,7 +50,7 @@ fn question(value: &Value, chunk: usize) -> Result<Question, String> {
         question: text(value, "question")?.to_owned(),
         answers: accepted,
         id: text_if_any(value, "id"),
-        metric: Some("token_f1".to_owned()),
+        metric: Some(Metric::TokenF1),
         evidence: vec![chunk],
         ..Question::default()
     })

@@ -10,5 +10,5 @@ pub mod tools;
 
 pub use bm25::Bm25;
 pub use calls::{Call, Parsed, parse};
-pub use store::{Entry, Item, Mark, Operation, Store, Version};
+pub use store::{Entry, Item, Items, Mark, Operation, Store, Version};
 pub use tools::Tool;

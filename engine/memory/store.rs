@@ -6,45 +6,52 @@
 //! An item ends in one of two ways. A deleted one is gone. A closed one held until the step that closed it: it is kept beside the items,
 //! and no view, search or count of them meets it. An item may replace another, which closes it, so versions of a fact are a chain.
 
+use std::borrow::Cow;
 use std::path::Path;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Bm25;
-use crate::{Error, Result};
+use crate::schema::{Described, Kind, Problem, Read, Show, Shown, Source};
+use crate::{Error, Result, record};
 
-/// An earlier content of an item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
-    /// The step that wrote it.
-    pub step: usize,
-    /// What the item said from then on.
-    pub content: String,
+record! {
+    /// An earlier content of an item.
+    pub struct Version as "Version" {
+        /// the step that wrote it
+        pub step: usize => FromOne,
+        /// what the item said from then on
+        pub content: String => IfThere,
+    }
 }
 
-/// One remembered piece of text and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
-    /// Given by the store, counting up, never used twice in one store.
-    pub id: u64,
-    /// What it says.
-    pub content: String,
-    /// The step of the last write.
-    pub step: usize,
-    /// The step of the insert.
-    pub created: usize,
-    /// What it said before, oldest first.
-    pub history: Vec<Version>,
-    /// The part of the memory that it belongs to; empty in a flat memory.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub section: String,
-    /// The item that it replaced with its insert.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaces: Option<u64>,
-    /// The step from which it holds no more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closed: Option<usize>,
+record! {
+    /// A remembered piece of text.
+    pub struct Item as "Item" {
+        /// its id: given by the store, counting up, never used twice in one store
+        pub id: u64 => IfThere,
+        /// what it says
+        pub content: String => IfThere,
+        /// the step that wrote it last
+        pub step: usize => FromOne,
+        /// the step that inserted it
+        pub created: usize => FromOne,
+        /// what it said before, oldest first
+        pub history: Vec<Version> => IfThere,
+        /// the part of the memory that it belongs to; empty in a flat memory
+        pub section: String => IfThere,
+        /// the item that it replaced with its insert
+        pub replaces: Option<u64>,
+        /// the step from which it holds no more
+        pub closed: Option<usize> => FromOne,
+        /// how well it fits the query that found it
+        pub score: Option<f64>,
+    }
 }
+
+/// The items of a memory at some time, shared where they do not change.
+pub type Items = Rc<Vec<Rc<Item>>>;
 
 impl Item {
     /// The step of every write, oldest first; the last one is [`Item::step`].
@@ -97,6 +104,27 @@ pub struct Entry {
     /// What was done.
     #[serde(flatten)]
     pub operation: Operation,
+}
+
+/// A script sees `{ step, operation = "insert", "update", "delete" or "close", id, content, section, replaces }`, with steps from 1.
+impl Described for Entry {
+    const KIND: Kind = Kind::Table;
+}
+
+impl Show for Entry {
+    fn show(&self) -> Shown<'_> {
+        let entry = Self { step: self.step + 1, operation: self.operation.clone() };
+        Shown::Json(Cow::Owned(serde_json::to_value(entry).unwrap_or_default()))
+    }
+}
+
+impl Read for Entry {
+    fn read<S: Source>(source: &S) -> Result<Self, Problem> {
+        let wrong = |why: String| Problem::new(format!("is no journal entry: {why}"));
+        let entry: Self = serde_json::from_value(source.json()?).map_err(|error| wrong(error.to_string()))?;
+        let step = entry.step.checked_sub(1).ok_or_else(|| wrong("its step is 0; steps count from 1".into()))?;
+        Ok(Self { step, ..entry })
+    }
 }
 
 /// The items of a memory, in order of creation, with the journal that led to them.
@@ -214,6 +242,7 @@ impl Store {
             section: section.clone(),
             replaces,
             closed: None,
+            score: None,
         });
         self.next_id = next_id;
         self.record(Operation::Insert { id, content: content.to_owned(), section, replaces });

@@ -17,7 +17,6 @@ mod titles;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::str::FromStr;
 
 pub use answers::{
     Category, all_recalled, exact_match, keyword_fraction, locomo_f1, parts_fraction, substring_exact_match, substring_match, token_f1,
@@ -32,108 +31,53 @@ pub use summary::{Mean, Scored, Summary, bootstrap_interval, mean, paired, stude
 pub use text::normalise;
 pub use titles::{edit_distance, recall_at_k};
 
-use crate::{Error, Result};
+use crate::{Error, Result, words};
 
-/// The metrics by name, as files, results and scripts have them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Metric {
-    /// [`exact_match`]
-    ExactMatch,
-    /// [`substring_exact_match`], which scores questions that name no metric.
-    #[default]
-    SubstringExactMatch,
-    /// [`substring_match`]
-    SubstringMatch,
-    /// [`token_f1`]
-    TokenF1,
-    /// [`locomo_f1`]; the question's kind is its category.
-    LocomoF1,
-    /// [`rouge_l`]
-    RougeL,
-    /// [`keyword_fraction`]
-    KeywordFraction,
-    /// [`parts_fraction`]
-    PartsFraction,
-    /// [`boxed_label_strict`]
-    BoxedLabelStrict,
-    /// [`boxed_label`]
-    BoxedLabel,
-    /// [`recall_at_k`] of the first recommendation, without a catalogue.
-    RecallAt1,
-    /// [`recall_at_k`] of the first 5.
-    RecallAt5,
-    /// [`recall_at_k`] of the first 10.
-    RecallAt10,
-    /// [`edit_distance`]; lower is better.
-    EditDistance,
-    /// [`all_recalled`]
-    AllRecalled,
-    /// [`judge_longmemeval`]
-    JudgeLongMemEval,
-    /// [`judge_memalpha`]
-    JudgeMemAlpha,
-    /// [`judge_summary`]
-    JudgeSummary,
+words! {
+    /// The metrics by name, as files, results and scripts have them: the name of the function, but for the recalls.
+    #[derive(Hash, Default)]
+    pub enum Metric {
+        /// [`exact_match`]
+        ExactMatch = "exact_match",
+        /// [`substring_exact_match`], which scores questions that name no metric.
+        #[default]
+        SubstringExactMatch = "substring_exact_match",
+        /// [`substring_match`]
+        SubstringMatch = "substring_match",
+        /// [`token_f1`]
+        TokenF1 = "token_f1",
+        /// [`locomo_f1`]; the question's kind is its category.
+        LocomoF1 = "locomo_f1",
+        /// [`rouge_l`]
+        RougeL = "rouge_l",
+        /// [`keyword_fraction`]
+        KeywordFraction = "keyword_fraction",
+        /// [`parts_fraction`]
+        PartsFraction = "parts_fraction",
+        /// [`boxed_label_strict`]
+        BoxedLabelStrict = "boxed_label_strict",
+        /// [`boxed_label`]
+        BoxedLabel = "boxed_label",
+        /// [`recall_at_k`] of the first recommendation, without a catalogue.
+        RecallAt1 = "recall_at_1",
+        /// [`recall_at_k`] of the first 5.
+        RecallAt5 = "recall_at_5",
+        /// [`recall_at_k`] of the first 10.
+        RecallAt10 = "recall_at_10",
+        /// [`edit_distance`]; lower is better.
+        EditDistance = "edit_distance",
+        /// [`all_recalled`]
+        AllRecalled = "all_recalled",
+        /// [`judge_longmemeval`]
+        JudgeLongMemEval = "judge_longmemeval",
+        /// [`judge_memalpha`]
+        JudgeMemAlpha = "judge_memalpha",
+        /// [`judge_summary`]
+        JudgeSummary = "judge_summary",
+    }
 }
 
 impl Metric {
-    /// Every metric.
-    pub const ALL: [Self; 18] = [
-        Self::ExactMatch,
-        Self::SubstringExactMatch,
-        Self::SubstringMatch,
-        Self::TokenF1,
-        Self::LocomoF1,
-        Self::RougeL,
-        Self::KeywordFraction,
-        Self::PartsFraction,
-        Self::BoxedLabelStrict,
-        Self::BoxedLabel,
-        Self::RecallAt1,
-        Self::RecallAt5,
-        Self::RecallAt10,
-        Self::EditDistance,
-        Self::AllRecalled,
-        Self::JudgeLongMemEval,
-        Self::JudgeMemAlpha,
-        Self::JudgeSummary,
-    ];
-
-    /// The names of [`Metric::ALL`].
-    pub const NAMES: [&'static str; Self::ALL.len()] = {
-        let mut names = [""; Self::ALL.len()];
-        let mut i = 0;
-        while i < names.len() {
-            names[i] = Self::ALL[i].name();
-            i += 1;
-        }
-        names
-    };
-
-    /// Its name, that of its function but for the recalls.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ExactMatch => "exact_match",
-            Self::SubstringExactMatch => "substring_exact_match",
-            Self::SubstringMatch => "substring_match",
-            Self::TokenF1 => "token_f1",
-            Self::LocomoF1 => "locomo_f1",
-            Self::RougeL => "rouge_l",
-            Self::KeywordFraction => "keyword_fraction",
-            Self::PartsFraction => "parts_fraction",
-            Self::BoxedLabelStrict => "boxed_label_strict",
-            Self::BoxedLabel => "boxed_label",
-            Self::RecallAt1 => "recall_at_1",
-            Self::RecallAt5 => "recall_at_5",
-            Self::RecallAt10 => "recall_at_10",
-            Self::EditDistance => "edit_distance",
-            Self::AllRecalled => "all_recalled",
-            Self::JudgeLongMemEval => "judge_longmemeval",
-            Self::JudgeMemAlpha => "judge_memalpha",
-            Self::JudgeSummary => "judge_summary",
-        }
-    }
-
     /// Whether a model scores it: [`Metric::judge`] asks and [`Metric::verdict`] reads the reply.
     pub fn needs_judge(self) -> bool {
         matches!(self, Self::JudgeLongMemEval | Self::JudgeMemAlpha | Self::JudgeSummary)
@@ -222,15 +166,6 @@ impl Metric {
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl FromStr for Metric {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let unknown = || Error::argument(format!("there is no metric '{text}'; the metrics are {}", Self::NAMES.join(", ")));
-        Self::ALL.into_iter().find(|metric| metric.name() == text).ok_or_else(unknown)
     }
 }
 

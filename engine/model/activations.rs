@@ -4,34 +4,20 @@ use super::config::Config;
 use crate::device::Device;
 use crate::device::{DType, Tensor};
 use crate::error::{Error, Result};
+use crate::words;
 
-/// What the backward pass computes again instead of keeping it, at the price of time (Korthikanti et al., arXiv 2205.05198; the scores of
-/// attention are never kept).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Recompute {
-    /// Nothing.
-    #[default]
-    None,
-    /// Of each block the part up to the output of attention.
-    Attention,
-    /// Of each block everything but its input.
-    All,
-}
-
-impl Recompute {
-    /// How the three are called.
-    pub const NAMES: [&str; 3] = ["none", "attention", "all"];
-}
-
-impl std::str::FromStr for Recompute {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "none" => Ok(Self::None),
-            "attention" => Ok(Self::Attention),
-            "all" => Ok(Self::All),
-            other => Err(Error::argument(format!("recompute is none, attention or all, not '{other}'"))),
-        }
+words! {
+    /// What the backward pass computes again instead of keeping it, at the price of time (Korthikanti et al., arXiv 2205.05198; the scores of
+    /// attention are never kept).
+    #[derive(Default)]
+    pub enum Recompute {
+        /// Nothing.
+        #[default]
+        None = "none",
+        /// Of each block the part up to the output of attention.
+        Attention = "attention",
+        /// Of each block everything but its input.
+        All = "all",
     }
 }
 

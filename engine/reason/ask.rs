@@ -1,12 +1,13 @@
 //! Asking questions of memories: retrieval, then the reasoner, many questions at a time.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
-use super::{Answer, Entry, Query, Reason};
+use super::{Answer, Entry, Query, Reason, Usage};
+use crate::data::Question;
 use crate::memory::bm25::Bm25;
 use crate::memory::{Item, Store};
-use crate::{Error, Result};
+use crate::metrics::Metric;
+use crate::{Error, Result, record, words};
 
 /// The section of a layered memory that every question sees.
 const CORE: &str = "core";
@@ -14,90 +15,127 @@ const CORE: &str = "core";
 /// How many items are tried first where a prompt has a limit.
 const FIRST: usize = 64;
 
-/// How items are chosen for a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retrieval {
-    /// By which rule.
-    pub how: How,
-    /// How many items BM25 retrieves; of each section with [`How::Sections`].
-    pub top_k: usize,
-    /// Longest prompt in tokens: the items that fit least are left out. `None` leaves it to the reasoner.
-    pub max_prompt: Option<usize>,
-}
-
-/// A rule that chooses items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// The items that BM25 ranks highest for the question.
-    Bm25,
-    /// Every item; where there is no room the newest.
-    Whole,
-    /// As Mem-α's answering server: of each section the items that BM25 ranks highest there for instruction and question, alike many of
-    /// each, and the section `core` whole.
-    Sections,
-}
-
-impl How {
-    /// The names of the rules.
-    pub const NAMES: [&'static str; 3] = ["bm25", "whole", "sections"];
-}
-
-impl FromStr for How {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "bm25" => Ok(Self::Bm25),
-            "whole" => Ok(Self::Whole),
-            "sections" => Ok(Self::Sections),
-            other => Err(Error::argument(format!("no retrieval is called {other:?}; there are {}", Self::NAMES.join(", ")))),
-        }
+record! {
+    /// How items are chosen for a question.
+    #[derive(Copy, Eq)]
+    pub struct Retrieval {
+        /// which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that
+        /// BM25 ranks highest, and the section core whole
+        pub retrieval: How = How::Bm25,
+        /// items that BM25 retrieves for a question, or in each section
+        pub top_k: usize = 10,
+        /// longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the
+        /// reasoner has room for
+        pub max_question: Option<usize>,
     }
 }
 
-/// A question to a memory.
-#[derive(Debug, Clone, Copy)]
-pub struct Asking<'a> {
-    /// The memory.
-    pub store: &'a Store,
-    /// What is asked.
-    pub question: &'a str,
-    /// What the protocol tells a model beside it.
-    pub instruction: Option<&'a str>,
+words! {
+    /// A rule that chooses items.
+    pub enum How {
+        /// The items that BM25 ranks highest for the question.
+        Bm25 = "bm25",
+        /// Every item; where there is no room the newest.
+        Whole = "whole",
+        /// As Mem-α's answering server: of each section the items that BM25 ranks highest there for instruction and question, alike many of
+        /// each, and the section `core` whole.
+        Sections = "sections",
+    }
 }
 
-/// An answer with its evidence.
-#[derive(Debug, Clone)]
-pub struct Asked<'a> {
-    /// The answer.
-    pub answer: Answer,
-    /// The items that the reasoner was given, the most fitting first, with their scores where they have one.
-    pub evidence: Vec<(&'a Item, Option<f64>)>,
+record! {
+    /// A question that was answered from a memory, and its score.
+    pub struct Asked as "Asked" {
+        /// the question
+        pub question: String => IfThere,
+        /// the accepted answers
+        pub gold: Vec<String> => IfThere,
+        /// the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
+        pub answer: String => IfThere,
+        /// its score, from 0 to 1, and 0 for an empty answer; none where a judge has to give it
+        pub score: Option<f64>,
+        /// what was scored, where the protocol says in other words than the answer that nothing is known
+        pub scored: Option<String>,
+        /// the metric that scored it
+        pub metric: Metric => IfThere,
+        /// the items that were retrieved, the most fitting first
+        pub evidence: Vec<Item>,
+        /// which of them the answer was taken from
+        pub used: Option<usize> => FromOne,
+        /// what kind of question it is
+        pub kind: Option<String>,
+        /// its name in its file
+        pub id: Option<String>,
+        /// the chunks that hold what proves the gold answer
+        pub chunks: Vec<usize> => FromOne,
+        ..pub usage: Usage,
+    }
 }
+
+impl Asked {
+    /// The score of an answer to a question by the question's metric.
+    ///
+    /// # Errors
+    /// A question that its metric cannot score, such as one of LoCoMo without a category.
+    fn new(question: &Question, answer: Answer, evidence: Vec<Item>) -> Result<Self> {
+        let metric = question.metric.unwrap_or_default();
+        // A reasoner that finds nothing says so in its own words, and the protocol looks for others.
+        let scored = metric.unknown().filter(|_| !answer.known && !answer.text.is_empty() && !metric.needs_judge());
+        let score = match () {
+            // A reply without an answer does not say either that there is none.
+            () if answer.text.is_empty() => Some(0.0),
+            () if metric.needs_judge() => None,
+            () => Some(metric.score(scored.unwrap_or(&answer.text), &question.answers, question.kind.as_deref())?),
+        };
+        Ok(Self {
+            question: question.question.clone(),
+            gold: question.answers.clone(),
+            answer: answer.text,
+            score,
+            scored: scored.map(str::to_owned),
+            metric,
+            evidence,
+            used: answer.used,
+            kind: question.kind.clone(),
+            id: question.id.clone(),
+            chunks: question.evidence.clone(),
+            usage: answer.usage,
+        })
+    }
+}
+
+/// A question and the memory that it is put to.
+pub type Asking<'a> = (&'a Store, &'a Question);
 
 /// An item that was chosen, with its rank and its score.
 type Found<'a> = (&'a Item, usize, Option<f64>);
 
-/// Answers all questions in one batch, in order. Questions to one memory should follow one another: indices of sections are then made once.
-pub fn ask<'a>(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'a>]) -> Result<Vec<Asked<'a>>> {
-    let mut sections: Option<Sections<'a>> = None;
-    let mut found: Vec<Vec<Found<'a>>> = questions.iter().map(|asking| choose(asking, retrieval, &mut sections)).collect();
+/// Answers all questions in one batch, in order, and scores the answers. Questions to one memory should follow one another: indices of
+/// sections are then made once.
+pub fn ask(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'_>]) -> Result<Vec<Asked>> {
+    let mut sections = None;
+    let mut found: Vec<Vec<Found<'_>>> = questions.iter().map(|asking| choose(asking, retrieval, &mut sections)).collect();
     let mut queries = Vec::with_capacity(questions.len());
     let mut left_out = Vec::with_capacity(questions.len());
-    for (asking, found) in questions.iter().zip(&mut found) {
-        let entry =
-            |&(item, rank, _): &Found<'a>| Entry { content: &item.content, section: &item.section, rank, written: (item.step, item.id) };
-        let mut query = Query { question: asking.question, instruction: asking.instruction, items: found.iter().map(entry).collect() };
-        left_out.push(fit(reasoner, &mut query, retrieval.max_prompt)? as u64);
+    for ((_, question), found) in questions.iter().zip(&mut found) {
+        let mut query = Query { question: &question.question, instruction: question.instruction.as_deref(), items: Vec::new() };
+        query.items.extend(found.iter().map(|(item, rank, _)| Entry {
+            content: &item.content,
+            section: &item.section,
+            rank: *rank,
+            written: (item.step, item.id),
+        }));
+        left_out.push(fit(reasoner, &mut query, retrieval.max_question)? as u64);
         found.truncate(query.items.len());
         queries.push(query);
     }
-    let answers = reasoner.answer(&queries)?;
-    let asked = answers.into_iter().zip(found).zip(left_out).map(|((mut answer, found), left_out)| {
+    let answers = reasoner.answer(&queries)?.into_iter().zip(left_out);
+    let asked = questions.iter().zip(answers).zip(found).map(|(((_, question), (mut answer, left_out)), found)| {
         answer.usage.left_out = left_out;
-        Asked { answer, evidence: found.into_iter().map(|(item, _, score)| (item, score)).collect() }
+        let evidence = found.into_iter().map(|(item, _, score)| Item { score, ..item.clone() }).collect();
+        Asked::new(question, answer, evidence)
     });
-    Ok(asked.collect())
+    asked.collect()
 }
 
 /// Leaves out the items of the highest ranks until the prompt is no longer than `limit` and than the reasoner has room for. Gives how
@@ -137,12 +175,11 @@ pub fn fit(reasoner: &dyn Reason, query: &mut Query<'_>, limit: Option<usize>) -
 }
 
 /// The items for a question, the most fitting first.
-fn choose<'a>(asking: &Asking<'a>, retrieval: Retrieval, sections: &mut Option<Sections<'a>>) -> Vec<Found<'a>> {
-    let store = asking.store;
+fn choose<'a>(&(store, question): &Asking<'a>, retrieval: Retrieval, sections: &mut Option<Sections<'a>>) -> Vec<Found<'a>> {
     let ranked = |(rank, (item, score))| (item, rank, score);
-    match retrieval.how {
+    match retrieval.retrieval {
         How::Bm25 => {
-            let found = store.retrieve(asking.question, retrieval.top_k).into_iter();
+            let found = store.retrieve(&question.question, retrieval.top_k).into_iter();
             found.map(|(item, score)| (item, Some(score))).enumerate().map(ranked).collect()
         }
         How::Whole => store.items().iter().rev().map(|item| (item, None)).enumerate().map(ranked).collect(),
@@ -150,9 +187,9 @@ fn choose<'a>(asking: &Asking<'a>, retrieval: Retrieval, sections: &mut Option<S
             if sections.as_ref().is_none_or(|known| !std::ptr::eq(known.store, store)) {
                 *sections = Some(Sections::new(store));
             }
-            let text = match asking.instruction {
-                Some(instruction) => format!("{instruction}\n\n{}", asking.question),
-                None => asking.question.to_owned(),
+            let text = match &question.instruction {
+                Some(instruction) => format!("{instruction}\n\n{}", question.question),
+                None => question.question.clone(),
             };
             sections.as_ref().map_or_else(Vec::new, |sections| sections.choose(&text, retrieval.top_k))
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Message, Reason, Reply, Usage, prompt};
+use super::{Message, Reason, Reply, Role, Usage, prompt};
 use crate::generate::{Finish, Options, Request, Shared, Stream};
 use crate::memory::calls;
 use crate::model::{Chat, Model};
@@ -52,7 +52,7 @@ impl Local {
         }
         let local = Self { model, generator, settings };
         local.options().check()?;
-        local.render(&[Message::new("user", "?")])?;
+        local.render(&[Message::new(Role::User, "?")])?;
         Ok(local)
     }
 

@@ -15,7 +15,9 @@ pub use extractive::{Extractive, UNKNOWN};
 pub use local::Local;
 pub use server::Server;
 
-use crate::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, record, words};
 
 /// A question and what it may be answered from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,51 +72,68 @@ pub struct Answer {
     pub usage: Usage,
 }
 
-/// What an answer cost. A reasoner without a model costs nothing.
-///
-/// A reply has the same tokens for everyone who asks for it. `requests` and `seconds` are paid once in a process, by the first to ask; where
-/// the reply is in the cache of an earlier process they are what it took then, so that sums over a resumed or replayed run are those of
-/// the whole run.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Usage {
-    /// Tokens that a model read.
-    pub prompt_tokens: u64,
-    /// Tokens that it wrote.
-    pub completion_tokens: u64,
-    /// Whether the limit of tokens, or a filter of the server, cut the reply off.
-    pub cut: bool,
-    /// Requests to a server, the tries that failed included.
-    pub requests: u64,
-    /// Seconds from the first request to the reply. Requests run side by side, so that a sum is more than the time that passes.
-    pub seconds: f64,
-    /// 1 if the reply was there already, from an earlier process or an equal chat.
-    pub cached: u64,
-    /// Items that were left out because the prompt was too long.
-    pub left_out: u64,
+record! {
+    /// What an answer cost. A reasoner without a model costs nothing.
+    ///
+    /// A reply has the same tokens for everyone who asks for it. `requests` and `seconds` are paid once in a process, by the first to ask; where
+    /// the reply is in the cache of an earlier process they are what it took then, so that sums over a resumed or replayed run are those of
+    /// the whole run.
+    #[derive(Copy, Default)]
+    pub struct Usage as "Usage" {
+        /// tokens that a model read
+        pub prompt_tokens: u64 => IfThere,
+        /// tokens that it wrote
+        pub completion_tokens: u64 => IfThere,
+        /// whether the limit of tokens, or a filter of the server, cut the model's reply off
+        pub cut: bool => IfThere,
+        /// requests to a server that the reply took, the tries that failed included: in an earlier process, if its cache has the reply; 0 if
+        /// this process has asked for it before
+        pub requests: u64 => IfThere,
+        /// seconds from the first of these requests to the reply; they run side by side, so that a sum is more than the time that passed
+        pub seconds: f64 => IfThere,
+        /// 1 if the reply was there already, from an earlier process or an equal chat, else 0
+        pub cached: u64 => IfThere,
+        /// items that were left out because the prompt was too long
+        pub left_out: u64 => IfThere,
+    }
 }
 
-/// A message of a chat.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Message {
-    /// `system`, `user` or `assistant`.
-    pub role: String,
-    /// Its text.
-    pub content: String,
+words! {
+    /// Who says a message.
+    pub enum Role {
+        /// The instructions.
+        System = "system",
+        /// Who asks.
+        User = "user",
+        /// The model.
+        Assistant = "assistant",
+    }
 }
 
-/// What a model says to a chat.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
-    /// Its text, without a thought that may stand before it; empty where that is all there is.
-    pub text: String,
-    /// What it cost.
-    pub usage: Usage,
+record! {
+    /// A message of a chat.
+    #[derive(Eq, Serialize, Deserialize)]
+    pub struct Message as "Message", checked {
+        /// who says it
+        pub role: Role,
+        /// what is said
+        pub content: String,
+    }
+}
+
+record! {
+    /// What a model says to a chat.
+    pub struct Reply as "Reply" {
+        /// the text, without a thought before it; empty where that is all there is
+        pub text: String,
+        ..pub usage: Usage,
+    }
 }
 
 impl Message {
     /// A message.
-    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self { role: role.into(), content: content.into() }
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Answer, Message, Query, Reply, UNKNOWN};
+use super::{Answer, Message, Query, Reply, Role, UNKNOWN};
 use crate::metrics::normalise;
 
 const TASK: &str = "You answer questions about texts that you cannot see. Someone read them before and kept a memory; what follows is all that \
@@ -55,7 +55,7 @@ pub fn messages(query: &Query<'_>) -> Vec<Message> {
         Some(instruction) => format!("{}\n\n{}", instruction.trim(), query.question),
         None => query.question.to_owned(),
     };
-    vec![Message::new("system", system), Message::new("user", question)]
+    vec![Message::new(Role::System, system), Message::new(Role::User, question)]
 }
 
 /// The answer in a reply. No text, as of a thought that did not end, is no answer, nor does it say that there is none.
@@ -111,7 +111,7 @@ mod tests {
         let query = Query { instruction: Some("Be brief. "), ..Query::new("Where?", ["first", "second"]) };
         let chat = messages(&query);
         assert!(chat[0].content.contains("<memory>\n1. first\n2. second\n</memory>"));
-        assert_eq!(chat[1], Message::new("user", "Be brief.\n\nWhere?"));
+        assert_eq!(chat[1], Message::new(Role::User, "Be brief.\n\nWhere?"));
         // The best fit, or the item with the higher number, may be the older one.
         let mut ranked = query.clone();
         (ranked.items[0].written, ranked.items[1].written) = ((3, 1), (2, 5));

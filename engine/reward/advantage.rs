@@ -6,7 +6,8 @@ use crate::device::Device;
 use crate::device::{DType, Tensor};
 use crate::ops::zscore;
 pub use crate::ops::zscore::Baseline;
-use crate::{Error, Result};
+use crate::rollout::{Name, Turn};
+use crate::{Error, Result, words};
 
 /// Which rewards are compared with one another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,16 +24,44 @@ pub enum Grouping {
     Keys(Vec<usize>),
 }
 
-impl std::str::FromStr for Grouping {
-    type Err = Error;
+words! {
+    /// What is compared within an episode, by name.
+    #[derive(Default)]
+    pub enum GroupBy {
+        /// [`Grouping::Step`]
+        #[default]
+        Step = "step",
+        /// [`Grouping::Instance`]
+        Instance = "instance",
+        /// [`Grouping::Trajectory`]
+        Trajectory = "trajectory",
+        /// The same step of the rollouts of an episode that began with the same memory: [`Grouping::of`].
+        State = "state",
+    }
+}
 
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "step" => Ok(Self::Step),
-            "instance" => Ok(Self::Instance),
-            "trajectory" => Ok(Self::Trajectory),
-            other => Err(Error::argument(format!("grouping is {other:?}; it must be \"step\", \"instance\" or \"trajectory\""))),
+impl Grouping {
+    /// What a name compares, of turns whose rollouts began with these states. Without one a rollout began with an empty memory.
+    pub fn of(name: GroupBy, turns: &[Turn], states: &[Option<Name>]) -> Self {
+        match name {
+            GroupBy::Step => Self::Step,
+            GroupBy::Instance => Self::Instance,
+            GroupBy::Trajectory => Self::Trajectory,
+            GroupBy::State => {
+                let state = |turn: &Turn| states.get(turn.rollout).and_then(Option::as_ref);
+                Self::by_key(turns.iter().map(|turn| (state(turn).map(Name::key), turn.episode, turn.step)))
+            }
         }
+    }
+
+    /// Turns with equal keys.
+    pub fn by_key<K: Ord>(keys: impl IntoIterator<Item = K>) -> Self {
+        let mut known = BTreeMap::new();
+        let number = |key| {
+            let next = known.len();
+            *known.entry(key).or_insert(next)
+        };
+        Self::Keys(keys.into_iter().map(number).collect())
     }
 }
 

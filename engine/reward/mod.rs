@@ -1,4 +1,4 @@
-//! Rewards of a rollout, one value per step: the primitives that reward scripts compose. Plain data in, plain numbers out.
+//! Rewards of a rollout, one value per step: the primitives that reward scripts compose.
 //!
 //! `T` is the number of steps, `n` the number of questions at the end with scores `s_j`, `r_global = (1/n) Σ_j s_j`:
 //!
@@ -14,117 +14,64 @@
 
 pub mod advantage;
 
-pub use advantage::{Advantage, Advantages, Baseline, Grouping, Place};
+pub use advantage::{Advantage, Advantages, Baseline, GroupBy, Grouping, Place};
 
-use crate::device::Device;
+use crate::device::{DType, Device};
+use crate::memory::Item;
 use crate::ops::attribution;
-use crate::{Error, Result};
-
-/// What rewards need to know of a rollout. Steps count from 0.
-#[derive(Debug, Clone, Default)]
-pub struct Trajectory {
-    /// One per chunk.
-    pub steps: Vec<Step>,
-    /// The questions at the end.
-    pub questions: Vec<Answered>,
-    /// Length of the final memory.
-    pub memory_tokens: f64,
-    /// Length of all chunks together.
-    pub input_tokens: f64,
-}
-
-/// One step of a rollout.
-#[derive(Debug, Clone, Default)]
-pub struct Step {
-    /// For every call, whether it was valid and carried out.
-    pub calls: Vec<bool>,
-    /// The questions about the step's chunk, answered from the memory right after the step.
-    pub chunk_questions: Vec<Answered>,
-}
-
-/// A question with the score of its answer and the items that were retrieved for it.
-#[derive(Debug, Clone, Default)]
-pub struct Answered {
-    /// From 0 to 1.
-    pub score: f64,
-    /// Every retrieved item, whether the answer used it or not.
-    pub evidence: Vec<Evidence>,
-}
+use crate::reason::Asked;
+use crate::rollout::{Rollout, Step};
+use crate::{Error, Result, words};
 
 /// The step of a write that happened before the rollout began, where that goes on from the memory of another one. No step has its credit.
-pub const BEFORE: usize = u32::MAX as usize;
+const BEFORE: usize = u32::MAX as usize;
 
-/// Where a retrieved item comes from.
-#[derive(Debug, Clone, Default)]
-pub struct Evidence {
-    /// The step of its last write.
-    pub step: usize,
-    /// The step of its insert.
-    pub created: usize,
-    /// The step of every write, the insert and the last one among them.
-    pub writes: Vec<usize>,
-}
-
-/// Who is credited for an item that was updated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Update {
-    /// The step that wrote it last.
-    #[default]
-    Last,
-    /// The step that inserted it.
-    Origin,
-    /// All steps that wrote it, in equal parts.
-    Split,
-}
-
-impl std::str::FromStr for Update {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "last" => Ok(Self::Last),
-            "origin" => Ok(Self::Origin),
-            "split" => Ok(Self::Split),
-            other => Err(Error::argument(format!("update is {other:?}; it must be \"last\", \"origin\" or \"split\""))),
-        }
+words! {
+    /// Who is credited for an item that was updated.
+    #[derive(Default)]
+    pub enum Update {
+        /// The step that wrote it last.
+        #[default]
+        Last = "last",
+        /// The step that inserted it.
+        Origin = "origin",
+        /// All steps that wrote it, in equal parts.
+        Split = "split",
     }
 }
 
 /// The share of valid calls.
-pub fn format(trajectory: &Trajectory) -> Vec<f64> {
-    let share = |step: &Step| step.calls.iter().filter(|valid| **valid).count() as f64 / step.calls.len().max(1) as f64;
-    trajectory.steps.iter().map(share).collect()
+pub fn format(rollout: &Rollout) -> Vec<f64> {
+    let share = |step: &Step| step.calls.iter().filter(|call| call.valid).count() as f64 / step.calls.len().max(1) as f64;
+    rollout.steps.iter().map(share).collect()
 }
 
 /// The mean score of the questions about the chunk. A chunk without questions has none in any rollout, so its 0 moves no advantage.
-pub fn chunk_step(trajectory: &Trajectory) -> Vec<f64> {
-    trajectory.steps.iter().map(|step| mean_score(&step.chunk_questions)).collect()
+///
+/// # Errors
+/// A question without a score.
+pub fn chunk_step(rollout: &Rollout) -> Result<Vec<f64>> {
+    rollout.steps.iter().map(|step| mean_score(&step.chunk_answers)).collect()
 }
 
-/// The score of the questions at the end, credited in part to the steps that wrote the retrieved items. Sums to the mean score.
-/// The parts of items that were written [`BEFORE`] are nobody's. A step beyond the rollout is an error, and so is a `beta` outside [0, 1].
-pub fn evidence(trajectory: &Trajectory, beta: f64, update: Update) -> Result<Vec<f64>> {
+/// The score of the questions at the end, credited in part to the steps that wrote the retrieved items. Sums to the mean score. The parts
+/// of items that were written before the rollout's first step are nobody's.
+///
+/// # Errors
+/// A question without a score, evidence of a step that the rollout does not have, a `beta` outside [0, 1].
+pub fn evidence(rollout: &Rollout, beta: f64, update: Update) -> Result<Vec<f64>> {
     if !(0.0..=1.0).contains(&beta) {
         return Err(Error::argument(format!("beta is {beta}; it must be between 0 and 1")));
     }
-    let count = trajectory.steps.len();
+    let count = rollout.steps.len();
     let (mut scores, mut offsets, mut steps, mut weights) = (Vec::new(), vec![0u32], Vec::new(), Vec::new());
-    for (at, question) in trajectory.questions.iter().enumerate() {
-        scores.push(question.score);
+    for (at, question) in rollout.answers.iter().enumerate() {
+        scores.push(score(question)?);
         for item in &question.evidence {
-            let writers = match update {
-                Update::Last => std::slice::from_ref(&item.step),
-                Update::Origin => std::slice::from_ref(&item.created),
-                Update::Split => &item.writes,
-            };
-            if let Some(step) = writers.iter().find(|step| (count..BEFORE).contains(*step)) {
-                return Err(Error::argument(format!("question {at} has evidence of step {step}, but the rollout has {count} steps")));
-            }
-            if writers.is_empty() {
-                return Err(Error::argument(format!("question {at} has evidence that no step wrote")));
-            }
-            steps.extend(writers.iter().map(|step| *step as u32));
+            let writers =
+                writers(rollout, item, update).map_err(|why| Error::argument(format!("question {} has evidence that {why}", at + 1)))?;
             weights.extend(writers.iter().map(|_| 1.0 / (question.evidence.len() * writers.len()) as f64));
+            steps.extend(writers.iter().map(|step| *step as u32));
         }
         offsets.push(steps.len() as u32);
     }
@@ -134,12 +81,12 @@ pub fn evidence(trajectory: &Trajectory, beta: f64, update: Update) -> Result<Ve
     // A few dozen numbers that Lua made and Lua reads: the kernel's f64 twin keeps the sum of the credits exact.
     let device = Device::cpu_f64();
     let floats = |values: &[f64]| {
-        let tensor = device.zeros(crate::device::DType::F32, &[values.len()])?;
+        let tensor = device.zeros(DType::F32, &[values.len()])?;
         tensor.write_f64(values)?;
         Ok::<_, Error>(tensor)
     };
     let integers = |values: &[u32]| device.tensor_u32(values, &[values.len()]);
-    let reward = device.zeros(crate::device::DType::F32, &[1, count])?;
+    let reward = device.zeros(DType::F32, &[1, count])?;
     let evidence = attribution::Evidence {
         scores: &floats(&scores)?,
         questions: &integers(&[0, scores.len() as u32])?,
@@ -154,17 +101,41 @@ pub fn evidence(trajectory: &Trajectory, beta: f64, update: Update) -> Result<Ve
     reward.read_f64()
 }
 
+/// The places, from 0, of the rollout's steps that are credited for an item.
+fn writers(rollout: &Rollout, item: &Item, update: Update) -> Result<Vec<usize>, String> {
+    let (first, count) = (rollout.first, rollout.steps.len());
+    let place = |step: usize| match step {
+        step if step < first => Ok(BEFORE),
+        step if step < first + count => Ok(step - first),
+        step => Err(format!("was written at step {} of a rollout with {count} steps up to {}", step + 1, first + count)),
+    };
+    match update {
+        Update::Last => Ok(vec![place(item.step)?]),
+        Update::Origin => Ok(vec![place(item.created)?]),
+        Update::Split => item.writes().into_iter().map(place).collect(),
+    }
+}
+
 /// How much shorter the memory is than the input, at every step. Without input it is 0.
-pub fn compression(trajectory: &Trajectory) -> Vec<f64> {
-    let value = if trajectory.input_tokens > 0.0 { 1.0 - trajectory.memory_tokens / trajectory.input_tokens } else { 0.0 };
-    vec![value; trajectory.steps.len()]
+pub fn compression(rollout: &Rollout) -> Vec<f64> {
+    let (memory, input) = (rollout.memory_tokens as f64, rollout.input_tokens as f64);
+    vec![if input > 0.0 { 1.0 - memory / input } else { 0.0 }; rollout.steps.len()]
 }
 
 /// The mean score of the questions at the end, at every step.
-pub fn outcome(trajectory: &Trajectory) -> Vec<f64> {
-    vec![mean_score(&trajectory.questions); trajectory.steps.len()]
+///
+/// # Errors
+/// A question without a score.
+pub fn outcome(rollout: &Rollout) -> Result<Vec<f64>> {
+    Ok(vec![mean_score(&rollout.answers)?; rollout.steps.len()])
 }
 
-fn mean_score(questions: &[Answered]) -> f64 {
-    questions.iter().fold(0.0, |sum, question| sum + question.score) / questions.len().max(1) as f64
+fn mean_score(questions: &[Asked]) -> Result<f64> {
+    let sum = questions.iter().try_fold(0.0, |sum, question| Ok::<_, Error>(sum + score(question)?))?;
+    Ok(sum / questions.len().max(1) as f64)
+}
+
+fn score(question: &Asked) -> Result<f64> {
+    let unscored = || Error::argument(format!("the answer to {:?} has no score; a judge has to give it one", question.question));
+    question.score.ok_or_else(unscored)
 }

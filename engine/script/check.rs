@@ -3,13 +3,14 @@
 //! Every file is compiled, and every `require` of a plain string is followed. Then a walk follows the values that come from the API to where
 //! they are used: see [`walk`](super::walk). Anything computed is left to the run.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use mlua::Lua;
 
+use super::bind::require;
 use super::tokens::{Token, tokens};
 use super::walk::{Names, walk};
-use super::{Options, Runtime, require};
 use finemem::Result;
 
 /// What was looked at, and what is wrong.
@@ -22,11 +23,11 @@ pub struct Findings {
 }
 
 /// Checks a script and everything it requires.
-pub fn check(script: &Path) -> Result<Findings> {
+pub(crate) fn check(script: &Path, globals: &HashSet<String>) -> Result<Findings> {
     let lua = Lua::new();
     let mut findings = Findings { files: vec![script.to_path_buf()], problems: Vec::new() };
     let mut texts = Vec::new();
-    let mut names = Names { globals: Runtime::new(Options::default())?.globals(), ..Names::default() };
+    let mut names = Names { globals: globals.clone(), ..Names::default() };
     let mut next = 0;
     while let Some(path) = findings.files.get(next).cloned() {
         next += 1;

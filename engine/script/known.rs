@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::AREAS;
-use super::api::{Function, Kind, Object, Param};
+use super::api::{Field, Function, Kind, Object};
+use super::bind::AREAS;
 
 /// What is known of a value.
 #[derive(Debug, Clone)]
@@ -180,7 +180,7 @@ impl<'a> Scopes<'a> {
 #[derive(Clone)]
 pub(super) enum Shape {
     /// The arguments of a function or a record: who wants them, and the keys.
-    Keys(String, &'static [Param]),
+    Keys(String, &'static [Field]),
     List(Kind),
     Map(Kind),
     Free,

@@ -1,75 +1,44 @@
 //! The Lua side: a sandboxed Luau runtime, and the API that scripts see as `require "finemem"`.
 //!
-//! [`AREAS`] is the whole API; each file of bindings contributes one [`api::Area`].
+//! [`api`] is the machinery of the API, `bind` its functions, one file for each part of `fm`; [`check()`] looks for mistakes without running.
 
 mod api;
-mod arguments;
-mod batch;
-mod chat;
-pub mod check;
-mod convert;
-mod credit;
-mod data;
-mod dialect;
-mod grpo;
-mod guard;
-mod interrupt;
+mod bind;
+mod check;
 mod known;
-mod memory;
-mod metric;
-mod model;
-mod page;
-pub mod prompt;
-mod reason;
-mod reasoners;
-mod require;
-mod reward;
-mod rollout;
-mod run;
-mod schedule;
-mod sft;
+mod prompt;
 mod tokens;
-pub mod types;
-mod values;
 mod walk;
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use mlua::{Lua, LuaOptions, StdLib, Value};
 
-use api::Area;
-use finemem::device::Device;
-use finemem::generate;
-use finemem::model::Model;
+use api::{convert, types};
+pub use bind::session::Loaded;
+use bind::session::Session;
+use bind::{AREAS, require, values};
+pub use check::Findings;
 use finemem::{Error, Result};
+pub use prompt::{Entered, Prompt};
 
-/// The API, in the order in which the editor types list it.
-const AREAS: &[Area] = &[
-    values::AREA,
-    model::AREA,
-    sft::AREA,
-    memory::AREA,
-    reason::AREA,
-    reasoners::AREA,
-    metric::AREA,
-    reward::AREA,
-    guard::AREA,
-    data::AREA,
-    dialect::AREA,
-    grpo::AREA,
-    schedule::AREA,
-    run::AREA,
-    require::AREA,
-    page::AREA,
-];
+/// Looks for mistakes in a script and in everything it requires, without running them.
+pub fn check(script: &Path) -> Result<Findings> {
+    check::check(script, &Runtime::new(RuntimeOptions::default())?.globals())
+}
+
+/// The editor types of the API: their paths below `scripts/types`, and their content.
+pub fn types() -> [(&'static str, String); 2] {
+    types::files(AREAS)
+}
 
 /// How a script is run.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct RuntimeOptions {
     /// What the script sees as `fm.args`.
     pub arguments: Vec<String>,
     /// Where kernels run: `auto`, `gpu`, `cpu` or part of an adapter's name.
@@ -86,79 +55,10 @@ pub struct Options {
     pub time: Option<Duration>,
 }
 
-impl Default for Options {
+impl Default for RuntimeOptions {
     fn default() -> Self {
         Self { arguments: Vec::new(), device: "auto".into(), device_memory: None, resume: None, watch: false, memory: 2 << 30, time: None }
     }
-}
-
-/// A script file that was loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
-    /// Where it was found.
-    pub path: PathBuf,
-    /// The SHA-256 of its bytes, in hexadecimal.
-    pub sha256: String,
-}
-
-/// What the bindings know about the running script; shared by all of them as app data.
-struct Session {
-    options: Options,
-    script: RefCell<PathBuf>,
-    loaded: RefCell<Vec<Loaded>>,
-    /// The file of each module, as it was loaded last.
-    modules: RefCell<BTreeMap<String, Loaded>>,
-    /// What was said last of modules that could not be loaded again.
-    refused: RefCell<Option<String>>,
-    device: OnceCell<Device>,
-    run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
-    /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
-    frozen: RefCell<Vec<(Weak<Model>, generate::Shared)>>,
-    policies: RefCell<Vec<Weak<model::Policy>>>,
-    limits: Rc<interrupt::Limits>,
-    started: Instant,
-}
-
-impl Session {
-    /// The device that the command line asked for, opened and named when it is first needed.
-    fn device(&self) -> Result<&Device> {
-        if self.device.get().is_none() {
-            let device = self.open(&self.options.device)?;
-            eprintln!("device: {}", device.describe());
-            let _ = self.device.set(device);
-        }
-        Ok(self.device.get().expect("just set"))
-    }
-
-    /// Writes a line for whoever watches the run.
-    fn say(&self, text: &str) {
-        match self.run.borrow().as_ref() {
-            Some(run) => run.borrow().around_bar(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
-        }
-    }
-
-    /// Another device, under the same limit.
-    fn open(&self, name: &str) -> Result<Device> {
-        let device = Device::open(name)?;
-        Ok(match self.options.device_memory {
-            Some(bytes) => device.with_memory(bytes),
-            None => device,
-        })
-    }
-}
-
-/// The session of the running script.
-fn session(lua: &Lua) -> Rc<Session> {
-    lua.app_data_ref::<Rc<Session>>().expect("set when the runtime is made").clone()
-}
-
-/// Frees the models and trainers that the script no longer holds. The collector sees small objects and would let them wait, and what takes
-/// memory next is refused if it does not fit.
-fn free_dropped(lua: &Lua) -> mlua::Result<()> {
-    // What a first round finds unreachable may hold others.
-    lua.gc_collect()?;
-    lua.gc_collect()
 }
 
 /// A Lua state that can do what the API allows, and nothing else.
@@ -169,7 +69,7 @@ pub struct Runtime {
 
 impl Runtime {
     /// A fresh state.
-    pub fn new(options: Options) -> Result<Self> {
+    pub fn new(options: RuntimeOptions) -> Result<Self> {
         let libraries = StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::BIT | StdLib::BUFFER;
         let lua = Lua::new_with(libraries, LuaOptions::new()).map_err(|e| error(&e))?;
         let session = Rc::new(Session {

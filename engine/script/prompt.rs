@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use mlua::{Lua, MultiValue, Table, Value};
 
-use super::{Loaded, Options, Runtime, api, error, require};
+use super::bind::require;
+use super::{Loaded, Runtime, RuntimeOptions, api, error};
 use finemem::{Error, Result, stop};
 
 /// A runtime whose lines are typed one after the other. A name that is assigned without `local` is there for all lines that follow.
@@ -26,7 +27,7 @@ pub enum Entered {
 
 impl Prompt {
     /// A prompt that knows `fm`.
-    pub fn new(options: Options) -> Result<Self> {
+    pub fn new(options: RuntimeOptions) -> Result<Self> {
         let runtime = Runtime::new(options)?;
         *runtime.session.script.borrow_mut() = PathBuf::from(NAME);
         runtime.session.limits.end_when(&runtime.lua, stop::pending);

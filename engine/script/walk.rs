@@ -7,8 +7,8 @@ mod values;
 
 use std::collections::HashSet;
 
-use super::api::{Kind, Need, Param};
-use super::arguments::{full_name, hint, missing_key, unknown_key};
+use super::api::arguments::{full_name, hint, missing_key, unknown_key};
+use super::api::{Field, Kind, Need};
 use super::known::{Found, Info, Routine, Scopes, Shape, Type, Variable, at_path, class, fits, paths};
 use super::tokens::Token;
 
@@ -420,12 +420,12 @@ impl<'a> Walk<'a> {
         if self.lost {
         } else if self.at == began + 1 && is_literal(token) {
             if !fits(kind, token) {
-                self.report(line, format!("{owner}: {place}must be {}, not {token}", kind.name()));
+                self.report(line, format!("{owner}: {place}must be {}, not {token}", crate::api::arguments::name(kind)));
             }
         } else if let (Type::Value(Kind::Object(is)), Kind::Object(wanted)) = (&found, kind)
             && is != wanted
         {
-            self.report(line, format!("{owner}: {place}must be {}, not a {is}", kind.name()));
+            self.report(line, format!("{owner}: {place}must be {}, not a {is}", crate::api::arguments::name(kind)));
         }
         if self.at == began + 1
             && matches!(kind, Kind::Object(_) | Kind::Record(_))

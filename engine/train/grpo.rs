@@ -15,6 +15,7 @@ use crate::model::{Model, Weights};
 use crate::ops::policy_loss::{Form, Level, TERMS};
 use crate::random::Rng;
 use crate::reward::{Advantage, Advantages, Grouping, Place};
+use crate::rollout::Turn;
 
 /// The settings of a trainer.
 #[derive(Clone, Copy, Debug)]
@@ -33,27 +34,8 @@ pub struct Settings {
     pub memory: Memory,
 }
 
-/// One memory step of one rollout.
-#[derive(Clone, Debug)]
-pub struct Turn {
-    /// Index of the rollout in its batch.
-    pub rollout: usize,
-    /// Index of the episode in its batch.
-    pub episode: usize,
-    /// The step, from 0.
-    pub step: usize,
-    /// Prompt tokens.
-    pub prompt: Vec<u32>,
-    /// Sampled tokens.
-    pub completion: Vec<u32>,
-    /// Their log-probabilities when sampled.
-    pub logprobs: Vec<f32>,
-}
-
-impl Turn {
-    fn place(&self) -> Place {
-        Place { episode: self.episode, rollout: self.rollout, step: self.step }
-    }
+fn place(turn: &Turn) -> Place {
+    Place { episode: turn.episode, rollout: turn.rollout, step: turn.step }
 }
 
 /// What an update learns from. Lists have one entry a turn.
@@ -87,7 +69,7 @@ impl Credit {
                 return Err(Error::argument(format!("{} {what}s for {} turns", values.len(), turns.len())));
             }
             match turns.iter().zip(values).find(|(_, value)| !value.is_finite()) {
-                Some((turn, value)) => Err(Error::argument(format!("the {what} of {} is {value}", turn.place()))),
+                Some((turn, value)) => Err(Error::argument(format!("the {what} of {} is {value}", place(turn)))),
                 None => Ok(()),
             }
         };
@@ -107,10 +89,10 @@ impl Credit {
         for (turn, weights) in turns.iter().zip(weights) {
             let (found, tokens) = (weights.len(), turn.completion.len());
             if found != tokens {
-                return Err(Error::argument(format!("{} has {tokens} tokens and {found} weights", turn.place())));
+                return Err(Error::argument(format!("{} has {tokens} tokens and {found} weights", place(turn))));
             }
             if let Some(weight) = weights.iter().find(|weight| !(**weight >= 0.0 && weight.is_finite())) {
-                return Err(Error::argument(format!("a weight of {} is {weight}; it must be at least 0", turn.place())));
+                return Err(Error::argument(format!("a weight of {} is {weight}; it must be at least 0", place(turn))));
             }
         }
         Ok(())
@@ -227,7 +209,7 @@ impl Grpo {
 
     /// Advantages, and the mean KL of a token if that is in the reward.
     fn advantage(&mut self, policy: &Model, turns: &[Turn], credit: &Credit, temperature: f32) -> Result<(Advantage, Option<f64>)> {
-        let places: Vec<Place> = turns.iter().map(Turn::place).collect();
+        let places: Vec<Place> = turns.iter().map(place).collect();
         if let Some(advantages) = &credit.advantages {
             return Ok((self.advantages.given(advantages, &places)?, None));
         }

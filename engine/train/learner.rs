@@ -12,6 +12,8 @@ use crate::model::head::{Head, Objective, Targets};
 use crate::model::{Gradients, Model, Weights};
 use crate::ops::elementwise;
 use crate::ops::policy_loss::{self, Level, PolicyLoss, TERMS};
+use crate::record;
+use crate::schema::defaults;
 
 /// A sequence, and the tokens of it that count.
 #[derive(Clone, Debug, Default)]
@@ -59,13 +61,15 @@ pub struct Report {
     pub norms: Vec<[f32; 2]>,
 }
 
-/// How a learner uses memory.
-#[derive(Clone, Copy, Debug)]
-pub struct Memory {
-    /// Tokens that go through the model at a time; a longer sequence goes alone.
-    pub micro_tokens: usize,
-    /// What the backward pass computes again instead of keeping it.
-    pub recompute: Recompute,
+record! {
+    /// How a learner uses memory.
+    #[derive(Copy)]
+    pub struct Memory {
+        /// tokens that go through the model at a time; a longer sequence goes alone
+        pub micro_tokens: usize = 4096,
+        /// what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them
+        pub recompute: Recompute = Recompute::None,
+    }
 }
 
 impl Memory {
@@ -77,7 +81,7 @@ impl Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { micro_tokens: 4096, recompute: Recompute::None }
+        defaults()
     }
 }
 

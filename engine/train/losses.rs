@@ -28,6 +28,7 @@
 use crate::error::{Error, Result};
 use crate::ops::policy_loss::{Estimator, Form, Level, PolicyLoss};
 use crate::reward::Baseline;
+use crate::{record, words};
 
 /// How the losses of tokens become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +56,111 @@ impl Aggregation {
     }
 }
 
-/// Where the KL term is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KlIn {
-    /// A term of every token's loss.
-    Loss,
-    /// Taken from a turn's reward: the sum of the estimates of its tokens, as they were when sampled.
-    Reward,
+words! {
+    /// Where the KL term is.
+    pub enum KlIn {
+        /// A term of every token's loss.
+        Loss = "loss",
+        /// Taken from a turn's reward: the sum of the estimates of its tokens, as they were when sampled.
+        Reward = "reward",
+    }
+}
+
+words! {
+    /// The losses of the table above.
+    pub enum LossName {
+        /// verl's default loss.
+        Verl = "verl",
+        /// Group relative policy optimisation.
+        Grpo = "grpo",
+        /// GRPO done right.
+        DrGrpo = "dr_grpo",
+        /// Decoupled clip and dynamic sampling policy optimisation.
+        Dapo = "dapo",
+        /// Group sequence policy optimisation.
+        Gspo = "gspo",
+        /// Clipped importance sampling policy optimisation.
+        Cispo = "cispo",
+        /// REINFORCE leave-one-out.
+        Rloo = "rloo",
+        /// REINFORCE with a baseline.
+        Reinforce = "reinforce",
+    }
+}
+
+words! {
+    /// The names of [`Aggregation`].
+    pub enum AggregationName {
+        /// [`Aggregation::Token`]
+        Token = "token",
+        /// [`Aggregation::Sequence`]
+        Sequence = "sequence",
+        /// [`Aggregation::Constant`], of the longest completion.
+        Constant = "constant",
+        /// [`Aggregation::Sum`]
+        Sum = "sum",
+    }
+}
+
+words! { impl Level { Token = "token", Sequence = "sequence" } }
+words! { impl Estimator { K1 = "k1", K2 = "k2", K3 = "k3" } }
+words! { impl Baseline { Mean = "mean", LeaveOneOut = "leave_one_out" } }
+
+record! {
+    /// A loss by name, and what replaces its settings.
+    pub struct LossSettings {
+        /// the policy loss, as its paper states it; each of the next ten replaces one of its settings
+        pub loss: LossName = LossName::Verl,
+        /// whether each token has a ratio, or each step the mean of its tokens'
+        pub ratio: Option<Level>,
+        /// how far the ratio may fall below 1
+        pub clip_low: Option<f32>,
+        /// how far the ratio may rise above 1
+        pub clip_high: Option<f32>,
+        /// bound of a clipped loss for negative advantages; 0 for none
+        pub dual_clip: Option<f32>,
+        /// mean over tokens, or over steps of: the mean over tokens, their sum / max_tokens, their sum
+        pub aggregation: Option<AggregationName>,
+        /// what a reward is compared with: the group's mean, or that of the others
+        pub baseline: Option<Baseline>,
+        /// whether advantages are divided by the group's deviation
+        pub scale_rewards: Option<bool>,
+        /// weight of KL to the policy at the start, or to the one without its adapter; 0 for none
+        pub kl_coef: Option<f32>,
+        /// how KL is estimated; in the loss, k1 restrains nothing
+        pub kl_estimator: Option<Estimator>,
+        /// where KL is: in the loss of each token, or summed in the reward of each step
+        pub kl_in: Option<KlIn>,
+    }
+}
+
+impl LossSettings {
+    /// The loss that they describe. `longest` is the most tokens that a completion may have.
+    pub fn recipe(&self, longest: usize) -> Recipe {
+        let named = Recipe::named(self.loss, longest);
+        let policy = named.policy;
+        Recipe {
+            policy: PolicyLoss {
+                form: policy.form,
+                level: self.ratio.unwrap_or(policy.level),
+                clip_low: self.clip_low.unwrap_or(policy.clip_low),
+                clip_high: self.clip_high.unwrap_or(policy.clip_high),
+                dual_clip: self.dual_clip.unwrap_or(policy.dual_clip),
+                kl_coef: self.kl_coef.unwrap_or(policy.kl_coef),
+                estimator: self.kl_estimator.unwrap_or(policy.estimator),
+            },
+            aggregation: match self.aggregation {
+                Some(AggregationName::Token) => Aggregation::Token,
+                Some(AggregationName::Sequence) => Aggregation::Sequence,
+                Some(AggregationName::Constant) => Aggregation::Constant(longest),
+                Some(AggregationName::Sum) => Aggregation::Sum,
+                None => named.aggregation,
+            },
+            baseline: self.baseline.unwrap_or(named.baseline),
+            divide_by_deviation: self.scale_rewards.unwrap_or(named.divide_by_deviation),
+            kl_in: self.kl_in.unwrap_or(named.kl_in),
+        }
+    }
 }
 
 /// A policy loss with all that belongs to it.
@@ -80,11 +179,8 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The names, see the table of this module.
-    pub const NAMES: &[&str] = &["verl", "grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce"];
-
     /// The loss of this name. `longest` is the most tokens that a completion may have.
-    pub fn named(name: &str, longest: usize) -> Result<Self> {
+    pub fn named(name: LossName, longest: usize) -> Self {
         let base = Self {
             policy: PolicyLoss::default(),
             aggregation: Aggregation::Token,
@@ -100,21 +196,20 @@ impl Recipe {
             kl_in: KlIn::Reward,
             ..base
         };
-        Ok(match name {
-            "verl" => Self { policy: PolicyLoss { dual_clip: 3.0, ..policy }, ..base },
-            "grpo" => Self { policy: PolicyLoss { kl_coef: 0.04, ..policy }, aggregation: Aggregation::Sequence, ..base },
-            "dr_grpo" => Self { aggregation: Aggregation::Constant(longest), divide_by_deviation: false, ..base },
-            "dapo" => Self { policy: PolicyLoss { clip_high: 0.28, ..policy }, ..base },
-            "gspo" => Self {
+        match name {
+            LossName::Verl => Self { policy: PolicyLoss { dual_clip: 3.0, ..policy }, ..base },
+            LossName::Grpo => Self { policy: PolicyLoss { kl_coef: 0.04, ..policy }, aggregation: Aggregation::Sequence, ..base },
+            LossName::DrGrpo => Self { aggregation: Aggregation::Constant(longest), divide_by_deviation: false, ..base },
+            LossName::Dapo => Self { policy: PolicyLoss { clip_high: 0.28, ..policy }, ..base },
+            LossName::Gspo => Self {
                 policy: PolicyLoss { level: Level::Sequence, clip_low: 3e-4, clip_high: 4e-4, ..policy },
                 aggregation: Aggregation::Sequence,
                 ..base
             },
-            "cispo" => Self { policy: PolicyLoss { form: Form::Weight, clip_low: 1.0, clip_high: 4.0, ..policy }, ..base },
-            "rloo" => Self { baseline: Baseline::LeaveOneOut, ..log_prob },
-            "reinforce" => log_prob,
-            other => return Err(Error::argument(format!("there is no loss '{other}'; there are {}", Self::NAMES.join(", ")))),
-        })
+            LossName::Cispo => Self { policy: PolicyLoss { form: Form::Weight, clip_low: 1.0, clip_high: 4.0, ..policy }, ..base },
+            LossName::Rloo => Self { baseline: Baseline::LeaveOneOut, ..log_prob },
+            LossName::Reinforce => log_prob,
+        }
     }
 
     /// An error if a setting is out of range, or does nothing with this loss.
@@ -129,7 +224,7 @@ impl Recipe {
             return Err(Error::argument(format!("'dual_clip' is {dual_clip}; it must be more than 1, or 0 for none")));
         }
         if form != Form::Clip && dual_clip > 0.0 {
-            return Err(Error::argument("'dual_clip' bounds a clipped loss, and this loss is none; leave it out"));
+            return Err(Error::argument("'dual_clip' applies only to clipped losses; remove it"));
         }
         if form == Form::LogProb && level == Level::Sequence {
             return Err(Error::argument("'ratio' does nothing: this loss has no ratio"));

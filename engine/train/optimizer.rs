@@ -10,25 +10,29 @@ use crate::error::{Error, Result};
 use crate::model::tensor_files::{self, TensorFiles};
 use crate::model::{Gradients, Model, Weights, lora};
 use crate::ops::adamw::{self, AdamW};
+use crate::record;
+use crate::schema::defaults;
 
-/// What an optimiser can be set to.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Decay of the first moment.
-    pub beta1: f32,
-    /// Decay of the second moment.
-    pub beta2: f32,
-    /// Added to the root of the second moment.
-    pub eps: f32,
-    /// Decoupled weight decay, on matrices only.
-    pub weight_decay: f32,
-    /// Largest norm of the whole gradient; 0 for no clipping.
-    pub max_grad_norm: f32,
+record! {
+    /// What AdamW can be set to.
+    #[derive(Copy)]
+    pub struct Settings {
+        /// decay of the first moment
+        pub beta1: f64 = 0.9,
+        /// decay of the second moment
+        pub beta2: f64 = 0.95,
+        /// added to the root of the second moment
+        pub eps: f64 = 1e-8,
+        /// decoupled weight decay of matrices
+        pub weight_decay: f64 = 0.0,
+        /// largest norm of the gradient; 0 for no clipping
+        pub max_grad_norm: f64 = 1.0,
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0, max_grad_norm: 1.0 }
+        defaults()
     }
 }
 
@@ -88,27 +92,20 @@ impl Optimizer {
     /// Records one update of `weights`.
     pub fn step(&mut self, rec: &mut Recorder<'_>, weights: &Weights, lr: f32) -> Result<()> {
         let s = self.settings;
+        let [beta1, beta2, eps, max_grad_norm] = [s.beta1, s.beta2, s.eps, s.max_grad_norm].map(|setting| setting as f32);
         self.steps += 1;
         for (slot, (_, g)) in self.grads.trained().into_iter().enumerate() {
             adamw::sum_squares(rec, g, slot, &self.partial)?;
         }
-        adamw::clip_scale(rec, &self.partial, s.max_grad_norm, &self.norm)?;
+        adamw::clip_scale(rec, &self.partial, max_grad_norm, &self.norm)?;
         let correction = |beta: f32| (1.0 - f64::from(beta).powi(self.steps.min(1 << 30) as i32)) as f32;
         let moments = self.m.named().into_iter().zip(self.v.named());
         let state = self.grads.named().into_iter().zip(moments);
         for ((_, w), ((_, g), ((_, m), (_, v)))) in weights.named().into_iter().zip(state) {
             let (Some(g), Some(m), Some(v)) = (g, m, v) else { continue };
-            let weight_decay = if w.shape().len() > 1 { s.weight_decay } else { 0.0 };
-            let params = AdamW {
-                elements: 0,
-                lr,
-                beta1: s.beta1,
-                beta2: s.beta2,
-                eps: s.eps,
-                weight_decay,
-                correction1: correction(s.beta1),
-                correction2: correction(s.beta2),
-            };
+            let weight_decay = if w.shape().len() > 1 { s.weight_decay as f32 } else { 0.0 };
+            let params =
+                AdamW { elements: 0, lr, beta1, beta2, eps, weight_decay, correction1: correction(beta1), correction2: correction(beta2) };
             adamw::step(rec, params, &self.norm, w, g, m, v)?;
         }
         Ok(())

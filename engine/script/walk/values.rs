@@ -119,10 +119,10 @@ impl<'a> Walk<'a> {
         if let Some(method) = object.methods.iter().find(|method| method.path == name) {
             return Type::Function(method, Some(object));
         }
-        if let Some(field) = object.fields.iter().find(|field| field.name == name) {
+        if let Some(field) = object.properties.iter().find(|field| field.name == name) {
             return Type::of(&field.kind);
         }
-        let names = object.methods.iter().map(|m| m.path).chain(object.fields.iter().map(|f| f.name));
+        let names = object.methods.iter().map(|m| m.path).chain(object.properties.iter().map(|f| f.name));
         self.report(line, format!("{} has no '{name}'{}", object.name, hint(name, names)));
         Type::Unknown
     }
@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
         text.get(1..text.len().checked_sub(1)?)
     }
 
-    fn missing(&mut self, line: usize, owner: &str, params: &'static [Param], keys: &[&str]) {
+    fn missing(&mut self, line: usize, owner: &str, params: &'static [Field], keys: &[&str]) {
         for param in params.iter().filter(|param| matches!(param.need, Need::Required) && !keys.contains(&param.name)) {
             self.report(line, format!("{owner}: {}", missing_key(param)));
         }

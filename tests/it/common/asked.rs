@@ -33,7 +33,7 @@ pub fn model() -> Model {
 
 pub fn chats() -> Vec<Vec<Message>> {
     let texts = ["Where does Mira live?", "Who is Ida Rao?", "Mira Tolen lives in Oska and works as a baker.", "7"];
-    texts.map(|text| vec![Message::new("system", "Be brief."), Message::new("user", text)]).to_vec()
+    texts.map(|text| vec![Message::new(Role::System, "Be brief."), Message::new(Role::User, text)]).to_vec()
 }
 
 pub fn run(script: &Path, arguments: &[&str]) -> Command {

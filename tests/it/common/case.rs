@@ -17,8 +17,8 @@
 use std::collections::HashMap;
 use std::ops::{Index, Range};
 
-use finemem::device::{Device, Recorder};
 use finemem::device::{DType, Tensor};
+use finemem::device::{Device, Recorder};
 use finemem::{Error, Result};
 
 use super::random::Random;

@@ -1,6 +1,5 @@
 //! The reasoner behind a server: faults of every kind from a server in this process, and the cache.
 
-
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -10,11 +9,11 @@ use crate::common::fake::{Act, Fake, completion, ended, ok};
 use finemem::Error;
 use finemem::memory::Store;
 use finemem::reason::server::Settings;
-use finemem::reason::{Asking, How, Message, Query, Reason, Retrieval, Server, UNKNOWN, ask, fit};
+use finemem::reason::{Asking, How, Message, Query, Reason, Retrieval, Role, Server, UNKNOWN, ask, fit};
 use serde_json::json;
 
 fn chat(text: &str) -> Vec<Message> {
-    vec![Message::new("user", text)]
+    vec![Message::new(Role::User, text)]
 }
 
 fn said(server: &Server, text: &str) -> String {

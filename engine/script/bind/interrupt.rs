@@ -10,7 +10,7 @@ use super::session;
 
 /// The limits in force, the innermost last; shared by the session and the interrupt of its state.
 #[derive(Default)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     deadlines: RefCell<Vec<(Instant, Rc<str>)>>,
     asked: Cell<Option<fn() -> bool>>,
 }
@@ -41,14 +41,14 @@ impl Limits {
     }
 
     /// Ends all code of the state after `limit` from now.
-    pub(super) fn end_after(self: &Rc<Self>, lua: &Lua, limit: Duration) {
+    pub(crate) fn end_after(self: &Rc<Self>, lua: &Lua, limit: Duration) {
         let text = format!("the script was stopped after {} seconds", limit.as_secs_f64());
         self.deadlines.borrow_mut().push((Instant::now() + limit, text.into()));
         self.install(lua);
     }
 
     /// Ends the code that is running whenever `asked` says so.
-    pub(super) fn end_when(self: &Rc<Self>, lua: &Lua, asked: fn() -> bool) {
+    pub(crate) fn end_when(self: &Rc<Self>, lua: &Lua, asked: fn() -> bool) {
         self.asked.set(Some(asked));
         self.install(lua);
     }
@@ -56,7 +56,7 @@ impl Limits {
 
 /// Calls something that calls Lua, and ends that after `limit`, in coroutines too, and also where the code catches errors: what returns too
 /// late has failed as well. Only Lua is ended: one of the engine's own functions runs to its end first.
-pub(super) fn within<R>(lua: &Lua, limit: Duration, call: impl FnOnce() -> mlua::Result<R>) -> mlua::Result<R> {
+pub(crate) fn within<R>(lua: &Lua, limit: Duration, call: impl FnOnce() -> mlua::Result<R>) -> mlua::Result<R> {
     let limits = session(lua).limits.clone();
     let deadline = Instant::now().checked_add(limit).ok_or_else(|| mlua::Error::runtime("the limit of time is too long"))?;
     let text: Rc<str> = format!("stopped after {} seconds", limit.as_secs_f64()).into();

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use mlua::{ExternalResult, IntoLua, Lua, LuaSerdeExt, MultiValue, Table, Value};
 
-use super::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, required};
-use super::{convert, session};
+use super::session;
+use crate::api::convert;
+use crate::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, required};
 use finemem::Error;
 use finemem::random::Rng;
 
-pub(super) const AREA: Area = Area { constants: CONSTANTS, functions: FUNCTIONS, objects: &[&RNG], records: &[] };
+pub(crate) const AREA: Area = Area { constants: CONSTANTS, functions: FUNCTIONS, objects: &[&RNG] };
 
 const CONSTANTS: &[Constant] = &[
     Constant {
@@ -182,9 +183,9 @@ const FUNCTIONS: &[Function] = &[
 ];
 
 static RNG: Object = Object {
-    name: "Rng",
+    name: Rng::NAME,
     doc: "A stream of random numbers.",
-    fields: &[],
+    properties: &[],
     methods: &[
         Function {
             path: "number",
@@ -256,6 +257,7 @@ fn items(lua: &Lua, args: &Args) -> mlua::Result<Table> {
 }
 
 impl Scripted for Rng {
+    const NAME: &'static str = "Rng";
     const OBJECT: &'static Object = &RNG;
     fn describe(&self) -> String {
         "a stream of random numbers".into()
@@ -263,7 +265,7 @@ impl Scripted for Rng {
 }
 
 /// The global `print`: its arguments, separated by tabs. A reader that went away is no error.
-pub(super) fn print(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
+pub(crate) fn print(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     let tostring: mlua::Function = lua.globals().get("tostring")?;
     let words = values.into_iter().map(|value| tostring.call::<mlua::LuaString>(value));
     let words: Vec<String> = words.map(|word| word.map(|word| word.to_string_lossy())).collect::<mlua::Result<_>>()?;

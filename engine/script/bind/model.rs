@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use mlua::{ExternalResult, IntoLua, Lua, Table, Value};
 
-use super::api::{Area, Field, Function, Handle, Kind, Need, Object, Record, Scripted, default, object, optional, required};
-use super::{convert, session};
+use super::session;
+use crate::api::convert;
+use crate::api::{Area, Function, Handle, Kind, Need, Object, Property, Record, Scripted, default, object, optional, required};
 use finemem::Result;
 use finemem::device::DType;
 use finemem::generate::{self, Finish, Options, Request, Room, Stream};
@@ -16,18 +17,17 @@ use finemem::train::learner::{Learner, Loss, Memory};
 use finemem::train::optimizer::{Optimizer, Settings};
 use finemem::train::sft::{self, Weighted};
 
-pub(super) const AREA: Area =
-    Area { constants: &[], functions: FUNCTIONS, objects: &[&MODEL], records: &[&LORA, &COMPLETION, &SEQUENCE, &GRADIENT, &GRADIENTS] };
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&MODEL] };
 
 /// A model that scripts and trainers share, with the memory for using it.
-pub(super) struct Policy {
-    pub(super) model: Model,
-    pub(super) generator: generate::Shared,
+pub(crate) struct Policy {
+    pub(crate) model: Model,
+    pub(crate) generator: generate::Shared,
     scorer: RefCell<Option<Learner>>,
 }
 
 /// What scripts hold.
-pub(super) struct Shared(pub(super) Rc<Policy>);
+pub(crate) struct Shared(pub(crate) Rc<Policy>);
 
 impl Shared {
     fn new(model: Model) -> Self {
@@ -37,22 +37,22 @@ impl Shared {
 
 impl Policy {
     /// Completions of every request.
-    pub(super) fn generate(&self, requests: &[Request], options: &Options) -> Result<Vec<Vec<generate::Completion>>> {
+    pub(crate) fn generate(&self, requests: &[Request], options: &Options) -> Result<Vec<Vec<generate::Completion>>> {
         self.generator.generate(&self.model, requests, options)
     }
 
     /// [`Policy::generate`] for the turns of a rollout, see [`generate::Shared::take_turn`].
-    pub(super) fn take_turn(&self, turn: usize, requests: &[Request], options: &Options) -> Result<Vec<Vec<generate::Completion>>> {
+    pub(crate) fn take_turn(&self, turn: usize, requests: &[Request], options: &Options) -> Result<Vec<Vec<generate::Completion>>> {
         self.generator.take_turn(turn, &self.model, requests, options)
     }
 
     /// Takes the memory for sampling, for batches of this size.
-    pub(super) fn reserve(&self, room: Room) -> Result<()> {
+    pub(crate) fn reserve(&self, room: Room) -> Result<()> {
         self.generator.reserve(&self.model, room)
     }
 
     /// Gives the memory for sampling back.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.generator.release();
     }
 
@@ -106,7 +106,7 @@ static COMPLETION: Record = Record {
     checked: false,
 };
 
-pub(super) static SEQUENCE: Record = Record {
+pub(crate) static SEQUENCE: Record = Record {
     name: "Sequence",
     doc: "Tokens, and how much the prediction of each counts.",
     fields: &[
@@ -227,22 +227,22 @@ const FUNCTIONS: &[Function] = &[
 ];
 
 static MODEL: Object = Object {
-    name: "Model",
+    name: Shared::NAME,
     doc: "A language model.",
-    fields: &[
-        Field {
+    properties: &[
+        Property {
             name: "parameters",
             kind: Kind::Integer,
             doc: "Number of parameters.",
             get: |lua, this| this.borrow::<Handle<Shared>>()?.0.0.model.weights.count().into_lua(lua),
         },
-        Field {
+        Property {
             name: "context",
             kind: Kind::Integer,
             doc: "Longest sequence in tokens.",
             get: |lua, this| this.borrow::<Handle<Shared>>()?.0.0.model.config.max_position_embeddings.into_lua(lua),
         },
-        Field {
+        Property {
             name: "chat",
             kind: Kind::Boolean,
             doc: "Whether it has a chat template.",
@@ -378,6 +378,7 @@ static MODEL: Object = Object {
 };
 
 impl Scripted for Shared {
+    const NAME: &'static str = "Model";
     const OBJECT: &'static Object = &MODEL;
     fn describe(&self) -> String {
         self.0.model.to_string()
@@ -407,11 +408,11 @@ fn completion_table(lua: &Lua, model: &Model, completion: generate::Completion) 
 }
 
 /// The text of a completion, without its end token.
-pub(super) fn text_of(model: &Model, completion: &generate::Completion) -> Result<String> {
+pub(crate) fn text_of(model: &Model, completion: &generate::Completion) -> Result<String> {
     completion.text(model)
 }
 
-pub(super) fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
+pub(crate) fn sequences(tables: &[Table]) -> mlua::Result<Vec<Weighted>> {
     tables.iter().map(|t| Ok(Weighted { tokens: t.raw_get("tokens")?, weights: t.raw_get("weights")? })).collect()
 }
 

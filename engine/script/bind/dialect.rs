@@ -3,11 +3,13 @@
 
 use mlua::{Function, IntoLua, Lua, Table, Value};
 
-use super::api::{self, Area, Kind, Record, message, optional, required};
-use super::convert::{self, list};
+use crate::api::arguments::checked;
+use crate::api::convert::{self, list};
+use crate::api::{self, Area, Kind, Record, message, optional, required};
 use finemem::memory::calls::{self, Call, Parsed};
+use finemem::schema::Show as _;
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&DIALECT, &CALL] };
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
 const CALLS: Kind = Kind::List(&Kind::Record(&CALL));
 
@@ -23,7 +25,9 @@ static CALL: Record = Record {
     checked: true,
 };
 
-pub(super) static DIALECT: Record = Record {
+pub(crate) const DIALECT: Kind = Kind::Record(&DIALECT_RECORD);
+
+static DIALECT_RECORD: Record = Record {
     name: "Dialect",
     doc: "How calls are written.",
     fields: &[
@@ -73,7 +77,7 @@ const FUNCTIONS: &[api::Function] = &[
         doc: "Reads the calls in a text as a rollout does: what the dialect finds is checked, and a thought before the calls is set aside.",
         params: &[
             required("text", Kind::Text, "an answer"),
-            optional("dialect", Kind::Record(&DIALECT), "how calls are written; by default as Hermes and Qwen do"),
+            optional("dialect", DIALECT, "how calls are written; by default as Hermes and Qwen do"),
             optional("prompt", Kind::Text, "what the answer follows; one that ends with <think> has begun the thought"),
         ],
         returns: Kind::Table,
@@ -84,7 +88,7 @@ const FUNCTIONS: &[api::Function] = &[
             let (thought, answer) = calls::split_thought(prompt.as_deref().unwrap_or(""), &text);
             let parsed = dialect.parse(answer)?;
             let table = lua.create_table()?;
-            table.raw_set("calls", list(lua, parsed.calls.iter().map(|call| call_table(lua, call)))?)?;
+            table.raw_set("calls", crate::api::lua::write(lua, &parsed.calls.iter().map(Read).collect::<Vec<_>>())?)?;
             table.raw_set("stray", parsed.stray)?;
             table.raw_set("thought", thought)?;
             table.into_lua(lua)
@@ -93,7 +97,7 @@ const FUNCTIONS: &[api::Function] = &[
 ];
 
 /// How a trainer reads calls.
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     /// As Hermes and Qwen write them, read in Rust.
     Hermes,
     /// As a script says.
@@ -102,7 +106,7 @@ pub(super) enum Dialect {
 
 impl Dialect {
     /// What a script passed as `dialect`.
-    pub(super) fn from_table(table: Option<Table>) -> mlua::Result<Self> {
+    pub(crate) fn from_table(table: Option<Table>) -> mlua::Result<Self> {
         match table {
             None => Ok(Self::Hermes),
             Some(table) => {
@@ -113,7 +117,7 @@ impl Dialect {
     }
 
     /// Texts that end an answer.
-    pub(super) fn stop(&self) -> &[String] {
+    pub(crate) fn stop(&self) -> &[String] {
         match self {
             Self::Hermes => &[],
             Self::Scripted { stop, .. } => stop,
@@ -121,11 +125,11 @@ impl Dialect {
     }
 
     /// Every call in `text`. Text that a scripted dialect neither reads nor names as broken is counted as stray.
-    pub(super) fn parse(&self, text: &str) -> mlua::Result<Parsed> {
+    pub(crate) fn parse(&self, text: &str) -> mlua::Result<Parsed> {
         let Self::Scripted { name, parse, .. } = self else { return Ok(calls::parse(text)) };
         let wrong = |reason: String| mlua::Error::runtime(format!("the dialect '{name}' cannot be used: {reason}"));
         let found: Value = parse.call(text)?;
-        let tables = CALLS.checked(&found).map_err(|reason| wrong(format!("what 'parse' returned {reason}")))?;
+        let tables = checked(&CALLS, &found).map_err(|reason| wrong(format!("what 'parse' returned {reason}")))?;
         let calls = tables.iter().map(read).collect::<mlua::Result<Vec<_>>>().map_err(|e| wrong(message(&e)))?;
         Parsed::from_calls(text, calls).map_err(|error| wrong(error.to_string()))
     }
@@ -142,13 +146,19 @@ fn read(table: &Table) -> mlua::Result<Call> {
     Ok(Call { raw: table.raw_get("raw")?, name, arguments, error })
 }
 
-/// A call before it is carried out, as scripts see it.
-pub(super) fn call_table(lua: &Lua, call: &Call) -> mlua::Result<Table> {
-    let table = lua.create_table()?;
-    table.raw_set("tool", call.name.as_deref())?;
-    table.raw_set("arguments", if call.arguments.is_null() { Value::Nil } else { convert::from_json(lua, &call.arguments)? })?;
-    table.raw_set("raw", call.raw.as_str())?;
-    table.raw_set("parsed", call.error.is_none())?;
-    table.raw_set("reason", call.error.as_deref())?;
-    Ok(table)
+/// A call before it is carried out, as scripts see it: whether it is valid is not known.
+struct Read<'a>(&'a Call);
+
+impl finemem::schema::Show for Read<'_> {
+    fn show(&self) -> finemem::schema::Shown<'_> {
+        let Call { name, arguments, raw, error } = self.0;
+        let entries = [
+            ("tool", name.show()),
+            ("arguments", if arguments.is_null() { finemem::schema::Shown::Nil } else { arguments.show() }),
+            ("raw", raw.show()),
+            ("parsed", finemem::schema::Shown::Boolean(error.is_none())),
+            ("reason", error.show()),
+        ];
+        finemem::schema::Shown::Map(entries.map(|(name, value)| (name.into(), value)).into())
+    }
 }

@@ -3,15 +3,15 @@
 use mlua::{ExternalResult, IntoLua, Lua, Table, Value};
 use serde_json::Value as Json;
 
-use super::api::{Args, Function, Kind, Need, default, optional, required};
-use super::convert;
 use super::model::Shared;
+use crate::api::convert;
+use crate::api::{Args, Function, Kind, Need, default, optional, required};
 use finemem::memory::tools::Tool;
 use finemem::model::Chat;
 
 const TABLES: Kind = Kind::List(&Kind::Table);
 
-pub(super) const APPLY: Function = Function {
+pub(crate) const APPLY: Function = Function {
     path: "apply_chat_template",
     doc: "Writes a conversation as the model's chat template says, as in transformers. Special tokens in messages are not escaped. A template \
           that asks for the date gets that of today, in UTC.",

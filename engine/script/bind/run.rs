@@ -9,15 +9,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mlua::{AnyUserData, ExternalResult, IntoLua, Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
-use super::api::{Area, Args, Field, Function, Kind, Need, Object, Scripted, default, object, optional, required};
-use super::{AREAS, Session, batch, convert, guard, session};
+use super::reward::BATCH;
+use super::session::Session;
+use super::{AREAS, guard, session};
+use crate::api::convert;
+use crate::api::{Area, Args, Function, Kind, Need, Object, Property, Scripted, default, object, optional, required};
 use finemem::train::log::{Checkpoint, Description, Run};
 use finemem::{Error, Result, stop};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN], records: &[] };
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN] };
 
 /// A run of a script, with its progress bar.
-pub(super) struct OpenRun {
+pub(crate) struct OpenRun {
     folder: PathBuf,
     /// Nothing once it is closed.
     run: Option<Run>,
@@ -26,8 +29,8 @@ pub(super) struct OpenRun {
 }
 
 /// What scripts hold: the session's run.
-pub(super) struct Shared {
-    pub(super) open: Rc<RefCell<OpenRun>>,
+pub(crate) struct Shared {
+    pub(crate) open: Rc<RefCell<OpenRun>>,
 }
 
 const STATS: Kind = Kind::Map(&Kind::Any);
@@ -86,16 +89,16 @@ const FUNCTIONS: &[Function] = &[
 ];
 
 static RUN: Object = Object {
-    name: "Run",
+    name: Shared::NAME,
     doc: "A run's folder.",
-    fields: &[
-        Field {
+    properties: &[
+        Property {
             name: "path",
             kind: Kind::Text,
             doc: "The folder.",
             get: |lua, this| with(this, |open| Ok(open.folder.display().to_string()))?.into_lua(lua),
         },
-        Field {
+        Property {
             name: "step",
             kind: Kind::Integer,
             doc: "The step of the newest checkpoint, 0 before the first.",
@@ -120,7 +123,7 @@ static RUN: Object = Object {
             doc: "Appends the rollouts of a batch to rollouts.jsonl, one a line.",
             params: &[
                 required("step", STEP, "the step, from 1"),
-                required("batch", Kind::Record(&batch::BATCH), "the batch"),
+                required("batch", BATCH, "the batch"),
                 optional("count", Kind::Integer, "how many of them; all by default"),
                 optional("rewards", Kind::Record(&guard::REWARDS), "what the steps got, and for what; a page of the run shows it"),
             ],
@@ -211,6 +214,7 @@ static RUN: Object = Object {
 };
 
 impl Scripted for Shared {
+    const NAME: &'static str = "Run";
     const OBJECT: &'static Object = &RUN;
     fn describe(&self) -> String {
         let open = self.open.borrow();
@@ -221,17 +225,17 @@ impl Scripted for Shared {
 }
 
 fn with<R>(this: &AnyUserData, read: impl FnOnce(&mut OpenRun) -> Result<R>) -> mlua::Result<R> {
-    Ok(read(&mut this.borrow::<super::api::Handle<Shared>>()?.open.borrow_mut()).into_lua_err()?)
+    Ok(read(&mut this.borrow::<crate::api::Handle<Shared>>()?.open.borrow_mut()).into_lua_err()?)
 }
 
 /// Calls `act` with the trainer of the arguments.
 fn part(lua: &Lua, args: &Args, mut act: impl FnMut(&mut dyn Checkpoint) -> Result<()>) -> Result<()> {
-    let value: Value = args.get(lua, "trainer").map_err(|e| super::error(&e))?;
+    let value: Value = args.get(lua, "trainer").map_err(|e| crate::error(&e))?;
     let data = value.as_userdata().ok_or_else(|| Error::argument("'trainer' must be a trainer"))?;
     let name = data.type_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let object = AREAS.iter().flat_map(|area| area.objects).find(|object| object.name == name);
     match object.and_then(|object| object.checkpoint) {
-        Some(checkpoint) => checkpoint(data, &mut act).map_err(|e| super::error(&e)),
+        Some(checkpoint) => checkpoint(data, &mut act).map_err(|e| crate::error(&e)),
         None => Err(Error::argument(format!("'trainer' must be a trainer, and a {name} is none"))),
     }
 }
@@ -320,7 +324,7 @@ fn log(lua: &Lua, args: &Args, run: &RefCell<OpenRun>) -> mlua::Result<Value> {
 
 impl OpenRun {
     /// The run's folder.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
@@ -330,7 +334,7 @@ impl OpenRun {
     }
 
     /// Notes that modules were loaded afresh: path and SHA-256 of each.
-    pub(super) fn reloaded(&mut self, step: Option<u64>, scripts: Map<String, Json>) -> Result<()> {
+    pub(crate) fn reloaded(&mut self, step: Option<u64>, scripts: Map<String, Json>) -> Result<()> {
         self.run()?.reloaded(step, scripts)
     }
 
@@ -353,7 +357,7 @@ impl OpenRun {
     }
 
     /// Runs `print` so that it does not tear the bar.
-    pub(super) fn around_bar(&self, print: impl FnOnce()) {
+    pub(crate) fn around_bar(&self, print: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(print),
             None => print(),

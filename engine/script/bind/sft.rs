@@ -4,18 +4,18 @@ use std::rc::Rc;
 
 use mlua::{ExternalResult, IntoLua, Lua, Table};
 
-use super::api::{Area, Args, Function, Handle, Kind, Need, Object, Param, Scripted, default, object, optional, required};
 use super::model::{Policy, SEQUENCE, Shared, sequences};
+use crate::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Scripted, default, object, optional, required};
 use finemem::model::activations::Recompute;
 use finemem::train::learner::Memory;
 use finemem::train::optimizer::Settings;
 use finemem::train::plan;
 use finemem::train::sft::{self, Supervised};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&SFT], records: &[] };
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&SFT] };
 
 /// The argument of trainers that [`memory`] reads besides `micro_tokens`.
-pub(super) const RECOMPUTE: Param = default(
+pub(crate) const RECOMPUTE: Field = default(
     "recompute",
     Kind::Choice(&Recompute::NAMES),
     Need::Text("none"),
@@ -23,7 +23,7 @@ pub(super) const RECOMPUTE: Param = default(
 );
 
 /// How a trainer uses memory.
-pub(super) fn memory(lua: &Lua, args: &Args) -> mlua::Result<Memory> {
+pub(crate) fn memory(lua: &Lua, args: &Args) -> mlua::Result<Memory> {
     Ok(Memory { micro_tokens: args.get(lua, "micro_tokens")?, recompute: args.get::<String>(lua, "recompute")?.parse().into_lua_err()? })
 }
 
@@ -70,9 +70,9 @@ struct Sft {
 }
 
 static SFT: Object = Object {
-    name: "SftTrainer",
+    name: Sft::NAME,
     doc: "A supervised trainer.",
-    fields: &[],
+    properties: &[],
     methods: &[Function {
         path: "step",
         doc: "One AdamW step on the mean negative log-likelihood of the counted tokens.",
@@ -104,6 +104,7 @@ static SFT: Object = Object {
 };
 
 impl Scripted for Sft {
+    const NAME: &'static str = "SftTrainer";
     const OBJECT: &'static Object = &SFT;
     fn describe(&self) -> String {
         format!("a supervised trainer of a {}", self.policy.model)

@@ -2,9 +2,9 @@
 
 use mlua::{Function as LuaFunction, Lua, Value};
 
-use super::api::{Area, Args, Function, Kind, Need, default, raising, required};
+use crate::api::{Area, Args, Function, Kind, Need, default, raising, required};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[] };
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
 const SCHEDULE: Kind = Kind::Function(&[("step", Kind::Number)], &Kind::Number);
 const RESULT: &str = "a function of the step";

@@ -2,12 +2,12 @@
 
 use mlua::{ExternalResult, IntoLua, Lua, Table, Value};
 
-use super::api::{Area, Args, Function, Kind, Need, Param, Record, default, optional, required};
-use super::convert::list;
 use super::reason::CHAT;
+use crate::api::convert::list;
+use crate::api::{Area, Args, Field, Function, Kind, Need, Record, default, optional, required};
 use finemem::metrics::{self, Judged, Mean, Metric, Scored};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&INTERVAL, &RESULT, &ROW, &SUMMARY] };
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
 static INTERVAL: Record = Record {
     name: "Interval",
@@ -61,14 +61,14 @@ static SUMMARY: Record = Record {
     checked: false,
 };
 
-const ANSWER: Param = required("answer", Kind::Text, "the answer that was given");
-const GOLD: Param = required("gold", Kind::List(&Kind::Text), "the answers that are accepted");
-const PARTS: Param = required("gold", Kind::List(&Kind::Text), "the parts of the gold answer");
-const KIND: Param = optional("kind", Kind::Text, "the question's kind, such as LoCoMo's category or LongMemEval's question type");
-const SEED: Param = default("seed", Kind::Integer, Need::Number(0.0), "what the resampling depends on");
-const METRIC: Param = required("metric", Kind::Choice(&Metric::NAMES), "the metric's name");
+const ANSWER: Field = required("answer", Kind::Text, "the answer that was given");
+const GOLD: Field = required("gold", Kind::List(&Kind::Text), "the answers that are accepted");
+const PARTS: Field = required("gold", Kind::List(&Kind::Text), "the parts of the gold answer");
+const KIND: Field = optional("kind", Kind::Text, "the question's kind, such as LoCoMo's category or LongMemEval's question type");
+const SEED: Field = default("seed", Kind::Integer, Need::Number(0.0), "what the resampling depends on");
+const METRIC: Field = required("metric", Kind::Choice(&Metric::NAMES), "the metric's name");
 
-const JUDGED: &[Param] = &[
+const JUDGED: &[Field] = &[
     METRIC,
     required("question", Kind::Text, "the question"),
     ANSWER,
@@ -83,7 +83,7 @@ const JUDGED: &[Param] = &[
 const RESULTS: Kind = Kind::List(&Kind::Record(&RESULT));
 
 /// A metric that takes an answer and gold texts.
-const fn metric(path: &'static str, doc: &'static str, params: &'static [Param], call: fn(&Lua, &Args) -> mlua::Result<Value>) -> Function {
+const fn metric(path: &'static str, doc: &'static str, params: &'static [Field], call: fn(&Lua, &Args) -> mlua::Result<Value>) -> Function {
     Function { path, doc, params, returns: Kind::Number, result: "the score", call }
 }
 

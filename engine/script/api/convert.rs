@@ -8,12 +8,12 @@ const DEPTH: usize = 100;
 
 /// A Lua value as JSON. A table is a list when its keys are 1 to n, an object with sorted keys when they are strings; an empty table is an
 /// object unless it was made from an empty JSON list.
-pub(super) fn to_json(value: &Value) -> Result<Json, String> {
+pub(crate) fn to_json(value: &Value) -> Result<Json, String> {
     to_json_with(value, false)
 }
 
 /// A Lua value as JSON, with null for numbers that are not finite.
-pub(super) fn to_json_or_null(value: &Value) -> Result<Json, String> {
+pub(crate) fn to_json_or_null(value: &Value) -> Result<Json, String> {
     to_json_with(value, true)
 }
 
@@ -89,7 +89,7 @@ fn convert_table(table: &Table, nulls: bool, depth: usize) -> Result<Json, Probl
 }
 
 /// JSON as a Lua value. `null` becomes `fm.json.null`; an empty list remembers that it is one.
-pub(super) fn from_json(lua: &Lua, value: &Json) -> mlua::Result<Value> {
+pub(crate) fn from_json(lua: &Lua, value: &Json) -> mlua::Result<Value> {
     match value {
         Json::Null => Ok(lua.null()),
         Json::Bool(b) => Ok(Value::Boolean(*b)),
@@ -107,7 +107,7 @@ pub(super) fn from_json(lua: &Lua, value: &Json) -> mlua::Result<Value> {
 }
 
 /// A list of values. An empty one remembers that it is a list, so that it is written as `[]`.
-pub(super) fn list<T: IntoLua>(lua: &Lua, items: impl IntoIterator<Item = mlua::Result<T>>) -> mlua::Result<Value> {
+pub(crate) fn list<T: IntoLua>(lua: &Lua, items: impl IntoIterator<Item = mlua::Result<T>>) -> mlua::Result<Value> {
     let table = lua.create_table()?;
     for (i, item) in items.into_iter().enumerate() {
         table.raw_set(i + 1, item?)?;

@@ -7,16 +7,18 @@ use std::time::Duration;
 use mlua::{Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
-use super::api::{Area, Args, Function, Kind, Need, Param, Record, default, message, optional, required};
-use super::arguments::complaint;
-use super::batch::BATCH;
-use super::grpo::GROUPING;
+use super::reward::BATCH;
 use super::run::Shared;
-use super::{convert, credit, interrupt};
+use super::{credit, interrupt};
+use crate::api::arguments::complaint;
+use crate::api::convert;
+use crate::api::{Area, Args, Field, Function, Kind, Need, Record, default, message, must_pass, optional, required};
+use finemem::reward::GroupBy;
+use finemem::schema::Described;
 use finemem::{Error, Result, files};
 
 /// What a reward gives for a batch.
-pub(super) static REWARDS: Record = Record {
+pub(crate) static REWARDS: Record = Record {
     name: "Rewards",
     doc: "What the steps of a batch get. In all lists, `[i][t]` is step t of rollout i.",
     fields: &[
@@ -24,7 +26,7 @@ pub(super) static REWARDS: Record = Record {
         optional("terms", Kind::Map(&credit::EACH_STEP), "its parts by name"),
         optional("advantages", credit::EACH_STEP, "for `trainer:update`, as are all that follow"),
         optional("weights", credit::WEIGHTS, "how much each step, or each of its tokens, counts in the loss"),
-        optional("grouping", GROUPING, "what is compared"),
+        optional("grouping", GroupBy::KIND, "what is compared"),
         optional("groups", credit::GROUPS, "steps with equal keys are compared"),
         optional("scale_rewards", Kind::Boolean, "whether advantages are divided by the group's deviation"),
     ],
@@ -32,13 +34,13 @@ pub(super) static REWARDS: Record = Record {
 };
 
 /// A reward, as the modules of `scripts/rewards` are.
-pub(super) static REWARD: Record = Record {
+pub(crate) static REWARD: Record = Record {
     name: "Reward",
     doc: "A reward: scripts/rewards/README.md says how to write one.",
     fields: &[
         required(
             "steps",
-            Kind::Function(&[("batch", Kind::Record(&BATCH)), ("option", Kind::Table)], &Kind::Record(&REWARDS)),
+            Kind::Function(&[("batch", BATCH), ("option", Kind::Table)], &Kind::Record(&REWARDS)),
             "gives every step of every rollout its reward",
         ),
         optional("name", Kind::Text, "its name, for messages"),
@@ -48,12 +50,12 @@ pub(super) static REWARD: Record = Record {
     checked: false,
 };
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&REWARDS, &REWARD] };
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
-const REWARDED: Param = required("batch", Kind::Record(&BATCH), "what is rewarded");
-const OF: Param = required("reward", Kind::Record(&REWARD), "the reward");
-const OPTION: Param = optional("option", Kind::Table, "what the reward is given beside the batch");
-const SECONDS: Param = default("seconds", Kind::Number, Need::Number(600.0), "how long it may take");
+const REWARDED: Field = required("batch", BATCH, "what is rewarded");
+const OF: Field = required("reward", Kind::Record(&REWARD), "the reward");
+const OPTION: Field = optional("option", Kind::Table, "what the reward is given beside the batch");
+const SECONDS: Field = default("seconds", Kind::Number, Need::Number(600.0), "how long it may take");
 
 const FUNCTIONS: &[Function] = &[Function {
     path: "reward.call",
@@ -65,7 +67,7 @@ const FUNCTIONS: &[Function] = &[Function {
 }];
 
 /// The method of a run.
-pub(super) const METHOD: Function = Function {
+pub(crate) const METHOD: Function = Function {
     path: "reward",
     doc: "Rewards a batch as `fm.reward.call` does. Where that fails or takes too long, the rollouts are written whole to failed_step_<step>.jsonl in \
           the run's folder, from which scripts/replay.lua tries the reward again, and the error says so.",
@@ -76,7 +78,7 @@ pub(super) const METHOD: Function = Function {
         let call = Call::of(lua, args)?;
         let error = match call.rewards(lua) {
             Ok(given) => return Ok(Value::Table(given)),
-            Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => return Err(error),
+            Err(error) if must_pass(&error) => return Err(error),
             Err(error) => message(&error),
         };
         let step: u64 = args.get(lua, "step")?;

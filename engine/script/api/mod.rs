@@ -6,83 +6,33 @@ use std::ops::{Deref, DerefMut};
 
 use mlua::{AnyUserData, IntoLua, Lua, MetaMethod, MultiValue, Table, UserData, UserDataRegistry, Value};
 
-pub(crate) use super::arguments::Args;
-use super::arguments::{arguments, full_name, hint};
+pub(crate) mod arguments;
+pub(crate) mod convert;
+pub(crate) mod host;
+pub(crate) mod lua;
+pub(crate) mod types;
+
+pub(crate) use arguments::Args;
+use arguments::{arguments, full_name, hint};
+pub(crate) use finemem::schema::{Field, Kind, Need, Record};
+pub(crate) use host::{Any, Callback, Object as Handed, Tab};
 
 use finemem::train::log::Checkpoint;
 use finemem::{Error, Result};
 
-/// The type of a value in Lua.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
-    /// Anything but nil.
-    Any,
-    Boolean,
-    /// A number; neither infinite nor NaN.
-    Number,
-    /// A whole number of at most 2^53 in size.
-    Integer,
-    Text,
-    /// Any table.
-    Table,
-    List(&'static Kind),
-    /// A table with text keys.
-    Map(&'static Kind),
-    /// A Lua function: its parameters with their names, and its result.
-    Function(&'static [(&'static str, Kind)], &'static Kind),
-    /// An object of the API, by name.
-    Object(&'static str),
-    Record(&'static Record),
-    /// One of a few words.
-    Choice(&'static [&'static str]),
-    Either(&'static [Kind]),
-    /// Nothing is returned, or nil is allowed inside an `Either`.
-    Nil,
-}
-
-/// A table with known keys, and the name it has in the editor types.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) name: &'static str,
-    pub(crate) doc: &'static str,
-    pub(crate) fields: &'static [Param],
-    /// Whether a table passed in is checked key by key. Results that only come back as arguments are not.
-    pub(crate) checked: bool,
-}
-
-/// One key of an argument table or of a record.
-#[derive(Debug)]
-pub(crate) struct Param {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) need: Need,
-    pub(crate) doc: &'static str,
-}
-
-/// What happens when a key is absent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Need {
-    Required,
-    /// The function sees `None`.
-    Optional,
-    Boolean(bool),
-    Number(f64),
-    Text(&'static str),
-}
-
 /// A key that must be given.
-pub(crate) const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Param {
-    Param { name, kind, need: Need::Required, doc }
+pub(crate) const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Field {
+    Field { name, kind, need: Need::Required, doc }
 }
 
 /// A key that may be left out.
-pub(crate) const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Param {
-    Param { name, kind, need: Need::Optional, doc }
+pub(crate) const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Field {
+    Field { name, kind, need: Need::Optional, doc }
 }
 
 /// A key with a default.
-pub(crate) const fn default(name: &'static str, kind: Kind, need: Need, doc: &'static str) -> Param {
-    Param { name, kind, need, doc }
+pub(crate) const fn default(name: &'static str, kind: Kind, need: Need, doc: &'static str) -> Field {
+    Field { name, kind, need, doc }
 }
 
 /// One function, or one method of an object.
@@ -91,7 +41,7 @@ pub(crate) struct Function {
     /// The path under `fm`, such as `memory.new`, or a method's name.
     pub(crate) path: &'static str,
     pub(crate) doc: &'static str,
-    pub(crate) params: &'static [Param],
+    pub(crate) params: &'static [Field],
     pub(crate) returns: Kind,
     /// What comes back, in a few words; empty when nothing does.
     pub(crate) result: &'static str,
@@ -103,7 +53,7 @@ pub(crate) struct Function {
 pub(crate) struct Object {
     pub(crate) name: &'static str,
     pub(crate) doc: &'static str,
-    pub(crate) fields: &'static [Field],
+    pub(crate) properties: &'static [Property],
     pub(crate) methods: &'static [Function],
     /// For trainers, which go into a run's checkpoints.
     pub(crate) checkpoint: Option<WithCheckpoint>,
@@ -114,7 +64,7 @@ pub(crate) type WithCheckpoint = fn(&AnyUserData, &mut dyn FnMut(&mut dyn Checkp
 
 /// A value that is read as `object.name`.
 #[derive(Debug)]
-pub(crate) struct Field {
+pub(crate) struct Property {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) doc: &'static str,
@@ -136,11 +86,12 @@ pub(crate) struct Area {
     pub(crate) constants: &'static [Constant],
     pub(crate) functions: &'static [Function],
     pub(crate) objects: &'static [&'static Object],
-    pub(crate) records: &'static [&'static Record],
 }
 
 /// A Rust type that scripts hold as an object.
 pub(crate) trait Scripted: 'static {
+    /// The name of its class.
+    const NAME: &'static str;
     /// Its entry in the table.
     const OBJECT: &'static Object;
     /// What `tostring` says: a sentence.
@@ -182,10 +133,10 @@ fn index(lua: &Lua, object: &'static Object) -> mlua::Result<mlua::Function> {
     let other = raising(lua, 3, |lua, values| {
         let (this, key): (AnyUserData, Value) = lua.unpack_multi(values)?;
         let key = key.to_string()?;
-        match object.fields.iter().find(|field| field.name == key) {
+        match object.properties.iter().find(|field| field.name == key) {
             Some(field) => (field.get)(lua, &this),
             None => {
-                let names = object.methods.iter().map(|m| m.path).chain(object.fields.iter().map(|f| f.name));
+                let names = object.methods.iter().map(|m| m.path).chain(object.properties.iter().map(|f| f.name));
                 Err(mlua::Error::runtime(format!("{} has no '{key}'{}", object.name, hint(&key, names))))
             }
         }
@@ -223,6 +174,11 @@ pub(crate) fn message(error: &mlua::Error) -> String {
     }
 }
 
+/// Whether an error ends the script whatever catches it: it ran out of memory, or was stopped.
+pub(crate) fn must_pass(error: &mlua::Error) -> bool {
+    matches!(error, mlua::Error::MemoryError(_)) || matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_)))
+}
+
 /// A Lua function around a Rust one whose errors become plain strings that start with the caller's line, as those of Lua's own `error`,
 /// which `level` is passed to: 2 is the caller, 3 the caller's caller.
 /// Running out of memory and being stopped stay what they are, so that they reach the top.
@@ -233,8 +189,7 @@ pub(crate) fn raising(
 ) -> mlua::Result<mlua::Function> {
     let inner = lua.create_function(move |lua, values: MultiValue| match call(lua, values) {
         Ok(value) => Ok((true, value)),
-        Err(error @ mlua::Error::MemoryError(_)) => Err(error),
-        Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => Err(error),
+        Err(error) if must_pass(&error) => Err(error),
         Err(error) => Ok((false, lua.create_string(message(&error))?.into_lua(lua)?)),
     })?;
     let raise: Option<mlua::Function> = lua.named_registry_value("finemem raise")?;
@@ -264,11 +219,7 @@ fn bind(lua: &Lua, function: &'static Function, object: Option<&'static Object>)
     raising(lua, 2, move |lua, values| {
         let named = |text: String| mlua::Error::runtime(format!("{}: {text}", full_name(function, object)));
         let args = arguments(function, object, values).map_err(named)?;
-        (function.call)(lua, &args).map_err(|error| match error {
-            error @ mlua::Error::MemoryError(_) => error,
-            error if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => error,
-            error => named(message(&error)),
-        })
+        (function.call)(lua, &args).map_err(|error| if must_pass(&error) { error } else { named(message(&error)) })
     })
 }
 
@@ -338,3 +289,106 @@ fn freeze(lua: &Lua, table: &Table, path: &str) -> mlua::Result<()> {
     table.set_readonly(true);
     Ok(())
 }
+
+/// Every named record that the API mentions, in the order in which it does.
+pub(crate) fn records(areas: &'static [Area]) -> Vec<&'static Record> {
+    fn visit(kind: &Kind, found: &mut Vec<&'static Record>) {
+        match kind {
+            Kind::List(inner) | Kind::Map(inner) => visit(inner, found),
+            Kind::Either(kinds) => kinds.iter().for_each(|kind| visit(kind, found)),
+            Kind::Function(params, result) => {
+                params.iter().for_each(|(_, kind)| visit(kind, found));
+                visit(result, found);
+            }
+            Kind::Record(record) if !found.iter().any(|known| known.name == record.name) => {
+                found.push(record);
+                record.fields.iter().for_each(|field| visit(&field.kind, found));
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    let methods = areas.iter().flat_map(|area| area.objects).flat_map(|object| object.methods);
+    for function in areas.iter().flat_map(|area| area.functions).chain(methods) {
+        function.params.iter().for_each(|field| visit(&field.kind, &mut found));
+        visit(&function.returns, &mut found);
+    }
+    for property in areas.iter().flat_map(|area| area.objects).flat_map(|object| object.properties) {
+        visit(&property.kind, &mut found);
+    }
+    found
+}
+
+/// An entry of the API table: a function of `fm`, or a method of an object.
+///
+/// ```ignore
+/// function! {
+///     /// What it does.
+///     "memory.copy_of" (lua, given: CopyOf) -> Handed<Store>: "the copy" { … }
+/// }
+/// method! {
+///     /// What it does.
+///     "insert" (lua, this: Store, given: Insert) -> u64: "its id" { … }
+/// }
+/// ```
+///
+/// The comment, the parameters (a [`record!`](finemem::record) without a name) and the type of the result are what is checked, documented
+/// and written to the editor types. `mut this` borrows the object to change it.
+macro_rules! function {
+    ($(#[doc = $doc:literal])+ $path:literal ($lua:ident $(, $given:ident: $params:ty)?) -> $returns:ty $(as $kind:ident)? $(: $result:literal)? $body:block) => {
+        $crate::api::Function {
+            path: $path,
+            doc: finemem::record!(@doc $($doc),+),
+            params: $crate::api::function!(@params $($params)?),
+            returns: $crate::api::function!(@kind ($returns) $($kind)?),
+            result: concat!($($result)?),
+            call: |$lua, args| {
+                $(let $given: $params = args.read($lua)?;)?
+                #[allow(unused_variables, reason = "a function without parameters reads none")]
+                let args = args;
+                let result: mlua::Result<$returns> = (|| $body)();
+                $crate::api::lua::write($lua, &result?)
+            },
+        }
+    };
+    (@kind ($returns:ty)) => { <$returns as finemem::schema::Described>::KIND };
+    (@kind ($returns:ty) $kind:ident) => { $kind };
+    (@params) => { &[] };
+    (@params $params:ty) => { <$params>::RECORD.fields };
+}
+
+macro_rules! method {
+    ($(#[doc = $doc:literal])+ $path:literal ($lua:ident, $this:ident: $object:ty $(, $given:ident: $params:ty)?) -> $returns:ty $(as $kind:ident)? $(: $result:literal)? $body:block) => {
+        $crate::api::Function {
+            path: $path,
+            doc: finemem::record!(@doc $($doc),+),
+            params: $crate::api::function!(@params $($params)?),
+            returns: $crate::api::function!(@kind ($returns) $($kind)?),
+            result: concat!($($result)?),
+            call: |$lua, args| {
+                $(let $given: $params = args.read($lua)?;)?
+                #[allow(unused_variables, reason = "a method need not look at its object")]
+                let $this = args.this::<$object>()?;
+                let result: mlua::Result<$returns> = (|| $body)();
+                $crate::api::lua::write($lua, &result?)
+            },
+        }
+    };
+    ($(#[doc = $doc:literal])+ $path:literal ($lua:ident, mut $this:ident: $object:ty $(, $given:ident: $params:ty)?) -> $returns:ty $(as $kind:ident)? $(: $result:literal)? $body:block) => {
+        $crate::api::Function {
+            path: $path,
+            doc: finemem::record!(@doc $($doc),+),
+            params: $crate::api::function!(@params $($params)?),
+            returns: $crate::api::function!(@kind ($returns) $($kind)?),
+            result: concat!($($result)?),
+            call: |$lua, args| {
+                $(let $given: $params = args.read($lua)?;)?
+                let mut $this = args.this_mut::<$object>()?;
+                let result: mlua::Result<$returns> = (|| $body)();
+                $crate::api::lua::write($lua, &result?)
+            },
+        }
+    };
+}
+
+pub(crate) use {function, method};

@@ -2,20 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
 
-use super::AREAS;
-use super::api::{Function, Kind, Need, Object, Param};
-use finemem::Result;
+use super::{Area, Field, Function, Kind, Need, Object, records};
 
 /// The type files: their paths below `scripts/types`, and their content.
-pub fn files() -> [(&'static str, String); 2] {
-    [("finemem.d.luau", luau()), ("library/finemem.lua", luacats())]
-}
-
-/// Writes the type files below a folder.
-pub fn write(folder: &Path) -> Result<()> {
-    files().iter().try_for_each(|(path, text)| finemem::files::write(folder.join(path), text.as_bytes()))
+pub(crate) fn files(areas: &'static [Area]) -> [(&'static str, String); 2] {
+    [("finemem.d.luau", luau(areas)), ("library/finemem.lua", luacats(areas))]
 }
 
 /// A tree of the names under `fm`.
@@ -25,19 +17,19 @@ struct Names {
     entries: Vec<(String, String)>,
 }
 
-fn luau() -> String {
+fn luau(areas: &'static [Area]) -> String {
     let mut out = String::from(
         "--!strict
 -- The types of `require \"finemem\"` for luau-lsp, written by `finemem-engine types`. Editor setting:
 -- \"luau-lsp.require.fileAliases\": { \"finemem\": \"scripts/types/finemem.d.luau\" }
 ",
     );
-    for record in AREAS.iter().flat_map(|area| area.records) {
+    for record in records(areas) {
         let _ = write!(out, "\n--- {}\nexport type {} = {}\n", record.doc, record.name, luau_table(record.fields, 0));
     }
-    for object in AREAS.iter().flat_map(|area| area.objects) {
+    for object in areas.iter().flat_map(|area| area.objects) {
         let _ = write!(out, "\n--- {}\nexport type {} = {{\n", object.doc, object.name);
-        for field in object.fields {
+        for field in object.properties {
             let _ = write!(out, "    --- {}\n    {}: {},\n", field.doc, field.name, luau_kind(&field.kind, 1));
         }
         for method in object.methods {
@@ -46,7 +38,7 @@ fn luau() -> String {
         out.push_str("}\n");
     }
     let mut root = Names::default();
-    for area in AREAS {
+    for area in areas {
         for constant in area.constants {
             root.add(constant.path, constant.doc.to_string(), |depth| luau_kind(&constant.kind, depth));
         }
@@ -85,20 +77,21 @@ fn described(function: &Function) -> String {
     if function.result.is_empty() { function.doc.to_string() } else { format!("{} Returns {}.", function.doc, function.result) }
 }
 
-fn with_default(param: &Param) -> String {
+fn with_default(param: &Field) -> String {
     match param.need {
         Need::Required | Need::Optional => param.doc.to_string(),
+        Need::Default(shown) => format!("{} (default {})", param.doc, shown()),
         Need::Boolean(value) => format!("{} (default {value})", param.doc),
         Need::Number(value) => format!("{} (default {value})", param.doc),
         Need::Text(value) => format!("{} (default {value:?})", param.doc),
     }
 }
 
-fn may_be_absent(params: &[Param]) -> bool {
+fn may_be_absent(params: &[Field]) -> bool {
     params.iter().all(|p| !matches!(p.need, Need::Required))
 }
 
-fn luau_table(params: &[Param], depth: usize) -> String {
+fn luau_table(params: &[Field], depth: usize) -> String {
     if params.is_empty() {
         return "{}".into();
     }
@@ -151,19 +144,19 @@ fn luau_kind(kind: &Kind, depth: usize) -> String {
     }
 }
 
-fn luacats() -> String {
+fn luacats(areas: &'static [Area]) -> String {
     let mut out = String::from(
         "---@meta finemem
 -- The types of `require \"finemem\"` for lua-language-server, written by `finemem-engine types`. Editor setting:
 -- \"Lua.workspace.library\": [\"scripts/types/library\"]
 ",
     );
-    for record in AREAS.iter().flat_map(|area| area.records) {
+    for record in records(areas) {
         out += &luacats_class(&format!("fm.{}", record.name), record.doc, record.fields);
     }
-    for object in AREAS.iter().flat_map(|area| area.objects) {
+    for object in areas.iter().flat_map(|area| area.objects) {
         let _ = write!(out, "\n---{}\n---@class fm.{}\n", object.doc, object.name);
-        for field in object.fields {
+        for field in object.properties {
             let _ = writeln!(out, "---@field {} {} {}", field.name, luacats_kind(&field.kind), field.doc);
         }
         let _ = writeln!(out, "local {} = {{}}", object.name);
@@ -173,7 +166,7 @@ fn luacats() -> String {
     }
     out.push_str("\n---The engine, as scripts see it.\n---@class fm\nlocal fm = {}\n");
     let mut known = Vec::new();
-    for area in AREAS {
+    for area in areas {
         let paths = area.constants.iter().map(|c| c.path).chain(area.functions.iter().map(|f| f.path));
         for (folder, _) in paths.filter_map(|path| path.rsplit_once('.')) {
             if !known.contains(&folder) {
@@ -182,7 +175,7 @@ fn luacats() -> String {
             }
         }
     }
-    for area in AREAS {
+    for area in areas {
         for constant in area.constants {
             let _ = write!(out, "\n---{}\n---@type {}\nfm.{} = nil\n", constant.doc, luacats_kind(&constant.kind), constant.path);
         }
@@ -194,7 +187,7 @@ fn luacats() -> String {
     out + "\nreturn fm\n"
 }
 
-fn luacats_class(name: &str, doc: &str, params: &[Param]) -> String {
+fn luacats_class(name: &str, doc: &str, params: &[Field]) -> String {
     let mut out = format!("\n---{doc}\n---@class (exact) {name}\n");
     for param in params {
         let absent = if matches!(param.need, Need::Required) { "" } else { "?" };
@@ -241,50 +234,5 @@ fn luacats_kind(kind: &Kind) -> String {
         Kind::Choice(words) => words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join("|"),
         Kind::Either(kinds) => kinds.iter().map(bracketed).collect::<Vec<_>>().join("|"),
         Kind::Nil => "nil".into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every object and record that a kind names.
-    fn named(kind: &Kind, found: &mut Vec<&'static str>) {
-        match kind {
-            Kind::Object(name) => found.push(name),
-            Kind::Record(record) => found.push(record.name),
-            Kind::List(inner) | Kind::Map(inner) => named(inner, found),
-            Kind::Either(kinds) => kinds.iter().for_each(|kind| named(kind, found)),
-            Kind::Function(params, result) => {
-                params.iter().for_each(|(_, kind)| named(kind, found));
-                named(result, found);
-            }
-            _ => {}
-        }
-    }
-
-    #[test]
-    fn every_type_is_listed_once() {
-        let objects = || AREAS.iter().flat_map(|area| area.objects);
-        let records = || AREAS.iter().flat_map(|area| area.records);
-        let functions = AREAS.iter().flat_map(|area| area.functions).chain(objects().flat_map(|object| object.methods));
-        let mut found = Vec::new();
-        for function in functions {
-            function.params.iter().for_each(|param| named(&param.kind, &mut found));
-            named(&function.returns, &mut found);
-        }
-        records().flat_map(|record| record.fields).for_each(|field| named(&field.kind, &mut found));
-        objects().flat_map(|object| object.fields).for_each(|field| named(&field.kind, &mut found));
-        let mut listed: Vec<_> = objects().map(|object| object.name).chain(records().map(|record| record.name)).collect();
-        assert!(found.iter().all(|name| listed.contains(name)), "{found:?} uses what is not in {listed:?}");
-        let count = listed.len();
-        listed.sort();
-        listed.dedup();
-        assert_eq!(listed.len(), count);
-        let mut paths: Vec<_> = AREAS.iter().flat_map(|area| area.functions).map(|function| function.path).collect();
-        let count = paths.len();
-        paths.sort();
-        paths.dedup();
-        assert_eq!(paths.len(), count);
     }
 }

@@ -7,19 +7,21 @@ use std::time::Duration;
 use mlua::{ExternalResult, Function as LuaFunction, Lua, Value, WeakLua};
 use serde_json::Value as Json;
 
-use super::api::{Area, Args, Function, Kind, Need, Param, default, object, optional, required};
-use super::convert::{self, list};
 use super::model::Shared;
-use super::reason::{CHAT, Reasoner, chat_from};
+use super::reason::{CHAT, Reasoner};
 use super::session;
+use crate::api::arguments::checked;
+use crate::api::convert::{self, list};
+use crate::api::lua::read;
+use crate::api::{Area, Args, Field, Function, Kind, Need, default, object, optional, required};
 use finemem::Result;
 use finemem::generate;
 use finemem::model::{Model, Tokenizer};
 use finemem::reason::{Local, Message, Query, Reason, Reply, Server, local, server};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[] };
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
-const PROMPT: Param = optional(
+const PROMPT: Field = optional(
     "prompt",
     Kind::Function(&[("input", Kind::Table)], &CHAT),
     "makes the chat that asks a question from { question, instruction, items }, each item { content, section, rank }, in the order in which they \
@@ -206,8 +208,9 @@ impl Prompted {
         };
         input.raw_set("items", list(&lua, query.shown().into_iter().map(entry))?)?;
         let chat: Value = self.prompt.call(input)?;
-        let chat = CHAT.checked(&chat).map_err(|e| mlua::Error::runtime(format!("what 'prompt' returns {e}")))?;
-        chat_from(&chat)
+        checked(&CHAT, &chat).map_err(|e| mlua::Error::runtime(format!("what 'prompt' returns {e}")))?;
+        let chat: Vec<Message> = read(&chat).map_err(mlua::Error::runtime)?;
+        if chat.is_empty() { Err(mlua::Error::runtime("a chat needs at least one message")) } else { Ok(chat) }
     }
 }
 
@@ -221,7 +224,7 @@ impl Reason for Prompted {
     }
 
     fn chat(&self, query: &Query<'_>) -> Result<Vec<Message>> {
-        self.call(query).map_err(|e| super::error(&e))
+        self.call(query).map_err(|e| crate::error(&e))
     }
 
     fn count(&self, chat: &[Message]) -> Result<usize> {

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use mlua::{ExternalResult, Lua, Table, Value};
 use serde_json::Value as Json;
 
-use super::api::{Area, Function, Kind, Need, Param, Record, default, message, optional, required};
-use super::convert;
+use crate::api::convert;
+use crate::api::{Area, Field, Function, Kind, Need, Record, default, message, optional, required};
 use finemem::view::{Content, Page, Section};
 
-pub(super) const AREA: Area =
-    Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[&SECTION, &COLUMN, &CHART, &SERIES, &EPISODE] };
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
 const KINDS: Kind = Kind::Choice(&["text", "facts", "table", "charts", "episodes"]);
 const VALUES: Kind = Kind::List(&Kind::Any);
@@ -99,7 +98,7 @@ static EPISODE: Record = Record {
 
 const SECTIONS: Kind = Kind::List(&Kind::Record(&SECTION));
 
-const PARAMS: &[Param] = &[
+const PARAMS: &[Field] = &[
     required("path", Kind::Text, "the file, HTML"),
     required("title", Kind::Text, "what stands above the page"),
     required("sections", SECTIONS, "its sections, from top to bottom"),

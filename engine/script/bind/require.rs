@@ -7,11 +7,13 @@ use std::time::Duration;
 use mlua::{ExternalResult, Function, IntoLua, Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
-use super::api::{Area, Kind, optional, required};
-use super::{Loaded, Session, api, interrupt, session};
+use super::session::{Loaded, Session};
+use super::{interrupt, session};
+use crate::api;
+use crate::api::{Area, Kind, optional, required};
 use finemem::{Error, Result};
 
-pub(super) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[], records: &[] };
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
 const FUNCTIONS: &[api::Function] = &[api::Function {
     path: "reload",
@@ -37,13 +39,13 @@ const FUNCTIONS: &[api::Function] = &[api::Function {
 const LOADING: Duration = Duration::from_secs(60);
 
 /// The text of a script file.
-pub(super) fn read(path: &Path) -> Result<String> {
+pub(crate) fn read(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, format!("cannot read the script: {e}")))?;
     String::from_utf8(bytes).map_err(|_| Error::format(path, "is not a script: scripts are UTF-8 text"))
 }
 
 /// Compiles a script. Its environment is the sealed globals: reading works, assigning a new global is an error.
-pub(super) fn load(lua: &Lua, path: &Path, text: &str) -> mlua::Result<Function> {
+pub(crate) fn load(lua: &Lua, path: &Path, text: &str) -> mlua::Result<Function> {
     let environment = lua.create_table()?;
     let meta = lua.create_table()?;
     meta.raw_set("__index", lua.globals())?;
@@ -58,13 +60,13 @@ pub(super) fn load(lua: &Lua, path: &Path, text: &str) -> mlua::Result<Function>
 }
 
 /// Compiles text in an environment; `name` stands in its messages.
-pub(super) fn compile(lua: &Lua, name: &str, text: &str, environment: &Table) -> mlua::Result<Function> {
+pub(crate) fn compile(lua: &Lua, name: &str, text: &str, environment: &Table) -> mlua::Result<Function> {
     let chunk = lua.load(text).set_mode(mlua::chunk::ChunkMode::Text).set_name(format!("={name}"));
     chunk.set_environment(environment.clone()).into_function()
 }
 
 /// The folders in which the modules of a script are looked for: its own, then `scripts` in each folder above it and in the working folder.
-pub(super) fn folders(script: &Path) -> Vec<PathBuf> {
+pub(crate) fn folders(script: &Path) -> Vec<PathBuf> {
     let own = script.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let absolute = std::path::absolute(&own).unwrap_or_else(|_| own.clone());
     let working = std::env::current_dir().unwrap_or_default();
@@ -80,7 +82,7 @@ pub(super) fn folders(script: &Path) -> Vec<PathBuf> {
 }
 
 /// The file of the module `a.b`.
-pub(super) fn find(script: &Path, name: &str) -> Result<PathBuf> {
+pub(crate) fn find(script: &Path, name: &str) -> Result<PathBuf> {
     let sound = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
     if !name.split('.').all(sound) {
         return Err(Error::argument(format!(
@@ -98,7 +100,7 @@ pub(super) fn find(script: &Path, name: &str) -> Result<PathBuf> {
 }
 
 /// The global `require`. A module is called from Lua, so that its errors keep their one traceback.
-pub(super) fn function(lua: &Lua, finemem: Table) -> mlua::Result<Function> {
+pub(crate) fn function(lua: &Lua, finemem: Table) -> mlua::Result<Function> {
     let find = api::raising(lua, 3, move |lua, values| {
         let Ok(name) = lua.unpack_multi::<mlua::LuaString>(values) else {
             return Err(mlua::Error::runtime("require takes the name of a module, as in require \"tools.flat\""));
@@ -194,7 +196,7 @@ fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::
             }
             Ok(true)
         }
-        Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => Err(error),
+        Err(error) if crate::api::must_pass(&error) => Err(error),
         Err(error) => {
             undo.call::<()>(())?;
             session.loaded.borrow_mut().truncate(count);

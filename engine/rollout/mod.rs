@@ -1,0 +1,234 @@
+//! Rollouts: a policy reads an episode chunk by chunk, its calls change a memory, a reasoner answers from what retrieval finds.
+//!
+//! [`play`] plays episodes, whoever asks: a trainer, an evaluation, a test. What it asks of the policy's contract (prompts, how calls are
+//! read and carried out) is a [`Manager`]; scripts are one. [`Rollout`] is what comes of it: rewards read it, `rollouts.jsonl` is its JSON,
+//! and scripts see it as a table.
+
+mod play;
+
+use std::borrow::Cow;
+
+pub use play::{At, Carried, Manager, Request, Sample, play};
+
+use crate::data::Question;
+use crate::memory::calls::Call;
+use crate::memory::{Entry, Item, Items, Store};
+use crate::reason::Asked;
+use crate::record;
+use crate::schema::{Described, Kind, Problem, Read, Show, Shown, Source};
+use serde_json::Value as Json;
+
+record! {
+    /// An episode as the policy read it.
+    pub struct Rollout as "Rollout" {
+        /// which of the batch's episodes it is
+        pub episode: usize => FromOneOrFirst,
+        /// which of the episode's group it is
+        pub member: usize => FromOneOrFirst,
+        /// the number of its first step; by default 1
+        pub first: usize => FromOneOrFirst,
+        /// the memory that it began with, as the episode names it
+        pub state: Option<Name>,
+        /// one for each chunk
+        pub steps: Vec<Step>,
+        /// the final questions
+        pub answers: Vec<Asked>,
+        /// the memory at the end
+        pub memory: Items => Bulk,
+        /// all that was done to it, for `fm.memory.replay`
+        pub journal: Vec<Entry> => Bulk,
+        /// the length of the memory at the end, in tokens
+        pub memory_tokens: usize,
+        /// the length of all chunks, in tokens
+        pub input_tokens: usize,
+    }
+}
+
+record! {
+    /// What the policy did with a chunk.
+    pub struct Step as "RolloutStep" {
+        /// the chunk
+        pub chunk: String => IfThere,
+        /// what the policy was at this chunk, in episodes with roles
+        pub role: Option<String>,
+        /// what the policy read
+        pub prompt: String => IfThere,
+        /// its length in tokens
+        pub prompt_tokens: usize => IfThere,
+        /// what it thought before its answer
+        pub thought: Option<String>,
+        /// what it wrote, with its thought
+        pub completion: String => IfThere,
+        /// its length in tokens
+        pub tokens: usize => IfThere,
+        /// the calls in it
+        pub calls: Vec<Outcome>,
+        /// pieces of text outside of calls
+        pub stray: usize => IfThere,
+        /// ids of the items that it wrote
+        pub written: Vec<u64> => IfThere,
+        /// the memory before the step
+        pub memory_before: Items => Bulk,
+        /// the memory after it
+        pub memory_after: Items => Bulk,
+        /// the chunk's own questions, asked right after it
+        pub chunk_answers: Vec<Asked>,
+    }
+}
+
+record! {
+    /// A call and what came of it.
+    pub struct Outcome as "RolloutCall" {
+        /// the tool, if one was named
+        pub tool: Option<String>,
+        /// its arguments
+        pub arguments: Arguments => OrDefault,
+        /// the text it was read from
+        pub raw: String => IfThere,
+        /// whether it could be read
+        pub parsed: bool => IfThere,
+        /// whether it was carried out
+        pub valid: bool,
+        /// why it was not
+        pub reason: Option<String>,
+    }
+}
+
+impl Outcome {
+    /// A call that was not carried out yet.
+    pub fn of(call: &Call) -> Self {
+        let arguments = Arguments(call.arguments.clone());
+        Self {
+            tool: call.name.clone(),
+            arguments,
+            raw: call.raw.clone(),
+            parsed: call.error.is_none(),
+            valid: false,
+            reason: call.error.clone(),
+        }
+    }
+}
+
+/// The arguments of a call: an object, or nothing where they could not be read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Arguments(pub Json);
+
+impl Described for Arguments {
+    const KIND: Kind = Kind::Table;
+}
+
+impl Show for Arguments {
+    fn show(&self) -> Shown<'_> {
+        if self.0.is_null() { Shown::Nil } else { Shown::Json(Cow::Borrowed(&self.0)) }
+    }
+}
+
+impl Read for Arguments {
+    fn read<S: Source>(source: &S) -> Result<Self, Problem> {
+        source.json().map(Self)
+    }
+}
+
+/// A number or a text by which a script tells things apart.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Name {
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(String),
+}
+
+impl Name {
+    /// Equal for equal names, as in Lua.
+    pub fn key(&self) -> (u64, &str) {
+        match self {
+            // 0 and -0 are equal.
+            Self::Number(number) => ((number + 0.0).to_bits(), ""),
+            Self::Text(text) => (u64::MAX, text),
+        }
+    }
+}
+
+impl Described for Name {
+    const KIND: Kind = Kind::Either(&[Kind::Number, Kind::Text]);
+}
+
+impl Show for Name {
+    fn show(&self) -> Shown<'_> {
+        match self {
+            Self::Number(number) => Shown::Number(*number),
+            Self::Text(text) => Shown::Text(Cow::Borrowed(text)),
+        }
+    }
+}
+
+impl Read for Name {
+    fn read<S: Source>(source: &S) -> Result<Self, Problem> {
+        let text = source.text().map(Self::Text);
+        text.or_else(|_| source.number().map(Self::Number)).map_err(|_| Problem::new("must be a number or a string"))
+    }
+}
+
+/// An episode to be played.
+#[derive(Debug, Clone, Default)]
+pub struct Task {
+    /// The text, in the order in which it is read.
+    pub chunks: Vec<String>,
+    /// What is asked at the end.
+    pub questions: Vec<Question>,
+    /// What is asked after each chunk; chunks beyond the last list are asked nothing.
+    pub chunk_questions: Vec<Vec<Question>>,
+    /// What the policy is at each chunk; empty where it is always the same.
+    pub roles: Vec<String>,
+    /// The memory before the first chunk.
+    pub memory: Store,
+    /// The number of the first step, from 0: more where the episode goes on with what another rollout began.
+    pub first: usize,
+    /// What its rollouts are marked with: those that began with the same memory have the same.
+    pub state: Option<Name>,
+}
+
+/// One memory step of one rollout, in tokens: what an update learns from.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Index of the rollout in its batch.
+    pub rollout: usize,
+    /// Index of the episode in its batch.
+    pub episode: usize,
+    /// The place of the step in its rollout, from 0.
+    pub step: usize,
+    /// Prompt tokens.
+    pub prompt: Vec<u32>,
+    /// Sampled tokens.
+    pub completion: Vec<u32>,
+    /// Their log-probabilities when sampled.
+    pub logprobs: Vec<f32>,
+}
+
+/// Rollouts that were played together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// All rollouts, those of an episode one after the other.
+    pub rollouts: Vec<Rollout>,
+    /// The tokens of their steps, in order of rollout and step.
+    pub turns: Vec<Turn>,
+    /// The temperature at which they were sampled.
+    pub temperature: f32,
+}
+
+/// The items of a store at some time, each shared with the time before if nothing was written to it.
+#[derive(Default)]
+struct Snapshots(std::collections::HashMap<u64, std::rc::Rc<Item>>);
+
+impl Snapshots {
+    fn take(&mut self, items: &[Item]) -> Items {
+        let mut before = std::mem::take(&mut self.0);
+        let shared = items.iter().map(|item| {
+            let known = before.remove(&item.id).filter(|known| known.history.len() == item.history.len());
+            let known = known.unwrap_or_else(|| std::rc::Rc::new(item.clone()));
+            self.0.insert(item.id, known.clone());
+            known
+        });
+        std::rc::Rc::new(shared.collect())
+    }
+}

@@ -1,0 +1,309 @@
+//! Playing episodes. All rollouts take a step together, so that their prompts are one batch.
+
+use super::{Batch, Outcome, Rollout, Snapshots, Step, Task, Turn};
+use crate::data::Question;
+use crate::generate::{self, Completion, Options, Stream};
+use crate::memory::Store;
+use crate::memory::calls::{self, Call, Parsed};
+use crate::memory::tools::Tool;
+use crate::model::Model;
+use crate::random::Rng;
+use crate::reason::{Asked, Asking, Reason, Retrieval, ask};
+use crate::{Error, Result};
+
+/// Where a rollout is: the step that is to be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    /// Which of the rollouts that are played together, from 0.
+    pub rollout: usize,
+    /// The number of the step, from 0.
+    pub step: usize,
+    /// The chunk to be read.
+    pub chunk: &'a str,
+    /// What the policy is at this step, in episodes with roles.
+    pub role: Option<&'a str>,
+}
+
+/// The id that a call wrote, if it wrote one, or why it is not valid.
+pub type Carried = Result<Option<u64>, String>;
+
+/// The contract between a policy and its memory: how it is prompted, and what its calls do.
+///
+/// An error ends the whole batch. What is wrong with a single call is no error, but a refusal in [`Carried`].
+pub trait Manager {
+    /// What a prompt shows of a memory.
+    type View;
+    /// What can go wrong.
+    type Error;
+
+    /// An error of the engine as one of the manager's.
+    fn error(error: Error) -> Self::Error;
+
+    /// At most `limit` items for a prompt.
+    fn view(&mut self, at: &At<'_>, store: &mut Store, limit: usize) -> Result<Self::View, Self::Error>;
+
+    /// The prompt of a step; `last` is the step before it in this rollout.
+    fn prompt(&mut self, at: &At<'_>, store: &Store, view: Self::View, last: Option<&Step>) -> Result<String, Self::Error>;
+
+    /// Reads the calls in an answer. The thought before the answer is not part of it.
+    fn parse(&mut self, answer: &str) -> Result<Parsed, Self::Error>;
+
+    /// Carries out the call `calls[index]` with the tool `tools[tool]` of the request, by which its arguments were checked. `calls` are all of
+    /// the step's, those before `index` with what came of them. Where it refuses, the store is put back as it was.
+    fn carry_out(&mut self, at: &At<'_>, store: &mut Store, tool: usize, calls: &[Outcome], index: usize) -> Result<Carried, Self::Error>;
+}
+
+/// A policy as far as a rollout needs it.
+pub trait Sample {
+    /// The tokens of a text.
+    fn encode(&self, text: &str) -> Result<Vec<u32>>;
+    /// The text of a completion, without its end token.
+    fn decode(&self, completion: &Completion) -> Result<String>;
+    /// The completions of every request, for one of several turns, from 0, between which the weights stay as they are.
+    fn take_turn(&self, turn: usize, requests: &[generate::Request], options: &Options) -> Result<Vec<Vec<Completion>>>;
+}
+
+impl Sample for (&Model, &generate::Shared) {
+    fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        self.0.tokenizer.encode(text)
+    }
+    fn decode(&self, completion: &Completion) -> Result<String> {
+        completion.text(self.0)
+    }
+    fn take_turn(&self, turn: usize, requests: &[generate::Request], options: &Options) -> Result<Vec<Vec<Completion>>> {
+        self.1.take_turn(turn, self.0, requests, options)
+    }
+}
+
+/// What is to be played, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The episodes.
+    pub tasks: &'a [Task],
+    /// Rollouts of each episode.
+    pub group: usize,
+    /// Seed and number of updates so far.
+    pub seed: (u64, u64),
+    /// Another number gives other samples with the same seed.
+    pub salt: u32,
+    /// Part of the questions at the end that is drawn, alike for all rollouts of an episode. In (0, 1].
+    pub question_share: f64,
+    /// How completions are sampled.
+    pub sampling: &'a Options,
+    /// Longest prompt in tokens.
+    pub max_prompt: usize,
+    /// Most items that a prompt shows; fewer where it would be too long.
+    pub view_items: usize,
+    /// The tools that calls may name.
+    pub tools: &'a [Tool],
+    /// Which items a question is answered from.
+    pub retrieval: Retrieval,
+}
+
+/// One rollout on its way.
+struct Live<'a> {
+    task: &'a Task,
+    questions: Vec<&'a Question>,
+    store: Store,
+    snapshots: Snapshots,
+    rollout: Rollout,
+    turns: Vec<Turn>,
+}
+
+impl<'a> Live<'a> {
+    /// Where it is when it reads the chunk at place `t`.
+    fn at(&self, rollout: usize, t: usize) -> At<'a> {
+        At { rollout, step: self.task.first + t, chunk: &self.task.chunks[t], role: self.task.roles.get(t).map(String::as_str) }
+    }
+}
+
+/// Plays every episode of the request with every member of its group.
+///
+/// # Errors
+/// A prompt that does not fit even without items; whatever manager, policy or reasoner fail with.
+pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Reason, request: &Request<'_>) -> Result<Batch, M::Error> {
+    let mut lives = begin(policy, request).map_err(M::error)?;
+    for t in 0..request.tasks.iter().map(|task| task.chunks.len()).max().unwrap_or(0) {
+        let active: Vec<usize> = (0..lives.len()).filter(|i| t < lives[*i].task.chunks.len()).collect();
+        let mut prompts = Vec::with_capacity(active.len());
+        let mut requests = Vec::with_capacity(active.len());
+        for &i in &active {
+            let (text, tokens) = prompt(policy, manager, request, &mut lives[i], i, t)?;
+            let rollout = &lives[i].rollout;
+            let path = [rollout.episode as u32 ^ request.salt.rotate_left(16), rollout.member as u32, t as u32];
+            prompts.push(text);
+            requests.push(generate::Request { prompt: tokens, streams: vec![Stream::new(request.seed.0, request.seed.1, path)] });
+        }
+        let completions = policy.take_turn(t, &requests, request.sampling).map_err(M::error)?;
+        for (((&i, prompt), asked), completion) in active.iter().zip(prompts).zip(requests).zip(completions.into_iter().flatten()) {
+            let live = &mut lives[i];
+            let text = policy.decode(&completion).map_err(M::error)?;
+            let step = step(manager, request, live, i, t, prompt, text)?;
+            let Completion { tokens, logprobs, .. } = completion;
+            live.rollout.steps.push(Step { prompt_tokens: asked.prompt.len(), tokens: tokens.len(), ..step });
+            let episode = live.rollout.episode;
+            live.turns.push(Turn { rollout: i, episode, step: t, prompt: asked.prompt, completion: tokens, logprobs });
+        }
+        let questions = |i: usize| lives[i].task.chunk_questions.get(t).into_iter().flatten().map(move |question| (i, question));
+        let asked: Vec<(usize, &Question)> = active.iter().flat_map(|i| questions(*i)).collect();
+        for (i, answer) in answers(reasoner, request, &lives, &asked).map_err(M::error)? {
+            lives[i].rollout.steps[t].chunk_answers.push(answer);
+        }
+    }
+    let asked: Vec<(usize, &Question)> = (0..).zip(&lives).flat_map(|(i, live)| live.questions.iter().map(move |q| (i, *q))).collect();
+    for (i, answer) in answers(reasoner, request, &lives, &asked).map_err(M::error)? {
+        lives[i].rollout.answers.push(answer);
+    }
+    let mut batch = Batch { rollouts: Vec::with_capacity(lives.len()), turns: Vec::new(), temperature: request.sampling.temperature };
+    for mut live in lives {
+        let mut memory_tokens = 0;
+        for item in live.store.items() {
+            memory_tokens += policy.encode(&item.content).map_err(M::error)?.len();
+        }
+        let memory = live.snapshots.take(live.store.items());
+        batch.rollouts.push(Rollout { memory, journal: live.store.journal().to_vec(), memory_tokens, ..live.rollout });
+        batch.turns.extend(live.turns);
+    }
+    Ok(batch)
+}
+
+/// All rollouts before their first step. The drawn questions are the same for all rollouts of an episode.
+fn begin<'a>(policy: &dyn Sample, request: &Request<'a>) -> Result<Vec<Live<'a>>> {
+    let mut lives = Vec::with_capacity(request.tasks.len() * request.group);
+    for (episode, task) in request.tasks.iter().enumerate() {
+        let mut input_tokens = 0;
+        for chunk in &task.chunks {
+            input_tokens += policy.encode(chunk)?.len();
+        }
+        let mut drawn: Vec<usize> = (0..task.questions.len()).collect();
+        if request.question_share < 1.0 {
+            Rng::new(&[request.seed.0, request.seed.1, u64::from(request.salt), episode as u64]).shuffle(&mut drawn);
+            drawn.truncate(((drawn.len() as f64 * request.question_share).ceil() as usize).max(1));
+            drawn.sort_unstable();
+        }
+        for member in 0..request.group {
+            let mut snapshots = Snapshots::default();
+            let memory = snapshots.take(task.memory.items());
+            lives.push(Live {
+                task,
+                questions: drawn.iter().map(|at| &task.questions[*at]).collect(),
+                store: task.memory.clone(),
+                snapshots,
+                rollout: Rollout {
+                    episode,
+                    member,
+                    first: task.first,
+                    state: task.state.clone(),
+                    steps: Vec::with_capacity(task.chunks.len()),
+                    answers: Vec::new(),
+                    memory,
+                    journal: Vec::new(),
+                    memory_tokens: 0,
+                    input_tokens,
+                },
+                turns: Vec::new(),
+            });
+        }
+    }
+    Ok(lives)
+}
+
+/// The prompt of a step and its tokens, with as many items as fit.
+fn prompt<M: Manager>(
+    policy: &dyn Sample,
+    manager: &mut M,
+    request: &Request<'_>,
+    live: &mut Live<'_>,
+    rollout: usize,
+    t: usize,
+) -> Result<(String, Vec<u32>), M::Error> {
+    let (at, room) = (live.at(rollout, t), request.max_prompt);
+    let mut limit = request.view_items;
+    loop {
+        let view = manager.view(&at, &mut live.store, limit)?;
+        let text = manager.prompt(&at, &live.store, view, live.rollout.steps.last())?;
+        let tokens = policy.encode(&text).map_err(M::error)?;
+        if tokens.len() <= room {
+            return Ok((text, tokens));
+        }
+        if limit == 0 {
+            return Err(M::error(Error::argument(format!(
+                "a prompt without any memory item has {} tokens, and there is room for {room} (max_prompt, or the model's longest sequence less max_tokens): use shorter chunks",
+                tokens.len()
+            ))));
+        }
+        limit /= 2;
+    }
+}
+
+/// Carries out the calls of a completion. The step's lengths and answers are not known here.
+fn step<M: Manager>(
+    manager: &mut M,
+    request: &Request<'_>,
+    live: &mut Live<'_>,
+    rollout: usize,
+    t: usize,
+    prompt: String,
+    completion: String,
+) -> Result<Step, M::Error> {
+    let at = live.at(rollout, t);
+    let (thought, answer) = calls::split_thought(&prompt, &completion);
+    let parsed = manager.parse(answer)?;
+    live.store.set_step(at.step);
+    let mut calls: Vec<Outcome> = parsed.calls.iter().map(Outcome::of).collect();
+    let mut written = Vec::new();
+    for (index, call) in parsed.calls.iter().enumerate() {
+        let carried = match usable(request.tools, call) {
+            Ok(tool) => {
+                let mark = live.store.mark();
+                let carried = manager.carry_out(&at, &mut live.store, tool, &calls, index)?;
+                if carried.is_err() {
+                    live.store.rewind(mark).map_err(M::error)?;
+                }
+                carried
+            }
+            Err(reason) => Err(reason),
+        };
+        calls[index].valid = carried.is_ok();
+        match carried {
+            Ok(id) => written.extend(id),
+            Err(reason) => calls[index].reason = Some(reason),
+        }
+    }
+    let memory_after = live.snapshots.take(live.store.items());
+    Ok(Step {
+        chunk: at.chunk.to_owned(),
+        role: at.role.map(str::to_owned),
+        thought: thought.map(str::to_owned),
+        prompt,
+        prompt_tokens: 0,
+        tokens: 0,
+        calls,
+        stray: parsed.stray,
+        written,
+        memory_before: std::mem::replace(&mut live.rollout.memory, memory_after.clone()),
+        memory_after,
+        chunk_answers: Vec::new(),
+        completion,
+    })
+}
+
+/// The tool that a call names, if its arguments fit it; else why it cannot be carried out.
+fn usable(tools: &[Tool], call: &Call) -> Result<usize, String> {
+    if let Some(error) = &call.error {
+        return Err(error.clone());
+    }
+    let name = call.name.as_deref().unwrap_or_default();
+    let Some(tool) = tools.iter().position(|tool| tool.name() == name) else {
+        let known: Vec<&str> = tools.iter().map(Tool::name).collect();
+        return Err(format!("there is no tool '{name}'; there are {}", known.join(", ")));
+    };
+    tools[tool].check(&call.arguments).map(|()| tool).map_err(|error| error.to_string())
+}
+
+/// Puts questions to the memories of rollouts, all in one batch; each answer with its rollout.
+fn answers(reasoner: &dyn Reason, request: &Request<'_>, lives: &[Live<'_>], asked: &[(usize, &Question)]) -> Result<Vec<(usize, Asked)>> {
+    let asking: Vec<Asking<'_>> = asked.iter().map(|(i, question)| (&lives[*i].store, *question)).collect();
+    let answered = ask(reasoner, request.retrieval, &asking)?;
+    Ok(asked.iter().map(|(i, _)| *i).zip(answered).collect())
+}

@@ -1,0 +1,509 @@
+//! Values as others see them: scripts, JSON files, editors.
+//!
+//! A type that leaves the engine is declared once, by [`record!`](crate::record) or [`words!`](crate::words). The declaration is the Rust
+//! type, what scripts and editors are told about it ([`Described`]), how it is written ([`Show`]) and how it is read ([`Read`]). Scripts
+//! and JSON files are two readers and writers of the same declaration, so they cannot drift apart.
+//!
+//! serde would do for JSON alone. It has no way to say that two fields hold the same value, and the memory of a long rollout is the same
+//! few items at every step; nor where in a script's table a mistake is.
+
+mod read;
+mod show;
+
+pub use read::{Problem, Read, Source, defaults, read_json, read_json_as};
+pub use show::{Show, Shown};
+
+/// The type of a value.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Anything but nil.
+    Any,
+    /// True or false.
+    Boolean,
+    /// A number; neither infinite nor NaN.
+    Number,
+    /// A whole number of at most 2^53 in size.
+    Integer,
+    /// A string.
+    Text,
+    /// Any table.
+    Table,
+    /// A list.
+    List(&'static Kind),
+    /// A table with text keys.
+    Map(&'static Kind),
+    /// A script's function: its parameters with their names, and its result.
+    Function(&'static [(&'static str, Kind)], &'static Kind),
+    /// An object of the scripts' API, by name.
+    Object(&'static str),
+    /// A table with known keys.
+    Record(&'static Record),
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// One of several types.
+    Either(&'static [Kind]),
+    /// Nothing.
+    Nil,
+}
+
+/// A table with known keys, and the name it has in the editor types.
+#[derive(Debug)]
+pub struct Record {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub doc: &'static str,
+    /// Its keys.
+    pub fields: &'static [Field],
+    /// Whether a table passed in is checked key by key. Results that come back as arguments are not: scripts may add to them.
+    pub checked: bool,
+}
+
+/// One key of a record or of a table of arguments.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// The key.
+    pub name: &'static str,
+    /// The type of its value.
+    pub kind: Kind,
+    /// Whether it must be there.
+    pub need: Need,
+    /// What it says.
+    pub doc: &'static str,
+}
+
+/// What happens when a key is absent.
+#[derive(Debug, Clone, Copy)]
+pub enum Need {
+    /// It is an error.
+    Required,
+    /// Nothing is set.
+    Optional,
+    /// A value is taken, shown here as JSON.
+    Default(fn() -> String),
+    /// TRANSITION
+    Boolean(bool),
+    /// TRANSITION
+    Number(f64),
+    /// TRANSITION
+    Text(&'static str),
+}
+
+/// A type with a known [`Kind`].
+pub trait Described {
+    /// Its kind.
+    const KIND: Kind;
+    /// Whether a field of this type must be there.
+    const NEED: Need = Need::Required;
+}
+
+macro_rules! described {
+    ($($kind:ident: $($ty:ty),*;)*) => { $($(impl Described for $ty {
+        const KIND: Kind = Kind::$kind;
+    })*)* };
+}
+
+described! {
+    Boolean: bool;
+    Number: f32, f64;
+    Integer: u8, u32, u64, usize, i64;
+    Text: String, &str;
+    Any: serde_json::Value;
+}
+
+/// Nothing is returned.
+impl Described for () {
+    const KIND: Kind = Kind::Nil;
+}
+
+impl<T: Described> Described for Option<T> {
+    const KIND: Kind = T::KIND;
+    const NEED: Need = Need::Optional;
+}
+
+impl<T: Described> Described for Vec<T> {
+    const KIND: Kind = Kind::List(&T::KIND);
+}
+
+impl<T: Described> Described for std::rc::Rc<T> {
+    const KIND: Kind = T::KIND;
+}
+
+impl<T: Described> Described for std::collections::BTreeMap<String, T> {
+    const KIND: Kind = Kind::Map(&T::KIND);
+}
+
+/// How a field is written and read: [`Plain`], as its type says, unless its declaration names another rule.
+pub trait As<T> {
+    /// The kind of the field.
+    const KIND: Kind;
+    /// Whether it must be there.
+    const NEED: Need;
+    /// The value as it is written.
+    fn show(value: &T) -> Shown<'_>;
+    /// The value that was written.
+    fn read<S: Source>(source: &S) -> Result<T, Problem>;
+}
+
+/// As the type of the field says.
+pub struct Plain;
+
+impl<T: Described + Show + Read> As<T> for Plain {
+    const KIND: Kind = T::KIND;
+    const NEED: Need = T::NEED;
+    fn show(value: &T) -> Shown<'_> {
+        value.show()
+    }
+    fn read<S: Source>(source: &S) -> Result<T, Problem> {
+        if source.is_nil() && matches!(T::NEED, Need::Required) { Err(Problem::new("is missing")) } else { T::read(source) }
+    }
+}
+
+/// Always written. Tables made by hand, and files of earlier versions, may lack it: then it is the type's default.
+pub struct IfThere;
+
+impl<T: Described + Show + Read + Default> As<T> for IfThere {
+    const KIND: Kind = T::KIND;
+    const NEED: Need = T::NEED;
+    fn show(value: &T) -> Shown<'_> {
+        value.show()
+    }
+    fn read<S: Source>(source: &S) -> Result<T, Problem> {
+        if source.is_nil() { Ok(T::default()) } else { T::read(source) }
+    }
+}
+
+/// Like [`IfThere`], and much: a reader that has no use for it leaves it out ([`Source::skips_bulk`]).
+pub struct Bulk;
+
+impl<T: Described + Show + Read + Default> As<T> for Bulk {
+    const KIND: Kind = T::KIND;
+    const NEED: Need = T::NEED;
+    fn show(value: &T) -> Shown<'_> {
+        value.show()
+    }
+    fn read<S: Source>(source: &S) -> Result<T, Problem> {
+        if source.skips_bulk() { Ok(T::default()) } else { IfThere::read(source) }
+    }
+}
+
+/// May be left out by a script, and is then the type's default.
+pub struct OrDefault;
+
+impl<T: Described + Show + Read + Default> As<T> for OrDefault {
+    const KIND: Kind = T::KIND;
+    const NEED: Need = Need::Optional;
+    fn show(value: &T) -> Shown<'_> {
+        value.show()
+    }
+    fn read<S: Source>(source: &S) -> Result<T, Problem> {
+        IfThere::read(source)
+    }
+}
+
+/// Counts from 0 in Rust and from 1 outside.
+pub struct FromOne;
+
+impl As<usize> for FromOne {
+    const KIND: Kind = Kind::Integer;
+    const NEED: Need = Need::Required;
+    fn show(value: &usize) -> Shown<'_> {
+        Shown::Integer(*value as i64 + 1)
+    }
+    fn read<S: Source>(source: &S) -> Result<usize, Problem> {
+        <Plain as As<usize>>::read(source)?.checked_sub(1).ok_or_else(|| Problem::new("is 0, but counts from 1"))
+    }
+}
+
+impl As<Option<usize>> for FromOne {
+    const KIND: Kind = Kind::Integer;
+    const NEED: Need = Need::Optional;
+    fn show(value: &Option<usize>) -> Shown<'_> {
+        value.as_ref().map_or(Shown::Nil, <Self as As<usize>>::show)
+    }
+    fn read<S: Source>(source: &S) -> Result<Option<usize>, Problem> {
+        if source.is_nil() { Ok(None) } else { <Self as As<usize>>::read(source).map(Some) }
+    }
+}
+
+/// A list that is absent where it is empty; the numbers in it count from 1.
+impl As<Vec<usize>> for FromOne {
+    const KIND: Kind = Kind::List(&Kind::Integer);
+    const NEED: Need = Need::Optional;
+    fn show(value: &Vec<usize>) -> Shown<'_> {
+        if value.is_empty() { Shown::Nil } else { Shown::List(value.iter().map(<Self as As<usize>>::show).collect()) }
+    }
+    fn read<S: Source>(source: &S) -> Result<Vec<usize>, Problem> {
+        if source.is_nil() { Ok(Vec::new()) } else { source.list()?.iter().map(<Self as As<usize>>::read).collect() }
+    }
+}
+
+/// [`FromOne`], and 1 where it is left out.
+pub struct FromOneOrFirst;
+
+impl As<usize> for FromOneOrFirst {
+    const KIND: Kind = Kind::Integer;
+    const NEED: Need = Need::Optional;
+    fn show(value: &usize) -> Shown<'_> {
+        FromOne::show(value)
+    }
+    fn read<S: Source>(source: &S) -> Result<usize, Problem> {
+        if source.is_nil() { Ok(0) } else { FromOne::read(source) }
+    }
+}
+
+/// Declares a struct that scripts and files see as a table.
+///
+/// ```
+/// finemem::record! {
+///     /// A place on a map.
+///     pub struct Place as "Place" {
+///         /// its name
+///         pub name: String,
+///         /// its height in metres
+///         pub height: Option<f64>,
+///         /// its number on the map
+///         pub number: usize => FromOne,
+///         /// how many live there
+///         pub people: u64 = 0,
+///     }
+/// }
+/// # use finemem::schema::Show;
+/// let oska = Place { name: "Oska".into(), height: None, number: 0, people: 12 };
+/// assert_eq!(oska.show().to_string(), r#"{"name":"Oska","number":1,"people":12}"#);
+/// let bem = serde_json::json!({ "name": "Bem", "number": 2 });
+/// assert_eq!(finemem::schema::read_json::<Place>(&bem).unwrap().people, 0);
+/// ```
+///
+/// The comments of the struct and its fields are what editors show. An `Option` may be absent, and so may a field with a default. `=> FromOne`
+/// names another rule than the type's own ([`As`](crate::schema::As)); `as KIND` names another [`Kind`](crate::schema::Kind), for values
+/// whose Rust type does not say it, such as functions. `..name: Type,` at the end puts the fields of another record beside these.
+/// `as "Place", checked` checks tables that are passed in key by key. A record without
+/// a name is that of the arguments of a function.
+#[macro_export]
+macro_rules! record {
+    (
+        $(#[doc = $doc:literal])+
+        $(#[derive($($derive:ident),+)])?
+        $vis:vis struct $name:ident $(as $said:literal $(, $checked:ident)?)? {
+            $(
+                $(#[doc = $field_doc:literal])+ $(#[serde $serde:tt])*
+                $field_vis:vis $field:ident: $ty:ty $(as $kind:ident)? $(=> $rule:ident)? $(= $default:expr)?,
+            )*
+            $(..$flat_vis:vis $flat:ident: $flat_ty:ty,)*
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, PartialEq $($(, $derive)+)?)]
+        $vis struct $name {
+            $($(#[doc = $field_doc])+ $(#[serde $serde])* $field_vis $field: $ty,)*
+            $(#[doc = "The fields of its type stand beside those above."] $flat_vis $flat: $flat_ty,)*
+        }
+
+        impl $name {
+            /// What scripts and editors are told about it.
+            $vis const RECORD: &'static $crate::schema::Record = &$crate::schema::Record {
+                name: concat!($($said)?),
+                doc: $crate::record!(@doc $($doc),+),
+                fields: {
+                    const OWN: &[$crate::schema::Field] = &[$($crate::schema::Field {
+                        name: stringify!($field),
+                        kind: $crate::record!(@kind ($ty) ($($rule)?) ($($kind)?)),
+                        need: $crate::record!(@need ($ty) ($($rule)?) ($($default)?)),
+                        doc: $crate::record!(@doc $($field_doc),+),
+                    }),*];
+                    &$crate::schema::joined::<{ OWN.len() $(+ <$flat_ty>::RECORD.fields.len())* }>(&[OWN $(, <$flat_ty>::RECORD.fields)*])
+                },
+                checked: $crate::record!(@checked $($($checked)?)?),
+            };
+        }
+
+        impl $crate::schema::Described for $name {
+            const KIND: $crate::schema::Kind = $crate::schema::Kind::Record(Self::RECORD);
+        }
+
+        impl $crate::schema::Show for $name {
+            fn show(&self) -> $crate::schema::Shown<'_> {
+                let own = vec![
+                    $((stringify!($field).into(), <$crate::record!(@rule $($rule)?) as $crate::schema::As<$ty>>::show(&self.$field))),*
+                ];
+                $crate::schema::Shown::joined([$crate::schema::Shown::Map(own) $(, self.$flat.show())*])
+            }
+        }
+
+        impl $crate::schema::Read for $name {
+            #[allow(unused_variables, reason = "a record may have no fields")]
+            fn read<S: $crate::schema::Source>(source: &S) -> Result<Self, $crate::schema::Problem> {
+                Ok(Self {
+                    $($field: $crate::record!(@read source $field ($ty) ($($rule)?) ($($default)?)),)*
+                    $($flat: <$flat_ty as $crate::schema::Read>::read(source)?,)*
+                })
+            }
+        }
+    };
+    (@rule) => { $crate::schema::Plain };
+    (@rule $rule:ident) => { $crate::schema::$rule };
+    (@kind ($ty:ty) ($($rule:ident)?) ()) => { <$crate::record!(@rule $($rule)?) as $crate::schema::As<$ty>>::KIND };
+    (@kind ($ty:ty) ($($rule:ident)?) ($kind:ident)) => { $kind };
+    (@need ($ty:ty) ($($rule:ident)?) ()) => { <$crate::record!(@rule $($rule)?) as $crate::schema::As<$ty>>::NEED };
+    (@need ($ty:ty) ($($rule:ident)?) ($default:expr)) => {
+        $crate::schema::Need::Default(|| {
+            let value: $ty = $default;
+            <$crate::record!(@rule $($rule)?) as $crate::schema::As<$ty>>::show(&value).to_string()
+        })
+    };
+    (@read $source:ident $field:ident ($ty:ty) ($($rule:ident)?) ()) => {
+        $crate::schema::Source::field::<$ty, $crate::record!(@rule $($rule)?)>($source, stringify!($field))?
+    };
+    (@read $source:ident $field:ident ($ty:ty) ($($rule:ident)?) ($default:expr)) => {
+        $crate::schema::Source::field_or::<$ty, $crate::record!(@rule $($rule)?)>($source, stringify!($field), || $default)?
+    };
+    (@checked) => { false };
+    (@checked checked) => { true };
+    (@doc $doc:literal $(, $more:literal)*) => { $crate::schema::trimmed(concat!($doc $(, $more)*)) };
+}
+
+/// Declares an enum of plain cases that have names.
+///
+/// ```
+/// finemem::words! {
+///     /// Which end of a list is meant.
+///     #[derive(Default)]
+///     pub enum End {
+///         /// The first element.
+///         #[default]
+///         First = "first",
+///         /// The last element.
+///         Last = "last",
+///     }
+/// }
+/// assert_eq!("last".parse::<End>().unwrap().name(), "last");
+/// assert_eq!("lost".parse::<End>().unwrap_err().to_string(), r#"end is "lost"; it must be "first" or "last""#);
+/// ```
+#[macro_export]
+macro_rules! words {
+    // Names for an enum of a room below, which knows no names.
+    (impl $name:ty { $($case:ident = $word:literal),+ $(,)? }) => {
+        impl $crate::schema::Described for $name {
+            const KIND: $crate::schema::Kind = $crate::schema::Kind::Choice(&[$($word),+]);
+        }
+
+        impl $crate::schema::Show for $name {
+            fn show(&self) -> $crate::schema::Shown<'_> {
+                $crate::schema::Shown::Text(match self { $(Self::$case => $word,)+ }.into())
+            }
+        }
+
+        impl $crate::schema::Read for $name {
+            fn read<S: $crate::schema::Source>(source: &S) -> Result<Self, $crate::schema::Problem> {
+                match source.text()?.as_str() {
+                    $($word => Ok(Self::$case),)+
+                    other => Err($crate::schema::Problem::new($crate::schema::not_a_word("it", other, &[$($word),+]))),
+                }
+            }
+        }
+    };
+    (
+        $(#[$meta:meta])+
+        $vis:vis enum $name:ident {
+            $($(#[$case_meta:meta])+ $case:ident = $word:literal),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $vis enum $name { $($(#[$case_meta])+ $case,)+ }
+
+        impl $name {
+            /// All cases.
+            $vis const ALL: &'static [Self] = &[$(Self::$case),+];
+
+            /// The names of all cases.
+            $vis const NAMES: &'static [&'static str] = &[$($word),+];
+
+            /// The name of this case.
+            $vis const fn name(self) -> &'static str {
+                match self { $(Self::$case => $word,)+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($word => Ok(Self::$case),)+
+                    other => Err($crate::Error::argument($crate::schema::not_a_word(stringify!($name), other, Self::NAMES))),
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.name())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                <String as serde::Deserialize>::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl $crate::schema::Described for $name {
+            const KIND: $crate::schema::Kind = $crate::schema::Kind::Choice(Self::NAMES);
+        }
+
+        impl $crate::schema::Show for $name {
+            fn show(&self) -> $crate::schema::Shown<'_> {
+                $crate::schema::Shown::Text(self.name().into())
+            }
+        }
+
+        impl $crate::schema::Read for $name {
+            fn read<S: $crate::schema::Source>(source: &S) -> Result<Self, $crate::schema::Problem> {
+                source.text()?.parse().map_err(|error: $crate::Error| $crate::schema::Problem::new(error.to_string()))
+            }
+        }
+    };
+}
+
+/// Lists of fields one after the other. `N` is their length together.
+#[doc(hidden)]
+pub const fn joined<const N: usize>(lists: &[&[Field]]) -> [Field; N] {
+    let mut all = [Field { name: "", kind: Kind::Nil, need: Need::Required, doc: "" }; N];
+    let (mut at, mut list) = (0, 0);
+    while list < lists.len() {
+        let mut i = 0;
+        while i < lists[list].len() {
+            all[at] = lists[list][i];
+            at += 1;
+            i += 1;
+        }
+        list += 1;
+    }
+    all
+}
+
+/// A comment without the blank that a comment begins with.
+#[doc(hidden)]
+pub const fn trimmed(doc: &'static str) -> &'static str {
+    doc.trim_ascii()
+}
+
+/// The complaint about a word that is not among the known ones.
+#[doc(hidden)]
+pub fn not_a_word(name: &str, word: &str, known: &[&str]) -> String {
+    let mut spaced = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !spaced.is_empty() {
+            spaced.push('_');
+        }
+        spaced.extend(letter.to_lowercase());
+    }
+    let quoted: Vec<String> = known.iter().map(|word| format!("{word:?}")).collect();
+    let all = match quoted.as_slice() {
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+        [] => String::new(),
+    };
+    format!("{spaced} is {word:?}; it must be {all}")
+}

@@ -1,0 +1,166 @@
+//! What a script gives an update: the batches that it is made of, and lists with an entry for each step of each rollout.
+
+use mlua::{FromLua, Lua, Table, Value};
+
+use super::reward::BATCH;
+use crate::api::lua::read;
+use crate::api::{Kind, Tab};
+use finemem::record;
+use finemem::reward::{GroupBy, Grouping};
+use finemem::rollout::{Batch, Name, Turn};
+use finemem::train::grpo::Credit;
+
+/// `list[i][t]`: a number for step t of rollout i.
+pub(crate) const EACH_STEP: Kind = Kind::List(&Kind::List(&Kind::Number));
+
+/// A number for each step, or one for each of its tokens.
+pub(crate) const WEIGHTS: Kind = Kind::List(&Kind::List(&Kind::Either(&[Kind::Number, Kind::List(&Kind::Number)])));
+
+/// A key for each step.
+pub(crate) const GROUPS: Kind = Kind::List(&Kind::List(&Kind::Either(&[Kind::Number, Kind::Text])));
+
+const BATCHES: Kind = Kind::List(&BATCH);
+
+record! {
+    /// Arguments.
+    pub(crate) struct Given {
+        /// what `rollout` returned since the last update
+        batch: Option<Tab> as BATCH,
+        /// several in place of one; their rollouts are counted on
+        batches: Option<Vec<Tab>> as BATCHES,
+        /// `rewards[i][t]`, from which group advantages are made; beside `advantages` only logged
+        rewards: Option<Vec<Tab>> as EACH_STEP,
+        /// `advantages[i][t]`, used as they are
+        advantages: Option<Vec<Tab>> as EACH_STEP,
+        /// `weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1
+        weights: Option<Vec<Tab>> as WEIGHTS,
+        /// what is compared; by default the trainer's
+        grouping: Option<GroupBy>,
+        /// `groups[i][t]`, in place of a grouping: steps with equal keys are compared
+        groups: Option<Vec<Tab>> as GROUPS,
+        /// whether advantages are divided by the group's deviation; by default the trainer's
+        scale_rewards: Option<bool>,
+        /// learning rate of this update
+        pub(crate) lr: Option<f32>,
+    }
+}
+
+/// The batches that an update can still be made of: those rolled out since the first rollout behind the last update.
+#[derive(Default)]
+pub(crate) struct Batches {
+    kept: Vec<(u64, Batch)>,
+    /// Number of batches so far.
+    count: u64,
+    /// Whether an update has used what is kept.
+    used: bool,
+}
+
+/// What an update is made of.
+pub(crate) struct Chosen {
+    pub(crate) turns: Vec<Turn>,
+    pub(crate) temperature: f32,
+    /// The `state` of each rollout.
+    states: Vec<Option<Name>>,
+}
+
+impl Batches {
+    /// Keeps a batch, and gives its table the id that it is known by.
+    pub(crate) fn keep(&mut self, table: &Table, batch: Batch) -> mlua::Result<()> {
+        if std::mem::take(&mut self.used) {
+            self.kept.clear();
+        }
+        self.count += 1;
+        table.raw_set("id", self.count)?;
+        self.kept.push((self.count, batch));
+        Ok(())
+    }
+
+    /// The turns of `batch`, or of `batches` one after the other, their rollouts and episodes counted on.
+    pub(crate) fn chosen(&mut self, given: &Given) -> mlua::Result<Chosen> {
+        let wrong = |text: &str| mlua::Error::runtime(text);
+        let tables = match (&given.batch, &given.batches) {
+            (Some(one), None) => std::slice::from_ref(one),
+            (None, Some(several)) if !several.is_empty() => several.as_slice(),
+            _ => return Err(wrong("one of 'batch' and 'batches' says what the update is made of")),
+        };
+        let mut chosen = Chosen { turns: Vec::new(), temperature: 1.0, states: Vec::new() };
+        let mut episodes = 0;
+        for (i, table) in tables.iter().enumerate() {
+            let id: Option<u64> = table.0.raw_get("id")?;
+            let batch = self.kept.iter().find(|(kept, _)| Some(*kept) == id).map(|(_, batch)| batch);
+            let batch = batch.ok_or_else(|| wrong("a batch is not one that this trainer rolled out since its last update"))?;
+            let rollouts: Vec<Table> = table.0.raw_get("rollouts")?;
+            if rollouts.len() != batch.rollouts.len() {
+                return Err(wrong("the 'rollouts' of a batch are not those that were rolled out"));
+            }
+            // Log-probabilities are taken at one temperature.
+            if i > 0 && chosen.temperature != batch.temperature {
+                return Err(wrong("the batches of an update were sampled at different temperatures"));
+            }
+            chosen.temperature = batch.temperature;
+            let before = chosen.states.len();
+            let counted = |turn: &Turn| Turn { rollout: turn.rollout + before, episode: turn.episode + episodes, ..turn.clone() };
+            chosen.turns.extend(batch.turns.iter().map(counted));
+            episodes += batch.rollouts.iter().map(|rollout| rollout.episode + 1).max().unwrap_or(0);
+            for rollout in rollouts {
+                let state = read(&rollout.raw_get("state")?);
+                let place =
+                    |problem: finemem::schema::Problem| problem.within(format!("batch.rollouts[{}].state", chosen.states.len() + 1));
+                let state = state.map_err(|problem| mlua::Error::runtime(place(problem)))?;
+                chosen.states.push(state);
+            }
+        }
+        self.used = true;
+        Ok(chosen)
+    }
+}
+
+impl Chosen {
+    /// What the arguments of an update say of its turns. `grouping` is the trainer's.
+    pub(crate) fn credit(&self, lua: &Lua, given: &Given, grouping: GroupBy) -> mlua::Result<Credit> {
+        let weights = self.per_turn::<Value>("weights", &given.weights)?;
+        let weights =
+            weights.map(|weights| weights.into_iter().zip(&self.turns).map(|(weight, turn)| of_tokens(lua, weight, turn)).collect());
+        let grouping = match (self.per_turn::<Value>("groups", &given.groups)?, given.grouping) {
+            (Some(_), Some(_)) => return Err(mlua::Error::runtime("'groups' stands in place of 'grouping': give one of them")),
+            (Some(groups), None) => {
+                let names = groups.iter().map(|group| read::<Option<Name>>(group).map_err(mlua::Error::runtime));
+                let names = names.collect::<mlua::Result<Vec<_>>>()?;
+                Grouping::by_key(names.iter().map(|name| name.as_ref().map(Name::key)))
+            }
+            (None, chosen) => Grouping::of(chosen.unwrap_or(grouping), &self.turns, &self.states),
+        };
+        Ok(Credit {
+            rewards: self.per_turn("rewards", &given.rewards)?,
+            advantages: self.per_turn("advantages", &given.advantages)?,
+            weights: weights.transpose()?,
+            grouping,
+            divide_by_deviation: given.scale_rewards,
+        })
+    }
+
+    /// The entry of each turn in a list; every turn must have one, and nothing else.
+    fn per_turn<T: FromLua>(&self, name: &str, lists: &Option<Vec<Tab>>) -> mlua::Result<Option<Vec<T>>> {
+        let Some(lists) = lists else { return Ok(None) };
+        if lists.len() != self.states.len() {
+            return Err(mlua::Error::runtime(format!("'{name}' has {} rollouts, the batch has {}", lists.len(), self.states.len())));
+        }
+        let mut steps = vec![0; lists.len()];
+        self.turns.iter().for_each(|turn| steps[turn.rollout] += 1);
+        for (i, (list, steps)) in lists.iter().zip(steps).enumerate() {
+            if list.0.raw_len() != steps {
+                let found = list.0.raw_len();
+                return Err(mlua::Error::runtime(format!("'{name}[{}]' has {found} steps, the rollout has {steps}", i + 1)));
+            }
+        }
+        self.turns.iter().map(|turn| lists[turn.rollout].0.raw_get(turn.step + 1)).collect::<mlua::Result<_>>().map(Some)
+    }
+}
+
+/// The weight of each token of a turn: one for all, or a list.
+fn of_tokens(lua: &Lua, weight: Value, turn: &Turn) -> mlua::Result<Vec<f32>> {
+    match weight {
+        Value::Table(list) => list.sequence_values().collect(),
+        one => Ok(vec![f32::from_lua(one, lua)?; turn.completion.len()]),
+    }
+}

@@ -1,0 +1,64 @@
+//! `fm.data`: episodes from published files.
+
+use mlua::ExternalResult;
+
+use crate::api::{Area, Function, Tab, function};
+use finemem::data::{self, Episode, Options};
+use finemem::record;
+use finemem::schema::Kind;
+
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
+
+const FORMAT: Kind = Kind::Choice(data::FORMATS);
+const REASONS: Kind = Kind::List(&Kind::Text);
+
+record! {
+    /// Arguments.
+    struct Open {
+        /// the file, or the folder
+        path: String,
+        /// what the file holds; by default its content tells
+        format: Option<String> as FORMAT,
+        /// make a row that cannot be read an error; otherwise it is skipped, and reported
+        strict: bool = false,
+        /// how many facts of a list make a chunk; by default as many as `chunk_tokens` hold, or 4 without that
+        facts_per_chunk: Option<usize>,
+        /// how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of
+        /// the file cut it: 4096, intents 1024, LoCoMo a session
+        chunk_tokens: Option<usize>,
+        /// a list of the script's, to which is added what was skipped: where it stands in the file, and why; without it that is said on standard error
+        skipped: Option<Tab> as REASONS,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Line {
+        /// the episode
+        episode: Episode,
+    }
+}
+
+const FUNCTIONS: &[Function] = &[
+    function! {
+        /// Reads the episodes of a published file, or of a folder of CSV files.
+        "data.open" (lua, given: Open) -> Vec<Episode>: "the episodes" {
+            let options = Options {
+                format: given.format.clone(),
+                strict: given.strict,
+                facts_per_chunk: given.facts_per_chunk,
+                chunk_tokens: given.chunk_tokens,
+            };
+            let Some(skipped) = &given.skipped else { return Ok(data::open(&given.path, &options).into_lua_err()?.episodes) };
+            let found = data::read(&given.path, &options).into_lua_err()?;
+            found.skipped.iter().try_for_each(|reason| skipped.0.raw_push(reason.as_str()))?;
+            Ok(found.episodes)
+        }
+    },
+    function! {
+        /// An episode as a line of a file that `fm.data.open` reads.
+        "data.line" (lua, given: Line) -> String: "its JSON, without a line end" {
+            serde_json::to_string(&given.episode).map_err(mlua::Error::external)
+        }
+    },
+];

@@ -1,0 +1,328 @@
+//! `fm.grpo`: rollouts of a policy over episodes, and updates of the policy.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use mlua::{ExternalResult, Lua};
+
+use super::credit::{self, Batches};
+use super::dialect::{DIALECT, Dialect};
+use super::model::{Policy, Shared};
+use super::reason::Reasoner;
+use super::reward::BATCH;
+use super::rollout::{self, Contract, VIEW, View};
+use crate::api::{Any, Area, Callback, Function, Handed, Handle, Kind, Object, Property, Scripted, Tab, convert, function, method};
+use finemem::generate::{Options, SLOTS};
+use finemem::memory::tools::Tool;
+use finemem::reason::Retrieval;
+use finemem::reward::GroupBy;
+use finemem::rollout::{Request, play};
+use finemem::train::grpo::{Grpo, Settings, Trained};
+use finemem::train::learner::Memory;
+use finemem::train::losses::LossSettings;
+use finemem::train::optimizer::Settings as AdamSettings;
+use finemem::train::plan::{self, Workload};
+use finemem::{Error, Result, record};
+
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&TRAINER] };
+
+const RUN: Kind = Kind::Function(&[("memory", Kind::Object("Memory")), ("arguments", Kind::Table), ("turn", Kind::Table)], &Kind::Any);
+
+record! {
+    /// A memory tool.
+    struct ToolTable as "Tool", checked {
+        /// the name that calls use
+        name: String,
+        /// what it does
+        description: String,
+        /// JSON schema of the arguments
+        parameters: Tab,
+        /// carries out one call; `turn` has the answer's calls, chunk, step and role; returns the id it wrote; an error means that the call is not valid
+        run: Callback as RUN,
+    }
+}
+
+const PROMPT: Kind = Kind::Function(&[("input", Kind::Table)], &Kind::Text);
+const TOOLS: Kind = Kind::List(&Kind::Record(ToolTable::RECORD));
+const EPISODES: Kind = Kind::List(&Kind::Table);
+
+record! {
+    /// Arguments.
+    struct New {
+        /// the model to train
+        policy: Handed<Shared>,
+        /// the memory tools
+        tools: Any as TOOLS,
+        /// makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many there are, and in each section; `last` is the step before
+        prompt: Callback as PROMPT,
+        /// answers the questions
+        reasoner: Handed<Reasoner>,
+        /// how the policy writes calls; by default as Hermes and Qwen do
+        dialect: Option<Tab> as DIALECT,
+        /// rollouts of each episode
+        group: usize = 8,
+        /// seed of sampling and of the order of samples
+        seed: i64 = 0,
+        /// learning rate of updates that name none
+        lr: f64 = 1e-6,
+        /// sampling temperature of rollouts that name none
+        temperature: f64 = 1.0,
+        /// keep the likely tokens with this probability
+        top_p: f64 = 1.0,
+        /// longest completion of a step
+        max_tokens: usize = 256,
+        /// longest prompt of a step, for which memory is taken; by default what the model has room for
+        max_prompt: Option<usize>,
+        /// episodes of a batch, for which memory is taken; by default as much as sampling ever uses
+        episodes: Option<usize>,
+        /// which items a prompt shows: the newest ("recent", the default), those BM25 finds for the chunk ("relevant"), or what a function of the memory and { chunk, step, role, limit } returns
+        view: Option<Any> as VIEW,
+        /// how many; halved until the prompt fits the model
+        view_items: usize = 20,
+        /// what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state`
+        grouping: GroupBy = GroupBy::Step,
+        /// optimiser steps of one update
+        minibatches: usize = 1,
+        /// decay of AdamW's first moment
+        beta1: f64 = AdamSettings::default().beta1,
+        /// decay of AdamW's second moment
+        beta2: f64 = 0.99,
+        /// decoupled weight decay of matrices
+        weight_decay: f64 = AdamSettings::default().weight_decay,
+        /// largest norm of the gradient; 0 for no clipping
+        max_grad_norm: f64 = AdamSettings::default().max_grad_norm,
+        /// whether there will be updates; without them, as in an evaluation, no memory is taken for them
+        train: bool = true,
+        ..retrieval: Retrieval,
+        ..loss: LossSettings,
+        ..memory: Memory,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Rollout {
+        /// what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, and `roles`: what the policy is at each chunk
+        episodes: Vec<Any> as EPISODES,
+        /// rollouts of each episode; by default the trainer's
+        group: Option<usize>,
+        /// 0 is greedy; by default the trainer's
+        temperature: Option<f32>,
+        /// another seed gives other samples at the same update
+        seed: i64 = 0,
+        /// part of the questions at the end that is drawn, alike for a group
+        question_share: f64 = 1.0,
+    }
+}
+
+const FUNCTIONS: &[Function] = &[function! {
+    /// A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it needs; a
+    /// run that does not fit is an error before anything is taken.
+    "grpo.new" (lua, given: New) -> Handed<Trainer>: "the trainer" {
+        Handed::new(lua, Trainer::new(lua, &given)?)
+    }
+}];
+
+/// A trainer, its policy, and the batches that can be trained on.
+pub(crate) struct Trainer {
+    policy: Rc<Policy>,
+    /// `None` if there are no updates.
+    trainer: Option<Grpo>,
+    seed: u64,
+    tools: Vec<Tool>,
+    contract: Contract,
+    reasoner: Handed<Reasoner>,
+    sampling: Options,
+    max_prompt: usize,
+    view_items: usize,
+    retrieval: Retrieval,
+    group: usize,
+    grouping: GroupBy,
+    work: Workload,
+    planned: u64,
+    batches: Batches,
+}
+
+static TRAINER: Object = Object {
+    name: Trainer::NAME,
+    doc: "A policy in training.",
+    properties: &[
+        Property {
+            name: "updates",
+            kind: Kind::Integer,
+            doc: "Number of updates done.",
+            get: |lua, this| mlua::IntoLua::into_lua(this.borrow::<Handle<Trainer>>()?.updates(), lua),
+        },
+        Property {
+            name: "planned",
+            kind: Kind::Integer,
+            doc: "Bytes of memory that were planned for the run.",
+            get: |lua, this| mlua::IntoLua::into_lua(this.borrow::<Handle<Trainer>>()?.planned, lua),
+        },
+        Property {
+            name: "peak",
+            kind: Kind::Integer,
+            doc: "The most bytes that were in use on the policy's device so far.",
+            get: |lua, this| mlua::IntoLua::into_lua(this.borrow::<Handle<Trainer>>()?.policy.model.device.counters().peak, lua),
+        },
+    ],
+    methods: &[
+        method! {
+            /// Lets the policy read episodes chunk by chunk and manage a memory for each, then answers their questions.
+            "rollout" (lua, mut this: Trainer, given: Rollout) -> Tab as BATCH: "the batch: `rollouts[i]` with steps, answers and memory" {
+                this.0.rollout(lua, &given)
+            }
+        },
+        method! {
+            /// Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1
+            /// for the steps that are to be imitated and 0 for all others it is a supervised update.
+            "update" (lua, mut this: Trainer, given: credit::Given) -> BTreeMap<String, f64>: "figures of the update" {
+                let Trainer { policy, trainer, batches, grouping, .. } = &mut this.0;
+                let trainer = made_to_train(trainer).into_lua_err()?;
+                let chosen = batches.chosen(&given)?;
+                let credit = chosen.credit(lua, &given, *grouping)?;
+                let lr = given.lr.unwrap_or(trainer.settings.lr);
+                if plan::alternates(&policy.model) {
+                    policy.release();
+                }
+                trainer.update(&policy.model, &chosen.turns, &credit, chosen.temperature.max(f32::MIN_POSITIVE), lr).into_lua_err()
+            }
+        },
+    ],
+    checkpoint: Some(|data, act| {
+        let mut this = data.borrow_mut::<Handle<Trainer>>()?;
+        let Trainer { policy, trainer, .. } = &mut this.0;
+        act(&mut Trained { trainer: made_to_train(trainer).into_lua_err()?, policy: &policy.model }).into_lua_err()
+    }),
+};
+
+impl Trainer {
+    fn new(lua: &Lua, given: &New) -> mlua::Result<Self> {
+        super::free_dropped(lua)?;
+        let policy = given.policy.borrow()?.0.0.clone();
+        let model = &policy.model;
+        let settings = Settings {
+            lr: given.lr as f32,
+            loss: given.loss.recipe(given.max_tokens),
+            minibatches: given.minibatches,
+            seed: given.seed as u64,
+            adam: AdamSettings {
+                beta1: given.beta1,
+                beta2: given.beta2,
+                weight_decay: given.weight_decay,
+                max_grad_norm: given.max_grad_norm,
+                ..AdamSettings::default()
+            },
+            memory: given.memory,
+        };
+        let longest = model.config.max_position_embeddings.saturating_sub(given.max_tokens);
+        let max_prompt = given.max_prompt.map_or(longest, |max_prompt| max_prompt.min(longest));
+        let work = Workload {
+            train: given.train,
+            lora: model.lora.clone(),
+            dtype: model.weights.embed.dtype(),
+            kl: settings.loss.policy.kl_coef > 0.0,
+            rollouts: given.episodes.map_or(SLOTS, |episodes| episodes.saturating_mul(given.group)),
+            prompt: max_prompt,
+            completion: given.max_tokens,
+            memory: given.memory,
+        };
+        let planned = plan::plan_on(&model.device, &model.config, &model.tokenizer, &work, model.weights.bytes()).into_lua_err()?.peak;
+        let tables: Vec<ToolTable> = crate::api::lua::read(&given.tools.0).map_err(mlua::Error::runtime)?;
+        let mut tools = Vec::new();
+        for table in &tables {
+            let schema = convert::to_json(&mlua::Value::Table(table.parameters.0.clone())).map_err(mlua::Error::runtime)?;
+            tools.push(Tool::new(&table.name, &table.description, schema).into_lua_err()?);
+        }
+        let dialect = Dialect::from_table(given.dialect.as_ref().map(|dialect| dialect.0.clone()))?;
+        let sampling = Options {
+            temperature: given.temperature as f32,
+            top_k: 0,
+            top_p: given.top_p as f32,
+            min_p: 0.0,
+            max_tokens: given.max_tokens,
+            stop: dialect.stop().to_vec(),
+        };
+        let own = given.reasoner.borrow()?.policy.as_ref().is_some_and(|of| Rc::ptr_eq(of, &policy));
+        if own && model.lora.is_none() && given.train {
+            return Err(mlua::Error::runtime(
+                "'reasoner' answers with the weights that are trained, and would change with them: give it 'path', which reads a copy, or train an \
+                 adapter ('lora' of fm.model.load), without which it answers",
+            ));
+        }
+        let trainer =
+            if given.train { Some(Grpo::new(model, Settings { memory: work.update(), ..settings }).into_lua_err()?) } else { None };
+        Ok(Self {
+            trainer,
+            seed: settings.seed,
+            tools,
+            contract: Contract {
+                tools: tables.into_iter().map(|table| table.run.0).collect(),
+                dialect,
+                tool_tables: given.tools.0.clone(),
+                prompt: given.prompt.0.clone(),
+                view: View::of(given.view.as_ref()),
+            },
+            reasoner: given.reasoner.clone(),
+            sampling,
+            max_prompt,
+            view_items: given.view_items,
+            retrieval: given.retrieval,
+            group: given.group,
+            grouping: given.grouping,
+            work,
+            planned,
+            batches: Batches::default(),
+            policy,
+        })
+    }
+
+    fn rollout(&mut self, lua: &Lua, given: &Rollout) -> mlua::Result<Tab> {
+        let group = given.group.unwrap_or(self.group);
+        let temperature = given.temperature.unwrap_or(self.sampling.temperature);
+        if group == 0 || temperature.is_nan() || temperature < 0.0 {
+            return Err(mlua::Error::runtime("'group' must be at least 1 and 'temperature' at least 0"));
+        }
+        let task = |(i, episode): (usize, &Any)| {
+            let read = crate::api::lua::read(&episode.0).map_err(|problem| problem.within(format!("episodes[{}]", i + 1)));
+            rollout::Given::task(read.map_err(mlua::Error::runtime)?)
+        };
+        let tasks = given.episodes.iter().enumerate().map(task).collect::<mlua::Result<Vec<_>>>()?;
+        self.policy.reserve(self.work.room()).into_lua_err()?;
+        let mut manager = rollout::Scripted::new(lua, &self.contract, tasks.len() * group)?;
+        let request = Request {
+            tasks: &tasks,
+            group,
+            seed: (self.seed, self.updates()),
+            salt: given.seed as u32,
+            question_share: given.question_share,
+            sampling: &Options { temperature, ..self.sampling.clone() },
+            max_prompt: self.max_prompt,
+            view_items: self.view_items,
+            tools: &self.tools,
+            retrieval: self.retrieval,
+        };
+        let reasoner = self.reasoner.borrow()?.ready(lua)?;
+        let batch = play(&(&self.policy.model, &self.policy.generator), &mut manager, &*reasoner, &request)?;
+        let table = manager.table(&batch)?;
+        self.batches.keep(&table, batch)?;
+        Ok(table.into())
+    }
+
+    fn updates(&self) -> u64 {
+        self.trainer.as_ref().map_or(0, Grpo::updates)
+    }
+}
+
+/// What updates, or an error where a script said that there are none.
+fn made_to_train(trainer: &mut Option<Grpo>) -> Result<&mut Grpo> {
+    trainer.as_mut().ok_or_else(|| Error::argument("this trainer was made with train = false, for rollouts alone"))
+}
+
+impl Scripted for Trainer {
+    const NAME: &'static str = "GrpoTrainer";
+    const OBJECT: &'static Object = &TRAINER;
+    fn describe(&self) -> String {
+        format!("a GRPO trainer after {} updates of a {}", self.updates(), self.policy.model)
+    }
+}

@@ -1,0 +1,89 @@
+//! `fm.reward`: the parts that reward scripts are made of. Each takes a batch and returns a number for every rollout and step.
+
+use mlua::{ExternalResult, Table, Value};
+
+use crate::api::lua::Reader;
+use crate::api::{Area, Function, Tab, function};
+use finemem::record;
+use finemem::reward::{self, Update};
+use finemem::rollout::Rollout;
+
+pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
+
+record! {
+    /// The rollouts of a batch. Scripts may give the tables in it more.
+    pub(crate) struct BatchTable as "Batch" {
+        /// all rollouts, those of an episode one after the other
+        rollouts: Vec<Rollout>,
+        /// what an update knows it by; none where a script put it together
+        id: Option<u64>,
+    }
+}
+
+pub(crate) const BATCH: crate::api::Kind = crate::api::Kind::Record(BatchTable::RECORD);
+
+record! {
+    /// Arguments.
+    struct Of {
+        /// what `trainer:rollout` returned
+        batch: Tab as BATCH,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Evidence {
+        /// what `trainer:rollout` returned
+        batch: Tab as BATCH,
+        /// how much is shared by evidence; the rest is shared equally
+        beta: f64 = 0.5,
+        /// who wrote an updated item: its last write, its insert, or all writes in equal parts
+        update: Update = Update::Last,
+    }
+}
+
+/// `rewards[rollout][step]`
+type Rewards = Vec<Vec<f64>>;
+
+const FUNCTIONS: &[Function] = &[
+    function! {
+        /// The share of a step's calls that were valid and carried out.
+        "reward.format" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
+            Ok(rollouts(&given.batch.0)?.iter().map(reward::format).collect())
+        }
+    },
+    function! {
+        /// The mean score of the questions about a step's chunk, asked right after the step.
+        "reward.chunk_step" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
+            rollouts(&given.batch.0)?.iter().map(reward::chunk_step).collect::<finemem::Result<_>>().into_lua_err()
+        }
+    },
+    function! {
+        /// The score of the final questions, shared among the steps that wrote the items they were answered from.
+        "reward.evidence" (lua, given: Evidence) -> Rewards: "rewards[rollout][step]" {
+            let rollouts = rollouts(&given.batch.0)?;
+            let rewards = rollouts.iter().map(|rollout| reward::evidence(rollout, given.beta, given.update));
+            rewards.collect::<finemem::Result<_>>().into_lua_err()
+        }
+    },
+    function! {
+        /// How much shorter the final memory is than all that was read; the same for every step.
+        "reward.compression" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
+            Ok(rollouts(&given.batch.0)?.iter().map(reward::compression).collect())
+        }
+    },
+    function! {
+        /// The mean score of the final questions; the same for every step.
+        "reward.outcome" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
+            rollouts(&given.batch.0)?.iter().map(reward::outcome).collect::<finemem::Result<_>>().into_lua_err()
+        }
+    },
+];
+
+/// The rollouts in a batch's table. They are read from the table and not looked up by its id, because a script may have changed them: given a
+/// judge's scores, for instance.
+fn rollouts(batch: &Table) -> mlua::Result<Vec<Rollout>> {
+    let read: BatchTable =
+        Reader::default().read(&Value::Table(batch.clone()), true).map_err(|problem| mlua::Error::runtime(problem.within("batch")))?;
+    Ok(read.rollouts)
+}

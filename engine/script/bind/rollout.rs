@@ -1,0 +1,207 @@
+//! A script as the manager of rollouts: its prompt, view, dialect and tools.
+
+use mlua::{AnyUserData, Function, Lua, Table, Value};
+
+use super::dialect::Dialect;
+use crate::api::arguments::checked;
+use crate::api::lua::{Written, write};
+use crate::api::{Any, Handed, Handle, Kind, message, must_pass};
+use finemem::Error;
+use finemem::memory::calls::Parsed;
+use finemem::memory::{Item, Store};
+use finemem::record;
+use finemem::rollout::{At, Batch, Carried, Manager, Name, Outcome, Step, Task};
+use finemem::schema::{Described, Show, Shown};
+
+const ITEMS: Kind = <Vec<Item>>::KIND;
+
+/// A function that chooses the items in view.
+const CHOOSE: Kind = Kind::Function(&[("memory", Kind::Object("Memory")), ("input", Kind::Table)], &ITEMS);
+pub(crate) const VIEW: Kind = Kind::Either(&[Kind::Choice(&["recent", "relevant"]), CHOOSE]);
+
+/// Which items of the memory a prompt shows.
+pub(crate) enum View {
+    /// The newest.
+    Recent,
+    /// Those that BM25 finds for the chunk.
+    Relevant,
+    /// Those that a script's function chooses.
+    Chosen(Function),
+}
+
+impl View {
+    /// What a script says, of the kind [`VIEW`].
+    pub(crate) fn of(value: Option<&Any>) -> Self {
+        match value.map(|value| &value.0) {
+            Some(Value::Function(view)) => Self::Chosen(view.clone()),
+            Some(Value::String(name)) if *name == "relevant" => Self::Relevant,
+            _ => Self::Recent,
+        }
+    }
+}
+
+/// What a script says of how rollouts are made.
+pub(crate) struct Contract {
+    /// What each tool does, in the order of the tools.
+    pub(crate) tools: Vec<Function>,
+    pub(crate) dialect: Dialect,
+    /// The tools as the script gave them, for its prompt.
+    pub(crate) tool_tables: Value,
+    pub(crate) prompt: Function,
+    pub(crate) view: View,
+}
+
+/// The contract at work on some rollouts.
+pub(crate) struct Scripted<'a> {
+    lua: &'a Lua,
+    contract: &'a Contract,
+    /// For each rollout the memory that the script's functions are given. It holds the store while one of them runs.
+    memories: Vec<AnyUserData>,
+    /// For each rollout what the tools of the step at hand are told about it.
+    turns: Vec<Option<(usize, Table)>>,
+    tables: Written,
+}
+
+impl<'a> Scripted<'a> {
+    pub(crate) fn new(lua: &'a Lua, contract: &'a Contract, rollouts: usize) -> mlua::Result<Self> {
+        let memories = (0..rollouts).map(|_| lua.create_userdata(Handle(Store::new()))).collect::<mlua::Result<_>>()?;
+        Ok(Self { lua, contract, memories, turns: vec![None; rollouts], tables: Written::default() })
+    }
+
+    /// The table of a batch that was played.
+    pub(crate) fn table(mut self, batch: &Batch) -> mlua::Result<Table> {
+        let table = self.lua.create_table()?;
+        table.raw_set("rollouts", self.tables.write(self.lua, batch.rollouts.show())?)?;
+        Ok(table)
+    }
+
+    /// A table that tells a function of the script where it is.
+    fn told(&self, at: &At<'_>) -> mlua::Result<Table> {
+        let table = self.lua.create_table()?;
+        table.raw_set("chunk", at.chunk)?;
+        table.raw_set("step", at.step + 1)?;
+        table.raw_set("role", at.role)?;
+        Ok(table)
+    }
+
+    /// What a tool is told about the step: one table for all calls of an answer, in which those before `index` have what came of them.
+    fn turn(&mut self, at: &At<'_>, calls: &[Outcome], index: usize) -> mlua::Result<Table> {
+        let turn = match self.turns[at.rollout].take().filter(|(step, _)| *step == at.step) {
+            Some((_, turn)) => turn,
+            None => {
+                let turn = self.told(at)?;
+                turn.raw_set("calls", write(self.lua, &calls.to_vec())?)?;
+                turn
+            }
+        };
+        for (i, table) in turn.raw_get::<Vec<Table>>("calls")?.iter().enumerate() {
+            table.raw_set("valid", (i < index).then_some(calls[i].valid))?;
+            table.raw_set("reason", calls[i].reason.as_deref())?;
+        }
+        self.turns[at.rollout] = Some((at.step, turn.clone()));
+        Ok(turn)
+    }
+
+    /// Calls a function of the script with the memory.
+    fn with_memory<R>(&self, at: &At<'_>, store: &mut Store, call: impl FnOnce(&AnyUserData) -> R) -> mlua::Result<R> {
+        let memory = &self.memories[at.rollout];
+        std::mem::swap(&mut memory.borrow_mut::<Handle<Store>>()?.0, store);
+        let result = call(memory);
+        std::mem::swap(&mut memory.borrow_mut::<Handle<Store>>()?.0, store);
+        Ok(result)
+    }
+}
+
+impl Manager for Scripted<'_> {
+    type View = Value;
+    type Error = mlua::Error;
+
+    fn error(error: Error) -> mlua::Error {
+        mlua::Error::external(error)
+    }
+
+    fn view(&mut self, at: &At<'_>, store: &mut Store, limit: usize) -> mlua::Result<Value> {
+        let mut shown: Vec<&Item> = match &self.contract.view {
+            View::Recent => store.view_recent(limit).iter().collect(),
+            View::Relevant => store.retrieve(at.chunk, limit).into_iter().map(|(item, _)| item).collect(),
+            View::Chosen(view) => {
+                let input = self.told(at)?;
+                input.raw_set("limit", limit)?;
+                let shown: Value = self.with_memory(at, store, |memory| view.call((memory, input)))??;
+                checked(&ITEMS, &shown).map_err(|why| mlua::Error::runtime(format!("what 'view' returned {why}")))?;
+                return Ok(shown);
+            }
+        };
+        shown.sort_by_key(|item| item.id);
+        Written::default().write(self.lua, Shown::List(shown.into_iter().map(Show::show).collect()))
+    }
+
+    fn prompt(&mut self, at: &At<'_>, store: &Store, view: Value, last: Option<&Step>) -> mlua::Result<String> {
+        let totals = self.lua.create_table()?;
+        for item in store.items() {
+            totals.raw_set(item.section.as_str(), totals.raw_get::<Option<usize>>(item.section.as_str())?.unwrap_or(0) + 1)?;
+        }
+        let input = self.told(at)?;
+        input.raw_set("memory", view)?;
+        input.raw_set("total", store.items().len())?;
+        input.raw_set("totals", totals)?;
+        if let Some(last) = last {
+            input.raw_set("last", self.tables.write(self.lua, last.show())?)?;
+        }
+        input.raw_set("tools", &self.contract.tool_tables)?;
+        self.contract.prompt.call(input)
+    }
+
+    fn parse(&mut self, answer: &str) -> mlua::Result<Parsed> {
+        self.contract.dialect.parse(answer)
+    }
+
+    fn carry_out(&mut self, at: &At<'_>, store: &mut Store, tool: usize, calls: &[Outcome], index: usize) -> mlua::Result<Carried> {
+        let turn = self.turn(at, calls, index)?;
+        let call: Table = turn.raw_get::<Table>("calls")?.raw_get(index + 1)?;
+        let arguments: Value = call.raw_get("arguments")?;
+        let run = &self.contract.tools[tool];
+        match self.with_memory(at, store, |memory| run.call::<Option<u64>>((memory, arguments, turn)))? {
+            Ok(id) => Ok(Ok(id)),
+            Err(error) if must_pass(&error) => Err(error),
+            Err(error) => Ok(Err(message(&error).lines().next().unwrap_or_default().to_string())),
+        }
+    }
+}
+
+record! {
+    /// An episode to be played.
+    pub(crate) struct Given as "Played" {
+        /// the text, in the order in which it is read
+        chunks: Vec<String>,
+        /// what is asked at the end
+        questions: Vec<finemem::data::Question>,
+        /// what is asked after each chunk
+        chunk_questions: Vec<Vec<finemem::data::Question>> => OrDefault,
+        /// what the policy is at each chunk: a text for each
+        roles: Option<Vec<String>>,
+        /// the memory that it begins with; by default an empty one
+        memory: Option<Handed<Store>>,
+        /// the number of its first step; by default 1
+        first: usize => FromOneOrFirst,
+        /// marks its rollouts: those that began with the same memory have the same
+        state: Option<Name>,
+    }
+}
+
+impl Given {
+    /// The episode that a rollout plays.
+    pub(crate) fn task(self) -> mlua::Result<Task> {
+        let chunks = self.chunks.len();
+        let roles = self.roles.unwrap_or_default();
+        if !roles.is_empty() && roles.len() != chunks {
+            return Err(mlua::Error::runtime(format!("'roles' must be a list of texts, one for each of the {chunks} chunks")));
+        }
+        let memory = match &self.memory {
+            Some(memory) => memory.borrow()?.0.clone(),
+            None => Store::new(),
+        };
+        let Self { chunks, questions, chunk_questions, first, state, .. } = self;
+        Ok(Task { chunks, questions, chunk_questions, roles, memory, first, state })
+    }
+}

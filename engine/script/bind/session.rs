@@ -1,0 +1,84 @@
+//! What the bindings know about the running script.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
+use std::time::Instant;
+
+use mlua::Lua;
+
+use super::{interrupt, model, run};
+use crate::RuntimeOptions;
+use finemem::device::Device;
+use finemem::model::Model;
+use finemem::{Result, generate};
+
+/// A script file that was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+/// What the bindings know about the running script; shared by all of them as app data.
+pub(crate) struct Session {
+    pub(crate) options: RuntimeOptions,
+    pub(crate) script: RefCell<PathBuf>,
+    pub(crate) loaded: RefCell<Vec<Loaded>>,
+    /// The file of each module, as it was loaded last.
+    pub(crate) modules: RefCell<BTreeMap<String, Loaded>>,
+    /// What was said last of modules that could not be loaded again.
+    pub(crate) refused: RefCell<Option<String>>,
+    pub(crate) device: OnceCell<Device>,
+    pub(crate) run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
+    /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
+    pub(crate) frozen: RefCell<Vec<(Weak<Model>, generate::Shared)>>,
+    pub(crate) policies: RefCell<Vec<Weak<model::Policy>>>,
+    pub(crate) limits: Rc<interrupt::Limits>,
+    pub(crate) started: Instant,
+}
+
+impl Session {
+    /// The device that the command line asked for, opened and named when it is first needed.
+    pub(crate) fn device(&self) -> Result<&Device> {
+        if self.device.get().is_none() {
+            let device = self.open(&self.options.device)?;
+            eprintln!("device: {}", device.describe());
+            let _ = self.device.set(device);
+        }
+        Ok(self.device.get().expect("just set"))
+    }
+
+    /// Writes a line for whoever watches the run.
+    pub(crate) fn say(&self, text: &str) {
+        match self.run.borrow().as_ref() {
+            Some(run) => run.borrow().around_bar(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Another device, under the same limit.
+    pub(crate) fn open(&self, name: &str) -> Result<Device> {
+        let device = Device::open(name)?;
+        Ok(match self.options.device_memory {
+            Some(bytes) => device.with_memory(bytes),
+            None => device,
+        })
+    }
+}
+
+/// The session of the running script.
+pub(crate) fn session(lua: &Lua) -> Rc<Session> {
+    lua.app_data_ref::<Rc<Session>>().expect("set when the runtime is made").clone()
+}
+
+/// Frees the models and trainers that the script no longer holds. The collector sees small objects and would let them wait, and what takes
+/// memory next is refused if it does not fit.
+pub(crate) fn free_dropped(lua: &Lua) -> mlua::Result<()> {
+    // What a first round finds unreachable may hold others.
+    lua.gc_collect()?;
+    lua.gc_collect()
+}
