@@ -223,9 +223,14 @@ pub(crate) fn message(error: &mlua::Error) -> String {
     }
 }
 
+/// Whether an error ends the script: what catches the errors of Lua code hands this one on.
+pub(crate) fn must_pass(error: &mlua::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Error::Stopped(_) | Error::Exit(_)))
+}
+
 /// A Lua function around a Rust one whose errors become plain strings that start with the caller's line, as those of Lua's own `error`,
 /// which `level` is passed to: 2 is the caller, 3 the caller's caller.
-/// Running out of memory and being stopped stay what they are, so that they reach the top.
+/// Running out of memory, being stopped and `fm.exit` stay what they are, so that they reach the top.
 pub(crate) fn raising(
     lua: &Lua,
     level: u32,
@@ -234,7 +239,7 @@ pub(crate) fn raising(
     let inner = lua.create_function(move |lua, values: MultiValue| match call(lua, values) {
         Ok(value) => Ok((true, value)),
         Err(error @ mlua::Error::MemoryError(_)) => Err(error),
-        Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => Err(error),
+        Err(error) if must_pass(&error) => Err(error),
         Err(error) => Ok((false, lua.create_string(message(&error))?.into_lua(lua)?)),
     })?;
     let raise: Option<mlua::Function> = lua.named_registry_value("finemem raise")?;
@@ -266,7 +271,7 @@ fn bind(lua: &Lua, function: &'static Function, object: Option<&'static Object>)
         let args = arguments(function, object, values).map_err(named)?;
         (function.call)(lua, &args).map_err(|error| match error {
             error @ mlua::Error::MemoryError(_) => error,
-            error if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => error,
+            error if must_pass(&error) => error,
             error => named(message(&error)),
         })
     })

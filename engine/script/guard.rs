@@ -7,7 +7,7 @@ use std::time::Duration;
 use mlua::{Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
-use super::api::{Area, Args, Function, Kind, Need, Param, Record, default, message, optional, required};
+use super::api::{Area, Args, Function, Kind, Need, Param, Record, default, message, must_pass, optional, required};
 use super::arguments::complaint;
 use super::batch::BATCH;
 use super::grpo::GROUPING;
@@ -76,7 +76,7 @@ pub(super) const METHOD: Function = Function {
         let call = Call::of(lua, args)?;
         let error = match call.rewards(lua) {
             Ok(given) => return Ok(Value::Table(given)),
-            Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => return Err(error),
+            Err(error) if must_pass(&error) => return Err(error),
             Err(error) => message(&error),
         };
         let step: u64 = args.get(lua, "step")?;

@@ -194,7 +194,7 @@ fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::
             }
             Ok(true)
         }
-        Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => Err(error),
+        Err(error) if api::must_pass(&error) => Err(error),
         Err(error) => {
             undo.call::<()>(())?;
             session.loaded.borrow_mut().truncate(count);

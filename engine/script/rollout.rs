@@ -6,14 +6,13 @@ use std::collections::HashMap;
 
 use mlua::{AnyUserData, Function, Lua, Table, Value};
 
-use super::api::{Handle, message, object};
+use super::api::{Handle, message, must_pass, object};
 use super::convert::list;
 use super::data::questions_from;
 use super::dialect::{Dialect, call_table};
 use super::memory::{ITEMS, item, journal};
 use super::model::{Policy, text_of};
 use super::reason::{answers, reasoner};
-use crate::Error;
 use crate::data::Question;
 use crate::generate::{Completion, Options, Request, Stream};
 use crate::memory::calls::{self, Call};
@@ -317,7 +316,7 @@ impl Rollouts {
         match run.call::<Option<u64>>((live.memory.clone(), arguments, turn.clone())) {
             Ok(id) => Ok(Ok(id)),
             Err(error @ mlua::Error::MemoryError(_)) => Err(error),
-            Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_))) => Err(error),
+            Err(error) if must_pass(&error) => Err(error),
             Err(error) => {
                 live.store.borrow_mut::<Handle<Store>>()?.0.rewind(before)?;
                 let text = message(&error);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use mlua::{IntoLua, Lua, LuaSerdeExt, MultiValue, Table, Value};
 
-use super::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, required};
+use super::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, optional, required};
 use super::{convert, session};
 use crate::Error;
 use crate::random::Rng;
@@ -158,6 +158,18 @@ const FUNCTIONS: &[Function] = &[
         returns: Kind::Number,
         result: "seconds since the script began",
         call: |lua, _| Ok(Value::Number(session(lua).started.elapsed().as_secs_f64())),
+    },
+    Function {
+        path: "exit",
+        doc: "Ends the script here; `pcall` does not catch it. The command succeeds, unless there is an `error`.",
+        params: &[optional("error", Kind::Text, "what went wrong, in one line: the command says it, without a traceback, and fails")],
+        returns: Kind::Nil,
+        result: "",
+        call: |lua, args| {
+            let end = Error::Exit(args.get(lua, "error")?);
+            session(lua).limits.end_now(lua, &end);
+            Err(end.into())
+        },
     },
     Function {
         path: "rng.new",
