@@ -49,6 +49,26 @@ fn what_is_wrong_is_said() {
 }
 
 #[test]
+fn a_script_ends_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("ends.lua");
+    let ends = |text: &str| {
+        std::fs::write(&script, format!("local fm = require 'finemem'\n{text}")).unwrap();
+        let output = finemem(&["run", script.to_str().unwrap()]);
+        let said = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), said(output.stdout), said(output.stderr))
+    };
+    let quiet = (Some(0), "a\n".to_string(), String::new());
+    assert_eq!(ends("print 'a' fm.exit {} print 'b'"), quiet);
+    assert_eq!(ends("print 'a' pcall(fm.exit, {}) print 'b'"), quiet);
+    assert_eq!(ends("print 'a' coroutine.wrap(function() pcall(fm.exit, {}) end)() while true do end"), quiet);
+    let failed = (Some(1), String::new(), "error: no such thing\n".to_string());
+    assert_eq!(ends("local function f() fm.exit { error = 'no such thing' } end\nf()"), failed);
+    let reward = "{ steps = function() fm.exit { error = 'no such thing' } end }";
+    assert_eq!(ends(&format!("pcall(fm.reward.call, {{ batch = {{ rollouts = {{}} }}, reward = {reward} }})")), failed);
+}
+
+#[test]
 fn what_leaks_is_dropped() {
     let output = finemem(&["run", concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/tests/leaks.lua"), "--device", "cpu"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -230,6 +250,7 @@ fn a_prompt_runs_every_line() {
         ("{ string.rep('x', 99), 'y' }", &format!("{{\n  \"{}\",\n  \"y\",\n}}\n", "x".repeat(99))),
         ("function f() end\nf", "function f at prompt:1\n"),
         ("\n\n", ""),
+        ("1\nfm.exit {}\n2", "1\n"),
     ] {
         assert_eq!(typed(&[], lines), (Some(0), shown.to_string(), String::new()), "{lines}");
     }
@@ -241,6 +262,7 @@ fn a_prompt_runs_every_line() {
         ("fm.rgn", "", "did you mean 'rng'?"),
         ("for i = 1, 3 do", "", "error: the input ends before this does: for i = 1, 3 do\n"),
         ("policy", "", ""),
+        ("1\nfm.exit { error = 'enough' }\n2", "1\n", "error: enough\n"),
     ] {
         let (code, out, err) = typed(&[], lines);
         assert_eq!((code, out.as_str()), (Some(i32::from(!said.is_empty())), shown), "{lines}: {err}");

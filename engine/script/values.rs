@@ -1,12 +1,13 @@
 //! `fm.json`, `fm.read`, `fm.write`, `fm.rng`, and what a script knows about itself.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
 use mlua::{IntoLua, Lua, LuaSerdeExt, MultiValue, Table, Value};
 
 use super::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, optional, required};
-use super::{convert, session};
+use super::{convert, require, session};
 use crate::Error;
 use crate::random::Rng;
 
@@ -141,6 +142,22 @@ const FUNCTIONS: &[Function] = &[
                 .map_err(|e| Error::io(&path, e))?;
             names.sort();
             names.into_lua(lua)
+        },
+    },
+    Function {
+        path: "modules",
+        doc: "The modules in a folder, wherever `require` looks for it.",
+        params: &[required("folder", Kind::Text, "its name, with dots as `require` takes it, such as `rewards`")],
+        returns: Kind::List(&Kind::Text),
+        result: "the modules' names, sorted, as `require` takes them: `rewards.finemem` and so on",
+        call: |lua, args| {
+            let folder: String = args.get(lua, "folder")?;
+            let below = folder.replace('.', "/");
+            let searched = require::folders(&session(lua).script.borrow());
+            let entries = searched.iter().filter_map(|path| std::fs::read_dir(path.join(&below)).ok()).flatten().flatten();
+            let files = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            let names: BTreeSet<String> = files.filter_map(|file| Some(format!("{folder}.{}", file.strip_suffix(".lua")?))).collect();
+            lua.create_sequence_from(names)?.into_lua(lua)
         },
     },
     Function {
