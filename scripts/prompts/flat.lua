@@ -2,14 +2,14 @@
 -- start.
 --
 -- It explains nothing, because the tiny model learned the task by example. Each sentence and each content follows a blank, so that a
--- word has the same tokens wherever it stands, and the item behind a sentence is written as a call names it (see tools/wire.lua). An
+-- word has the same tokens wherever it stands, and the item behind a sentence is written as a call names it (see lib/wire.lua). An
 -- item stands behind the sentence with which it shares the rarest words; items that share only common ones, and all but the best of a
 -- sentence, are left out.
 --
 --      Oska's tutor is now Ben Ilmar.", "memory_id": 12 The tutor of Oska is Marru Velt.
 --     Calls:
 
-local wire = require "tools.wire"
+local wire = require "lib.wire"
 
 -- A shared word counts 1 over the number of other lines that have it: two lines alone with a word have enough in common.
 local enough = 0.5

@@ -1,7 +1,8 @@
 -- Every baseline on a small episode: what it remembers, from which step, and what is answered from that.
 
+local methods = require "lib.eval.methods"
 local newest_wins = require "baselines.newest_wins"
-local statements = require "statements"
+local texts = require "lib.texts"
 
 local reasoner = require("finemem").reasoner.extractive {}
 
@@ -48,7 +49,7 @@ local expected = {
 expected.bm25_chunks_10 = expected.bm25_chunks_2
 
 for name, list in pairs(expected) do
-  local baseline = require("baselines." .. name)
+  local baseline = methods.open(name, false)[1]
   assert(baseline.name == name and not baseline.design, name)
   local memory = baseline.remember(episode, {})
   equal(contents(memory), list, name)
@@ -104,4 +105,4 @@ for _, pair in ipairs {
   assert(not about_the_same(pair[1], pair[2]), pair[1] .. " / " .. pair[2])
 end
 
-equal(statements.of "Dr. Dre made it. The U.S. Army said so.\nMel: Oh! Great.", { "Dr. Dre made it.", "The U.S. Army said so.", "Mel: Oh! Great." }, "statements")
+equal(texts.statements "Dr. Dre made it. The U.S. Army said so.\nMel: Oh! Great.", { "Dr. Dre made it.", "The U.S. Army said so.", "Mel: Oh! Great." }, "statements")

@@ -1,6 +1,6 @@
 -- What an evaluation asks a judge, and how recommendations find their titles.
 
-local evaluation = require "evaluation"
+local methods = require "lib.eval.methods"
 local fm = require "finemem"
 
 local answers = {
@@ -52,8 +52,8 @@ local function run(more)
   for key, value in pairs(more) do
     option[key] = value
   end
-  local done = evaluation.run(option)
-  return done.answers, evaluation.figures(done), done.cost
+  local done = methods.run(option)
+  return done.answers, methods.figures(done), done.cost
 end
 
 local found, figures, cost = run { judge = judge, titles = { ["/x/Red_River_(film)"] = 7, ["/x/Rio"] = 3, ["/x/Up"] = 5 } }

@@ -1,6 +1,6 @@
 -- Rows that share questions with the benchmark go, and so do questions that are answered without a memory.
 
-local leakage = require "leakage"
+local leakage = require "lib.leakage"
 local fm = require "finemem"
 
 local function episode(source, answers)

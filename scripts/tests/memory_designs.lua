@@ -1,9 +1,9 @@
 -- Each memory design: what scripted calls make of a memory, where the limits are, what a wrong call is told, and what a prompt shows.
 
 local fm = require "finemem"
-local designs = require "designs"
+local designs = require "lib.designs"
 local chat = require "prompts.chat"
-local reading = require "reading"
+local reading = require "lib.eval.reading"
 
 local policy = fm.model.load { path = "models/tiny" }
 
@@ -193,8 +193,8 @@ end
 
 -- What is wrong is said.
 for said, wrong in pairs {
-  ["there is no memory design 'flatt'; there are flat, layered"] = function() designs.open("flatt", {}) end,
-  ["the design 'layered' counts tokens"] = function() require "tools.layered" {} end,
+  ["there is no memory design 'flatt'; there are candidates, flat"] = function() designs.open("flatt", {}) end,
+  ["the design 'layered' counts tokens"] = function() require "designs.layered" {} end,
   ["no chat template"] = function() chat { policy = policy } { memory = {}, total = 0, totals = {}, chunk = "x", tools = {} } end,
 } do
   local ok, why = pcall(wrong)
@@ -203,7 +203,7 @@ end
 
 -- Every design goes through a rollout; what the tiny model says to a prompt that it never saw does not matter.
 local episode = { chunks = { "Ada lives in Oska.", "Ada lives in Rin now." }, questions = { { question = "Where does Ada live?", answers = { "Rin" } } } }
-for _, name in ipairs(designs.names) do
+for _, name in ipairs(designs.names()) do
   local design = designs.open(name, { policy = policy, plain = true })
   local trainer = fm.grpo.new {
     policy = policy, tools = design.tools, prompt = design.prompt, dialect = design.dialect, view = design.view, view_items = design.view_items,

@@ -3,7 +3,7 @@
 local fm = require "finemem"
 local household = require "worlds.household"
 local policy_method = require "baselines.policy"
-local reading = require "reading"
+local reading = require "lib.eval.reading"
 
 local policy = fm.model.load { path = "models/tiny" }
 local design = policy_method.design { policy = policy, tokens = 64, view = "relevant", view_items = 10 }

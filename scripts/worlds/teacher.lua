@@ -4,7 +4,7 @@
 -- right ones. With less care it makes the mistakes that training is to cure: it inserts what it should update, so that the stale item
 -- stays; it keeps small talk; it overlooks that something is no longer true; and it inserts again, in other words, what it has already.
 
-local wire = require "tools.wire"
+local wire = require "lib.wire"
 local prompt = require "prompts.flat"
 
 local teacher = {}
