@@ -1,5 +1,5 @@
--- Compares methods on equal terms: trains each of them with several seeds on the household world, evaluates all on the same held-out episodes,
--- and reports on all runs in the folder.
+-- Compares methods on equal terms: trains each of them with several seeds on the household world, evaluates all on the same held-out
+-- episodes, and reports on all runs in the folder.
 
 local fm = require "finemem"
 local arguments = require "lib.arguments"

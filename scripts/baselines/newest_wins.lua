@@ -1,12 +1,13 @@
 -- Keeps every statement, but replaces an older one that says something else about the same thing.
 --
--- Whether two statements are about the same thing is judged by form alone. A statement is cut into a *frame* and a *value* wherever that is possible:
+-- Whether two statements are about the same thing is judged by form alone. A statement is cut into a *frame* and a *value* wherever that is
+-- possible:
 --
 --   The capital of Germany is | Berlin.      Ada Lind was born in the city of | Oska.
 --
--- A frame ends with a small word, names its subject and has its verb; a value is a name or a short noun. Statements with equal frames are about the
--- same thing. Statements with similar frames are not ("The capital of Great Britain is …"), so both stay. It takes a model to tell relations with
--- several values at a time ("Ada has been to Oska", "… to Bem") from those with one.
+-- A frame ends with a small word, names its subject and has its verb; a value is a name or a short noun. Statements with equal frames are
+-- about the same thing. Statements with similar frames are not ("The capital of Great Britain is …"), so both stay. It takes a model to
+-- tell relations with several values at a time ("Ada has been to Oska", "… to Bem") from those with one.
 
 local fm = require "finemem"
 local texts = require "lib.texts"

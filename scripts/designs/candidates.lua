@@ -1,5 +1,5 @@
--- Memory-R1's memory (arXiv 2508.19828): for each new fact, the old memories that may be about the same thing are retrieved, and the policy decides
--- between ADD, UPDATE, DELETE and NOOP. Ours: the new facts are the statements of a text, not facts that a model extracted.
+-- Memory-R1's memory (arXiv 2508.19828): for each new fact, the old memories that may be about the same thing are retrieved, and the policy
+-- decides between ADD, UPDATE, DELETE and NOOP. Ours: the new facts are the statements of a text, not facts that a model extracted.
 
 local common = require "lib.tools"
 local texts = require "lib.texts"

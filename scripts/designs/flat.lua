@@ -1,8 +1,8 @@
 -- A flat memory: a list of items, and four tools. Each tool has a JSON schema, which is checked before `run` is called.
 --
--- `run(memory, arguments, turn)` carries out one call and returns the id that it wrote, if it wrote one. An error means that the call is invalid
--- and the memory unchanged. `turn.calls` lists all calls of the same answer, also those that could not be read, as { tool = name, arguments = table },
--- so that a tool can judge a call by its company.
+-- `run(memory, arguments, turn)` carries out one call and returns the id that it wrote, if it wrote one. An error means that the call is
+-- invalid and the memory unchanged. `turn.calls` lists all calls of the same answer, also those that could not be read, as { tool = name,
+-- arguments = table }, so that a tool can judge a call by its company.
 
 local common = require "lib.tools"
 

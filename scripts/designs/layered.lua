@@ -1,7 +1,8 @@
 -- Mem-α's memory (arXiv 2509.25911): a core text of at most 512 tokens, and lists of semantic and episodic items.
 --
--- Tools, limits and the meaning of the sections are those of its published code. Ours: ids are the store's numbers, not four random characters;
--- deleting an item that does not exist, or writing a text that is already there, is an error, not a silent success or a "skipped".
+-- Tools, limits and the meaning of the sections are those of its published code. Ours: ids are the store's numbers, not four random
+-- characters; deleting an item that does not exist, or writing a text that is already there, is an error, not a silent success or a
+-- "skipped".
 
 local common = require "lib.tools"
 

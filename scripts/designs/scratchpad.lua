@@ -1,8 +1,8 @@
--- AtomMem's memory (arXiv 2601.08323): a scratchpad that is always in view and rewritten as a whole, and entries that the policy creates, updates,
--- deletes and searches: what its query finds is shown with the next text.
+-- AtomMem's memory (arXiv 2601.08323): a scratchpad that is always in view and rewritten as a whole, and entries that the policy creates,
+-- updates, deletes and searches: what its query finds is shown with the next text.
 --
--- The tools have the names that dialects/atommem.lua gives to AtomMem's tags. Ours: BM25 in place of embeddings, and until the first query the
--- newest entries are shown.
+-- The tools have the names that dialects/atommem.lua gives to AtomMem's tags. Ours: BM25 in place of embeddings, and until the first query
+-- the newest entries are shown.
 
 local common = require "lib.tools"
 

@@ -1,5 +1,6 @@
 -- MemBuilder's memory (arXiv 2601.05488): a core text of at most 5,000 characters, and episodic, semantic and procedural items. An update
--- adds a new version, which points to the one it replaces. Ours: one policy has all the tools, where the paper has four roles with a tool each.
+-- adds a new version, which points to the one it replaces. Ours: one policy has all the tools, where the paper has four roles with a tool
+-- each.
 
 local common = require "lib.tools"
 

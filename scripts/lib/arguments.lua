@@ -105,12 +105,12 @@ local function help(about, specs)
   end
 end
 
--- Reads the arguments that `specs` lists, each as { name, kind, default, explanation }. The kind is "number", "integer", "flag" for yes or no, a
--- list of words to choose from, or for any other text a word that says what it is, such as "FILE". An argument without a default is nil when
--- it is not given; one with `required = true` has to be given.
+-- Reads the arguments that `specs` lists, each as { name, kind, default, explanation }. The kind is "number", "integer", "flag" for yes or
+-- no, a list of words to choose from, or for any other text a word that says what it is, such as "FILE". An argument without a default is
+-- nil when it is not given; one with `required = true` has to be given.
 --
--- Gives the values by name, flags as booleans; and the same for run.json, with false for what was not given and flags as words. `--help` prints
--- `about` and the arguments, and ends the program.
+-- Gives the values by name, flags as booleans; and the same for run.json, with false for what was not given and flags as words. `--help`
+-- prints `about` and the arguments, and ends the program.
 function arguments.read(about, specs)
   local option, kinds = {}, {}
   for _, spec in ipairs(specs) do

@@ -1,5 +1,5 @@
--- The methods of a comparison, and the table and page that come of their runs. Reports only read metrics.jsonl, in FOLDER/METHOD/SEED/, so runs
--- from another machine can be added by copying them there.
+-- The methods of a comparison, and the table and page that come of their runs. Reports only read metrics.jsonl, in FOLDER/METHOD/SEED/, so
+-- runs from another machine can be added by copying them there.
 
 local fm = require "finemem"
 local arguments = require "lib.arguments"
@@ -78,8 +78,8 @@ function compare.done(rows, steps)
   return last ~= nil and last.step >= steps and last["eval/accuracy"] ~= nil
 end
 
--- The finished runs in folders, as a list of { name, runs = { [seed] = rows } }: first the methods of `names`, then the others by name. Also
--- the number of unfinished runs, which are left out.
+-- The finished runs in folders, as a list of { name, runs = { [seed] = rows } }: first the methods of `names`, then the others by name.
+-- Also the number of unfinished runs, which are left out.
 function compare.read(folders, names)
   local methods, known, unfinished = {}, {}, 0
   local function add(name)
@@ -165,8 +165,8 @@ local function curve(method, name)
   return points
 end
 
--- A row for each method: accuracy, its paired difference from the first method, memory, invalid calls, and the steps until it reached 90 % of the
--- best learning curve. Only `reached` of its `n` runs did.
+-- A row for each method: accuracy, its paired difference from the first method, memory, invalid calls, and the steps until it reached 90 %
+-- of the best learning curve. Only `reached` of its `n` runs did.
 function compare.rows(methods)
   local best = 0
   for _, method in ipairs(methods) do
@@ -256,7 +256,8 @@ local function stacked(method, kind, names, label)
   return chart
 end
 
--- The names of the reward's terms in each method's figures. Those that most methods have come first, so that a term mostly keeps its colour.
+-- The names of the reward's terms in each method's figures. Those that most methods have come first, so that a term mostly keeps its
+-- colour.
 local function terms_of(methods)
   local count, all = {}, {}
   for i, method in ipairs(methods) do

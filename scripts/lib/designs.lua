@@ -26,8 +26,8 @@ function designs.names()
   return names
 end
 
--- The design `name` with its prompt: { name, tools, view, view_items, prompt, dialect, retrieval }. `option` is that of prompts/chat.lua, the policy
--- at least, and the design gets it too.
+-- The design `name` with its prompt: { name, tools, view, view_items, prompt, dialect, retrieval }. `option` is that of prompts/chat.lua,
+-- the policy at least, and the design gets it too.
 function designs.open(name, option)
   local names = designs.names()
   if not table.find(names, name) then

@@ -7,8 +7,8 @@ local world = require "worlds.household"
 
 local household = {}
 
--- What a run can be given, with the defaults. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and `chunks` may be
--- functions of the step.
+-- What a run can be given, with the defaults. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and `chunks`
+-- may be functions of the step.
 household.defaults = {
   steps = 24, seed = 7, rewards = "finemem", settings = {}, loss = "verl", policy = "models/tiny",
   episodes = 6, group = 8, chunks = 6, lr = 6e-4, held_out = 48,
@@ -105,7 +105,8 @@ function household.report(folder, held_out, before, after)
   }
 end
 
--- Trains with loop.run. `more` are those of its options that are not the same for every run: `run`, `done`, `checkpoint`, `title`, `finish`.
+-- Trains with loop.run. `more` are those of its options that are not the same for every run: `run`, `done`, `checkpoint`, `title`,
+-- `finish`.
 function household.train(training, more)
   local option = training.option
   return loop.run {

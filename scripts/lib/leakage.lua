@@ -40,8 +40,8 @@ end
 
 local task = "Answer the question from what you know. Say only the answer, without a sentence around it. If you are not sure, guess."
 
--- The questions that `reasoner`, which needs a model, cannot answer from what it knows. It is asked without any memory, and told to guess. An answer
--- is right if it has the full score of the question's metric. Questions that need a judge stay.
+-- The questions that `reasoner`, which needs a model, cannot answer from what it knows. It is asked without any memory, and told to guess.
+-- An answer is right if it has the full score of the question's metric. Questions that need a judge stay.
 function leakage.open_book(questions, reasoner)
   local chats, kept = {}, {}
   for i, q in ipairs(questions) do

@@ -1,6 +1,7 @@
 -- A file that grows by a line for each piece of work, so that a script that was stopped can continue from there.
 
 local fm = require "finemem"
+local arguments = require "lib.arguments"
 
 local lines = {}
 
@@ -21,8 +22,8 @@ function lines.read(path)
   return list
 end
 
--- The episodes that are in a file of such lines already: the first of `episodes`, with the same ids and texts. Anything else in it is an error.
--- Prints how many there are.
+-- The episodes that are in a file of such lines already: the first of `episodes`, with the same ids and texts. Anything else in it is an
+-- error. Prints how many there are.
 function lines.episodes(path, episodes)
   local done = {}
   for i, line in ipairs(lines.read(path)) do
@@ -32,10 +33,8 @@ function lines.episodes(path, episodes)
       same = same and done[i].chunks[c] == chunk
     end
     if not same then
-      fm.exit {
-        error = string.format("%s: line %d is the episode '%s', which is not in the data or is cut into other chunks there: remove the file, or name another with --out",
-          path, i, done[i].id),
-      }
+      arguments.refuse("%s: line %d is the episode '%s', which the data does not have, or not in these chunks: remove the file, or name another with --out",
+        path, i, done[i].id)
     end
   end
   if #done > 0 then

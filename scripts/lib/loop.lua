@@ -21,8 +21,8 @@ function loop.rewards()
   return names
 end
 
--- Opens a reward by name, or any module with the same interface, whose name then has a dot. A loop that opens it at every step, and says which,
--- picks up an edited file under `finemem-engine run --watch`.
+-- Opens a reward by name, or any module with the same interface, whose name then has a dot. A loop that opens it at every step, and says
+-- which, picks up an edited file under `finemem-engine run --watch`.
 function loop.reward(name, step)
   local module = name:find(".", 1, true) and name or "rewards." .. name
   if not step and module ~= name and not table.find(fm.modules { folder = "rewards" }, module) then
@@ -41,9 +41,9 @@ function loop.needs(reward, option)
   end
 end
 
--- Rolls out episodes the way the reward wants: returns the batches to train on, all their rollouts as one batch, and the batch that shows how
--- well the policy does. `option` has what the reward may need: `reasoner`, `policy`, `seed`, `step` and its own settings; `question_share`
--- only counts for rewards that play whole episodes.
+-- Rolls out episodes the way the reward wants: returns the batches to train on, all their rollouts as one batch, and the batch that shows
+-- how well the policy does. `option` has what the reward may need: `reasoner`, `policy`, `seed`, `step` and its own settings;
+-- `question_share` only counts for rewards that play whole episodes.
 function loop.rollout(trainer, reward, episodes, option)
   loop.needs(reward, option)
   local batches, shown
@@ -94,8 +94,8 @@ function loop.size(bytes)
   return bytes < 1e9 and string.format("%.0f MB", bytes / 1e6) or string.format("%.2f GB", bytes / 1e9)
 end
 
--- The episodes of a step, `count` at a time: a function of the step. The list is shuffled anew for each pass through it. A step has the same
--- episodes when a run is resumed.
+-- The episodes of a step, `count` at a time: a function of the step. The list is shuffled anew for each pass through it. A step has the
+-- same episodes when a run is resumed.
 function loop.passes(episodes, count, seed)
   return function(step)
     local chosen, order, pass = {}, nil, nil

@@ -15,8 +15,8 @@ function measure.score(rollout)
   return sum / math.max(1, #rollout.answers)
 end
 
--- Mean answer accuracy with its 95 % interval over rollouts, memory and input tokens, calls per step by kind, and the shares of calls that could be
--- parsed and of calls that were invalid.
+-- Mean answer accuracy with its 95 % interval over rollouts, memory and input tokens, calls per step by kind, and the shares of calls that
+-- could be parsed and of calls that were invalid.
 function measure.batch(batch)
   local scores, memory, input, steps, calls, parsed, invalid, stray = {}, 0, 0, 0, 0, 0, 0, 0
   local kinds = { insert = 0, update = 0, delete = 0, skip = 0 }

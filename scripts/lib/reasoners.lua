@@ -28,8 +28,8 @@ function reasoners.with(own)
   return table.move(specs, 1, #specs, #own + 1, own)
 end
 
--- The reasoner that `word` names. `option` has the values of the arguments above, each optional, and `cache`, the file that keeps a server's
--- replies. `needs` names the argument that `word` is the value of, if that has to be a reasoner with a model.
+-- The reasoner that `word` names. `option` has the values of the arguments above, each optional, and `cache`, the file that keeps a
+-- server's replies. `needs` names the argument that `word` is the value of, if that has to be a reasoner with a model.
 function reasoners.make(word, option, needs)
   option = option or {}
   if word == "extractive" then

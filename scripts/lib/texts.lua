@@ -28,8 +28,8 @@ local function sentences(line)
   end))
 end
 
--- The statements of a chunk, in order: prose is cut into sentences, a turn of a dialogue stays whole, and a text stays with the line below that
--- labels it. A heading in square brackets, such as a date, is put before everything that follows it.
+-- The statements of a chunk, in order: prose is cut into sentences, a turn of a dialogue stays whole, and a text stays with the line below
+-- that labels it. A heading in square brackets, such as a date, is put before everything that follows it.
 function texts.statements(chunk)
   local list, heading, labelled = {}, "", {}
   local function add(text)

@@ -1,9 +1,9 @@
--- How the tiny model writes the calls of the flat memory's tools: as a strict JSON encoder does, with keys in this order and ", " and ": " between
--- them. Also the line of the prompt that the calls follow.
+-- How the tiny model writes the calls of the flat memory's tools: as a strict JSON encoder does, with keys in this order and ", " and ": "
+-- between them. Also the line of the prompt that the calls follow.
 --
--- Every part that never varies is one of `pieces`. The tiny model's tokenizer has a token for each piece, so a call costs two or three tokens besides
--- what it says. A content starts with a blank: the tokenizer keeps a blank with the word after it, and so cuts a name into the same tokens in a call,
--- in the memory and in a chunk. The tools drop the blank.
+-- Every part that never varies is one of `pieces`. The tiny model's tokenizer has a token for each piece, so a call costs two or three
+-- tokens besides what it says. A content starts with a blank: the tokenizer keeps a blank with the word after it, and so cuts a name into
+-- the same tokens in a call, in the memory and in a chunk. The tools drop the blank.
 
 local fm = require "finemem"
 
@@ -20,8 +20,8 @@ local close_id = '}}</tool_call>'
 -- The line that the calls follow in the prompt.
 wire.call_head = "Calls:\n"
 
--- The piece between a content and the id of the item that it replaces. The prompt writes it between a sentence and the item that the sentence may be
--- about, so a policy that can copy can also name the item.
+-- The piece between a content and the id of the item that it replaces. The prompt writes it between a sentence and the item that the
+-- sentence may be about, so a policy that can copy can also name the item.
 wire.its_id = its_id
 
 -- Fixed parts of calls and prompts, and numbers, so that an id of up to three digits is one token too.

@@ -1,8 +1,9 @@
 -- Makes models/tiny: a byte-level BPE tokenizer and a small policy, supervised by a careless teacher in the household world.
 --
--- The policy has to copy names that it has never seen, almost without fault. Its decisions should be careless, so that reinforcement learning has
--- something to teach. It starts with attention that copies (init = "copying"), so that a few million tokens are enough, and goes from short names in
--- short texts to everything that the world has. There is a checkpoint for `run --resume` every 400 steps and on Ctrl-C.
+-- The policy has to copy names that it has never seen, almost without fault. Its decisions should be careless, so that reinforcement
+-- learning has something to teach. It starts with attention that copies (init = "copying"), so that a few million tokens are enough, and
+-- goes from short names in short texts to everything that the world has. There is a checkpoint for `run --resume` every 400 steps and on
+-- Ctrl-C.
 
 local fm = require "finemem"
 local arguments = require "lib.arguments"
@@ -29,8 +30,9 @@ local top_rate = option.policy == "" and 1.5e-3 or 8e-4
 local prompt_weight = 0.1 -- weight of predicting a prompt token, at first
 local id_weight = 4 -- weight of predicting an id: there is one for a dozen other tokens
 
--- What an episode is like at this share of the run, and how it is played. Lengths and rates vary. Until the last third, half of the episodes are
--- drill with a careful teacher: finding the id of a fact that has changed. A policy from a folder has had its first lessons and its drill.
+-- What an episode is like at this share of the run, and how it is played. Lengths and rates vary. Until the last third, half of the
+-- episodes are drill with a careful teacher: finding the id of a fact that has changed. A policy from a folder has had its first lessons
+-- and its drill.
 local function lesson(progress, rng)
   progress = option.policy == "" and progress or 1
   local stage = progress < 0.1 and { 0.2, 2, 4 } or progress < 0.3 and { 0.5, 3, 7 } or { 0.9, 4, 10 }
@@ -87,8 +89,8 @@ local function make()
   }, last
 end
 
--- What the policy makes of the texts' events when it writes the calls itself: the shares of calls in valid wire format, of contents that are a
--- sentence of the text and of ids that belong to the sentence, and how often it is careful.
+-- What the policy makes of the texts' events when it writes the calls itself: the shares of calls in valid wire format, of contents that
+-- are a sentence of the text and of ids that belong to the sentence, and how often it is careful.
 local function examine(policy, temperature)
   local count = {}
   local function note(name, yes)

@@ -1,4 +1,4 @@
--- Every reward gives the same for rollouts that were written and read back, as scripts/replay.lua reads them.
+-- Every reward gives the same numbers for rollouts that were written and read back, as scripts/replay.lua does.
 
 local fm = require "finemem"
 local batches = require "tests.batches"

@@ -1,4 +1,4 @@
--- Each reward on an example that is worked out by hand from its paper's formula.
+-- Each reward on an example that was worked out by hand from the paper's formula.
 
 local fm = require "finemem"
 local batches = require "tests.batches"
@@ -134,8 +134,8 @@ local y = (1 / 3) / (math.sqrt(1 / 3) + 1e-6)
 credit = steps("mem_t", { a, B(), branch })
 same(credit.total, { { 0.1 * y, 1.1 * y }, { -0.1 * y, 0 }, { 1.1 * (z + y) } }, "mem_t with a branch")
 same(credit.advantages, { { 0, 1 }, { 0, 0 }, { 1 } }, "mem_t with a branch, what is kept")
--- A branch of A from step 2 that misses the fact, in the only tree: bo 1 and 0, so z and -z within and the same among all. A's insert at 2 is
---   not before the branch: 1.1 * 2z. Its insert at 1 is before both leaves, and was retrieved for bo at both: 0.1 * (2z - 2z) = 0.
+-- A branch of A from step 2 that misses the fact, in the only tree: bo 1 and 0, so z and -z within and the same among all. A's insert at
+--   2 is not before the branch: 1.1 * 2z. Its insert at 1 is before both leaves, and was retrieved for bo at both: 0.1 * (2z - 2z) = 0.
 local missed = B { memory = memory, steps = { { { "skip" } } }, first = 2, state = "1/2" }
 missed.parent = 1
 same(steps("mem_t", { a, missed }).total, { { 0, 2.2 * z }, { 0 } }, "mem_t, what is not before a branch")

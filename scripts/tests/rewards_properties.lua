@@ -1,4 +1,4 @@
--- What every reward of scripts/rewards promises, tried on the rollouts of a careless policy.
+-- The properties of every reward in scripts/rewards, tested on rollouts of a careless policy.
 
 local fm = require "finemem"
 local batches = require "tests.batches"
@@ -54,7 +54,7 @@ for _, name in ipairs(loop.rewards()) do
     local credit = reward.steps(batch, option())
     well_formed(name, batch, credit)
 
-    -- The same batch gives the same, and the order of questions changes nothing.
+    -- The same batch gives the same rewards, and the order of questions does not matter.
     local again = { rollouts = {} }
     for i, rollout in ipairs(batch.rollouts) do
       local copy = table.clone(rollout)
@@ -69,7 +69,7 @@ for _, name in ipairs(loop.rewards()) do
     batches.same(other.total, credit.total, name .. " with its questions turned round")
     batches.same(other.advantages or {}, credit.advantages or {}, name .. ": advantages with the questions turned round")
 
-    -- The trainer gets what the reward gave.
+    -- The trainer gets the reward's numbers.
     loop.update(trainer, parts, credit)
     local update = trainer.updates[1]
     assert((update.batch ~= nil) ~= (update.batches ~= nil) and update.rewards == credit.total, name)
@@ -89,7 +89,7 @@ for _, name in ipairs(loop.rewards()) do
     end
   end
 
-  -- What is needed and absent is named.
+  -- If something that the reward needs is missing, the error names it.
   for _, need in ipairs(reward.needs or {}) do
     local without = option()
     without[need] = nil
@@ -98,7 +98,7 @@ for _, name in ipairs(loop.rewards()) do
   end
 end
 
--- No credit through evidence for an item that was deleted: step 2 writes it and step 3 removes it.
+-- A deleted item gets no credit through evidence: step 2 writes it and step 3 removes it.
 local question = { question = "Where does Ada Velt live?", answers = { "Turin" }, evidence = { 1 } }
 local function deleted(second)
   return { rollouts = { (batches.play {
@@ -116,7 +116,7 @@ local failed = batches.play { questions = { question }, steps = { {}, {}, {} } }
 local credit = loop.reward("mem_t").steps({ rollouts = { batch.rollouts[1], failed } }, {})
 assert(credit.total[1][1] > 0 and credit.total[1][2] == 0 and credit.advantages[1][1] == 1 and credit.advantages[1][2] == 0, "mem_t")
 
--- Conservation: what evidence gives to the steps of a rollout is the score of its questions.
+-- Conservation: the steps of a rollout together get the score of its questions through evidence.
 for seed = 1, 20 do
   local rng = fm.rng.new { seed = { 12, seed } }
   local played = batches.trainer(100 + seed, 4):rollout { episodes = { batches.episode(rng, 6) } }

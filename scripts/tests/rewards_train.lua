@@ -1,4 +1,4 @@
--- Every reward trains the tiny model on the household world for ten short steps: figures are finite at each, and some of them teach something.
+-- Every reward trains the tiny model on the household world for ten short steps: all figures are finite, and some steps have an advantage.
 
 local fm = require "finemem"
 local loop = require "lib.loop"
@@ -28,7 +28,7 @@ for n, name in ipairs(loop.rewards()) do
     local rewarded = fm.seconds {}
     local stats = loop.update(trainer, batches, credit)
     local figures = measure.step(stats, shown, credit)
-    -- Without an advantage anywhere there is no loss.
+    -- If no step has an advantage, there is no loss.
     taught += stats.loss and 1 or 0
     for key, value in pairs(stats) do
       assert(value == value and math.abs(value) < math.huge, string.format("%s, step %d: %s is %s", name, step, key, tostring(value)))

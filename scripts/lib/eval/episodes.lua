@@ -15,7 +15,7 @@ local function titles(data, named)
     end
   end
   arguments.refuse(
-    "%s asks for recommendations, which are looked up in MemoryAgentBench's entity2id.json: put that file beside the data, or name it with --titles FILE",
+    "%s asks for recommendations, which are looked up in MemoryAgentBench's entity2id.json: put it beside the data, or name it with --titles FILE",
     data)
   return nil
 end
@@ -31,8 +31,8 @@ local function recommends(list)
   return false
 end
 
--- The distinct texts among episodes, because rows of a file often share theirs: the first episode of each text, and for each episode the number
--- of its text.
+-- The distinct texts among episodes, because rows of a file often share theirs: the first episode of each text, and for each episode the
+-- number of its text.
 function episodes.texts(list)
   local first, place, known = {}, {}, {}
   for i, episode in ipairs(list) do
@@ -46,8 +46,8 @@ function episodes.texts(list)
   return first, place
 end
 
--- Opens the file that eval.lua's arguments name. Returns `all`, the episodes; `own`, by method, for the methods that read chunks of their own size;
--- `titles`, if there are recommendations to look up; and `skipped`, what of the file could not be read.
+-- Opens the file that eval.lua's arguments name. Returns `all`, the episodes; `own`, by method, for the methods that read chunks of their
+-- own size; `titles`, if there are recommendations to look up; and `skipped`, what of the file could not be read.
 function episodes.open(option, policy, methods)
   local skipped
 
@@ -87,7 +87,8 @@ function episodes.open(option, policy, methods)
       end
     end
     if longest > 4 * largest then
-      print(string.format("chunks are cut to about %d tokens of four bytes, a quarter of the policy's context; --chunk_tokens sets another size", largest))
+      print(string.format(
+        "chunks are cut to about %d tokens of four bytes, a quarter of the policy's context; --chunk_tokens sets another size", largest))
       all = open(largest, facts)
     end
     for _, method in ipairs(methods) do

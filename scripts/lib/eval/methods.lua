@@ -8,8 +8,8 @@ local reading = require "lib.eval.reading"
 
 local methods = {}
 
--- The methods that `names` lists, after the policy if it is evaluated too. A number at the end of a name goes to its module: `bm25_chunks_10` is
--- bm25_chunks with 10.
+-- The methods that `names` lists, after the policy if it is evaluated too. A number at the end of a name goes to its module:
+-- `bm25_chunks_10` is bm25_chunks with 10.
 function methods.open(names, with_policy)
   local list, models, modules = { with_policy and require "baselines.policy" or nil }, false, fm.modules { folder = "baselines" }
   for name in names:gmatch "[^,%s]+" do
@@ -30,8 +30,8 @@ function methods.open(names, with_policy)
   return list
 end
 
--- How well the retrieved items match the chunks with the gold evidence: the share of items from such chunks, 0 if nothing was retrieved, and the
--- share of these chunks that have an item. nil if the file does not name them.
+-- How well the retrieved items match the chunks with the gold evidence: the share of items from such chunks, 0 if nothing was retrieved,
+-- and the share of these chunks that have an item. nil if the file does not name them.
 local function evidence_shares(answer)
   if not answer.chunks then
     return nil
@@ -53,7 +53,8 @@ local function evidence_shares(answer)
   return #answer.evidence > 0 and found / #answer.evidence or 0, chunks / #answer.chunks
 end
 
--- Has `judge`, a reasoner, score the answers that need a judge. An answer stays without a score if the judge's reply has none. Returns the replies.
+-- Has `judge`, a reasoner, score the answers that need a judge. An answer stays without a score if the judge's reply has none. Returns the
+-- replies.
 local function judged(answers, judge)
   local chats, waiting = {}, {}
   for _, answer in ipairs(answers) do
@@ -77,8 +78,8 @@ local function judged(answers, judge)
   return replies
 end
 
--- Scores recommendations; each counts as the nearest of `titles`, a catalogue like MemoryAgentBench's entity2id.json: numbers by the names of
--- entities. Gold answers may be such numbers.
+-- Scores recommendations; each counts as the nearest of `titles`, a catalogue like MemoryAgentBench's entity2id.json: numbers by the names
+-- of entities. Gold answers may be such numbers.
 local function recommended(answers, titles)
   local names, list = {}, {}
   for name, id in pairs(titles) do
@@ -97,8 +98,8 @@ local function recommended(answers, titles)
   end
 end
 
--- What a method makes of texts: a memory for each, with the model's steps if it has a model; how questions are answered from the memories; and
--- how many seconds that took.
+-- What a method makes of texts: a memory for each, with the model's steps if it has a model; how questions are answered from the memories;
+-- and how many seconds that took.
 local function memories_of(option, texts)
   local method, settings = option.method, option.settings
   local began = fm.seconds {}
@@ -112,8 +113,8 @@ local function memories_of(option, texts)
     local tokens = settings.max_tokens or reading.tokens(policy, method.answer_tokens)
     local design = method.design { policy = policy, tokens = tokens, view = settings.view, view_items = settings.view_items }
     local read, seconds = reading.read {
-      episodes = texts, policy = policy, design = design, tokens = tokens, max_prompt = settings.max_prompt, shown = option.shown or 0, file = option.file,
-      name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items) }, " "), said = progress,
+      episodes = texts, policy = policy, design = design, tokens = tokens, max_prompt = settings.max_prompt, shown = option.shown or 0,
+      file = option.file, name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items) }, " "), said = progress,
       stop = option.stop,
     }
     return read, design.retrieval, seconds
@@ -141,8 +142,8 @@ local batch = 128
 --   said               called with a line of progress
 --   stop               called where nothing is lost if it raises an error
 --
--- Returns `answers` (as reasoner:ask gives them, with `method`, `source` and `episode`), `cost`, the `calls` of a model, and `memories`, one for
--- each episode: { episode, memory, steps, answers }.
+-- Returns `answers` (as reasoner:ask gives them, with `method`, `source` and `episode`), `cost`, the `calls` of a model, and `memories`,
+-- one for each episode: { episode, memory, steps, answers }.
 function methods.run(option)
   local method, list = option.method, option.episodes
   local texts, place = episodes.texts(list)
@@ -297,8 +298,8 @@ function methods.figures(run)
   }
 end
 
--- Runs `list` of methods over the episodes of `data`, what episodes.open returns, and keeps what models read in the folder of `run`. `more` has
--- the options of methods.run that are the same for all. Returns what methods.run does for each method, with its `figures`.
+-- Runs `list` of methods over the episodes of `data`, what episodes.open returns, and keeps what models read in the folder of `run`. `more`
+-- has the options of methods.run that are the same for all. Returns what methods.run does for each method, with its `figures`.
 function methods.run_all(run, list, data, settings, more)
   local counts = {}
   local function count(text)

@@ -1,7 +1,7 @@
 -- Lets a model read episodes and manage a memory for each.
 --
--- All episodes are read side by side, a stretch of chunks at a time. Each stretch leaves a line in a file with what it did, so a reading that was
--- stopped continues from there with the same memories.
+-- All episodes are read side by side, a stretch of chunks at a time. Each stretch leaves a line in a file with what it did, so a reading
+-- that was stopped continues from there with the same memories.
 
 local fm = require "finemem"
 local lines = require "lib.lines"
@@ -11,14 +11,14 @@ local reading = {}
 -- The most chunks in a stretch, and how many chunks of all episodes together are worth a line.
 local longest, worth = 16, 128
 
--- The longest answer, in tokens: the published length, but at most an eighth of the model's context, which is MemAgent's share of its own (1,024
--- of 8K). A model without a chat template was not taught when to stop, and would use up the length for each chunk.
+-- The longest answer, in tokens: the published length, but at most an eighth of the model's context, which is MemAgent's share of its own
+-- (1,024 of 8K). A model without a chat template was not taught when to stop, and would use up the length for each chunk.
 function reading.tokens(policy, published)
   return math.min(published, policy.chat and policy.context // 8 or 256)
 end
 
--- The longest chunk, in tokens of four bytes as fm.data.open counts them: the published length, but at most a quarter of the model's context. How
--- long the model's own tokens are is measured on the first of `chunks`.
+-- The longest chunk, in tokens of four bytes as fm.data.open counts them: the published length, but at most a quarter of the model's
+-- context. How long the model's own tokens are is measured on the first of `chunks`.
 function reading.chunk_tokens(policy, published, chunks)
   local bytes, tokens = 0, 0
   for _, chunk in ipairs(chunks) do

@@ -55,13 +55,25 @@ local function by_tool(calls, chunks)
   return #parts > 0 and table.concat(parts, ", ") or "none"
 end
 
--- The tables about `runs`, what methods.run_all returns: a list of { title, columns, rows of texts }. Also whether the file names the chunks that
--- hold the evidence.
+-- The tables about `runs`, what methods.run_all returns: a list of { title, columns, rows of texts }. Also whether the file names the
+-- chunks that hold the evidence.
 local function tables_of(runs)
   local scores = { title = "Scores", columns = { "method", "source", "metric", "score (95 % interval)", "questions" }, rows = {} }
-  local kinds = { title = "Scores by kind of question", columns = { "method", "source", "kind", "metric", "score (95 % interval)", "questions" }, rows = {} }
-  local averages = { title = "Averages", columns = { "method", "mean over sources", "mean over questions", "memory tokens", "of the input" }, rows = {} }
-  local calls = { title = "Calls of models", columns = { "method", "carried out, a chunk", "not valid", "unreadable", "chunks without a call" }, rows = {} }
+  local kinds = {
+    title = "Scores by kind of question",
+    columns = { "method", "source", "kind", "metric", "score (95 % interval)", "questions" },
+    rows = {},
+  }
+  local averages = {
+    title = "Averages",
+    columns = { "method", "mean over sources", "mean over questions", "memory tokens", "of the input" },
+    rows = {},
+  }
+  local calls = {
+    title = "Calls of models",
+    columns = { "method", "carried out, a chunk", "not valid", "unreadable", "chunks without a call" },
+    rows = {},
+  }
   local costs = {
     title = "Cost",
     columns = { "method", "chunks", "ms a chunk", "policy tokens in", "out", "questions", "ms a question", "reasoner tokens in", "out", "requests" },
@@ -189,8 +201,9 @@ local function write(folder, runs)
       results[#results + 1] = fm.json.encode {
         value = {
           method = done.method, source = answer.source, episode = answer.episode, id = answer.id, kind = answer.kind, question = answer.question,
-          gold = answer.gold, answer = answer.answer, scored = answer.scored, cut = answer.cut, metric = answer.metric, score = answer.score, lenient = answer.lenient, used = answer.used, evidence = evidence,
-          gold_chunks = answer.chunks, left_out = answer.left_out, evidence_precision = answer.evidence_precision, evidence_recall = answer.evidence_recall,
+          gold = answer.gold, answer = answer.answer, scored = answer.scored, cut = answer.cut, metric = answer.metric, score = answer.score,
+          lenient = answer.lenient, used = answer.used, evidence = evidence, gold_chunks = answer.chunks, left_out = answer.left_out,
+          evidence_precision = answer.evidence_precision, evidence_recall = answer.evidence_recall,
           prompt_tokens = answer.prompt_tokens, completion_tokens = answer.completion_tokens,
         },
       }
@@ -303,17 +316,17 @@ local function summary_of(runs, data, about)
   for i, done in ipairs(runs) do
     local figures = done.figures
     methods[i] = {
-      method = done.method, lenient = figures.lenient, left_out = figures.left_out, cut = figures.cut, empty = figures.empty, summary = figures.summary,
-      cost = done.cost, calls = done.calls, unjudged = figures.unjudged, kinds = figures.kinds.rows, over_kinds = figures.over_kinds,
-      evidence_precision = figures.precision, evidence_recall = figures.recall,
+      method = done.method, lenient = figures.lenient, left_out = figures.left_out, cut = figures.cut, empty = figures.empty,
+      summary = figures.summary, cost = done.cost, calls = done.calls, unjudged = figures.unjudged, kinds = figures.kinds.rows,
+      over_kinds = figures.over_kinds, evidence_precision = figures.precision, evidence_recall = figures.recall,
     }
   end
   return { data = about.file, reasoner = about.answered_by, skipped = array(data.skipped), methods = methods, seconds = fm.seconds {} - about.began }
 end
 
--- Prints the tables of an evaluation and writes all its files. `runs` is what methods.run_all returns, `data` what episodes.open returns. `about`
--- has the data `file`, the model that tokens are `counted_by`, the `reasoner` by its word and who it was in full (`answered_by`), whether there was
--- a judge (`judged`), how many episodes a page has (`shown`), and when the evaluation `began`.
+-- Prints the tables of an evaluation and writes all its files. `runs` is what methods.run_all returns, `data` what episodes.open returns.
+-- `about` has the data `file`, the model that tokens are `counted_by`, the `reasoner` by its word and who it was in full (`answered_by`),
+-- whether there was a judge (`judged`), how many episodes a page has (`shown`), and when the evaluation `began`.
 function report.all(folder, runs, data, about)
   local heading = heading_of(data, about)
   local tables, proven = tables_of(runs)
