@@ -125,7 +125,7 @@ end
 --   checkpoint       steps between checkpoints
 --   seconds          the longest that the reward may take, by default the engine's limit
 --   title            what stands before the figures of a progress line
---   finish(stats)    if there is anything to add to the figures of the last step before they are logged; the run is then complete
+--   finish(stats)    adds to the figures of the last step before they are logged, if given; the run is then complete
 --
 -- There is a checkpoint every `checkpoint` steps, where the loop is stopped, and at the last step unless `finish` has completed the run.
 -- Returns whether it came to the end; false when somebody pressed Ctrl-C.
@@ -146,7 +146,7 @@ function loop.run(option)
       option.finish(stats)
     end
     run:log { step = step, stats = stats }
-    -- These are rewards of rollouts that were trained on; a reward that branches shows others.
+    -- The rollouts that were trained on, with their rewards. The figures may be of others, see loop.rollout.
     run:rollouts { step = step, batch = batch, count = 1, rewards = credit }
     -- Times only go to the progress line, so that the same seed logs the same figures.
     local spent = fm.seconds {} - began
