@@ -41,7 +41,9 @@ local reward = loop.reward(option.rewards)
 given.step = step
 given.reasoner = reasoners.make(option.reasoner, option)
 given.policy = option.policy and fm.model.load { path = option.policy } or nil
-loop.needs(reward, given)
+if table.find(reward.needs or {}, "policy") and not given.policy then
+  arguments.refuse("the reward %s needs a policy: name one with --policy DIR", option.rewards)
+end
 local batch = { rollouts = rollouts }
 local credit = fm.reward.call { batch = batch, reward = reward, option = given, seconds = option.seconds }
 

@@ -69,6 +69,40 @@ fn a_script_ends_itself() {
 }
 
 #[test]
+fn programs_explain_their_arguments() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let said = |script: &str, arguments: &[&str]| {
+        let path = root.join("scripts").join(script);
+        let output = finemem(&[&["run", path.to_str().unwrap(), "--"], arguments].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let make = ["make/policy.lua", "make/chunk_questions.lua", "make/open_book_questions.lua"];
+    for script in ["train.lua", "train_llm.lua", "compare.lua", "eval.lua", "replay.lua"].iter().chain(&make) {
+        let (code, help, error) = said(script, &["--help"]);
+        assert_eq!((code, error.as_str()), (Some(0), ""), "{script}");
+        assert!(help.contains(&format!("finemem-engine run scripts/{script} -- ")) && help.contains("\nArguments:\n  --"), "{help}");
+    }
+    assert!(said("train.lua", &["--help"]).1.contains("\n  --steps NUMBER       training steps [default: 24]\n"));
+    for (script, arguments, error) in [
+        ("train.lua", &["--stpes", "3"][..], "unknown argument '--stpes'; did you mean --steps?"),
+        ("train.lua", &["--steps"], "--steps needs a value: NUMBER"),
+        ("train.lua", &["--steps", "1.5"], "--steps needs a whole number, not '1.5'"),
+        ("train.lua", &["--lr", "fast"], "--lr needs a number, not 'fast'"),
+        ("train.lua", &["--without", "typo"], "--without takes chunk, evidence or chunk,evidence, not 'typo'"),
+        (
+            "train_llm.lua",
+            &["--model", "m", "--data", "d", "--without", "typo"],
+            "--without takes chunk, evidence or chunk,evidence, not 'typo'",
+        ),
+        ("train_llm.lua", &["--model", "m", "--data", "d", "--thinking", "1"], "--thinking is yes or no, not '1'"),
+        ("eval.lua", &["--data", "d", "--view", "all"], "--view is one of relevant, recent, not 'all'"),
+        ("replay.lua", &[], "--rollouts FILE is needed: failed_step_….jsonl or rollouts.jsonl of a run's folder"),
+    ] {
+        assert_eq!(said(script, arguments), (Some(1), String::new(), format!("error: {error}\n")), "{script} {arguments:?}");
+    }
+}
+
+#[test]
 fn what_leaks_is_dropped() {
     let output = finemem(&["run", concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/tests/leaks.lua"), "--device", "cpu"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -9,6 +9,16 @@ function arguments.refuse(...)
   fm.exit { error = string.format(...) }
 end
 
+-- Refuses the name of a module that does not exist. `list` returns the names to choose from, by default those of the modules in the folder.
+function arguments.module(name, what, list)
+  local folder = name:match "^(.+)%.[^.]+$"
+  local known = folder and fm.modules { folder = folder }
+  if known and not table.find(known, name) then
+    known = list and list() or known
+    arguments.refuse("there is no %s '%s'%s", what, name, #known > 0 and "; there are " .. table.concat(known, ", ") or "")
+  end
+end
+
 -- How many letters have to be added, left out or replaced to make one word of another.
 local function distance(a, b)
   local row = {}

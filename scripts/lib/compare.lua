@@ -35,6 +35,7 @@ end
 
 -- The methods of the table `given.table`, their names, and the number of seeds.
 function compare.methods(given)
+  arguments.module(given.table, "table")
   local of = require(given.table)
   local methods, names, known = {}, {}, {}
   for _, one in ipairs(of.methods) do

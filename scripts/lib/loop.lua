@@ -25,8 +25,8 @@ end
 -- which, picks up an edited file under `finemem-engine run --watch`.
 function loop.reward(name, step)
   local module = name:find(".", 1, true) and name or "rewards." .. name
-  if not step and module ~= name and not table.find(fm.modules { folder = "rewards" }, module) then
-    arguments.refuse("there is no reward '%s'; scripts/rewards has %s", name, table.concat(loop.rewards(), ", "))
+  if not step then
+    arguments.module(module, "reward", loop.rewards)
   end
   fm.reload { module = module, step = step }
   return require(module)

@@ -17,10 +17,11 @@ function methods.open(names, with_policy)
     if not table.find(modules, module) then
       module, number = module:match "^(.*)_(%d+)$"
     end
-    if not table.find(modules, module) then
-      arguments.refuse("there is no baseline '%s'; scripts/baselines has %s", name, table.concat(modules, ", "):gsub("baselines%.", ""))
-    end
+    arguments.module(module or "baselines." .. name, "baseline")
     local method = require(module)
+    if (type(method) == "function") ~= (number ~= nil) then
+      arguments.refuse("the baseline '%s' %s", name, number and "takes no number" or "needs a number, as in " .. name .. "_10")
+    end
     list[#list + 1] = number and method(tonumber(number)) or method
     models = models or list[#list].design ~= nil
   end
