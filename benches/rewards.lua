@@ -1,18 +1,24 @@
 -- What a reward costs of a training step, in the setting of scripts/train.lua.
---
---   finemem-engine run benches/rewards.lua -- [--rewards NAME,…] [--rounds 3]
---
--- A row is the fastest of the rounds: seconds of the rollout, of the reward in Lua, of the reasoner and the policy where the reward calls them, of
--- the update, and the part of the step that is Lua. Rewards of whole episodes are all given the same rollouts. The learning rate is 0, so that
--- every round begins with the same policy. A second table compares both parts of Fine-Mem with neither, whose episodes then ask nothing after a
--- chunk; what the reasoner does in a rollout is measured by asking the same questions of the same memories again.
 
 local fm = require "finemem"
-local arguments = require "arguments"
-local learn = require "learn"
+local arguments = require "lib.arguments"
+local loop = require "lib.loop"
 local world = require "worlds.household"
 
-local option = arguments.read { rewards = table.concat(learn.names, ","), rounds = 3, episodes = 6, group = 8 }
+local option = arguments.read([[
+Measures what a reward costs of a training step, in the setting of scripts/train.lua.
+
+  finemem-engine run benches/rewards.lua -- [--rewards NAME,…] [--rounds 3]
+
+A row is the fastest round: seconds of the rollout, of the reward in Lua, of the reasoner and policy that the reward calls, of the update, and the
+share of Lua in the step. All rewards of whole episodes get the same rollouts. The learning rate is 0, so every round begins with the same policy. A
+second table compares both parts of Fine-Mem with neither. Episodes of the latter ask nothing after a chunk; the reasoner's work in a rollout is
+measured by asking the same questions of the same memories again.]], {
+  { "rewards", "NAME,…", table.concat(loop.rewards(), ","), "rewards of scripts/rewards" },
+  { "rounds", "integer", 3, "rounds of measurements" },
+  { "episodes", "integer", 6, "episodes in each step" },
+  { "group", "integer", 8, "rollouts of each episode" },
+})
 
 local policy = fm.model.load { path = "models/tiny" }
 local reasoner = fm.reasoner.extractive {}
@@ -67,11 +73,11 @@ local function spent(reward, given, batches, batch)
   given.reasoner = timed(clock, reasoner, { "answer_all" })
   given.policy = timed(clock, policy, { "encode", "logprobs" })
   local lua, credit = seconds(function() return reward.steps(batch, given) end)
-  local update = seconds(function() return learn.update(trainer, batches, credit) end)
+  local update = seconds(function() return loop.update(trainer, batches, credit) end)
   return { lua = lua - clock.seconds, calls = clock.seconds, update = update }
 end
 
-local finemem, neither = learn.open "finemem", { chunk = true, evidence = true }
+local finemem, neither = loop.reward "finemem", { chunk = true, evidence = true }
 local times, order, ratios = {}, {}, {}
 local function put(name, figures)
   if not times[name] then
@@ -124,11 +130,11 @@ for round = 1, option.rounds do
 
   for _, branching in ipairs { false, true } do
     for name in option.rewards:gmatch "[^,]+" do
-      local reward, batches, batch, took = learn.open(name), { whole }, whole, rolled.both
+      local reward, batches, batch, took = loop.reward(name), { whole }, whole, rolled.both
       if (reward.rollout ~= nil) == branching then
         if branching then
           took = seconds(function()
-            batches, batch = learn.rollout(trainer, reward, episodes, given(round))
+            batches, batch = loop.rollout(trainer, reward, episodes, given(round))
           end)
         end
         local figures = spent(reward, given(round), batches, batch)

@@ -1,22 +1,25 @@
--- Tries a reward on rollouts that a run has kept, without training: prints what every step gets, and for what.
---
---   finemem-engine run scripts/replay.lua -- --rollouts RUN/failed_step_3.jsonl [--rewards NAME] [--step N] [--reasoner WORD] [--policy DIR]
---
--- It reads what a run writes when a reward fails, and rollouts.jsonl, of which it takes one step's lines, by default the last's. The settings
--- that a failed reward was given come with its rollouts. A reward is worked out anew from texts, calls, memories and answers; what a file
--- cannot hold is the policy as it was at that step. Rewards that need one, such as infomem, take that of `--policy`, so their numbers are
--- those of that policy. rollouts.jsonl often has few rollouts of each group: what compares them then differs from the run.
+-- Tries a reward on rollouts that a run has kept, without training.
 
 local fm = require "finemem"
-local arguments = require "arguments"
-local learn = require "learn"
-local measure = require "measure"
-local reasoners = require "reasoners"
+local arguments = require "lib.arguments"
+local loop = require "lib.loop"
+local measure = require "lib.measure"
+local reasoners = require "lib.reasoners"
 
-local option = arguments.read(reasoners.with { rollouts = "", rewards = "finemem", step = 0, reasoner = "extractive", policy = false, seconds = 600 })
-if option.rollouts == "" then
-  error("--rollouts FILE is needed: failed_step_….jsonl or rollouts.jsonl of a run's folder", 0)
-end
+local option = arguments.read([[
+Tries a reward on rollouts that a run has kept, without training: prints what each step gets, and for what.
+
+  finemem-engine run scripts/replay.lua -- --rollouts RUN/failed_step_3.jsonl [--rewards NAME] [--step N]
+
+A file that a run wrote when its reward failed also has the settings that the reward was given. rollouts.jsonl has only some of each group's
+rollouts, so what compares them differs from the run. Neither file holds the policy: rewards that need one, such as infomem, use --policy.]], reasoners.with {
+  { "rollouts", "FILE", nil, "failed_step_….jsonl or rollouts.jsonl of a run's folder", required = true },
+  { "rewards", "NAME", "finemem", "a reward of scripts/rewards, or a module whose name has a dot" },
+  { "step", "integer", 0, "the step whose rollouts are read; 0 is the last in the file" },
+  { "reasoner", "NAME", "extractive", "what answers: extractive, a model folder or NAME@http://…" },
+  { "policy", "DIR", nil, "the model folder of a policy, for rewards that need one" },
+  { "seconds", "number", nil, "seconds that the reward may take; by default the engine's limit" },
+})
 
 local step, rollouts, given = option.step, {}, {}
 for line in fm.read({ path = option.rollouts }):gmatch "[^\n]+" do
@@ -31,53 +34,54 @@ for line in fm.read({ path = option.rollouts }):gmatch "[^\n]+" do
   end
 end
 if #rollouts == 0 then
-  error(string.format("%s has no rollouts of step %d", option.rollouts, step), 0)
+  arguments.refuse("%s has no rollouts of step %d", option.rollouts, step)
 end
 
-local reward = learn.open(option.rewards)
+local reward = loop.reward(option.rewards)
 given.step = step
 given.reasoner = reasoners.make(option.reasoner, option)
 given.policy = option.policy and fm.model.load { path = option.policy } or nil
-learn.needs(reward, given)
+if table.find(reward.needs or {}, "policy") and not given.policy then
+  arguments.refuse("the reward %s needs a policy: name one with --policy DIR", option.rewards)
+end
 local batch = { rollouts = rollouts }
 local credit = fm.reward.call { batch = batch, reward = reward, option = given, seconds = option.seconds }
 
--- The columns: the total, its parts, and what else the reward gives as numbers.
-local columns, parts = { { name = "total", values = credit.total } }, {}
+-- The columns: the total, its terms, and the other numbers that the reward gives.
+local columns, terms = { { name = "total", values = credit.total } }, {}
 for name, values in pairs(credit.terms or {}) do
-  parts[#parts + 1] = { name = name, values = values }
+  terms[#terms + 1] = { name = name, values = values }
 end
-table.sort(parts, function(a, b) return a.name < b.name end)
-table.move(parts, 1, #parts, 2, columns)
+table.sort(terms, function(a, b) return a.name < b.name end)
+table.move(terms, 1, #terms, 2, columns)
 for _, name in ipairs { "advantages", "weights" } do
   if credit[name] then
     columns[#columns + 1] = { name = name, values = credit[name] }
   end
 end
 
+-- A line of the table, with what `cell` returns for each column. Weights may be a list, with one for each token.
 local function row(first, cell)
   local cells = { string.format("%6s", first) }
   for k, column in ipairs(columns) do
-    cells[k + 1] = string.format("%" .. math.max(11, #column.name) .. "s", cell(column))
+    local value = cell(column)
+    local text = type(value) == "number" and string.format("%.4f", value) or type(value) == "table" and "by token" or value
+    cells[k + 1] = string.format("%" .. math.max(11, #column.name) .. "s", text)
   end
-  return table.concat(cells, "  ")
+  print(table.concat(cells, "  "))
 end
 
 print(string.format("%d rollouts of step %d from %s, rewarded by %s", #rollouts, step, option.rollouts, reward.name or option.rewards))
 for i, rollout in ipairs(rollouts) do
   local score = measure.score(rollout)
   print(string.format("\nrollout %d, of episode %d: %d questions, score %.3f", i, rollout.episode, #rollout.answers, score))
-  print(row("step", function(column) return column.name end))
+  row("step", function(column) return column.name end)
   for t = 1, #rollout.steps do
-    print(row((rollout.first or 1) + t - 1, function(column)
-      local value = column.values[i][t]
-      -- Weights may be a list with one for each token.
-      return type(value) == "table" and "by token" or string.format("%.4f", value)
-    end))
+    row((rollout.first or 1) + t - 1, function(column) return column.values[i][t] end)
   end
 end
 print("\nmean over all steps:")
-print(row("", function(column) return column.name end))
-print(row("", function(column)
-  return type(column.values[1][1]) == "table" and "by token" or string.format("%.4f", measure.mean(column.values))
-end))
+row("", function(column) return column.name end)
+row("", function(column)
+  return type(column.values[1][1]) == "table" and "by token" or measure.mean(column.values)
+end)

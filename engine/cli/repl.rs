@@ -21,8 +21,15 @@ pub(crate) struct Settings {
     script: Option<PathBuf>,
 }
 
-/// Reads lines and runs them until the input ends. Lines that nobody types end at the first that fails.
+/// Reads lines and runs them until the input ends or `fm.exit` is called. Lines that nobody types end at the first that fails.
 pub(crate) fn repl(settings: &Settings) -> Result<()> {
+    match session(settings) {
+        Err(Error::Exit(None)) => Ok(()),
+        done => done,
+    }
+}
+
+fn session(settings: &Settings) -> Result<()> {
     stop::install()?;
     let prompt = Prompt::new(RuntimeOptions { device: settings.device.clone(), ..RuntimeOptions::default() })?;
     if let Some(model) = &settings.model {
@@ -45,7 +52,7 @@ fn typed(prompt: &Prompt, policy: bool) -> Result<()> {
     let known = if policy { "fm and policy are" } else { "fm is" };
     println!("Lua on finemem-engine; {known} there, names without local stay. Ctrl-C ends a line, Ctrl-D the session.");
     let mut text = String::new();
-    loop {
+    let end = loop {
         match editor.readline(if text.is_empty() { "> " } else { ">> " }) {
             Ok(line) => {
                 text += &line;
@@ -55,6 +62,7 @@ fn typed(prompt: &Prompt, policy: bool) -> Result<()> {
                         continue;
                     }
                     Ok(Entered::Done(shown)) => say(&shown),
+                    Err(end @ Error::Exit(_)) => break Err(end),
                     Err(error) => eprintln!("error: {error}"),
                 }
                 if !text.trim().is_empty() {
@@ -62,15 +70,15 @@ fn typed(prompt: &Prompt, policy: bool) -> Result<()> {
                 }
             }
             Err(ReadlineError::Interrupted) => {}
-            Err(ReadlineError::Eof) => break,
+            Err(ReadlineError::Eof) => break Ok(()),
             Err(error) => return Err(terminal(error)),
         }
         text.clear();
-    }
+    };
     if let Some(path) = &history {
         editor.save_history(path).map_err(|e| Error::io(path, e))?;
     }
-    Ok(())
+    end
 }
 
 fn piped(prompt: &Prompt) -> Result<()> {

@@ -34,6 +34,8 @@ pub enum Error {
     Script(String),
     /// The run was stopped by the user or by a signal; with the file of a server's replies that it was waiting for, if there is one.
     Stopped(Option<PathBuf>),
+    /// The script ended itself by `fm.exit`, with what went wrong if anything did.
+    Exit(Option<String>),
 }
 
 impl Error {
@@ -66,6 +68,7 @@ impl std::fmt::Display for Error {
         match self {
             Self::Io { path, reason } | Self::Format { path, reason } => write!(f, "{}: {reason}", path.display()),
             Self::Shape(text) | Self::Argument(text) | Self::Device(text) | Self::Server(text) | Self::Script(text) => f.write_str(text),
+            Self::Exit(reason) => f.write_str(reason.as_deref().unwrap_or("the script ended itself")),
             Self::Stopped(None) => f.write_str("stopped by the user"),
             Self::Stopped(Some(replies)) => write!(
                 f,

@@ -90,13 +90,16 @@ impl Runtime {
         Ok(Self { lua, session })
     }
 
-    /// Runs a script file to its end.
+    /// Runs a script file to its end, or until it ends itself.
     pub fn run(&self, script: &Path) -> Result<()> {
         *self.session.script.borrow_mut() = script.to_path_buf();
         let text = require::read(script)?;
         self.session.loaded.borrow_mut().push(Loaded { path: script.to_path_buf(), sha256: finemem::files::sha256(text.as_bytes()) });
         let chunk = require::load(&self.lua, script, &text).map_err(|e| error(&e))?;
-        chunk.call(()).map_err(|e| error(&e))
+        match chunk.call(()).map_err(|e| error(&e)) {
+            Err(Error::Exit(None)) => Ok(()),
+            done => done,
+        }
     }
 
     /// Runs a piece of text as if it were a script called `name`, and returns what it returns.
@@ -149,7 +152,7 @@ fn prepare(lua: &Lua, session: &Session) -> mlua::Result<()> {
 /// The engine's error for one of Lua's.
 fn error(error: &mlua::Error) -> Error {
     match error.downcast_ref::<Error>() {
-        Some(stopped @ Error::Stopped(_)) => stopped.clone(),
+        Some(end @ (Error::Stopped(_) | Error::Exit(_))) => end.clone(),
         _ => {
             let text = api::message(error);
             let noise =

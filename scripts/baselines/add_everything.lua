@@ -1,12 +1,11 @@
 -- Keeps every statement of every chunk and never changes one.
 
-local statements = require "statements"
-local stored = require "stored"
+local texts = require "lib.texts"
 
 return {
   name = "add_everything",
   retrieval = { top_k = 10 },
   remember = function(episode)
-    return stored.parts(episode.chunks, statements.of)
+    return texts.memory(episode.chunks, texts.statements)
   end,
 }

@@ -1,6 +1,6 @@
 -- Mem-α's memory and calls (arXiv 2509.25911) with a model that was not trained for them: core, semantic and episodic memory.
 
-local designs = require "designs"
+local designs = require "lib.designs"
 
 return {
   name = "mem_alpha",

@@ -1,6 +1,6 @@
--- MemAgent's memory (arXiv 2507.02259) with a model that was not trained for it: one text that is written anew for each chunk.
+-- MemAgent's memory (arXiv 2507.02259) with a model that was not trained for it: one text, rewritten for each chunk.
 
-local designs = require "designs"
+local designs = require "lib.designs"
 
 return {
   name = "memagent",

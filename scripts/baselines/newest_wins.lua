@@ -1,15 +1,16 @@
--- Keeps every statement, and puts one that says something else about the same thing in the place of the older one.
+-- Keeps every statement, but replaces an older one that says something else about the same thing.
 --
--- What two statements are about is compared by form alone. A statement is cut into a *frame* and a *value* behind it wherever that may be:
+-- Whether two statements are about the same thing is judged by form alone. A statement is cut into a *frame* and a *value* wherever that is
+-- possible:
 --
 --   The capital of Germany is | Berlin.      Ada Lind was born in the city of | Oska.
 --
--- A frame ends with a small word, names its subject and holds its verb; a value is a name or a short noun. Statements with an equal frame
--- are about the same thing. Similar ones are not ("The capital of Great Britain is …"), and so they stay. Relations with several
--- values at a time ("Ada has been to Oska", "… to Bem") are told apart from those with one only by a model.
+-- A frame ends with a small word, names its subject and has its verb; a value is a name or a short noun. Statements with equal frames are
+-- about the same thing. Statements with similar frames are not ("The capital of Great Britain is …"), so both stay. It takes a model to
+-- tell relations with several values at a time ("Ada has been to Oska", "… to Bem") from those with one.
 
 local fm = require "finemem"
-local statements = require "statements"
+local texts = require "lib.texts"
 
 local function set(text)
   local words = {}
@@ -29,19 +30,19 @@ local function small(word)
   return verbs[word] or prepositions[word] or articles[word] or others[word]
 end
 
--- Whether word `i` stands for a name that is not there. One with a capital does where a sentence begins: "Our Mutual Friend", "Ardashir I".
+-- Whether word `i` is a pronoun. One with a capital only is at the beginning of a sentence: compare "Our Mutual Friend", "Ardashir I".
 local function is_pronoun(words, i)
   local word = words[i]
   local begins = i == 1 or i == 2 and word == "I" or words[i - 1]:match "[:,]$" ~= nil
   return pronouns[word] or (begins and pronouns[word:lower()])
 end
 
--- Whether the words from `at` on may be a value: no verb, and no small word behind an ordinary one ("citizen of …", "born in …").
+-- Whether the words from `at` on may be a value: there is no verb, and no small word after an ordinary one ("citizen of …", "born in …").
 local function is_value(words, at)
   local ordinary = false
   for i = at, #words do
     local word = words[i]
-    if verbs[word] or is_pronoun(words, i) or (i < #words and statements.ends(word)) or (ordinary and small(word)) or (i == at and small(word) and not articles[word]) then
+    if verbs[word] or is_pronoun(words, i) or (i < #words and texts.ends(word)) or (ordinary and small(word)) or (i == at and small(word) and not articles[word]) then
       return false
     end
     ordinary = ordinary or (word:match "^%l" ~= nil and not small(word))
@@ -49,7 +50,7 @@ local function is_value(words, at)
   return at <= #words
 end
 
--- Every frame that a statement can be cut behind.
+-- Every frame that a statement can be cut after.
 local function frames(statement)
   local words, list = {}, {}
   -- A heading says when something was said, not what.
@@ -61,10 +62,10 @@ local function frames(statement)
   local subject, verb = false, false
   for i = 1, #words - 1 do
     local word = words[i]
-    if is_pronoun(words, i) or statements.ends(word) then
+    if is_pronoun(words, i) or texts.ends(word) then
       break
     end
-    -- A verb: one that is known, or an ordinary word right behind a name.
+    -- A verb is a known one, or an ordinary word right after a name.
     local ordinary = word:match "^%l" ~= nil and not small(word)
     verb = verb or verbs[word] or (ordinary and i > 1 and not words[i - 1]:match "^%l" and not small(words[i - 1]:lower()))
     subject = subject or not small(word:lower())
@@ -91,7 +92,7 @@ return {
     end
     for step, chunk in ipairs(episode.chunks) do
       memory:set_step { step = step }
-      for _, text in ipairs(statements.of(chunk)) do
+      for _, text in ipairs(texts.statements(chunk)) do
         local own, old = frames(text), nil
         for _, frame in ipairs(own) do
           old = old or by_frame[frame]

@@ -1,4 +1,4 @@
--- Remembers nothing: what a reasoner answers by itself.
+-- Remembers nothing: the reasoner answers on its own.
 
 local fm = require "finemem"
 

@@ -1,11 +1,11 @@
--- Keeps the text itself, as much as a window of tokens holds: the newest. What a long context would do.
+-- Keeps the newest text, as much as fits a window of tokens. This is what a long context would do.
 
-local stored = require "stored"
+local texts = require "lib.texts"
 
--- Bytes that count as a token where no model is there to tell.
+-- Bytes that count as a token if there is no model to count with.
 local bytes = 4
 
--- The end of a text that has at most `room` tokens, in whole words.
+-- The end of a text, in whole words, with at most `room` tokens.
 local function ending(text, room, count)
   local starts = {}
   for at in text:gmatch "()%S+" do
@@ -26,7 +26,7 @@ end
 return {
   name = "whole_context",
   retrieval = { retrieval = "whole" },
-  -- `option.window`: tokens, counted with `option.policy` if there is one.
+  -- `option.window` is in tokens, counted with `option.policy` if there is one.
   remember = function(episode, option)
     local policy, room = option.policy, option.window or 32768
     local function count(text)
@@ -34,7 +34,7 @@ return {
     end
     local chunks, kept, empty = episode.chunks, {}, true
     for step = #chunks, 1, -1 do
-      -- From the end of a chunk too: whole lines, the last first. A line that is longer than the window loses its beginning.
+      -- Whole lines are kept, from the end of the chunk. A line that is longer than the window loses its beginning.
       local lines, from = {}, nil
       for line in chunks[step]:gmatch "[^\n]+" do
         lines[#lines + 1] = line
@@ -52,6 +52,6 @@ return {
       end
       kept[step] = from and table.concat(lines, "\n", from) or ""
     end
-    return stored.chunks(kept)
+    return texts.chunks(kept)
   end,
 }

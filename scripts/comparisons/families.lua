@@ -1,9 +1,9 @@
--- Every reward of scripts/rewards beside the outcome alone. The rewards that branch spend more rollouts on a step than the others.
+-- Every reward of scripts/rewards, compared with the outcome alone. Rewards that branch spend more rollouts on a step than the others.
 
-local learn = require "learn"
+local loop = require "lib.loop"
 
 local methods = { { name = "outcome only", rewards = "finemem", settings = { without = { chunk = true, evidence = true } } } }
-for _, name in ipairs(learn.names) do
+for _, name in ipairs(loop.rewards()) do
   methods[#methods + 1] = { name = name, rewards = name }
 end
 

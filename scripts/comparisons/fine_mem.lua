@@ -1,4 +1,5 @@
--- What the two parts of Fine-Mem's reward add to the outcome: the chunk-level step reward (CSR), and evidence-anchored attribution (EARA).
+-- What each part of Fine-Mem's reward adds to the outcome alone: the chunk-level step reward (CSR) and evidence-anchored attribution
+-- (EARA).
 
 return {
   seeds = 5,

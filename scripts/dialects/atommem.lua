@@ -1,11 +1,11 @@
--- Actions as AtomMem's models write them: XML tags, any number of them.
+-- Actions as AtomMem's models write them, in any number of XML tags:
 --
 --   <add_memory>…</add_memory>
 --   <modify_memory>Memory 3: …</modify_memory>
 --   <delete_memory>Memory 3</delete_memory>
 --
--- Adding, modifying and deleting are calls of the flat tools (tools/flat.lua). The other actions, <update_memory> for the note,
--- <update_query> and <final_answer>, are calls of tools with these names, for scripts that have them.
+-- Adding, modifying and deleting call the tools of the flat memory (designs/flat.lua). The other actions, <update_memory> for the note,
+-- <update_query> and <final_answer>, call tools with these names, for scripts that have them.
 
 local function plain(key)
   return {
@@ -55,7 +55,7 @@ local actions = {
   final_answer = { tool = "final_answer", form = plain "answer" },
 }
 
--- The next tag of an action, opening or closing: its first and last place, whether it closes, and the action's name.
+-- The next tag of an action, opening or closing: where it begins and ends, whether it is a closing tag, and the action's name.
 local function tag(text, from)
   while true do
     local first, last, slash, name = text:find("<(/?)([%a_]+)%s*>", from)
@@ -103,11 +103,11 @@ return {
         else
           local open, close = text:find("<" .. name .. ">", last + 1, true), text:find("</" .. name .. ">", last + 1, true)
           if close and (not open or close < open) then
-            -- What is written inside an action is part of it, and not carried out.
+            -- Tags inside an action are part of it and not carried out.
             last = close + #name + 2
             call.error = "another action's tag inside <" .. name .. ">"
           else
-            -- What stands before the next action belongs to this one, and is kept with it.
+            -- Everything before the next action belongs to this one.
             last = (next_first or #text + 1) - 1
             call.error = "<" .. name .. "> is not closed"
           end

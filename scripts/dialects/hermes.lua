@@ -4,7 +4,7 @@
 --   {"name": "memory_insert", "arguments": {"content": "…"}}
 --   </tool_call>
 --
--- This is what a trainer reads without a dialect. The models' chat templates describe the tools.
+-- A trainer without a dialect reads this form. The models' chat templates describe the tools.
 
 local fm = require "finemem"
 

@@ -1,16 +1,16 @@
--- Calls as Llama 3.1 and 3.2 models write them when they are asked for JSON:
+-- Calls as Llama 3.1 and 3.2 models write them when asked for JSON:
 --
 --   {"name": "memory_insert", "parameters": {"content": "…"}}
 --
--- with or without <|python_tag|> before it; several are separated by semicolons, commas or lines, or are a JSON list. The models' chat
--- templates describe the tools.
+-- with or without <|python_tag|> before it. Several calls are a JSON list, or are separated by semicolons, commas or line breaks. The
+-- models' chat templates describe the tools.
 
 local fm = require "finemem"
 
 local TAG = "<|python_tag|>"
 
--- Where the next object begins: a brace before a quoted name or a bare "name", before its end, or at the end of the text. Other braces are
--- chatter.
+-- Where the next object begins: at a brace that is followed by a quoted name, a bare "name", a closing brace or the end of the text. Other
+-- braces are chatter.
 local function opening(text, from)
   local first
   for _, pattern in ipairs { "{%s*[\"'}]", "{%s*name", "{%s*$" } do
@@ -20,7 +20,7 @@ local function opening(text, from)
   return first
 end
 
--- Marks and signs around an object that belong to it: from `first` back, but not before `from`, and from `last` on.
+-- Extends an object from `first` to `last` by the tag, brackets and separators around it, but not to before `from`.
 local function grown(text, first, last, from)
   local before = text:sub(from, first - 1)
   local list = before:match "%[%s*$" or ""
@@ -64,7 +64,7 @@ return {
         first, last = grown(text, first, found.next - 1, at)
         call = understand(text:sub(first, last), found.value)
       else
-        -- What cannot be read goes on to the next line that begins an object, or to the end.
+        -- A call that cannot be read extends to the next line that begins an object, or to the end.
         local next_line = text:find('\n[%s%[]*{%s*"', first) or text:find('[;,]%s*{%s*"name"', first)
         first, last = grown(text, first, next_line and next_line - 1 or #text, at)
         call = { raw = text:sub(first, last), error = "not JSON: " .. (tostring(found):match "JSON value: ([^\n]*)" or "it is empty") }

@@ -1,15 +1,15 @@
--- Calls as Mem-alpha's models write them, which is Qwen-Agent's first format: pairs of lines, any number of them, or the word Done.
+-- Calls as Mem-alpha's models write them, in Qwen-Agent's first format: any number of pairs of lines, or the word Done.
 --
 --   ✿FUNCTION✿: memory_insert
 --   ✿ARGS✿: {"content": "…"}
 --
--- ✿RESULT✿ is where an answer of the tools would begin: it ends an answer, and what a policy writes after it is no call.
+-- An answer of the tools would begin with ✿RESULT✿. It ends the policy's answer, and calls after it do not count.
 
 local fm = require "finemem"
 
 local FUNCTION, ARGS, RESULT = "✿FUNCTION✿", "✿ARGS✿", "✿RESULT✿"
 
--- The place of the first of several marks, plainly spelled, and which it is.
+-- Where the first of several marks is, and which one it is.
 local function find(text, from, marks)
   local best, which
   for _, mark in ipairs(marks) do
@@ -25,7 +25,7 @@ local function trimmed(text)
   return text:match "^%s*(.-)%s*$"
 end
 
--- The call whose mark stands at `first`, and its last place.
+-- The call whose mark is at `first`, and where it ends.
 local function read(text, first)
   local head = first + #FUNCTION
   local stop, mark = find(text, head, { FUNCTION, ARGS, RESULT })

@@ -1,4 +1,4 @@
--- The answer as a whole is one call: its text is the new memory (tools/overwrite.lua).
+-- The whole answer is one call: its text is the new memory (designs/overwrite.lua).
 
 local function trimmed(text)
   return text:match "^%s*(.-)%s*$"
@@ -19,7 +19,7 @@ return {
     return trimmed(call.arguments.content)
   end,
 
-  -- The task says all there is to say.
+  -- The task already says everything.
   tools = function()
     return ""
   end,

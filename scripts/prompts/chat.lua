@@ -1,9 +1,9 @@
--- The prompt of a model with a chat template: what a memory manager has to do, the tools, the items in view and the text.
+-- The prompt of a model with a chat template: the task of a memory manager, the tools, the items in view and the text.
 --
--- `chat { policy = model, thinking = false }` gives the function that a trainer takes, for the flat tools; with `design`, for another of
--- the memory designs under tools/. The wording is ours; as in Mem-α and Fine-Mem the model answers once per text, and has to put all
--- calls into that answer. A dialect that describes the tools itself has them in the task instead of the template's own place.
--- A model without a template is an error, unless `plain` allows the same as plain text.
+-- `chat { policy = model, thinking = false }` returns the prompt function that a trainer takes. It is for the flat memory, or for another
+-- of scripts/designs if that is given as `design`. The wording is ours. As in Mem-α and Fine-Mem the model answers once for each text, and
+-- has to put all calls into that answer. If the dialect describes the tools itself, they are part of the task and not passed to the
+-- template. A model without a template is an error, unless `plain` allows plain text instead.
 
 local fm = require "finemem"
 
@@ -16,7 +16,7 @@ You are shown the memory items that may matter, each with its id, and one new te
 - memory_skip alone, if the text has nothing worth keeping.
 You answer only once for this text: put all calls into this one answer, and nothing else.]]
 
--- The items in view of one section. A section that is shown whole is a text, and needs no ids.
+-- The items in view of one section. A section that is shown whole is one text and needs no ids.
 local function shown(input, section, total)
   local lines, count = {}, 0
   for _, item in ipairs(input.memory) do
@@ -43,7 +43,7 @@ local function memory(input, sections)
   return table.concat(parts, "\n\n")
 end
 
--- Tools in words, for a model that has no template to do it.
+-- A description of the tools, for a model without a template.
 local function listed(tools)
   local lines = { "Tools, each called as <tool_call>{\"name\": …, \"arguments\": …}</tool_call>:" }
   for _, tool in ipairs(tools) do

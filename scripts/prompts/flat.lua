@@ -1,20 +1,20 @@
--- The prompt of the tiny model: the text, sentence by sentence, each with the item in view that it may be about, and where the calls
--- start.
+-- The prompt of the tiny model: the sentences of the text, each followed by the item in view that it may be about, and the line that the
+-- calls follow.
 --
--- It explains nothing, because the tiny model learned the task by example. Each sentence and each content follows a blank, so that a
--- word has the same tokens wherever it stands, and the item behind a sentence is written as a call names it (see tools/wire.lua). An
--- item stands behind the sentence with which it shares the rarest words; items that share only common ones, and all but the best of a
--- sentence, are left out.
+-- It explains nothing, because the tiny model learned the task by example. There is a blank before each sentence and each content, so that
+-- a word has the same tokens everywhere, and an item is written the way a call names it (see lib/wire.lua). An item goes with the sentence
+-- that shares the rarest words with it. Items that share only common words are left out, and so are all but the best item of a sentence.
 --
 --      Oska's tutor is now Ben Ilmar.", "memory_id": 12 The tutor of Oska is Marru Velt.
 --     Calls:
 
-local wire = require "tools.wire"
+local wire = require "lib.wire"
 
--- A shared word counts 1 over the number of other lines that have it: two lines alone with a word have enough in common.
+-- A shared word counts 1 over the number of other lines that have it, so two lines that share a word with no other line have enough in
+-- common.
 local enough = 0.5
 
--- The lines of a text, and the sentences of a line where their end is plain: not after an initial or an abbreviation with dots.
+-- The sentences of a text. A line is cut where a sentence clearly ends, not after an initial or an abbreviation with dots.
 local function sentences(chunk)
   local list = {}
   for line in chunk:gmatch "[^\n]+" do
@@ -60,7 +60,7 @@ return function(input)
         best, place = score, sentence
       end
     end
-    -- Of items that fit alike, the one inserted first.
+    -- Among items that fit equally well, the oldest.
     if best >= enough and (not place.item or best > place.score or best == place.score and item.id < place.item.id) then
       place.item, place.score = item, best
     end

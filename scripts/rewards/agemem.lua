@@ -2,21 +2,22 @@
 --
 --   R = R_task + R_context + R_memory + P,   A_t = (R - mean) / (std + eps) for all t
 --
--- R_task is the score of the answer, and -1 without an answer. R_context is the mean of: max(0, 1 - used / budget); 1 if the context was
--- made smaller before it overflowed; 1 if the key terms of the query were kept. R_memory is the mean of: good entries / entries; 1 if
--- anything was updated or deleted; the relevance of what was retrieved. P is -1 for too many rounds and -0.5 beyond the budget.
+-- R_task is the score of the answer, or -1 if there is no answer. R_context is the mean of three numbers: max(0, 1 - used / budget); 1 if
+-- the context was made smaller before it overflowed; 1 if the key terms of the query were kept. R_memory is also a mean of three: good
+-- entries / entries; 1 if anything was updated or deleted; the relevance of what was retrieved. P is -1 for too many rounds and -0.5 for
+-- going over budget.
 --
--- Ours, as a manager's context is its memory: `used` are the memory's tokens at the end, the budget is that share of the input's tokens which
--- `option.budget` says (1); the memory was made smaller in time if it never held more and some operation removed or replaced something; key
--- terms are the capitalised words of the questions, kept if the memory's items have them, and this part is their share. In place of the
--- paper's models that judge, an entry is good if the reasoner answers one of the final questions from it alone, and what was retrieved is
--- relevant by the share of questions with a right answer taken from it. Too many rounds are more than `option.calls` (10) calls in one step.
+-- Ours: a manager's context is its memory. `used` is the length of the final memory in tokens, and the budget is `option.budget` (1) times
+-- the length of the input. The memory was made smaller in time if it ended within the budget and some operation removed or replaced
+-- something. Key terms are the capitalised words of the questions, and this part is the share of them that the memory's items contain. The
+-- paper has models as judges; here an entry is good if the reasoner can answer one of the final questions from it alone, and relevance is
+-- the share of questions answered correctly from what was retrieved. More than `option.calls` (10) calls in one step are too many rounds.
 
 local shared = require "rewards.shared"
 
 local agemem = { name = "agemem", needs = { "reasoner" } }
 
--- The share of the questions' capitalised words, beside those that begin a question, that the items have.
+-- The share of the questions' capitalised words that the items contain. The first word of a question does not count.
 local function key_terms_kept(rollout)
   local text, kept, all = {}, 0, 0
   for i, item in ipairs(rollout.memory) do
@@ -32,7 +33,7 @@ local function key_terms_kept(rollout)
   return all > 0 and kept / all or 1
 end
 
--- Whether any operation is one that changes or removes an item.
+-- Whether any operation changed or removed an item.
 local function revised(rollout)
   for _, entry in ipairs(rollout.journal) do
     if entry.operation ~= "insert" or entry.replaces then

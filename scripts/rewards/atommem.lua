@@ -1,8 +1,8 @@
--- The reward of AtomMem (arXiv 2601.08323): the task's success at the end and nothing else, and one advantage for all steps of a rollout,
+-- The reward of AtomMem (arXiv 2601.08323): only success at the end counts, and all steps of a rollout have the same advantage,
 --
 --   A_i = r_i - mean(r), not divided by the deviation.
 --
--- Ours: its tasks have one question; here r_i is the mean score of the final questions.
+-- Ours: the paper's tasks have one question; here r_i is the mean score of the final questions.
 
 local fm = require "finemem"
 

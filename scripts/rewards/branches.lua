@@ -1,11 +1,11 @@
--- Episodes that go on from a stored memory, for the rewards that compare different ways on from the same state.
+-- Episodes that continue from a stored memory, for rewards that compare several continuations of the same state.
 
 local fm = require "finemem"
 
 local branches = {}
 
--- An episode that goes on from the memory that a rollout had before the step with this number, up to step `last`. `state` names the memory.
--- What it asks at the end may be given, and `marks` that `roll` writes into its rollouts.
+-- An episode that continues from the memory that a rollout had before step `number`, up to step `last`. `state` names that memory. Optional
+-- are the final `questions`, and `marks`, which `roll` writes into the rollouts.
 function branches.from(rollout, number, episode, state, last, questions, marks)
   last = last or #episode.chunks
   local roles = episode.roles
@@ -22,7 +22,7 @@ function branches.from(rollout, number, episode, state, last, questions, marks)
   }
 end
 
--- Rolls out what `from` made. Rollouts of one training step take different seeds.
+-- Rolls out episodes that `from` made. Each call within a training step needs another seed.
 function branches.roll(trainer, starts, group, seed)
   local batch = trainer:rollout { episodes = starts, group = group, seed = seed }
   for _, rollout in ipairs(batch.rollouts) do
@@ -33,8 +33,8 @@ function branches.roll(trainer, starts, group, seed)
   return batch
 end
 
--- Plays every episode once, and then lets a group read each chunk from the memory that the play had before it: batches to train on, and
--- the play.
+-- Plays every episode once, then has a group read each chunk again, from the memory that the play had before it. Returns the batches to
+-- train on, and the play.
 function branches.same_states(trainer, episodes)
   local play, starts = trainer:rollout { episodes = episodes, group = 1 }, {}
   for i, rollout in ipairs(play.rollouts) do

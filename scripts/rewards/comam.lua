@@ -1,14 +1,14 @@
--- The reward of CoMAM (arXiv 2603.12631). Each agent a of a memory system has a local reward, and gets of the global one, the accuracy of the
--- final answers, as much as the two agree in their ranking of a group of rollouts:
+-- The reward of CoMAM (arXiv 2603.12631). Each agent a of a memory system has a local reward. It also gets a share of the global reward,
+-- the accuracy of the final answers: the better its local reward ranks a group of rollouts as the global one does, the larger the share:
 --
 --   r_a = local_a + w_a * global,   w_a = NDCG_a / sum over agents of NDCG,
 --   NDCG_a = DCG of the rollouts' global rewards, in the order of local_a, over that of the best order;   DCG = sum_k global_k / log2(k + 1).
 --
--- Ours: the paper's agents are an extractor, a profiler and a retriever. Here one policy plays the first two in one answer: an operation that
--- inserts is the extractor's, any other the profiler's, and a step's reward is the mean of its agents' over its operations, or over both
--- agents where it changes nothing. The retriever is not trained. local: for the extractor the coverage of the chunk, as the mean score of its
--- questions right after the step (ranked by its mean over the steps); for the profiler the compression of the memory, in place of a model's
--- verdict on its abstractions. Rollouts with equal local rewards share their places.
+-- Ours: the paper's agents are an extractor, a profiler and a retriever. Here one policy plays the first two in one answer: inserts belong
+-- to the extractor, other operations to the profiler. A step's reward is the mean of its agents' rewards over its operations, or over both
+-- agents if it changes nothing. The retriever is not trained. The extractor's local reward is the coverage of the chunk, the mean score of
+-- its questions right after the step; rollouts are ranked by its mean over the steps. The profiler's is the compression of the memory, in
+-- place of a model's verdict on its abstractions. Rollouts with equal local rewards share their places.
 
 local fm = require "finemem"
 local shared = require "rewards.shared"
@@ -19,7 +19,7 @@ local function discount(place)
   return 1 / math.log(place + 1, 2)
 end
 
--- How well the order by `own` agrees with the order by `global`: from 0 to 1, and 1 where all of `global` is 0.
+-- How well the order by `own` agrees with the order by `global`, from 0 to 1; 1 if all of `global` is 0.
 function comam.ndcg(own, global)
   local order, best = {}, table.clone(global)
   for k = 1, #own do
@@ -33,7 +33,7 @@ function comam.ndcg(own, global)
   end)
   local gain, ideal, k = 0, 0, 1
   while k <= #order do
-    -- Places k..last go to rollouts with equal local rewards: each has the mean of their discounts.
+    -- Rollouts with equal local rewards take the places k to last: each has the mean of their discounts.
     local last, places, globals = k, 0, 0
     while last < #order and own[order[last + 1]] == own[order[k]] do
       last += 1
@@ -72,7 +72,7 @@ function comam.steps(batch)
     end
   end
 
-  -- The part of a step's operations that is the extractor's.
+  -- The extractor's share of each step's operations.
   local extractor = shared.each(batch, function(rollout, t)
     local inserts, all, number = 0, 0, shared.number(rollout, t)
     for _, entry in ipairs(rollout.journal) do

@@ -1,10 +1,11 @@
--- The reward of Fine-Mem (arXiv 2601.08435), a number for every step of every rollout:
+-- The reward of Fine-Mem (arXiv 2601.08435), for each step t of each rollout:
 --
 --   r(t) = r_evidence(t) + r_format(t) + w1 * r_chunk(t) + w2 * r_compression
 --
--- r_evidence shares the score of the final questions among the steps that wrote the items they were answered from (with beta; the rest is
--- shared equally), r_chunk asks the chunk's own questions right after the step. w1 = 0.5, w2 = 0.05 and beta = 0.5 are the paper's.
--- Without the evidence every step gets the whole score of the final questions: our reading of the paper's "outcome reward only".
+-- r_evidence shares out the score of the final questions: the part beta goes to the steps that wrote the items from which the questions
+-- were answered, the rest equally to all steps. r_chunk is the score of the chunk's own questions right after the step. w1 = 0.5, w2 = 0.05
+-- and beta = 0.5 are the paper's. Without the evidence, every step gets the whole score of the final questions; this is our reading of the
+-- paper's "outcome reward only".
 
 local fm = require "finemem"
 local shared = require "rewards.shared"

@@ -1,13 +1,14 @@
--- The reward of InfoMem (arXiv 2606.03329): beside the outcome, how much the final memory raises the log-likelihood of the gold answer,
+-- The reward of InfoMem (arXiv 2606.03329): the outcome, plus how much the final memory raises the log-likelihood of the gold answer,
 --
 --   I(a; M | q) = (1 / |a|) * ( log p(a | q, M_T) - log p(a | q, no memory) ),
 --
--- for the successful rollouts S of a group alone, and normalised among them before it is added: (I - mean_S) / (std_S + eps), its sections 4.2
--- and 4.3. All steps of a rollout get the same.
+-- I only counts for the successful rollouts S of a group, normalised among them: (I - mean_S) / (std_S + eps), see its sections 4.2 and
+-- 4.3. All steps of a rollout get the same.
 --
--- Ours, as we know the paper's text from a reading of it only: a question is a success if it scores, as there are several, and I is a rollout's
--- mean over its successes, in nats per token. The deviation is the sample's; the weight is 0.5. M_T is what was retrieved for the question.
--- `option.policy` gives the likelihoods, on its own device; `option.questions` (4) of an episode are measured, drawn alike for its rollouts.
+-- Ours, from a reading of the paper without its code: an episode has several questions, so a question is a success if its score is above 0,
+-- and I is a rollout's mean over its successes, in nats per token. The deviation is the sample's, the weight is 0.5. M_T is what was
+-- retrieved for the question. `option.policy` gives the likelihoods, on its own device. `option.questions` (4) questions of an episode are
+-- measured, the same for all its rollouts.
 
 local fm = require "finemem"
 local shared = require "rewards.shared"
@@ -25,7 +26,7 @@ local function likelihood(policy, text, gold)
   return sum / math.max(1, count)
 end
 
--- I for one question. `known` keeps what was computed: many rollouts of a group hold the same.
+-- I for one question. `known` keeps likelihoods, because many rollouts of a group need the same ones.
 function infomem.gain(policy, asked, known)
   local lines, gold = {}, " " .. asked.gold[1]
   for k, item in ipairs(asked.evidence) do

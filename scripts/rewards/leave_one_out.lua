@@ -1,19 +1,20 @@
--- Fine-Mem's reward with credit only for evidence that mattered. This method is ours.
+-- Fine-Mem's reward, but with credit only for evidence that mattered. This method is ours.
 --
 --   r(t) = r_evidence(t) + r_format(t) + w1 * r_chunk(t) + w2 * r_compression
 --   r_evidence(t) = (1 - beta) * r_global / T + beta * N_t
 --   N_t = (1/n) sum_j s_j * sum_{m written at t} d_jm / sum_m' d_jm',   d_jm = max(0, s_j - s_j without m)
 --
--- The reasoner answers each question that scored once more for every retrieved item, without that item; d is what its score loses. Fine-Mem
--- shares a question's score equally among all retrieved items, used or not. A question that no single item decides, because two items tell
--- the same or none does, is shared equally among the steps, so that sum_t r_evidence(t) = r_global. The weights are Fine-Mem's.
+-- The reasoner answers each question that scored again, once for every retrieved item, without that item; d is what the score loses.
+-- Fine-Mem shares a question's score equally among all retrieved items, used or not. If no single item decides a question, because two
+-- items say the same or none says it, its score is shared equally among the steps, so that sum_t r_evidence(t) = r_global. The weights are
+-- Fine-Mem's.
 
 local fm = require "finemem"
 local shared = require "rewards.shared"
 
 local leave_one_out = { name = "leave_one_out", needs = { "reasoner" } }
 
--- What each answer that scored loses without each item of its evidence: lost[answer][k], and their sum. All are asked in one batch.
+-- What each answer that scored loses without item k of its evidence, as lost[answer][k], and the sum. All questions are asked in one batch.
 local function losses(reasoner, batch)
   local cases, queries, lost = {}, {}, {}
   for _, rollout in ipairs(batch.rollouts) do

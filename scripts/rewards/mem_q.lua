@@ -1,25 +1,25 @@
--- Credit along the provenance of memories, after MemQ (arXiv 2605.08374). The paper keeps a Q value for each memory and trains no policy; an
--- episode's TD error delta goes to the retrieved memories and to what they were made from, d generations back, with weight
--- (gamma * lambda)^d. Here the same credit is the reward of the step that wrote each generation:
+-- Credit along the provenance of memories, after MemQ (arXiv 2605.08374). The paper keeps a Q value for each memory and trains no policy.
+-- An episode's TD error delta goes to the retrieved memories and to the memories that they were made from, d generations back, with weight
+-- (gamma * lambda)^d. Here this credit is the reward of the steps that wrote the generations:
 --
 --   r(t) = (1/n) sum_j delta_j / |E_j| * sum_{m in E_j} sum_{d: generation d of m was written at t} (gamma * lambda)^d
 --
--- Ours: a memory's generations are its versions, newest first, then those of the item that it replaced when it was inserted. Items are made
--- anew in every episode, so their Q starts at 0 and delta_j = s_j. gamma = 0.8 and lambda = 0.7 are in the ranges that its code is said to use, 0.3 to 0.8
--- and 0.5 to 0.9. As the paper has no part for form, a step that writes nothing that is retrieved gets 0.
+-- Ours: a memory's generations are its versions, newest first, then those of the item that it replaced when it was inserted. Every episode
+-- makes new items, so their Q starts at 0 and delta_j = s_j. gamma = 0.8 and lambda = 0.7 are in the ranges that its code is said to use,
+-- 0.3 to 0.8 and 0.5 to 0.9. The paper has no term for form, so a step whose items are never retrieved gets 0.
 
 local shared = require "rewards.shared"
 
 local mem_q = { name = "mem_q" }
 
--- The steps that wrote an item and what it was made from, newest first.
+-- The steps that wrote an item and the items that it was made from, newest first.
 local function generations(rollout, item)
   local steps = { item.step }
   for v = #item.history, 1, -1 do
     steps[#steps + 1] = item.history[v].step
   end
   local older = item.replaces
-  -- A replaced item is closed: only the journal knows it still. Items point to older ones, so this ends.
+  -- A replaced item is closed, so only the journal has it. Items point to older ones, so this ends.
   while older do
     local place, id = #steps + 1, older
     older = nil

@@ -1,16 +1,16 @@
--- Hindsight credit for writes, after Mem-T (MoT-GRPO, arXiv 2601.23014). Memory construction is filtered supervised learning there: a write
--- action a scores
+-- Hindsight credit for writes, after Mem-T (MoT-GRPO, arXiv 2601.23014). In the paper, memory construction is learned by filtered
+-- supervision: a write action a scores
 --
 --   h(a) = sum over leaves l of A_l * ( 1[the action's source is gold evidence] + 0.1 * 1[its item was retrieved at l] ),
 --   A_l = z-score within the leaf's tree + z-score among the leaves of all trees,
 --
--- the best half of each kind of operation is kept, and the policy learns their log-likelihood: an advantage of 1 for what is kept.
+-- the best half of each kind of operation is kept, and the policy raises the likelihood of what is kept: its advantage is 1.
 --
--- Ours: the paper's trees branch over a trained search, which this engine leaves to retrieval, so ours branch over construction. G = 3 whole
--- rollouts are the roots, each goes on anew from N = 3 drawn steps, and a leaf is a final question at the end of one of them, its result the
--- F1 of its answer. An action belongs to all leaves after it. A question that names no evidence may be proved by any chunk. Only scores
--- above 0 are kept, so that equal leaves teach nothing; and as calls share a completion, a step's advantage is the share of its operations
--- that is kept.
+-- Ours: the paper's trees branch over a trained search. This engine leaves search to retrieval, so our trees branch over construction. G =
+-- 3 whole rollouts are the roots, each continues again from N = 3 drawn steps, and a leaf is a final question at the end of one of them,
+-- with the F1 of its answer as result. An action belongs to all leaves after it. If a question names no evidence, any chunk may prove it.
+-- Only scores above 0 are kept, so that equal leaves teach nothing. Calls share a completion, so a step's advantage is the share of its
+-- operations that is kept.
 
 local fm = require "finemem"
 local branches = require "rewards.branches"
@@ -18,7 +18,7 @@ local shared = require "rewards.shared"
 
 local mem_t = { name = "mem_t" }
 
--- `option`: `trees`, `pivots` and the `seed` of their choice.
+-- `option`: `trees`, `pivots`, and the `seed` that pivots are drawn with.
 function mem_t.rollout(trainer, episodes, option)
   local rng, trees = fm.rng.new { seed = { option.seed or 0, option.step or 0 } }, option.trees or 3
   local roots = trainer:rollout { episodes = episodes, group = trees }
@@ -37,7 +37,7 @@ function mem_t.rollout(trainer, episodes, option)
   return #starts == 0 and { roots } or { roots, branches.roll(trainer, starts, 1, 1) }, roots
 end
 
--- A[i][question]: the advantage of each leaf, its result compared within its tree and with the leaves of all trees of the episode.
+-- A[i][question]: the advantage of each leaf. Its result is compared within its tree, and with the leaves of all trees of the episode.
 local function advantages(batch)
   local within, among, all = {}, {}, {}
   local function put(groups, key, leaf)
@@ -68,7 +68,7 @@ local function advantages(batch)
   return all
 end
 
--- Whether the content that an item got at `step` was retrieved for a question, as it was or in a later version.
+-- Whether the content that an item got at `step` was retrieved for a question, unchanged or in a later version.
 local function retrieved(asked, id, step)
   for _, item in ipairs(asked.evidence) do
     for _, version in ipairs(item.id == id and { item, table.unpack(item.history) } or {}) do
@@ -113,7 +113,7 @@ function mem_t.steps(batch)
     table.sort(list, function(a, b)
       return a.score > b.score
     end)
-    -- Equal ones are kept alike.
+    -- Equal scores are either all kept or all dropped.
     local least = list[math.ceil(#list / 2)].score
     for _, action in ipairs(list) do
       kept[action.i][action.t] += action.score > 0 and action.score >= least and 1 or 0

@@ -1,11 +1,11 @@
--- The reward of MemAct (DCPO, arXiv 2510.12635). Memory actions change the agent's own context, so a trajectory is cut at each of them into
--- segments; each is trained with the context that it really had, and each gets the advantage of the whole trajectory:
+-- The reward of MemAct (DCPO, arXiv 2510.12635). Memory actions change the agent's own context, so a trajectory is cut into segments at
+-- each of them. Each segment is trained with the context that it really had, and gets the advantage of the whole trajectory:
 --
 --   A_segment = A_trajectory = (R - mean) / (std + eps),   R = 1 for success, -0.1 beyond the resource limit, 0 otherwise
 --
--- Ours: a chunk is read with a fresh context, so a segment is a run of steps that ends with one that changed the memory, and its steps share
--- the weight 1: every segment counts alike, however many chunks it took. Success is graded: R is the mean score of the final questions. The
--- limit is `option.budget` (0.8) of the input's tokens for the memory.
+-- Ours: each chunk is read with a fresh context, so a segment is a run of steps of which the last changed the memory. Its steps share the
+-- weight 1: every segment counts the same, however many chunks it took. Success is graded: R is the mean score of the final questions. The
+-- limit is on the length of the memory: `option.budget` (0.8) times that of the input.
 
 local shared = require "rewards.shared"
 

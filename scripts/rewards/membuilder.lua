@@ -1,14 +1,14 @@
--- The reward of MemBuilder (ADRPO, arXiv 2601.05488), a number for every session, which here is a chunk:
+-- The reward of MemBuilder (ADRPO, arXiv 2601.05488), for each session, which is a chunk here:
 --
 --   r = 1[all outputs valid] * acc * (1 - 0.8 * too_long),   A = (r - mean) / (std + eps) among rollouts of one session from the same memory
 --
--- acc is the mean score of the session's own questions right after it. The advantage counts alpha = 4 times for the component (episodic,
--- semantic or procedural memory) that was retrieved most in answering them, and once for the others and for the core. The length is compared
--- with an expert's: too_long is 0 for ratios in [0.5, 1.3] or differences below 200 tokens, and rises to 1 at 2.0 and at 0.2.
+-- acc is the mean score of the session's own questions right after it. The advantage has weight alpha = 4 for the component (episodic,
+-- semantic or procedural memory) that was retrieved most to answer them, and weight 1 for the others and for the core. The length is
+-- compared with an expert's: too_long is 0 for ratios in [0.5, 1.3] or differences below 200 tokens, and rises to 1 at 2.0 and at 0.2.
 --
--- Ours: the stored memories come from one play by the policy instead of an expert's, and the expert's length is the mean of the group's, a
--- token being four bytes. The core has no rule of its own. The paper's components are written by one role each; here the weight of a step is
--- the mean of those of the items that it wrote. A memory of one section has one component, and all weights are 1.
+-- Ours: the stored memories come from one play by the policy, not by an expert, and the group's mean length, at four bytes a token, stands
+-- in for the expert's. The core has no rule of its own. In the paper each component has its own role as writer; here a step's weight is the
+-- mean weight of the items that it wrote. If the memory has only one section, all weights are 1.
 
 local branches = require "rewards.branches"
 local shared = require "rewards.shared"
@@ -32,7 +32,7 @@ local function too_long(length, expert)
   return math.clamp(ratio > 1 and (ratio - 1.3) / 0.7 or (0.5 - ratio) / 0.3, 0, 1)
 end
 
--- The section retrieved most for a step's questions, the core left out; of equals the first by name.
+-- The section retrieved most for a step's questions, not counting the core; if several are equal, the first by name.
 local function most_retrieved(step)
   local count, best = {}, nil
   for _, asked in ipairs(step.chunk_answers) do

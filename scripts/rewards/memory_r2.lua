@@ -1,15 +1,15 @@
--- The reward of Memory-R2 (LoGo-GRPO, arXiv 2605.21768), a number for every session, which here is a chunk:
+-- The reward of Memory-R2 (LoGo-GRPO, arXiv 2605.21768), for each session, which is a chunk here:
 --
 --   R_t = F1(answers to Q_t) - lambda * max(0, tokens(M) - 0.7 * tokens(history)) / tokens(history),   lambda = 0.3
 --
--- Q_t are the questions whose gold evidence lies in session t. Whole rollouts answer them from their last memory (the global branch, its
--- code's "persession"). Of some sessions, each chosen with p = 0.25 as in its code, one rollout's memory before the session is read again
--- m = 4 times, and Q_t answered right after it (the local branch). Each group is z-scored by itself: a session over the whole rollouts, a
--- local branch within its m.
+-- Q_t are the questions whose gold evidence is in session t. Whole rollouts answer them from their final memory (the global branch,
+-- "persession" in its code). Each session is also chosen with p = 0.25, as in its code: then the policy reads it again m = 4 times from one
+-- rollout's memory before it, and answers Q_t right after it (the local branch). Each group has its own z-scores: a session over the whole
+-- rollouts, a local branch over its m.
 --
--- Ours: a question that does not say where its evidence lies belongs to every session of a whole rollout, and a local branch then asks the
--- chunk's own questions. The history of a local branch is the text read so far, its tokens in proportion to its bytes. The fact extractor,
--- a second role in the paper, is part of the one manager.
+-- Ours: a question that does not say where its evidence is belongs to every session of a whole rollout, and a local branch then asks the
+-- chunk's own questions. The history of a local branch is the text read so far; its tokens are estimated from its share of the bytes. The
+-- fact extractor, a second role in the paper, is part of the one manager.
 
 local fm = require "finemem"
 local branches = require "rewards.branches"
@@ -27,7 +27,7 @@ local function questions_of(episode, t)
   return #list > 0 and list or episode.chunk_questions[t] or {}
 end
 
--- `option`: `p`, `m` and the `seed` of the choice.
+-- `option`: `p`, `m`, and the `seed` that sessions are drawn with.
 function memory_r2.rollout(trainer, episodes, option)
   local rng = fm.rng.new { seed = { option.seed or 0, option.step or 0 } }
   local whole, starts = trainer:rollout { episodes = episodes }, {}

@@ -1,4 +1,4 @@
--- Pieces that several reward scripts are made of. Lists are `[i][t]`: step t of rollout i.
+-- What several rewards are built from. In all lists, `[i][t]` is step t of rollout i.
 
 local fm = require "finemem"
 
@@ -31,7 +31,7 @@ function shared.zeros(batch)
   end)
 end
 
--- The weighted sum of parts: `parts[name] = { weight, values }` gives { total, terms }, the terms already weighted.
+-- The weighted sum of parts, each given as `parts[name] = { weight, values }`. Returns { total, terms }, with the terms already weighted.
 function shared.sum(batch, parts)
   local names, terms = {}, {}
   for name, part in pairs(parts) do
@@ -67,7 +67,7 @@ function shared.score(answers)
   end)
 end
 
--- How far each number of a list is from their mean, in units of their sample deviation; zeros if all are equal.
+-- How far each number of a list is from the mean, in units of the sample deviation; zeros if all are equal.
 function shared.zscores(list)
   local mean, squares, scores = shared.mean(list), 0, {}
   for _, value in ipairs(list) do
@@ -80,7 +80,8 @@ function shared.zscores(list)
   return scores
 end
 
--- The places of rollouts that are compared with one another: a list for each episode, and within it for each state they began from.
+-- The rollouts that are compared with one another, as lists of their places in the batch: a list for each episode and each state that they
+-- began from.
 function shared.groups(batch)
   local known, groups = {}, {}
   for i, rollout in ipairs(batch.rollouts) do
@@ -94,22 +95,22 @@ function shared.groups(batch)
   return groups
 end
 
--- The number of a rollout's t-th step in its episode: a branch does not begin with the first.
+-- The number of a rollout's t-th step in its episode. A branch does not begin with the first step.
 function shared.number(rollout, t)
   return (rollout.first or 1) + t - 1
 end
 
--- Whether `step` is among the chunks that prove the gold answer. Without such a note every step may be.
+-- Whether `step` is among the chunks that prove the gold answer. If the question does not name them, every step may be.
 function shared.proves(answer, step)
   return answer.chunks == nil or table.find(answer.chunks, step) ~= nil
 end
 
--- The score that another answer to a question would have.
+-- The score that another answer to the same question would have.
 function shared.rescore(asked, text)
   return fm.metric.score { metric = asked.metric or "substring_exact_match", answer = text, gold = asked.gold, kind = asked.kind }
 end
 
--- The items of a step's memory that the step wrote.
+-- The items that a step wrote and that are still in its memory.
 function shared.written(step)
   local items = {}
   for _, item in ipairs(step.memory_after) do
@@ -120,8 +121,8 @@ function shared.written(step)
   return items
 end
 
--- For each case { item, asked }, 1 if the item alone lets the reasoner answer one of the questions rightly, and 0 if not. It stands for a
--- judge who reads the item beside the text. All cases are one batch.
+-- For each case { item, asked }: 1 if the reasoner can answer one of the questions correctly from the item alone, else 0. This stands in
+-- for a judge who compares the item with the text. All cases are one batch.
 function shared.useful(reasoner, cases)
   local queries, useful = {}, table.create(#cases, 0)
   for _, case in ipairs(cases) do

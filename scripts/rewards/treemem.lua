@@ -1,18 +1,18 @@
--- Credit by branch means, after TreeMem (arXiv 2605.04811): each stage's output is expanded into several branches, and a node is worth the
--- mean of the final rewards of the leaves under it,
+-- Credit by branch means, after TreeMem (arXiv 2605.04811): each stage's output is expanded into several branches, and the value of a node
+-- is the mean of the final rewards of the leaves under it,
 --
 --   V(leaf) = r,   V(node) = mean over the leaves under it of r.
 --
--- Ours: the paper's stages are a builder, a summariser and a retriever; one manager has none of these, so an episode's chunks are cut into
--- three stages of equal length, each expanded into B = 2 branches: 8 leaves. A leaf's reward is the mean score of the final questions. Nodes
--- with the same parent began from the same memory and are compared with one another.
+-- Ours: the paper's stages are a builder, a summariser and a retriever. A single manager does not have these, so an episode's chunks are
+-- cut into three stages of equal length, each expanded into B = 2 branches: 8 leaves. A leaf's reward is the mean score of the final
+-- questions. Nodes with the same parent began from the same memory and are compared with one another.
 
 local branches = require "rewards.branches"
 local shared = require "rewards.shared"
 
 local treemem = { name = "treemem" }
 
--- `option`: the number of `stages`, and `branching`, the number of branches.
+-- `option`: the number of `stages`, and of branches as `branching`.
 function treemem.rollout(trainer, episodes, option)
   local stages, nodes, batches, offset = option.stages or 3, {}, {}, 0
   for e, episode in ipairs(episodes) do
@@ -43,7 +43,7 @@ function treemem.steps(batch)
     end
     siblings[i] = rollout.parent and "under " .. rollout.parent or "episode " .. rollout.episode
   end
-  -- All nodes of a stage have as many leaves, so the mean of the children is the mean of the leaves.
+  -- All nodes of a stage have the same number of leaves, so the mean of the children is the mean of the leaves.
   local function worth(i)
     return children[i] and shared.mean(children[i], worth) or shared.score(batch.rollouts[i].answers)
   end

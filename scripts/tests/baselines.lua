@@ -1,7 +1,8 @@
--- Every baseline on a small episode: what it remembers, from which step, and what is answered from that.
+-- Every baseline on a small episode: what it remembers, from which step, and how questions are answered from that.
 
+local methods = require "lib.eval.methods"
 local newest_wins = require "baselines.newest_wins"
-local statements = require "statements"
+local texts = require "lib.texts"
 
 local reasoner = require("finemem").reasoner.extractive {}
 
@@ -48,7 +49,7 @@ local expected = {
 expected.bm25_chunks_10 = expected.bm25_chunks_2
 
 for name, list in pairs(expected) do
-  local baseline = require("baselines." .. name)
+  local baseline = methods.open(name, false)[1]
   assert(baseline.name == name and not baseline.design, name)
   local memory = baseline.remember(episode, {})
   equal(contents(memory), list, name)
@@ -59,15 +60,15 @@ for name, list in pairs(expected) do
   assert(name ~= "no_memory" or asked[1].answer == "not in memory", asked[1].answer)
 end
 
--- A window holds the newest lines.
+-- A window keeps the newest lines.
 local short = require("baselines.whole_context").remember(episode, { window = 36 })
 equal(contents(short), { "2 Mira Tolen lives in the city of Oska.", "3 " .. episode.chunks[3]:gsub("\n\n", "\n") }, "a window of tokens")
 
--- One line that is too long is cut.
+-- A line that is too long is cut.
 short = require("baselines.whole_context").remember({ chunks = { "It rained.", "It rained in Oska, and then the sun came out in Bem." } }, { window = 5 })
 equal(contents(short), { "2 sun came out in Bem." }, "the end of a line")
 
--- What is about the same thing, and what only looks like it.
+-- Statements about the same thing, and statements that only look like it.
 local function about_the_same(a, b)
   local frames = {}
   for _, frame in ipairs(newest_wins.frames(a)) do
@@ -104,4 +105,4 @@ for _, pair in ipairs {
   assert(not about_the_same(pair[1], pair[2]), pair[1] .. " / " .. pair[2])
 end
 
-equal(statements.of "Dr. Dre made it. The U.S. Army said so.\nMel: Oh! Great.", { "Dr. Dre made it.", "The U.S. Army said so.", "Mel: Oh! Great." }, "statements")
+equal(texts.statements "Dr. Dre made it. The U.S. Army said so.\nMel: Oh! Great.", { "Dr. Dre made it.", "The U.S. Army said so.", "Mel: Oh! Great." }, "statements")

@@ -1,4 +1,4 @@
--- Batches for tests of rewards, without a model: memories that are played by hand, and answered by the extractive reasoner.
+-- Batches for tests of rewards, without a model: memories written by hand, from which the extractive reasoner answers.
 
 local fm = require "finemem"
 
@@ -12,8 +12,8 @@ local function tokens(items)
   return bytes / 4
 end
 
--- What happens to a memory in a step: { "insert", content, section }, { "update", id, content }, { "delete", id }, { "replace", id,
--- content }, { "skip" } or { "wrong" }, a call that is not valid. The id that was written, if any.
+-- Carries out an operation on a memory: { "insert", content, section }, { "update", id, content }, { "delete", id }, { "replace", id,
+-- content }, { "skip" } or { "wrong" }, an invalid call. Returns the id that was written, if any.
 local function act(memory, operation)
   local what, first, second = table.unpack(operation)
   if what == "insert" then
@@ -29,7 +29,8 @@ local function act(memory, operation)
   return nil
 end
 
--- A rollout: `plan.steps[t]` lists the operations of step t, `plan.questions` and `plan.asked[t]` what is asked at the end and after step t.
+-- A rollout. `plan.steps[t]` lists the operations of step t, `plan.questions` the questions at the end, and `plan.asked[t]` those after
+-- step t.
 function batches.play(plan)
   local memory = plan.memory and plan.memory:copy {} or fm.memory.new {}
   local first = plan.first or 1
@@ -61,7 +62,7 @@ local function lives(person, place)
   return string.format("%s lives in the city of %s.", person, place)
 end
 
--- An episode of `count` chunks about who lives where, with its questions; people move.
+-- An episode of `count` chunks about who lives where, with its questions. People move.
 function batches.episode(rng, count)
   local home, told = {}, {}
   local episode = { id = "played", source = "test", chunks = {}, questions = {}, chunk_questions = {}, facts = {} }
@@ -83,7 +84,7 @@ function batches.episode(rng, count)
   return episode
 end
 
--- The operations that a careless reader makes of a chunk on this memory.
+-- The operations of a careless reader for a chunk, given this memory.
 local function careless(rng, memory, chunk, person)
   local roll, known = rng:number(), memory:retrieve { query = person, k = 1 }[1]
   if known and known.content:sub(1, #person) == person and known.content ~= chunk and roll < 0.5 then
@@ -98,7 +99,7 @@ local function careless(rng, memory, chunk, person)
   return { { "skip" } }
 end
 
--- A trainer with the methods that rewards use, whose policy is careless. What it is told to update with is in `updates`.
+-- A trainer with a careless policy and the methods that rewards use. `updates` collects the arguments of its updates.
 function batches.trainer(seed, group)
   local rng, trainer = fm.rng.new { seed = seed }, { updates = {} }
   function trainer.rollout(_, arguments)
@@ -109,7 +110,7 @@ function batches.trainer(seed, group)
           episode = e, member = member, state = episode.state, questions = episode.questions, asked = episode.chunk_questions,
           input_tokens = #table.concat(episode.chunks) / 4, memory = episode.memory, first = episode.first, steps = {},
         }
-        -- What the careless reader does depends on the memory, so a rollout is played again for each of its steps.
+        -- The careless reader's operations depend on the memory, so the rollout is played again for each of its steps.
         local rollout, memory = nil, episode.memory or fm.memory.new {}
         for t, chunk in ipairs(episode.chunks) do
           plan.steps[t] = careless(rng, memory, chunk, chunk:match "^%u%l+ %u%l+")
@@ -127,8 +128,8 @@ function batches.trainer(seed, group)
   return trainer
 end
 
--- A policy whose likelihoods are plain: a token of a gold answer has log-probability -0.5 where the text before it holds the answer, and
--- -2 where it does not. Tokens are bytes.
+-- A policy with simple likelihoods: a token of a gold answer has log-probability -0.5 if the text before it contains the answer, else -2.
+-- Tokens are bytes.
 function batches.policy()
   local policy, texts = {}, {}
   function policy.encode(_, arguments)

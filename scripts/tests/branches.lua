@@ -1,4 +1,4 @@
--- A rollout goes on from the memory of another one, and one update is made of several batches.
+-- A rollout continues from the memory of another one, and one update takes several batches.
 
 local fm = require "finemem"
 local world = require "worlds.household"
@@ -50,7 +50,7 @@ end
 local stats = trainer:update { batches = { whole, again }, rewards = rewards, grouping = "state" }
 assert(stats.reward > 0 and stats.grad_norm > 0)
 
--- An update can be repeated on its batches; the next rollout ends that.
+-- An update can be repeated on its batches until the next rollout.
 trainer:update { batch = again, rewards = { { 1 }, { 0 }, { 1 }, { 0 } } }
 local newest = trainer:rollout { episodes = { { chunks = { episode.chunks[1] }, questions = {} } } }
 local done, problem = pcall(function()

@@ -1,4 +1,4 @@
--- The household world keeps its word: what a careful teacher remembers answers its questions, and a careless one's memory answers fewer.
+-- The household world works as it should: a careful teacher's memory answers its questions, and a careless teacher's memory answers fewer.
 
 local fm = require "finemem"
 local world = require "worlds.household"
@@ -11,7 +11,7 @@ local function ask(memory, question)
   return fm.metric.substring_exact_match { answer = answer.text, gold = question.answers }, answer.text
 end
 
--- Share of right answers at the end, by kind of question, and how many items the memories hold.
+-- The share of right answers at the end, by kind of question, and the number of items in the memories.
 local function play(care, seed)
   local right, asked, items = { all = 0 }, { all = 0 }, 0
   for i, episode in ipairs(world.sample { count = 40, seed = seed }) do
@@ -38,7 +38,7 @@ end
 local first, again = world.sample { count = 2, seed = 5 }, world.sample { count = 1, seed = 5 }
 assert(first[1].chunks[3] == again[1].chunks[3], "the same seed gives another episode")
 
--- The texts that prove an answer hold it.
+-- The texts that prove an answer contain it.
 for _, question in ipairs(first[1].questions) do
   assert(#question.evidence > 0)
   for _, t in ipairs(question.evidence) do

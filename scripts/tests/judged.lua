@@ -1,6 +1,6 @@
--- What an evaluation asks a judge, and how recommendations find their titles.
+-- What an evaluation asks a judge, and how recommendations are matched with titles.
 
-local evaluation = require "evaluation"
+local methods = require "lib.eval.methods"
 local fm = require "finemem"
 
 local answers = {
@@ -22,7 +22,7 @@ function reasoner:ask_all(option)
   end
   return { list }
 end
--- It finds one of two key points and supports the only sentence; to the second summary it has nothing to say.
+-- The judge finds one of two key points and supports the only sentence. It has nothing to say about the second summary.
 function judge:complete(arguments)
   local replies = {}
   for i, chat in ipairs(arguments.chats) do
@@ -52,8 +52,8 @@ local function run(more)
   for key, value in pairs(more) do
     option[key] = value
   end
-  local done = evaluation.run(option)
-  return done.answers, evaluation.figures(done), done.cost
+  local done = methods.run(option)
+  return done.answers, methods.figures(done), done.cost
 end
 
 local found, figures, cost = run { judge = judge, titles = { ["/x/Red_River_(film)"] = 7, ["/x/Rio"] = 3, ["/x/Up"] = 5 } }
@@ -63,4 +63,4 @@ assert(figures.unjudged == 1)
 assert(cost.judge_requests == 7 and cost.judge_read == 70 and cost.judge_written == 7 and cost.requests == 0)
 found, figures = run {}
 assert(found[2].score == nil and found[3].score == nil and figures.unjudged == 4)
-print("judges and titles: as their protocols have it")
+print "judges and titles follow their protocols"

@@ -1,6 +1,6 @@
--- Rows that share questions with the benchmark go, and so do questions that are answered without a memory.
+-- Rows that share questions with the benchmark are dropped, and so are questions that a model answers without a memory.
 
-local leakage = require "leakage"
+local leakage = require "lib.leakage"
 local fm = require "finemem"
 
 local function episode(source, answers)
@@ -16,7 +16,7 @@ local kept = leakage.without_benchmark {
 }
 assert(#kept == 2 and kept[1].source == "squad" and kept[2].source == "tickle")
 
--- A reasoner that says "Bem" to everything answers one question of the first episode and all of the second.
+-- A reasoner that always says "Bem" answers one question of the first episode and all of the second.
 local reasoner = {}
 function reasoner:complete(arguments)
   local replies = {}

@@ -1,16 +1,16 @@
--- Each memory design: what scripted calls make of a memory, where the limits are, what a wrong call is told, and what a prompt shows.
+-- Each memory design: what scripted calls do to a memory, the limits, the errors of wrong calls, and what a prompt shows.
 
 local fm = require "finemem"
-local designs = require "designs"
+local designs = require "lib.designs"
 local chat = require "prompts.chat"
-local reading = require "reading"
+local reading = require "lib.eval.reading"
 
 local policy = fm.model.load { path = "models/tiny" }
 
 local function open(name)
   local design = designs.open(name, { policy = policy, plain = true })
   local memory = fm.memory.new {}
-  -- Carries out a call as a rollout does, without the check of the schema.
+  -- Carries out a call as a rollout does, but does not check the schema.
   local function call(tool, arguments)
     for _, known in ipairs(design.tools) do
       if known.name == tool then
@@ -68,7 +68,7 @@ do -- layered
   for _, part in ipairs { "Core memory:\nAda likes tea.", "Semantic memory (2 of 6 items):\n[7] Fact 6", "Episodic memory (1 of 1 items):", "Text:\nIt rained." } do
     assert(text:find(part, 1, true), part)
   end
-  -- The core is cut to its limit; what is cut says so.
+  -- A core that is too long is cut, and says so.
   local words = {}
   for i = 1, 400 do
     words[i] = "word" .. i
@@ -103,7 +103,7 @@ do -- scratchpad
   call("memory_update", { memory_id = 2, new_content = "Ada lives in Bem." })
   call("memory_delete", { memory_id = 4 })
   holds(memory:items {}, "core:1 Ada was found.", ":2 Ada lives in Bem.", ":3 Bo lives in Rin.", ":5 The sun was out.")
-  -- The state is in the memory: a copy of it goes on alike.
+  -- All state is in the memory, so a copy behaves the same.
   local copy = fm.memory.replay { journal = memory:journal {} }
   holds(design.view(copy, { chunk = "", step = 2, limit = 1 }), "core:1 Ada was found.", ":2 Ada lives in Bem.", "query:8 Where does Ada live?")
   -- AtomMem's tags are these calls.
@@ -184,26 +184,26 @@ do -- intervals
   holds(memory:items {}, ":3 Ada lives in Rin.")
   local past = memory:get { id = 1 }
   assert(past.created == 1 and past.closed == 4)
-  -- Back where she was: a fact may begin again.
+  -- She moves back: a fact may become true again.
   call("memory_replace", { memory_id = 3, new_content = "Ada lives in Oska." })
   holds(memory:retrieve { query = "Where does Ada live?", k = 9 }, ":4 Ada lives in Oska.")
   assert(#memory:retrieve { query = "Where did Ada live?", k = 9, closed = true } == 4)
   assert(design.view == "relevant")
 end
 
--- What is wrong is said.
+-- Errors say what is wrong.
 for said, wrong in pairs {
-  ["there is no memory design 'flatt'; there are flat, layered"] = function() designs.open("flatt", {}) end,
-  ["the design 'layered' counts tokens"] = function() require "tools.layered" {} end,
+  ["there is no memory design 'flatt'; there are candidates, flat"] = function() designs.open("flatt", {}) end,
+  ["the design 'layered' counts tokens"] = function() require "designs.layered" {} end,
   ["no chat template"] = function() chat { policy = policy } { memory = {}, total = 0, totals = {}, chunk = "x", tools = {} } end,
 } do
   local ok, why = pcall(wrong)
   assert(not ok and tostring(why):find(said, 1, true), tostring(why))
 end
 
--- Every design goes through a rollout; what the tiny model says to a prompt that it never saw does not matter.
+-- Every design works in a rollout. The tiny model has never seen such prompts, and its answers do not matter.
 local episode = { chunks = { "Ada lives in Oska.", "Ada lives in Rin now." }, questions = { { question = "Where does Ada live?", answers = { "Rin" } } } }
-for _, name in ipairs(designs.names) do
+for _, name in ipairs(designs.names()) do
   local design = designs.open(name, { policy = policy, plain = true })
   local trainer = fm.grpo.new {
     policy = policy, tools = design.tools, prompt = design.prompt, dialect = design.dialect, view = design.view, view_items = design.view_items,
@@ -216,7 +216,7 @@ for _, name in ipairs(designs.names) do
   assert(fm.json.encode { value = again:items {} } == fm.json.encode { value = rollout.memory }, name)
 end
 
--- The baselines with a model: MemAgent's memory is what the model wrote, whatever it is; Mem-α's is what its calls did.
+-- The baselines with a model: MemAgent's memory is whatever the model wrote, Mem-α's is what its calls did.
 for _, name in ipairs { "mem_alpha", "memagent" } do
   local baseline = require("baselines." .. name)
   assert(baseline.name == name and baseline.chunk_tokens > 0 and baseline.answer_tokens > 0)
@@ -229,7 +229,7 @@ for _, name in ipairs { "mem_alpha", "memagent" } do
   end
 end
 
--- A view that is not one is an error that names it.
+-- A view that returns something else is an error that names it.
 local trainer = fm.grpo.new {
   policy = policy, tools = require "tools.flat", prompt = function() return "x" end, reasoner = fm.reasoner.extractive {}, max_tokens = 4,
   view = function() return "nothing" end,

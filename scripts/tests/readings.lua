@@ -1,14 +1,15 @@
--- A model that reads episodes: side by side as alone, in stretches as at once, and on from where it was stopped. The folder is the argument.
+-- A model reads episodes the same way side by side and alone, in stretches and at once, and after it was stopped. The argument is a folder
+-- to write to.
 
 local fm = require "finemem"
 local household = require "worlds.household"
 local policy_method = require "baselines.policy"
-local reading = require "reading"
+local reading = require "lib.eval.reading"
 
 local policy = fm.model.load { path = "models/tiny" }
 local design = policy_method.design { policy = policy, tokens = 64, view = "relevant", view_items = 10 }
 local episodes = household.sample { count = 3, seed = 5, chunks = 18 }
--- One is shorter, and ends in the first stretch.
+-- One episode is shorter and ends in the first stretch.
 episodes[2].chunks = table.move(episodes[2].chunks, 1, 5, 1, {})
 
 local function read(list, more)
@@ -26,7 +27,7 @@ local function text(one)
   return fm.json.encode { value = { one.memory:journal {}, one.steps } }
 end
 
--- What a trainer's own rollout makes of an episode.
+-- The same episode, read by a trainer's own rollout.
 local function whole(episode)
   local trainer = fm.grpo.new {
     policy = policy, tools = design.tools, prompt = design.prompt, view = design.view, view_items = design.view_items,
@@ -52,7 +53,7 @@ for i, episode in ipairs(episodes) do
   assert(text(together[i]) == expected[i], "side by side and in stretches as at once")
 end
 
--- Two stretches are two lines. One that is there is not read again; a part of a line is, and other settings are another reading.
+-- Two stretches make two lines. A stretch that is kept is not read again. One that was cut off is, and so is one with other settings.
 local function lines()
   return select(2, fm.read({ path = path }):gsub("\n", ""))
 end
@@ -74,11 +75,11 @@ assert(from == 37 and lines() == 2, tostring(from))
 assert(not pcall(read, episodes, { file = path, name = "another", said = refuse }))
 assert(not pcall(read, { episodes[1] }, { file = path, said = refuse }))
 
--- A chunk keeps within a quarter of the model's context.
+-- A chunk takes at most a quarter of the model's context.
 local chunk = episodes[1].chunks[1]
 local tokens = reading.chunk_tokens(policy, 5000, episodes[1].chunks)
 assert(reading.chunk_tokens(policy, 10, episodes[1].chunks) == 10)
 local long = string.rep(chunk .. "\n", math.ceil(tokens * 4 / #chunk)):sub(1, tokens * 4)
 local share = #policy:encode { text = long } / policy.context
 assert(share > 0.15 and share < 0.35, string.format("%g of the context", share))
-print "readings are the same, however they come about"
+print "readings are the same in every way"

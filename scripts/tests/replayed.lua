@@ -1,14 +1,14 @@
--- Every reward gives the same for rollouts that were written and read back, as scripts/replay.lua reads them.
+-- Every reward gives the same numbers for rollouts that were written and read back, as scripts/replay.lua does.
 
 local fm = require "finemem"
 local batches = require "tests.batches"
-local learn = require "learn"
+local loop = require "lib.loop"
 
-for _, name in ipairs(learn.names) do
-  local reward = learn.open(name)
+for _, name in ipairs(loop.rewards()) do
+  local reward = loop.reward(name)
   local rng, trainer = fm.rng.new { seed = { 11, 1 } }, batches.trainer(1, 4)
   local option = { reasoner = batches.reasoner, policy = batches.policy(), seed = 3, step = 1 }
-  local _, batch = learn.rollout(trainer, reward, { batches.episode(rng, 5), batches.episode(rng, 4) }, option)
+  local _, batch = loop.rollout(trainer, reward, { batches.episode(rng, 5), batches.episode(rng, 4) }, option)
   local credit = fm.reward.call { batch = batch, reward = reward, option = option }
   local again = fm.json.decode { text = fm.json.encode { value = { rollouts = batch.rollouts } } }
   local replayed = fm.reward.call { batch = again, reward = reward, option = option }

@@ -1,8 +1,8 @@
--- Each reward on an example that is worked out by hand from its paper's formula.
+-- Each reward on an example that was worked out by hand from the paper's formula.
 
 local fm = require "finemem"
 local batches = require "tests.batches"
-local learn = require "learn"
+local loop = require "lib.loop"
 
 local near, same, reasoner = batches.near, batches.same, batches.reasoner
 
@@ -21,7 +21,7 @@ end
 local function steps(name, rollouts, option)
   option = option or {}
   option.reasoner = reasoner
-  return learn.open(name).steps({ rollouts = rollouts }, option)
+  return loop.reward(name).steps({ rollouts = rollouts }, option)
 end
 
 local ada, bo = where("Ada Velt", "Turin", 1), where("Bo Marr", "Oslo", 2)
@@ -84,7 +84,7 @@ function all.answer_all(_, arguments)
   end
   return answers
 end
-same(learn.open("leave_one_out").steps({ rollouts = { colours } }, { beta = 1, reasoner = all }).terms.evidence, { { 0.4, 0.4, 0 } }, "leave_one_out, graded")
+same(loop.reward("leave_one_out").steps({ rollouts = { colours } }, { beta = 1, reasoner = all }).terms.evidence, { { 0.4, 0.4, 0 } }, "leave_one_out, graded")
 
 -- Mem-alpha. r1 = 1, r2 = 1 and 1/2, r3 = 0.8, r4: the insert of step 1 is valid; of step 2's two calls one is.
 --   r = 1 + 1 + 0.05 * 0.8 + 0.1 * 1 = 2.14 and 1 + 0.5 + 0.04 + 0.1 * 0.5 = 1.59
@@ -134,8 +134,8 @@ local y = (1 / 3) / (math.sqrt(1 / 3) + 1e-6)
 credit = steps("mem_t", { a, B(), branch })
 same(credit.total, { { 0.1 * y, 1.1 * y }, { -0.1 * y, 0 }, { 1.1 * (z + y) } }, "mem_t with a branch")
 same(credit.advantages, { { 0, 1 }, { 0, 0 }, { 1 } }, "mem_t with a branch, what is kept")
--- A branch of A from step 2 that misses the fact, in the only tree: bo 1 and 0, so z and -z within and the same among all. A's insert at 2 is
---   not before the branch: 1.1 * 2z. Its insert at 1 is before both leaves, and was retrieved for bo at both: 0.1 * (2z - 2z) = 0.
+-- A branch of A from step 2 that misses the fact, in the only tree: bo 1 and 0, so z and -z within and the same among all. A's insert at
+--   2 is not before the branch: 1.1 * 2z. Its insert at 1 is before both leaves, and was retrieved for bo at both: 0.1 * (2z - 2z) = 0.
 local missed = B { memory = memory, steps = { { { "skip" } } }, first = 2, state = "1/2" }
 missed.parent = 1
 same(steps("mem_t", { a, missed }).total, { { 0, 2.2 * z }, { 0 } }, "mem_t, what is not before a branch")
@@ -200,7 +200,7 @@ assert(credit.groups[1][2] == credit.groups[2][2] and credit.groups[1][1] ~= cre
 --   w_extractor = 1 / 1.8597187 = 0.5377157, w_profiler = 0.4622843.
 --   A inserts at both steps: 1 + 0.5377157 * 1. B inserts at 1: 1 + 0.5377157 * 0.5; at 2 it changes nothing, the mean of both agents:
 --   (0 + 0.5377157 * 0.5 + 0.9 + 0.4622843 * 0.5) / 2 = (0.9 + 0.5) / 2 = 0.7.
-local comam = learn.open "comam"
+local comam = loop.reward "comam"
 local ndcg = (0.5 + 1 / math.log(3, 2)) / (1 + 0.5 / math.log(3, 2))
 near(comam.ndcg({ 0.8, 0.9 }, { 1, 0.5 }), ndcg, "comam, NDCG")
 assert(math.abs(ndcg - 0.8597187) < 1e-6)
@@ -236,7 +236,7 @@ same(credit.weights, { { 0.5, 0.5, 1, 1 }, { 0.5, 0.5, 1, 1 } }, "memact, weight
 -- InfoMem. With the fact in memory the gold answer's tokens have -0.5 each, without -2: I = 1.5 per token. E answers from a
 --   memory whose text does not hold the gold answer, so its I is 0; F holds the facts but fails, and is no success. A and E are 0.75 from their
 --   mean, and their deviation is 0.75 * sqrt(2). r = score + 0.5 * z, and for F the score of 0.
-local infomem = learn.open "infomem"
+local infomem = loop.reward "infomem"
 local policy = batches.policy()
 near(infomem.gain(policy, a.answers[1], {}), 1.5, "infomem, gain")
 local e = A()

@@ -1,8 +1,8 @@
--- What every reward of scripts/rewards promises, tried on the rollouts of a careless policy.
+-- The properties of every reward in scripts/rewards, tested on rollouts of a careless policy.
 
 local fm = require "finemem"
 local batches = require "tests.batches"
-local learn = require "learn"
+local loop = require "lib.loop"
 
 local function option()
   return { reasoner = batches.reasoner, policy = batches.policy(), seed = 3, step = 1 }
@@ -44,17 +44,17 @@ local function reversed(list)
   return back
 end
 
-for _, name in ipairs(learn.names) do
-  local reward = learn.open(name)
+for _, name in ipairs(loop.rewards()) do
+  local reward = loop.reward(name)
   assert(reward.name == name, name)
   for seed = 1, 4 do
     local rng, trainer = fm.rng.new { seed = { 11, seed } }, batches.trainer(seed, 4)
     local episodes = { batches.episode(rng, 5), batches.episode(rng, 4) }
-    local parts, batch = learn.rollout(trainer, reward, episodes, option())
+    local parts, batch = loop.rollout(trainer, reward, episodes, option())
     local credit = reward.steps(batch, option())
     well_formed(name, batch, credit)
 
-    -- The same batch gives the same, and the order of questions changes nothing.
+    -- The same batch gives the same rewards, and the order of questions does not matter.
     local again = { rollouts = {} }
     for i, rollout in ipairs(batch.rollouts) do
       local copy = table.clone(rollout)
@@ -69,8 +69,8 @@ for _, name in ipairs(learn.names) do
     batches.same(other.total, credit.total, name .. " with its questions turned round")
     batches.same(other.advantages or {}, credit.advantages or {}, name .. ": advantages with the questions turned round")
 
-    -- The trainer gets what the reward gave.
-    learn.update(trainer, parts, credit)
+    -- The trainer gets the reward's numbers.
+    loop.update(trainer, parts, credit)
     local update = trainer.updates[1]
     assert((update.batch ~= nil) ~= (update.batches ~= nil) and update.rewards == credit.total, name)
 
@@ -89,16 +89,16 @@ for _, name in ipairs(learn.names) do
     end
   end
 
-  -- What is needed and absent is named.
+  -- If something that the reward needs is missing, the error names it.
   for _, need in ipairs(reward.needs or {}) do
     local without = option()
     without[need] = nil
-    local ok, why = pcall(learn.rollout, batches.trainer(1, 2), reward, {}, without)
+    local ok, why = pcall(loop.rollout, batches.trainer(1, 2), reward, {}, without)
     assert(not ok and tostring(why):find(need, 1, true), name)
   end
 end
 
--- No credit through evidence for an item that was deleted: step 2 writes it and step 3 removes it.
+-- A deleted item gets no credit through evidence: step 2 writes it and step 3 removes it.
 local question = { question = "Where does Ada Velt live?", answers = { "Turin" }, evidence = { 1 } }
 local function deleted(second)
   return { rollouts = { (batches.play {
@@ -108,20 +108,20 @@ local function deleted(second)
 end
 local batch = deleted { "insert", "Ada Velt lives in the city of Oslo." }
 for name, term in pairs { finemem = "evidence", leave_one_out = "evidence", mem_q = "provenance" } do
-  local credit = learn.open(name).steps(batch, { reasoner = batches.reasoner, beta = 1 })
+  local credit = loop.reward(name).steps(batch, { reasoner = batches.reasoner, beta = 1 })
   batches.same(credit.terms[term], { { 1, 0, 0 } }, name .. " of a deleted item")
 end
 -- Mem-T: beside a rollout that fails, step 2 gets nothing: its chunk proves nothing and its item is gone.
 local failed = batches.play { questions = { question }, steps = { {}, {}, {} } }
-local credit = learn.open("mem_t").steps({ rollouts = { batch.rollouts[1], failed } }, {})
+local credit = loop.reward("mem_t").steps({ rollouts = { batch.rollouts[1], failed } }, {})
 assert(credit.total[1][1] > 0 and credit.total[1][2] == 0 and credit.advantages[1][1] == 1 and credit.advantages[1][2] == 0, "mem_t")
 
--- Conservation: what evidence gives to the steps of a rollout is the score of its questions.
+-- Conservation: the steps of a rollout together get the score of its questions through evidence.
 for seed = 1, 20 do
   local rng = fm.rng.new { seed = { 12, seed } }
   local played = batches.trainer(100 + seed, 4):rollout { episodes = { batches.episode(rng, 6) } }
   for _, name in ipairs { "finemem", "leave_one_out" } do
-    local terms = learn.open(name).steps(played, { reasoner = batches.reasoner, beta = 0.7 }).terms
+    local terms = loop.reward(name).steps(played, { reasoner = batches.reasoner, beta = 0.7 }).terms
     for i, rollout in ipairs(played.rollouts) do
       local score, sum = 0, 0
       for _, asked in ipairs(rollout.answers) do

@@ -1,8 +1,8 @@
--- Every reward trains the tiny model on the household world for ten short steps: figures are finite at each, and some of them teach something.
+-- Every reward trains the tiny model on the household world for ten short steps: all figures are finite, and some steps have an advantage.
 
 local fm = require "finemem"
-local learn = require "learn"
-local measure = require "measure"
+local loop = require "lib.loop"
+local measure = require "lib.measure"
 local world = require "worlds.household"
 
 local STEPS = 10
@@ -14,21 +14,21 @@ local trainer = fm.grpo.new {
   group = 4, seed = 5, lr = 1e-4, view = "relevant", view_items = 6, max_tokens = 64,
 }
 
-for n, name in ipairs(learn.names) do
-  local reward = learn.open(name)
+for n, name in ipairs(loop.rewards()) do
+  local reward = loop.reward(name)
   local taught, sums = 0, { rollouts = 0, reward = 0, accuracy = 0 }
   local spent = { rollout = 0, reward = 0, update = 0 }
   for step = 1, STEPS do
     local began = fm.seconds {}
     local episodes = world.sample { count = 1, seed = 100 * n + step, chunks = 3, facts = 2, variety = 0.1, made_up = 0 }
     local option = { reasoner = reasoner, policy = policy, seed = 5, step = step, trees = 2, pivots = 1, p = 0.5, m = 2, stages = 2 }
-    local batches, batch, shown = learn.rollout(trainer, reward, episodes, option)
+    local batches, batch, shown = loop.rollout(trainer, reward, episodes, option)
     local rolled = fm.seconds {}
     local credit = reward.steps(batch, option)
     local rewarded = fm.seconds {}
-    local stats = learn.update(trainer, batches, credit)
+    local stats = loop.update(trainer, batches, credit)
     local figures = measure.step(stats, shown, credit)
-    -- Without an advantage anywhere there is no loss.
+    -- If no step has an advantage, there is no loss.
     taught += stats.loss and 1 or 0
     for key, value in pairs(stats) do
       assert(value == value and math.abs(value) < math.huge, string.format("%s, step %d: %s is %s", name, step, key, tostring(value)))

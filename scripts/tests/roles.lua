@@ -1,5 +1,5 @@
--- Several roles on one policy, as in CoMAM and Memory-R2: each has its prompt and its tools, and one update trains all of them. Then supervised
--- updates on selected steps.
+-- Several roles on one policy, as in CoMAM and Memory-R2: each has its own prompt and tools, and one update trains all of them. Then
+-- supervised updates on selected steps.
 
 local fm = require "finemem"
 local shared = require "rewards.shared"
@@ -10,7 +10,7 @@ local function prompt(input)
   local before = input.last and input.last.role or "nothing"
   seen[#seen + 1] = string.format("%d %s after %s", input.step, input.role, before)
   if input.role == "manager" then
-    -- What the extractor said, not the chunk.
+    -- The manager sees what the extractor said, not the chunk.
     return "Facts: " .. input.last.completion .. "\nMemory:"
   elseif input.role == "answerer" then
     return string.format("%d items. Question: %s\nAnswer:", input.total, input.chunk)
@@ -63,7 +63,7 @@ for _, rollout in ipairs(batch.rollouts) do
   assert(#managed.written == #managed.calls)
 end
 
--- The log-likelihood of the completions of one place, from log-probabilities of the text.
+-- The log-likelihood of all completions at step t, from log-probabilities of the text.
 local function likelihood(t)
   return shared.mean(batch.rollouts, function(rollout)
     local step = rollout.steps[t]
@@ -75,7 +75,7 @@ local function likelihood(t)
   end)
 end
 
--- Each role has a reward of its own, and all of them are trained in one update; each is compared with its like.
+-- Each role has its own reward and is compared with the same role of other rollouts. One update trains all roles.
 local rewards = shared.each(batch, function(rollout, t, i)
   return t == 3 and fm.metric.token_f1 { answer = rollout.steps[3].completion, gold = { "Ulm" } } + i or #rollout.steps[t].completion
 end)
@@ -85,7 +85,7 @@ end)
 local stats = trainer:update { batch = batch, rewards = rewards, groups = groups }
 assert(stats.grad_norm > 0 and stats.reward > 0)
 
--- Supervised: the answers of all rollouts are imitated, and nothing else.
+-- Supervised: only the answers of all rollouts are imitated.
 local function only(role)
   return shared.each(batch, function(rollout, t)
     return rollout.steps[t].role == role and 1 or 0

@@ -1,4 +1,4 @@
--- Small talk, which holds nothing to remember, and what people put before a piece of news.
+-- Small talk, with nothing to remember, and phrases that people put before a piece of news.
 
 local chatter = {}
 

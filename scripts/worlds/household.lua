@@ -1,12 +1,12 @@
 -- An endless, seeded source of episodes in plain English, with known answers.
 --
--- An episode is a row of short texts. Each tells new facts, changes of old facts, retractions, facts told before and facts about
--- namesakes, between small talk. Names are made up afresh, and so is a part of the relations, so that a policy has to copy and cannot
--- memorise. The world keeps the truth: `chunk_questions[t]` ask for what text t tells, `questions` for what holds at the end, and say which
--- texts tell it. What was taken back is asked too; its answer is the reasoner's refusal.
+-- An episode is a sequence of short texts. Each tells new facts, changes of old facts, retractions, facts told before and facts about
+-- namesakes, mixed with small talk. All names and some of the relations are made up for the episode, so a policy has to copy and cannot
+-- memorise. The world keeps the truth: `chunk_questions[t]` ask about text t, `questions` about what is true at the end, and both name the
+-- texts that tell it. There are questions about retracted facts too; the right answer is the reasoner's refusal.
 --
--- `events[t]` says what text t is made of, sentence by sentence, for a teacher: { kind, fact, content, text }, `text` as it stands in
--- the chunk and `content` without what was put around it.
+-- `events[t]` lists the sentences of text t for a teacher, as { kind, fact, content, text }: `text` as it is in the chunk, and `content`
+-- without what was put around it.
 
 local fm = require "finemem"
 local names = require "worlds.names"
@@ -15,19 +15,19 @@ local chatter = require "worlds.chatter"
 
 local household = { refusal = "not in memory" }
 
--- Parameters of `sample` besides count and seed, and what they are when not given.
+-- The parameters of `sample`, besides count and seed, with their defaults.
 local defaults = {
   chunks = 6, -- texts in an episode
   facts = 3, -- sentences about facts in a text
-  noise = 0.25, -- chance of small talk beside each of them
-  change = 0.4, -- chance that such a sentence changes a fact,
-  retract = 0.14, -- takes one back,
-  repeated = 0.1, -- tells one again,
-  namesake = 0.12, -- or tells the same of a namesake; otherwise it is new
-  reword = 0.35, -- chance that a fact told again has another wording
-  opening = 0.15, -- chance of an opening ("By the way: ") or of a "now" in a change
+  noise = 0.25, -- chance of small talk before each of them
+  change = 0.4, -- chance that a sentence changes a fact,
+  retract = 0.14, -- retracts one,
+  repeated = 0.1, -- repeats one,
+  namesake = 0.12, -- or says the same about a namesake; otherwise the fact is new
+  reword = 0.35, -- chance that a changed or repeated fact has another wording
+  opening = 0.15, -- chance of an opening ("By the way: "), or of "now" in a change
   made_up = 0.3, -- share of relations that are made up
-  variety = 1, -- share of names that take any shape (the others are one short word)
+  variety = 1, -- share of names of any shape; the others are one short word
 }
 
 local function fill(form, subject, object)
@@ -60,7 +60,7 @@ function Episode:relation()
   return self.rng:pick { list = relations.known }
 end
 
--- A value for the fact: a new name, or now and then one that the episode knows already.
+-- A value for the fact: a new name, or sometimes one that the episode already has.
 function Episode:object(fact)
   local known = self.cast[fact.relation.object]
   if known and self:chance(0.2) then
@@ -99,7 +99,7 @@ function Episode:new_fact()
   return fact
 end
 
--- A living fact that this text has not touched.
+-- A fact that is still true and that this text has not mentioned.
 function Episode:old_fact(retractable)
   local list = {}
   for _, fact in ipairs(self.facts) do
@@ -114,7 +114,7 @@ function Episode:content(fact)
   return fill(fact.relation.forms[fact.form], fact.subject, fact.object)
 end
 
--- What can happen to a fact. Each returns the event, or nil if it cannot happen now.
+-- What can happen to a fact. Each function returns the event, or nil if it cannot happen now.
 local happenings = {}
 
 function happenings.new(self)
@@ -184,7 +184,7 @@ function Episode:happen()
   event.text = event.text or event.content
   local fact = self.facts[event.fact]
   fact.touched = self.time
-  -- The texts that tell what holds now: a change makes the older ones wrong.
+  -- The texts that say what is true now. A change makes the older ones wrong.
   if event.kind ~= "repeated" then
     fact.proof = {}
   end
@@ -216,7 +216,7 @@ function Episode:question(fact)
   }
 end
 
--- A text out of sentences: a paragraph, lines, or lines with numbers, the same way in a whole episode.
+-- A text from sentences: a paragraph, lines, or numbered lines. All texts of an episode have the same layout.
 function Episode:text(events)
   local lines = {}
   for i, event in ipairs(events) do
@@ -246,7 +246,7 @@ local function episode(option, rng, id)
   return out
 end
 
--- `count` episodes. The same seed gives the same episodes, and episode i does not depend on how many follow.
+-- Makes `count` episodes. The same seed gives the same episodes, and episode i does not depend on the count.
 function household.sample(parameters)
   local option = {}
   for key, default in pairs(defaults) do

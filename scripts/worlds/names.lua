@@ -1,7 +1,7 @@
--- Names made up from syllables, of as many shapes as names have: one to four words, rare letters, accents, apostrophes, hyphens,
--- initials, digits, "of the"; and lower-case words.
+-- Names made up from syllables, in as many shapes as real names have: one to four words, rare letters, accents, apostrophes, hyphens,
+-- initials, digits, "of the". Also lower-case words.
 --
--- `plain` names are one short word; the others are drawn from every shape.
+-- Plain names are one short word; the others have any shape.
 
 local names = {}
 
@@ -21,7 +21,7 @@ local function pick(rng, from)
   return rng:pick { list = from }
 end
 
--- Ways of building a syllable: what may open it, its vowel, what may close it.
+-- Styles of syllables: how one may begin, its vowel, and how it may end.
 local styles = {
   { list "b d f g h k l m n p r s t v j w", list "a e i o u", list "- - - n r l s m" },
   { list "b br d dr f fl g gr h k kr l m n p r s st t tr v w sh th - ch", list "a e i o u ai ea ee ou y", list "- - n r l s m nd rt ck t d ng" },
@@ -46,7 +46,7 @@ local function capital(word)
   end))
 end
 
--- A lower-case word of one to four syllables, or now and then of letters in any order.
+-- A lower-case word of one to four syllables, or sometimes of random letters.
 function names.stem(rng, low, high)
   if chance(rng, 0.12) then
     local word = {}
@@ -92,7 +92,7 @@ local grounds = list "United Rovers Wanderers City Athletic Stars FC RC Lions Ea
 local halls = list "College Academy Institute School Hall Centre Museum Library Theatre"
 local ranks = list "Duke Count Lord Baron Queen Bishop Abbot Princess"
 
--- Shapes by kind of thing. Each gives one name.
+-- The shapes of names by kind of thing. Each function makes one name.
 local shapes = {
   person = {
     function(rng) return word(rng) .. " " .. word(rng) end,

@@ -1,6 +1,6 @@
--- What can be said about somebody or something: dozens of relations, and relations made up on the spot.
+-- What can be said about somebody or something: dozens of known relations, and new ones made up on the spot.
 --
--- A relation is { subject = kind, object = kind, forms = {wordings}, gone = how it is taken back, ask = its question }; {s} and {o} stand
+-- A relation is { subject = kind, object = kind, forms = {wordings}, gone = the retraction, ask = the question }, where {s} and {o} stand
 -- for the two names. All wordings of a relation and its question share its key word, and the object comes last.
 
 local names = require "worlds.names"
@@ -11,7 +11,7 @@ local function add(subject, object, ask, forms, gone)
   relations[#relations + 1] = { subject = subject, object = object, ask = ask, forms = forms, gone = gone }
 end
 
--- Relations named by a noun; `more` is a further wording.
+-- A relation named by a noun; `more` is another wording.
 local function noun(subject, key, object, more)
   add(subject, object, "What is the " .. key .. " of {s}?", { "The " .. key .. " of {s} is {o}.", "{s}'s " .. key .. " is {o}.", more },
     "The " .. key .. " of {s} is no longer {o}.")
@@ -99,7 +99,7 @@ add("club", "place", "Where is {s} based?", { "{s} is based in {o}.", "The town 
 
 local kinds = { "person", "place", "work", "firm", "club", "school", "product", "term" }
 
--- A relation that nobody knows: its key is a made-up word.
+-- A made-up relation: its key is a made-up word.
 local function invent(rng)
   local key = names.stem(rng, 1, 3)
   local nouns, verbs = { "person", "place", "firm", "thing", "name", "town", "group" }, { "by", "in", "at", "for", "with", "from", "to" }

@@ -1,22 +1,22 @@
--- A teacher for the household world: knows what each sentence means and writes the calls that follow from it.
+-- A teacher for the household world. It knows what each sentence means, and writes the right calls for it.
 --
--- It sees of the memory what the policy's prompt shows, the `k` items that retrieval finds for the text. With care = 1 its calls are the
--- right ones. With less care it makes the mistakes that training is to cure: it inserts what it should update, so that the stale item
--- stays; it keeps small talk; it overlooks that something is no longer true; and it inserts again, in other words, what it has already.
+-- Like the policy it only sees the `k` items that retrieval finds for the text. With care = 1 its calls are right. With less care it makes
+-- the mistakes that training is meant to cure: it inserts what it should update, so that the stale item stays; it keeps small talk; it
+-- overlooks that something is no longer true; and it inserts a reworded fact that it already has.
 
-local wire = require "tools.wire"
+local wire = require "lib.wire"
 local prompt = require "prompts.flat"
 
 local teacher = {}
 
--- Chance of each mistake with care = 0.
+-- The chance of each mistake with care = 0.
 local mistakes = { change = 1, talk = 0.8, retract = 1.2, repeated = 0.8, stale = 1.2 }
 
 local function by_id(a, b)
   return a.id < b.id
 end
 
--- The prompt for this text, and the items of the memory that it shows, in order of id.
+-- The prompt for this text, and the items that it shows, in order of id.
 function teacher.view(memory, chunk, k)
   local found = memory:retrieve { query = chunk, k = k }
   local text, shown = prompt { memory = found, total = #memory:items {}, chunk = chunk }, {}
@@ -29,9 +29,8 @@ function teacher.view(memory, chunk, k)
   return text, shown
 end
 
--- Plays an episode on `memory` (an fm.memory) and returns one { prompt, completion, calls, view } per text.
--- `holds[id]` is the fact that an item tells, and so is `fact` of an item in view; calls are { tool, id, content, kind }, `kind` being
--- that of the event.
+-- Plays an episode on `memory` (an fm.memory) and returns { prompt, completion, calls, view } for each text. `holds[id]` is the fact that
+-- an item tells, and so is the `fact` of an item in view. Calls are { tool, id, content, kind }, with the event's `kind`.
 function teacher.play(parameters)
   local episode, memory, rng = parameters.episode, parameters.memory, parameters.rng
   local care, k = parameters.care or 1, parameters.k or 10
@@ -70,7 +69,7 @@ function teacher.play(parameters)
       return false
     end
 
-    -- The items in view that tell this fact, the newest first.
+    -- The items in view that tell this fact, newest first.
     local function holders(fact)
       local ids = {}
       for _, item in ipairs(view) do
@@ -118,7 +117,7 @@ function teacher.play(parameters)
   return steps
 end
 
--- The calls as the policy is to write them.
+-- The calls, written as the policy should write them.
 function teacher.text(calls)
   local parts = {}
   for i, call in ipairs(calls) do

@@ -174,14 +174,14 @@ pub(crate) fn message(error: &mlua::Error) -> String {
     }
 }
 
-/// Whether an error ends the script whatever catches it: it ran out of memory, or was stopped.
+/// Whether an error ends the script whatever catches it: it ran out of memory, was stopped, or ended itself.
 pub(crate) fn must_pass(error: &mlua::Error) -> bool {
-    matches!(error, mlua::Error::MemoryError(_)) || matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_)))
+    matches!(error, mlua::Error::MemoryError(_)) || matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_) | Error::Exit(_)))
 }
 
 /// A Lua function around a Rust one whose errors become plain strings that start with the caller's line, as those of Lua's own `error`,
 /// which `level` is passed to: 2 is the caller, 3 the caller's caller.
-/// Running out of memory and being stopped stay what they are, so that they reach the top.
+/// Running out of memory, being stopped and `fm.exit` stay what they are, so that they reach the top.
 pub(crate) fn raising(
     lua: &Lua,
     level: u32,

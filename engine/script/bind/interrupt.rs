@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use mlua::{Lua, VmState};
 
 use super::session;
+use finemem::Error;
 
 /// The limits in force, the innermost last; shared by the session and the interrupt of its state.
 #[derive(Default)]
 pub(crate) struct Limits {
     deadlines: RefCell<Vec<(Instant, Rc<str>)>>,
     asked: Cell<Option<fn() -> bool>>,
+    /// What `fm.exit` ended the script with. Code that catches it gets no further than its next call, return or round of a loop.
+    end: RefCell<Option<Error>>,
 }
 
 impl Limits {
@@ -27,16 +30,17 @@ impl Limits {
 
     /// Lua calls an interrupt in every round of a loop and at every call, so there is one only while there is something to look for.
     fn install(self: &Rc<Self>, lua: &Lua) {
-        if self.asked.get().is_none() && self.deadlines.borrow().is_empty() {
+        if self.asked.get().is_none() && self.end.borrow().is_none() && self.deadlines.borrow().is_empty() {
             return lua.remove_interrupt();
         }
         let limits = self.clone();
-        lua.set_interrupt(move |lua| match limits.reached() {
-            None => Ok(VmState::Continue),
-            Some(text) => {
-                let place = lua.inspect_stack(0, |frame| Some(format!("{}:{}: ", frame.source().short_src?, frame.current_line()?)));
-                Err(mlua::Error::runtime(format!("{}{text}", place.flatten().unwrap_or_default())))
+        lua.set_interrupt(move |lua| {
+            if let Some(end) = limits.end.borrow().clone() {
+                return Err(end.into());
             }
+            let Some(text) = limits.reached() else { return Ok(VmState::Continue) };
+            let place = lua.inspect_stack(0, |frame| Some(format!("{}:{}: ", frame.source().short_src?, frame.current_line()?)));
+            Err(mlua::Error::runtime(format!("{}{text}", place.flatten().unwrap_or_default())))
         });
     }
 
@@ -44,6 +48,12 @@ impl Limits {
     pub(crate) fn end_after(self: &Rc<Self>, lua: &Lua, limit: Duration) {
         let text = format!("the script was stopped after {} seconds", limit.as_secs_f64());
         self.deadlines.borrow_mut().push((Instant::now() + limit, text.into()));
+        self.install(lua);
+    }
+
+    /// Ends all code of the state from here on, with this error.
+    pub(super) fn end_now(self: &Rc<Self>, lua: &Lua, error: &Error) {
+        self.end.replace(Some(error.clone()));
         self.install(lua);
     }
 

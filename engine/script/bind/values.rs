@@ -1,13 +1,14 @@
 //! `fm.json`, `fm.read`, `fm.write`, `fm.rng`, and what a script knows about itself.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
 use mlua::{ExternalResult, IntoLua, Lua, LuaSerdeExt, MultiValue, Table, Value};
 
-use super::session;
+use super::{require, session};
 use crate::api::convert;
-use crate::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, required};
+use crate::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, optional, required};
 use finemem::Error;
 use finemem::random::Rng;
 
@@ -146,6 +147,22 @@ const FUNCTIONS: &[Function] = &[
         },
     },
     Function {
+        path: "modules",
+        doc: "The modules in a folder, wherever `require` looks for it.",
+        params: &[required("folder", Kind::Text, "its name, with dots as `require` takes it, such as `rewards`")],
+        returns: Kind::List(&Kind::Text),
+        result: "the modules' names, sorted, as `require` takes them: `rewards.finemem` and so on",
+        call: |lua, args| {
+            let folder: String = args.get(lua, "folder")?;
+            let below = folder.replace('.', "/");
+            let searched = require::folders(&session(lua).script.borrow());
+            let entries = searched.iter().filter_map(|path| std::fs::read_dir(path.join(&below)).ok()).flatten().flatten();
+            let files = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            let names: BTreeSet<String> = files.filter_map(|file| Some(format!("{folder}.{}", file.strip_suffix(".lua")?))).collect();
+            lua.create_sequence_from(names)?.into_lua(lua)
+        },
+    },
+    Function {
         path: "sha256",
         doc: "A name for a text that no other text has, such as for what was made of it.",
         params: &[required("text", Kind::Text, "the text")],
@@ -160,6 +177,18 @@ const FUNCTIONS: &[Function] = &[
         returns: Kind::Number,
         result: "seconds since the script began",
         call: |lua, _| Ok(Value::Number(session(lua).started.elapsed().as_secs_f64())),
+    },
+    Function {
+        path: "exit",
+        doc: "Ends the script here; `pcall` does not catch it. The command succeeds, unless there is an `error`.",
+        params: &[optional("error", Kind::Text, "what went wrong, in one line: the command says it, without a traceback, and fails")],
+        returns: Kind::Nil,
+        result: "",
+        call: |lua, args| {
+            let end = Error::Exit(args.get(lua, "error")?);
+            session(lua).limits.end_now(lua, &end);
+            Err(end.into())
+        },
     },
     Function {
         path: "rng.new",

@@ -796,6 +796,15 @@ function fm.exists(arguments) end
 ---@return string[] # the names of its files and folders, sorted
 function fm.list(arguments) end
 
+---The arguments of `fm.modules`.
+---@class (exact) fm.modules.arguments
+---@field folder string its name, with dots as `require` takes it, such as `rewards`
+
+---The modules in a folder, wherever `require` looks for it.
+---@param arguments fm.modules.arguments
+---@return string[] # the modules' names, sorted, as `require` takes them: `rewards.finemem` and so on
+function fm.modules(arguments) end
+
 ---The arguments of `fm.sha256`.
 ---@class (exact) fm.sha256.arguments
 ---@field text string the text
@@ -809,6 +818,14 @@ function fm.sha256(arguments) end
 ---@param arguments? {}
 ---@return number # seconds since the script began
 function fm.seconds(arguments) end
+
+---The arguments of `fm.exit`.
+---@class (exact) fm.exit.arguments
+---@field error? string what went wrong, in one line: the command says it, without a traceback, and fails
+
+---Ends the script here; `pcall` does not catch it. The command succeeds, unless there is an `error`.
+---@param arguments? fm.exit.arguments
+function fm.exit(arguments) end
 
 ---The arguments of `fm.rng.new`.
 ---@class (exact) fm.rng.new.arguments

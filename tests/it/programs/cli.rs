@@ -49,6 +49,60 @@ fn what_is_wrong_is_said() {
 }
 
 #[test]
+fn a_script_ends_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("ends.lua");
+    let ends = |text: &str| {
+        std::fs::write(&script, format!("local fm = require 'finemem'\n{text}")).unwrap();
+        let output = finemem(&["run", script.to_str().unwrap()]);
+        let said = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), said(output.stdout), said(output.stderr))
+    };
+    let quiet = (Some(0), "a\n".to_string(), String::new());
+    assert_eq!(ends("print 'a' fm.exit {} print 'b'"), quiet);
+    assert_eq!(ends("print 'a' pcall(fm.exit, {}) print 'b'"), quiet);
+    assert_eq!(ends("print 'a' coroutine.wrap(function() pcall(fm.exit, {}) end)() while true do end"), quiet);
+    let failed = (Some(1), String::new(), "error: no such thing\n".to_string());
+    assert_eq!(ends("local function f() fm.exit { error = 'no such thing' } end\nf()"), failed);
+    let reward = "{ steps = function() fm.exit { error = 'no such thing' } end }";
+    assert_eq!(ends(&format!("pcall(fm.reward.call, {{ batch = {{ rollouts = {{}} }}, reward = {reward} }})")), failed);
+}
+
+#[test]
+fn programs_explain_their_arguments() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let said = |script: &str, arguments: &[&str]| {
+        let path = root.join("scripts").join(script);
+        let output = finemem(&[&["run", path.to_str().unwrap(), "--"], arguments].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let make = ["make/policy.lua", "make/chunk_questions.lua", "make/open_book_questions.lua"];
+    for script in ["train.lua", "train_llm.lua", "compare.lua", "eval.lua", "replay.lua"].iter().chain(&make) {
+        let (code, help, error) = said(script, &["--help"]);
+        assert_eq!((code, error.as_str()), (Some(0), ""), "{script}");
+        assert!(help.contains(&format!("finemem-engine run scripts/{script} -- ")) && help.contains("\nArguments:\n  --"), "{help}");
+    }
+    assert!(said("train.lua", &["--help"]).1.contains("\n  --steps NUMBER       training steps [default: 24]\n"));
+    for (script, arguments, error) in [
+        ("train.lua", &["--stpes", "3"][..], "unknown argument '--stpes'; did you mean --steps?"),
+        ("train.lua", &["--steps"], "--steps needs a value: NUMBER"),
+        ("train.lua", &["--steps", "1.5"], "--steps needs a whole number, not '1.5'"),
+        ("train.lua", &["--lr", "fast"], "--lr needs a number, not 'fast'"),
+        ("train.lua", &["--without", "typo"], "--without takes chunk, evidence or chunk,evidence, not 'typo'"),
+        (
+            "train_llm.lua",
+            &["--model", "m", "--data", "d", "--without", "typo"],
+            "--without takes chunk, evidence or chunk,evidence, not 'typo'",
+        ),
+        ("train_llm.lua", &["--model", "m", "--data", "d", "--thinking", "1"], "--thinking is yes or no, not '1'"),
+        ("eval.lua", &["--data", "d", "--view", "all"], "--view is one of relevant, recent, not 'all'"),
+        ("replay.lua", &[], "--rollouts FILE is needed: failed_step_….jsonl or rollouts.jsonl of a run's folder"),
+    ] {
+        assert_eq!(said(script, arguments), (Some(1), String::new(), format!("error: {error}\n")), "{script} {arguments:?}");
+    }
+}
+
+#[test]
 fn what_leaks_is_dropped() {
     let output = finemem(&["run", concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/tests/leaks.lua"), "--device", "cpu"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -230,6 +284,7 @@ fn a_prompt_runs_every_line() {
         ("{ string.rep('x', 99), 'y' }", &format!("{{\n  \"{}\",\n  \"y\",\n}}\n", "x".repeat(99))),
         ("function f() end\nf", "function f at prompt:1\n"),
         ("\n\n", ""),
+        ("1\nfm.exit {}\n2", "1\n"),
     ] {
         assert_eq!(typed(&[], lines), (Some(0), shown.to_string(), String::new()), "{lines}");
     }
@@ -241,6 +296,7 @@ fn a_prompt_runs_every_line() {
         ("fm.rgn", "", "did you mean 'rng'?"),
         ("for i = 1, 3 do", "", "error: the input ends before this does: for i = 1, 3 do\n"),
         ("policy", "", ""),
+        ("1\nfm.exit { error = 'enough' }\n2", "1\n", "error: enough\n"),
     ] {
         let (code, out, err) = typed(&[], lines);
         assert_eq!((code, out.as_str()), (Some(i32::from(!said.is_empty())), shown), "{lines}: {err}");

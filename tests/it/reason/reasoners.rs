@@ -194,9 +194,8 @@ fn words_make_reasoners_with_settings() {
     let fake = Fake::new(|_, _| Act::Wait(Duration::from_secs(5)));
     let made = |call: &str| {
         evaluate(&format!(
-            "local reasoners, word = require 'reasoners', 'tiny@{}'
-            local settings = reasoners.with {{}}
-            settings.timeout, settings.retries = 0.2, 1
+            "local reasoners, word = require 'lib.reasoners', 'tiny@{}'
+            local settings = {{ reply_tokens = 512, timeout = 0.2, retries = 1 }}
             {call}",
             fake.address
         ))
@@ -351,7 +350,7 @@ fn chunk_questions_are_written_verified_and_gone_on_with() {
     episodes(&data);
     // In the first run the eighth request gets no reply.
     let fake = Fake::new(|number, body| if number == 7 { Act::Wait(Duration::from_secs(60)) } else { ok(&model_of(body)) });
-    let script = root().join("scripts/make_chunk_questions.lua");
+    let script = root().join("scripts/make/chunk_questions.lua");
     let word = format!("tiny@{}", fake.address);
     let arguments = ["--data", data.to_str().unwrap(), "--generator", &word, "--concurrency", "1"];
     let mut child = Running(run(&script, &arguments).spawn().unwrap());
@@ -400,7 +399,7 @@ fn questions_that_need_no_memory_are_dropped() {
     let fake = Fake::new(|_, body| ok(&model_of(body)));
     let word = format!("tiny@{}", fake.address);
     let arguments = ["--data", data.to_str().unwrap(), "--reasoner", &word];
-    let output = run(&root().join("scripts/drop_closed_book.lua"), &arguments).output().unwrap();
+    let output = run(&root().join("scripts/make/open_book_questions.lua"), &arguments).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("3 of 6 questions stay"), "{said}{}", String::from_utf8_lossy(&output.stderr));
     for episode in data::open(folder.path().join("data.open_book.jsonl"), &data::Options::default()).unwrap().episodes {

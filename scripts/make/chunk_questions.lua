@@ -1,30 +1,29 @@
 -- Writes questions about each chunk of a data file, for rewards that ask after every chunk (Fine-Mem, section on chunk-level rewards).
---
---   finemem-engine run scripts/make_chunk_questions.lua -- --data FILE --generator NAME@http://127.0.0.1:8000/v1 [--verifier …] [--out FILE]
---
--- A generator writes up to eight short questions from a chunk. A verifier must answer each from that chunk alone, duplicates go, five stay.
--- Chunks that have questions keep them. The result is a JSONL of episodes beside the data, which fm.data.open reads. A script that was
--- stopped goes on at the episode where it was, and what a server had replied is not asked again: its replies are kept beside the result.
 
 local fm = require "finemem"
-local arguments = require "arguments"
-local lines = require "lines"
-local reasoners = require "reasoners"
+local arguments = require "lib.arguments"
+local leakage = require "lib.leakage"
+local lines = require "lib.lines"
+local reasoners = require "lib.reasoners"
 
-local option = arguments.read(reasoners.with {
-  data = "",
-  generator = "", -- a word of reasoners.lua
-  verifier = false, -- another one; by default the generator
-  out = false, -- by default the data file's name with .questions.jsonl
-  facts = 0, -- facts a chunk, for files that are cut by facts; 0 leaves it to the reader
-  candidates = 8, -- questions that the generator is asked for (Fine-Mem does not say; our choice)
-  keep = 5, -- questions that stay (paper)
-  answer_words = 8, -- longest answer
-  metric = "substring_exact_match", -- how the verifier's answer is compared
+local option = arguments.read([[
+Writes questions about each chunk of a data file, for rewards that ask after every chunk (Fine-Mem, section on chunk-level rewards).
+
+  finemem-engine run scripts/make/chunk_questions.lua -- --data FILE --generator NAME@http://127.0.0.1:8000/v1 [--verifier …] [--out FILE]
+
+A generator writes short questions about a chunk. A verifier has to answer each from that chunk alone. Duplicates are dropped, and a few questions
+stay. Chunks that have questions keep them. The result is a JSONL file of episodes. The same command continues with the next episode after it was
+stopped, and does not ask a server the same thing twice: its replies are kept beside the result.]], reasoners.with {
+  { "data", "FILE", nil, "a file of episodes, in any format that fm.data.open reads", required = true },
+  { "generator", "NAME", nil, "the model that writes questions: a model folder or NAME@http://…", required = true },
+  { "verifier", "NAME", nil, "the model that answers them; by default the generator" },
+  { "out", "FILE", nil, "the result; by default the data file's name with .questions.jsonl" },
+  { "facts", "integer", 0, "facts in each chunk, for files that are lists of facts; 0 leaves it to the reader" },
+  { "candidates", "integer", 8, "questions that the generator is asked for (our choice; Fine-Mem gives no number)" },
+  { "keep", "integer", 5, "questions of each chunk that stay (paper)" },
+  { "answer_words", "integer", 8, "longest answer, in words" },
+  { "metric", "NAME", "substring_exact_match", "how the verifier's answer is compared" },
 })
-if option.data == "" or option.generator == "" then
-  error("--data FILE and --generator WORD are needed, see the head of this script", 0)
-end
 local out = option.out or option.data:gsub("%.[%w]+$", "") .. ".questions.jsonl"
 option.cache = out .. ".replies"
 local generator = reasoners.make(option.generator, option, "--generator")
@@ -44,7 +43,7 @@ If nothing in the text can be asked for, reply with []]=],
   option.candidates
 )
 
--- The pairs of question and answer in a reply: those of the first JSON list in it that has some.
+-- The pairs of question and answer in a reply: those of its first JSON list that has any.
 local function pairs_of(reply)
   local from = 1
   while true do
@@ -78,13 +77,13 @@ local function equal(a, b)
   return fm.metric.exact_match { answer = a, gold = { b } } == 1
 end
 
--- Those of a generator's pairs that are worth a verifier's time.
+-- The pairs of a generator that are worth verifying.
 local function candidates(reply, chunk)
   local kept = {}
   for _, pair in ipairs(pairs_of(reply)) do
     local words = select(2, pair.answer:gsub("%S+", ""))
     local good = #kept < option.candidates and pair.question:match "%S" and words > 0 and words <= option.answer_words
-    -- In the text, but not given away by the question.
+    -- The answer is in the text, but the question does not give it away.
     good = good and fm.metric.substring_exact_match { answer = chunk, gold = { pair.answer } } == 1
     good = good and fm.metric.substring_exact_match { answer = pair.question, gold = { pair.answer } } == 0
     for _, other in ipairs(kept) do
@@ -103,7 +102,7 @@ end
 
 local counts = { chunks = 0, written = 0, candidates = 0, kept = 0 }
 
--- Gives the chunks of an episode that have none their questions, in two batches.
+-- Writes questions for those chunks of an episode that have none, in two batches.
 local function ask_about(episode)
   local chats, places = {}, {}
   for i, chunk in ipairs(episode.chunks) do
@@ -136,12 +135,8 @@ local function ask_about(episode)
   end
 end
 
-local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
-local done = lines.episodes(out, episodes)
-if #done > 0 then
-  print(string.format("%d of %d episodes are done", #done, #episodes))
-end
-for i = #done + 1, #episodes do
+local episodes = leakage.open(option)
+for i = #lines.episodes(out, episodes) + 1, #episodes do
   ask_about(episodes[i])
   lines.add(out, fm.data.line { episode = episodes[i] })
   print(
@@ -151,7 +146,7 @@ for i = #done + 1, #episodes do
     )
   )
   if fm.stopping {} then
-    print("stopped; the same command goes on")
+    print("stopped; the same command continues")
     return
   end
 end

@@ -1,10 +1,10 @@
--- Memory-R1's memory (arXiv 2508.19828): for what is new, the old memories that may be about the same are retrieved, and the policy says
--- what becomes of them: ADD, UPDATE, DELETE or NOOP. Ours: what is new are the statements of a text instead of facts that a model extracted.
+-- Memory-R1's memory (arXiv 2508.19828): for each new fact, the old memories that may be about the same thing are retrieved, and the policy
+-- decides between ADD, UPDATE, DELETE and NOOP. Ours: the new facts are the statements of a text, not facts that a model extracted.
 
-local common = require "tools.common"
-local statements = require "statements"
+local common = require "lib.tools"
+local texts = require "lib.texts"
 
--- An id of the answer to a prompt. It must be one of those that the prompt showed: others are guessed, and so what they name is left alone.
+-- The id in a call, which must be one that the prompt showed. Any other id is a guess, and the memory that it names is left alone.
 local function candidate(shown, memory, arguments)
   local id = arguments.memory_id
   if not (shown[memory] or {})[id] then
@@ -17,13 +17,12 @@ return function()
   -- The ids that the last prompt of each memory showed.
   local last = setmetatable({}, { __mode = "k" })
   return {
-    name = "candidates",
     retrieval = { top_k = 60 },
     view_items = 20,
     -- The best candidate of each statement, then the second best, and so on.
     view = function(memory, input)
       local found, shown, seen = {}, {}, {}
-      for i, statement in ipairs(statements.of(input.chunk)) do
+      for i, statement in ipairs(texts.statements(input.chunk)) do
         found[i] = memory:retrieve { query = statement, k = input.limit }
       end
       for rank = 1, input.limit do

@@ -1,28 +1,38 @@
 -- Makes models/tiny: a byte-level BPE tokenizer and a small policy, supervised by a careless teacher in the household world.
 --
---     finemem-engine run scripts/pretrain.lua -- --minutes 40 --out models/tiny
---
--- The policy must copy names that it has never seen, almost without fault; its choices should be careless, so that reinforcement has
--- something to teach. It starts with attention that copies (init = "copying"), so that a few million tokens are enough, and goes from
--- short names in short texts to all the world has. Arguments: --out, --minutes, --steps (whichever ends first), --seed, --care (of the
--- teacher, 0 to 1), --policy (go on from a folder). Every 400 steps and on Ctrl-C there is a checkpoint for `run --resume`.
+-- The policy has to copy names that it has never seen, almost without fault. Its decisions should be careless, so that reinforcement
+-- learning has something to teach. It starts with attention that copies (init = "copying"), so that a few million tokens are enough, and
+-- goes from short names in short texts to everything that the world has. There is a checkpoint for `run --resume` every 400 steps and on
+-- Ctrl-C.
 
 local fm = require "finemem"
-local arguments = require "arguments"
-local world = require "worlds.household"
+local arguments = require "lib.arguments"
 local teacher = require "worlds.teacher"
-local wire = require "tools.wire"
+local wire = require "lib.wire"
+local world = require "worlds.household"
 
-local option = arguments.read { out = "models/tiny", minutes = 40, steps = 1e9, seed = 1, care = 0.4, policy = "" }
+local option, record = arguments.read([[
+Makes models/tiny: a byte-level BPE tokenizer and a small policy, supervised by a careless teacher in the household world.
+
+  finemem-engine run scripts/make/policy.lua -- [--minutes 40] [--out models/tiny]
+
+Training ends with --minutes or --steps, whichever comes first.]], {
+  { "out", "DIR", "models/tiny", "the model folder to write" },
+  { "minutes", "number", 40, "longest training time" },
+  { "steps", "integer", 1e9, "most training steps" },
+  { "seed", "integer", 1, "the seed of weights and episodes" },
+  { "care", "number", 0.4, "how careful the teacher is, from 0 to 1" },
+  { "policy", "DIR", "", "a model folder to continue from; by default a new model" },
+})
 
 local vocabulary, batch_tokens, warm_up = 2048, 3072, 40
 local top_rate = option.policy == "" and 1.5e-3 or 8e-4
-local prompt_weight = 0.1 -- what the prediction of a prompt token counts, at first
-local id_weight = 4 -- what the prediction of an id counts: there is one for a dozen other tokens
+local prompt_weight = 0.1 -- weight of predicting a prompt token, at first
+local id_weight = 4 -- weight of predicting an id: there is one for a dozen other tokens
 
--- What an episode is like, by the share of the run that is over, and how it is played. Lengths and rates vary. Up to the last third,
--- half of the episodes are drill in finding the id of what has changed, with a careful teacher. A policy that goes on from a folder has
--- had its first lessons and its drill.
+-- What an episode is like at this share of the run, and how it is played. Lengths and rates vary. Until the last third, half of the
+-- episodes are drill with a careful teacher: finding the id of a fact that has changed. A policy from a folder has had its first lessons
+-- and its drill.
 local function lesson(progress, rng)
   progress = option.policy == "" and progress or 1
   local stage = progress < 0.1 and { 0.2, 2, 4 } or progress < 0.3 and { 0.5, 3, 7 } or { 0.9, 4, 10 }
@@ -79,8 +89,8 @@ local function make()
   }, last
 end
 
--- What was made of the texts' events when the policy writes the calls itself, in shares: valid wire format, contents that are a
--- sentence of the text, ids that belong to the sentence; and how often it is careful.
+-- What the policy makes of the texts' events when it writes the calls itself: the shares of calls in valid wire format, of contents that
+-- are a sentence of the text and of ids that belong to the sentence, and how often it is careful.
 local function examine(policy, temperature)
   local count = {}
   local function note(name, yes)
@@ -162,16 +172,16 @@ for _, piece in ipairs(wire.before_id) do
 end
 local trainer = fm.sft.new { policy = policy, beta2 = 0.98, weight_decay = 0.01 }
 
-local run = fm.run.open { seed = option.seed, arguments = option }
+local run = fm.run.open { seed = option.seed, arguments = record }
 local step, tokens, episode, before, loss, waiting = run:restore { trainer = trainer }, 0, 0, 0, nil, {}
 if step > 0 then
   local state = fm.json.decode { text = fm.read { path = run.path .. "/state.json" } }
   tokens, episode, before = state.tokens, state.episode, state.seconds
-  print(string.format("going on after step %d", step))
+  print(string.format("resuming after step %d", step))
 end
 local began = fm.seconds {} - before
 
--- What `--resume` goes on from. Texts that wait to be learned are not kept; the next episodes take their place.
+-- Saves what `--resume` continues from. Texts that wait to be learned are not kept; the next episodes take their place.
 local function save()
   fm.write {
     path = run.path .. "/state.json",
@@ -180,7 +190,7 @@ local function save()
   run:checkpoint { step = step, trainer = trainer }
 end
 
--- The next sequences, about batch_tokens of them, of several episodes.
+-- The next sequences of several episodes, about batch_tokens tokens in all.
 local function batch(progress)
   local sequences, size = {}, 0
   while size < batch_tokens do
@@ -231,7 +241,7 @@ while true do
   end
   if fm.stopping {} then
     save()
-    print("stopped; go on with: finemem-engine run --resume " .. run.path)
+    print("stopped; resume with: finemem-engine run --resume " .. run.path)
     return
   end
 end

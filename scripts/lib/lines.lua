@@ -1,10 +1,11 @@
--- A file that grows by a line for each piece of work, so that a script that was stopped goes on where it was.
+-- A file that grows by a line for each piece of work, so that a script that was stopped can continue from there.
 
 local fm = require "finemem"
+local arguments = require "lib.arguments"
 
 local lines = {}
 
--- The whole lines of a file. A last line that was cut off is removed from it. A file that is not there has none.
+-- The complete lines of a file; none if there is no such file. A last line that was cut off is removed from the file.
 function lines.read(path)
   local list = {}
   if not fm.exists { path = path } then
@@ -21,7 +22,8 @@ function lines.read(path)
   return list
 end
 
--- The episodes that a file of such lines holds already: the first of `episodes`, with the same ids and texts. What else it holds is an error.
+-- The episodes that are in a file of such lines already: the first of `episodes`, with the same ids and texts. Anything else in it is an
+-- error. Prints how many there are.
 function lines.episodes(path, episodes)
   local done = {}
   for i, line in ipairs(lines.read(path)) do
@@ -31,8 +33,12 @@ function lines.episodes(path, episodes)
       same = same and done[i].chunks[c] == chunk
     end
     if not same then
-      error(string.format("%s: line %d is the episode '%s', which is not the data's, or is cut in other chunks: remove the file, or name another by --out", path, i, done[i].id), 0)
+      arguments.refuse("%s: line %d is the episode '%s', which the data does not have, or not in these chunks: remove the file, or name another with --out",
+        path, i, done[i].id)
     end
+  end
+  if #done > 0 then
+    print(string.format("%d of %d episodes are done", #done, #episodes))
   end
   return done
 end

@@ -1,17 +1,63 @@
--- Reads runs of several methods and seeds, and makes a table and a page of them. All it takes from a run is metrics.jsonl, in
--- FOLDER/METHOD/SEED/: runs of another machine are added by copying them there.
+-- The methods of a comparison, and the table and page that come of their runs. Reports only read metrics.jsonl, in FOLDER/METHOD/SEED/, so
+-- runs from another machine can be added by copying them there.
 
 local fm = require "finemem"
+local arguments = require "lib.arguments"
+local household = require "lib.household"
+local loop = require "lib.loop"
 
-local comparison = {}
+local compare = {}
 
--- Steps that a point of a learning curve is the mean of: the one it stands at, and those before.
+-- A method as it is run, from some of its options: its name, and all options of household.lua. `given` has what replaces the table's.
+local function method(given, ...)
+  local parts, made = {}, {}
+  for _, from in ipairs { ... } do
+    for key, value in pairs(from) do
+      if key == "name" then
+        parts[#parts + 1] = value
+      elseif household.defaults[key] == nil then
+        error(string.format("%s: '%s' is not an option of lib/household.lua", given.table, key), 0)
+      else
+        made[key] = value
+      end
+    end
+  end
+  for _, key in ipairs { "steps", "episodes", "group", "held_out" } do
+    made[key] = given[key] or made[key] or household.defaults[key]
+  end
+  local name = table.concat(parts, ", ")
+  if not name:match "^[%w+_ ,-]+$" then
+    error(string.format("%s: '%s' is used as a folder's name; only letters, digits, spaces and + _ , - are allowed", given.table, name), 0)
+  end
+  loop.reward(made.rewards or household.defaults.rewards)
+  return { name = name, option = made }
+end
+
+-- The methods of the table `given.table`, their names, and the number of seeds.
+function compare.methods(given)
+  arguments.module(given.table, "table")
+  local of = require(given.table)
+  local methods, names, known = {}, {}, {}
+  for _, one in ipairs(of.methods) do
+    for _, variant in ipairs(of.variants or { {} }) do
+      local made = method(given, of.shared or {}, one, variant)
+      if known[made.name] then
+        error(string.format("%s: two methods have the name '%s'", given.table, made.name), 0)
+      end
+      known[made.name] = true
+      methods[#methods + 1], names[#names + 1] = made, made.name
+    end
+  end
+  return methods, names, given.seeds or of.seeds
+end
+
+-- A point of a learning curve is the mean of this many steps, up to its own.
 local SMOOTH = 3
--- Part of the best accuracy that has to be reached.
+-- The share of the best accuracy that has to be reached.
 local SHARE = 0.9
 
--- The figures of a run, a table a step. Nothing where there is no such run; a last line that was cut off is left out.
-function comparison.figures(folder)
+-- The figures of a run, one table for each step; nil if there is no such run. A last line that was cut off is left out.
+function compare.figures(folder)
   local path = folder .. "/metrics.jsonl"
   if not fm.exists { path = path } then
     return nil
@@ -20,22 +66,22 @@ function comparison.figures(folder)
   for line in fm.read { path = path }:gmatch "([^\n]*)\n" do
     local read, row = pcall(fm.json.decode, { text = line })
     if not read or type(row) ~= "table" or type(row.step) ~= "number" then
-      error(string.format("%s: line %d holds no figures of a step", path, #rows + 1), 0)
+      error(string.format("%s: line %d does not have a step's figures", path, #rows + 1), 0)
     end
     rows[#rows + 1] = row
   end
   return rows
 end
 
--- Whether a run of that many steps was trained to its end and evaluated.
-function comparison.done(rows, steps)
+-- Whether a run of so many steps is complete: trained to its end and evaluated.
+function compare.done(rows, steps)
   local last = rows and rows[#rows]
   return last ~= nil and last.step >= steps and last["eval/accuracy"] ~= nil
 end
 
--- The finished runs in folders, as a list of { name, runs = { [seed] = rows } }: first the methods of `names`, then others by name.
--- Also how many unfinished ones were left out.
-function comparison.read(folders, names)
+-- The finished runs in folders, as a list of { name, runs = { [seed] = rows } }: first the methods of `names`, then the others by name.
+-- Also the number of unfinished runs, which are left out.
+function compare.read(folders, names)
   local methods, known, unfinished = {}, {}, 0
   local function add(name)
     if not known[name] then
@@ -51,8 +97,8 @@ function comparison.read(folders, names)
     for _, name in ipairs(fm.list { path = folder }) do
       local entries, inside = pcall(fm.list, { path = folder .. "/" .. name })
       for _, seed in ipairs(entries and inside or {}) do
-        local rows = tonumber(seed) and comparison.figures(string.format("%s/%s/%s", folder, name, seed))
-        if comparison.done(rows, 0) then
+        local rows = tonumber(seed) and compare.figures(string.format("%s/%s/%s", folder, name, seed))
+        if compare.done(rows, 0) then
           add(name)[tonumber(seed)] = rows
         elseif rows then
           unfinished += 1
@@ -78,7 +124,7 @@ local function seeds(method)
   return list
 end
 
--- A learning curve: the mean of a figure over a step and those before, as a table by step. It begins where there are enough of them.
+-- A learning curve, by step: the mean of a figure over the step and those before it. It begins at the first step with enough of them.
 local function smooth(rows, name)
   local curve, width = {}, math.min(SMOOTH, #rows)
   for step = width, #rows do
@@ -91,7 +137,7 @@ local function smooth(rows, name)
   return curve
 end
 
--- What `of` gives for each run of a method, as a mean with its 95 % t interval.
+-- The mean of what `of` returns for each run of a method, with its 95 % t interval.
 local function over(method, of)
   local values = {}
   for _, seed in ipairs(seeds(method)) do
@@ -106,7 +152,7 @@ local function last(name)
   end
 end
 
--- The learning curve of a method: a list of { step, interval } for the steps that all its runs have.
+-- The learning curve of a method: a list of { step, interval }, for the steps that all its runs have.
 local function curve(method, name)
   local curves, first, length = {}, 1, math.huge
   for seed, rows in pairs(method.runs) do
@@ -120,9 +166,9 @@ local function curve(method, name)
   return points
 end
 
--- A row for each method: accuracy, its paired difference from the first method, memory, invalid calls, and how many steps it took to come to
--- 90 % of the best learning curve. Runs that never do are counted apart: `reached` of `n`.
-function comparison.rows(methods)
+-- A row for each method: accuracy, its paired difference from the first method, memory, invalid calls, and the steps until it reached 90 %
+-- of the best learning curve. Only `reached` of its `n` runs did.
+function compare.rows(methods)
   local best = 0
   for _, method in ipairs(methods) do
     for _, point in ipairs(curve(method, "memory/accuracy")) do
@@ -162,7 +208,7 @@ local note = "Means over the runs' seeds with 95 % intervals by Student's t; aga
   .. "point of a learning curve, which is the mean accuracy of " .. SMOOTH .. " training steps."
 
 -- The table in Markdown.
-function comparison.markdown(rows)
+function compare.markdown(rows)
   local function shown(interval, digits, factor)
     if not interval then
       return "-"
@@ -188,7 +234,7 @@ function comparison.markdown(rows)
   return table.concat(lines, "\n") .. "\n\n" .. note .. "\n"
 end
 
--- Points of a curve as a series of a chart.
+-- The points of a curve as a series of a chart.
 local function series(name, points)
   local made = { name = name, x = {}, y = {}, low = {}, high = {} }
   for i, point in ipairs(points) do
@@ -200,7 +246,7 @@ local function series(name, points)
   return made
 end
 
--- A chart of stacked means over runs, one series a name.
+-- A chart of stacked means over runs, with a series for each name.
 local function stacked(method, kind, names, label)
   local chart = { title = method.name, kind = kind, series = {} }
   for k, name in ipairs(names) do
@@ -211,7 +257,8 @@ local function stacked(method, kind, names, label)
   return chart
 end
 
--- The names of the reward's terms in a run's figures: those first that most methods have, so that a term mostly has one colour.
+-- The names of the reward's terms in each method's figures. Those that most methods have come first, so that a term mostly keeps its
+-- colour.
 local function terms_of(methods)
   local count, all = {}, {}
   for i, method in ipairs(methods) do
@@ -235,8 +282,8 @@ local function terms_of(methods)
   return all
 end
 
--- Writes one page of all methods.
-function comparison.page(path, title, methods, rows)
+-- Writes one page about all methods.
+local function page(path, title, methods, rows)
   local function cell(interval)
     if not interval then
       return fm.json.null
@@ -287,4 +334,25 @@ function comparison.page(path, title, methods, rows)
   }
 end
 
-return comparison
+-- Reports on all runs in `out` and in the folders that `add` lists: prints the table, and writes it and the page to `out`.
+function compare.report(out, add, names, title)
+  local folders = { out }
+  for folder in (add or ""):gmatch "[^,]+" do
+    folders[#folders + 1] = folder
+  end
+  local found, unfinished = compare.read(folders, names)
+  if #found == 0 then
+    arguments.refuse("there is no finished run in %s", table.concat(folders, ", "))
+  end
+  local rows = compare.rows(found)
+  local text = compare.markdown(rows)
+  print("\n" .. text)
+  if unfinished > 0 then
+    print(string.format("%d unfinished runs are left out", unfinished))
+  end
+  fm.write { path = out .. "/table.md", text = text }
+  page(out .. "/page.html", title, found, rows)
+  print(string.format("written: %s (table.md, page.html, and a folder for each run)", out))
+end
+
+return compare

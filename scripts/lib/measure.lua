@@ -1,4 +1,4 @@
--- Figures of a batch of rollouts: how well the questions are answered, how long the memory is, and what the policy did.
+-- Figures about a batch of rollouts: how well questions are answered, how long the memory is, and what the policy did.
 
 local fm = require "finemem"
 
@@ -6,7 +6,7 @@ local measure = {}
 
 local operations = { memory_insert = "insert", memory_update = "update", memory_delete = "delete", memory_skip = "skip" }
 
--- The mean score of a rollout's final answers; 0 without any.
+-- The mean score of a rollout's final answers; 0 if there are none.
 function measure.score(rollout)
   local sum = 0
   for _, answer in ipairs(rollout.answers) do
@@ -15,8 +15,8 @@ function measure.score(rollout)
   return sum / math.max(1, #rollout.answers)
 end
 
--- Mean answer accuracy with its 95 % interval over rollouts, memory and input tokens, calls per step by kind, shares of calls that could be
--- read and of calls that were not valid.
+-- Mean answer accuracy with its 95 % interval over rollouts, memory and input tokens, calls per step by kind, and the shares of calls that
+-- could be parsed and of calls that were invalid.
 function measure.batch(batch)
   local scores, memory, input, steps, calls, parsed, invalid, stray = {}, 0, 0, 0, 0, 0, 0, 0
   local kinds = { insert = 0, update = 0, delete = 0, skip = 0 }
@@ -63,7 +63,7 @@ function measure.mean(values)
   return sum / math.max(1, count)
 end
 
--- Adds what a training step's batch and rewards were like to the figures of its update; gives the figures of the batch.
+-- Adds figures about a training step's batch and rewards to those of its update. Returns the batch's own figures.
 function measure.step(stats, batch, rewards)
   local figures = measure.batch(batch)
   for name, values in pairs(rewards.terms or {}) do

@@ -1,14 +1,13 @@
--- MemAgent's memory (arXiv 2507.02259): one text of a fixed length, which the policy writes anew for each chunk. The answer is the memory
+-- MemAgent's memory (arXiv 2507.02259): one text of limited length, which the policy rewrites for each chunk. The answer is the new memory
 -- (dialects/whole.lua); there are no other calls.
 --
--- `option.tokens` is the length, 1024 by default as published; what is longer loses its end. Ours: the policy does not know the questions.
+-- `option.tokens` is the limit, by default the published 1024; a longer text loses its end. Ours: the policy does not know the questions.
 
-local common = require "tools.common"
+local common = require "lib.tools"
 
 return function(option)
   local count, limit = common.counter("overwrite", option.policy), option.tokens or 1024
   return {
-    name = "overwrite",
     dialect = require "dialects.whole",
     retrieval = { retrieval = "whole" },
     view = function(memory)
@@ -26,7 +25,7 @@ You read a stream of texts, one at a time, and cannot see them again. All that s
           local content = common.trimmed(common.cut(count, common.trimmed(arguments.content), limit, ""))
           local now = common.only(memory, "core")
           if now and now.content == content then
-            return nil -- Nothing to change is a choice too.
+            return nil -- The policy may leave the memory as it is.
           end
           return common.write(memory, "core", content)
         end,

@@ -1,11 +1,10 @@
--- A flat memory of facts with the time for which they held: a fact that changes or ends is closed, not deleted, and stays in the history
--- (`memory:closed`), where nothing is retrieved from unless it is asked for.
+-- A flat memory of facts with the time for which they held: a fact that changes or ends is closed, not deleted. It stays in the history
+-- (`memory:closed`), from which retrieval takes nothing unless asked to.
 
-local common = require "tools.common"
+local common = require "lib.tools"
 
 return function()
   return {
-    name = "intervals",
     retrieval = { top_k = 10 },
     view = "relevant",
     task = [[

@@ -1,9 +1,9 @@
--- The wire format of the flat tools, written as a strict JSON encoder writes it: keys in this order, ", " and ": " between; and the
--- head of the calls in the prompt.
+-- How the tiny model writes the calls of the flat memory's tools: as a strict JSON encoder does, with keys in this order and ", " and ": "
+-- between them. Also the line of the prompt that the calls follow.
 --
--- Everything in them that never varies is one of `pieces`. The tiny model's tokenizer holds each piece as one token, so a call costs
--- two or three tokens besides what it says. A content starts with a blank: then the tokenizer, which keeps a blank with the word
--- behind it, cuts a name into the same tokens in a call, in the memory and in a chunk. The tools drop that blank.
+-- Every part that never varies is one of `pieces`. The tiny model's tokenizer has a token for each piece, so a call costs two or three
+-- tokens besides what it says. A content starts with a blank: the tokenizer keeps a blank with the word after it, and so cuts a name into
+-- the same tokens in a call, in the memory and in a chunk. The tools drop the blank.
 
 local fm = require "finemem"
 
@@ -17,14 +17,14 @@ local skip = '<tool_call>{"name": "memory_skip", "arguments": {}}</tool_call>'
 local close_text = '"}}</tool_call>'
 local close_id = '}}</tool_call>'
 
--- What the calls follow in the prompt.
+-- The line that the calls follow in the prompt.
 wire.call_head = "Calls:\n"
 
--- What stands between a content and the id of the item that it replaces. The prompt writes the item that a sentence may be about in the
--- same way behind the sentence, so a policy that can copy can also name it.
+-- The piece between a content and the id of the item that it replaces. The prompt writes it between a sentence and the item that the
+-- sentence may be about, so a policy that can copy can also name the item.
 wire.its_id = its_id
 
--- Fixed parts of calls and prompts, each to be one token; and numbers, so that an id of up to three digits is one token too.
+-- Fixed parts of calls and prompts, and numbers, so that an id of up to three digits is one token too.
 wire.pieces = {
   insert, update, its_id, delete, skip, close_text, close_id, wire.call_head,
 }
@@ -35,7 +35,7 @@ end
 -- The pieces that an id follows.
 wire.before_id = { its_id, delete }
 
--- What stands between the quotation marks of a JSON string that says `text`, a blank first.
+-- A blank and `text`, as they are written between the quotation marks of a JSON string.
 local function quoted(text)
   return (fm.json.encode { value = " " .. text }:gsub('^"(.*)"$', "%1"))
 end

@@ -1,13 +1,38 @@
 -- Runs methods over episodes. A method fills a memory from an episode's chunks, see baselines/README.md; then the episode's questions are
--- asked of that memory, of every method in the same way.
+-- answered from that memory, in the same way for every method.
 
 local fm = require "finemem"
-local reading = require "reading"
+local arguments = require "lib.arguments"
+local episodes = require "lib.eval.episodes"
+local reading = require "lib.eval.reading"
 
-local evaluation = {}
+local methods = {}
 
--- Whether the retrieved items come from the chunks that hold the gold evidence: the share of items that do, 0 where nothing was retrieved, and
--- the share of those chunks that an item comes from. Nothing where the file does not name them.
+-- The methods that `names` lists, after the policy if it is evaluated too. A number at the end of a name goes to its module:
+-- `bm25_chunks_10` is bm25_chunks with 10.
+function methods.open(names, with_policy)
+  local list, models, modules = { with_policy and require "baselines.policy" or nil }, false, fm.modules { folder = "baselines" }
+  for name in names:gmatch "[^,%s]+" do
+    local module, number = "baselines." .. name, nil
+    if not table.find(modules, module) then
+      module, number = module:match "^(.*)_(%d+)$"
+    end
+    arguments.module(module or "baselines." .. name, "baseline")
+    local method = require(module)
+    if (type(method) == "function") ~= (number ~= nil) then
+      arguments.refuse("the baseline '%s' %s", name, number and "takes no number" or "needs a number, as in " .. name .. "_10")
+    end
+    list[#list + 1] = number and method(tonumber(number)) or method
+    models = models or list[#list].design ~= nil
+  end
+  if models and not with_policy then
+    arguments.refuse("a baseline with a model needs one: name it with --policy DIR")
+  end
+  return list
+end
+
+-- How well the retrieved items match the chunks with the gold evidence: the share of items from such chunks, 0 if nothing was retrieved,
+-- and the share of these chunks that have an item. nil if the file does not name them.
 local function evidence_shares(answer)
   if not answer.chunks then
     return nil
@@ -29,11 +54,12 @@ local function evidence_shares(answer)
   return #answer.evidence > 0 and found / #answer.evidence or 0, chunks / #answer.chunks
 end
 
--- The scores of answers that a model has to judge, from `judge`, a reasoner. Those that it gives no score have none. Gives its replies.
+-- Has `judge`, a reasoner, score the answers that need a judge. An answer stays without a score if the judge's reply has none. Returns the
+-- replies.
 local function judged(answers, judge)
   local chats, waiting = {}, {}
   for _, answer in ipairs(answers) do
-    -- A reply without an answer has its score.
+    -- A reply without an answer already has its score.
     if answer.answer ~= "" and fm.metric.needs_judge { metric = answer.metric } then
       local asked = fm.metric.judge {
         metric = answer.metric, question = answer.question, answer = answer.answer, gold = answer.gold, kind = answer.kind, id = answer.id,
@@ -53,14 +79,14 @@ local function judged(answers, judge)
   return replies
 end
 
--- The scores of recommendations, each taken for the nearest of `titles`, a catalogue as MemoryAgentBench's entity2id.json: numbers by the names
+-- Scores recommendations; each counts as the nearest of `titles`, a catalogue like MemoryAgentBench's entity2id.json: numbers by the names
 -- of entities. Gold answers may be such numbers.
 local function recommended(answers, titles)
   local names, list = {}, {}
   for name, id in pairs(titles) do
     names[string.format("%d", id)], list[#list + 1] = name, name
   end
-  -- Of equally near titles the first counts.
+  -- Of two titles that are equally near, the first counts.
   table.sort(list, function(a, b) return titles[a] < titles[b] end)
   for _, answer in ipairs(answers) do
     local k = answer.metric:match "^recall_at_(%d+)$"
@@ -73,22 +99,8 @@ local function recommended(answers, titles)
   end
 end
 
--- The distinct texts among episodes, as rows of one file often share theirs: the first episode of each, and which of them each episode has.
-function evaluation.texts(episodes)
-  local first, place, known = {}, {}, {}
-  for i, episode in ipairs(episodes) do
-    local text = table.concat(episode.chunks, "\0")
-    if not known[text] then
-      first[#first + 1] = episode
-      known[text] = #first
-    end
-    place[i] = known[text]
-  end
-  return first, place
-end
-
--- What a method makes of texts: a memory of each, with the model's steps if there is one; how questions are answered from them; and the
--- seconds that it took.
+-- What a method makes of texts: a memory for each, with the model's steps if it has a model; how questions are answered from the memories;
+-- and how many seconds that took.
 local function memories_of(option, texts)
   local method, settings = option.method, option.settings
   local began = fm.seconds {}
@@ -98,12 +110,12 @@ local function memories_of(option, texts)
     option.said(string.format("%s: %d of %d %s%s", method.name, done, all, what or "chunks", left))
   end
   if method.design then
-    local policy = settings.policy or error(string.format("the method '%s' is a model's: it needs a policy", method.name), 0)
+    local policy = settings.policy or error(string.format("the method '%s' needs a policy", method.name), 0)
     local tokens = settings.max_tokens or reading.tokens(policy, method.answer_tokens)
     local design = method.design { policy = policy, tokens = tokens, view = settings.view, view_items = settings.view_items }
     local read, seconds = reading.read {
-      episodes = texts, policy = policy, design = design, tokens = tokens, max_prompt = settings.max_prompt, shown = option.shown or 0, file = option.file,
-      name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items) }, " "), said = progress,
+      episodes = texts, policy = policy, design = design, tokens = tokens, max_prompt = settings.max_prompt, shown = option.shown or 0,
+      file = option.file, name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items) }, " "), said = progress,
       stop = option.stop,
     }
     return read, design.retrieval, seconds
@@ -116,18 +128,26 @@ local function memories_of(option, texts)
   return read, method.retrieval, fm.seconds {} - began
 end
 
--- Questions that are asked in one batch, if their episodes have so many: a server is kept busy, and progress shows.
+-- How many questions are asked in one batch, if their episodes have so many. This keeps a server busy and still shows progress.
 local batch = 128
 
--- Runs one method over episodes. `option`: `episodes`, `method`, `settings` (`policy`, `name` of the policy, `max_tokens`, `max_prompt`, `view`,
--- `view_items`, `window`), `reasoner`, `judge` if there is one, `titles` if there is a catalogue (numbers by names), `count` (how many tokens a text has),
--- `shown` (of how many texts a page shows the steps), `file` (where a model's readings are kept), `said` (called with a line of progress), `stop`
--- (called where nothing is lost if it raises an error).
--- Gives `answers` (a table each, as reasoner:ask gives them, with `method`, `source`, `episode`), `cost`, `calls` of a model, and `memories`, one
--- an episode: { episode, memory, steps, answers }.
-function evaluation.run(option)
-  local method, episodes = option.method, option.episodes
-  local texts, place = evaluation.texts(episodes)
+-- Runs one method over episodes. `option`:
+--
+--   episodes, method   the episodes and the method
+--   settings           for the method: policy, name (of the policy), max_tokens, max_prompt, view, view_items, window
+--   reasoner, judge    who answers, and who scores answers that need a judge, if anybody does
+--   titles             the catalogue of recommendations, if there is one: numbers by names
+--   count              how many tokens a text has
+--   shown              of how many texts a page shows the steps
+--   file               where a model's readings are kept
+--   said               called with a line of progress
+--   stop               called where nothing is lost if it raises an error
+--
+-- Returns `answers` (as reasoner:ask gives them, with `method`, `source` and `episode`), `cost`, the `calls` of a model, and `memories`,
+-- one for each episode: { episode, memory, steps, answers }.
+function methods.run(option)
+  local method, list = option.method, option.episodes
+  local texts, place = episodes.texts(list)
   local read, retrieval, seconds = memories_of(option, texts)
   local cost = {
     chunks = 0, questions = 0, build_seconds = seconds, ask_seconds = 0, memory_tokens = 0, input_tokens = 0, policy_read = 0, policy_written = 0,
@@ -166,14 +186,14 @@ function evaluation.run(option)
       asked[name] = value
     end
     for i = first, last do
-      asked.asked[i - first + 1] = { memory = read[place[i]].memory, questions = episodes[i].questions }
+      asked.asked[i - first + 1] = { memory = read[place[i]].memory, questions = list[i].questions }
     end
     local lists, all = option.reasoner:ask_all(asked), {}
-    for k, list in ipairs(lists) do
+    for k, found in ipairs(lists) do
       local i = first + k - 1
-      memories[i] = { episode = episodes[i], memory = read[place[i]].memory, steps = read[place[i]].steps, answers = list }
-      for _, answer in ipairs(list) do
-        answer.method, answer.source, answer.episode = method.name, episodes[i].source, episodes[i].id
+      memories[i] = { episode = list[i], memory = read[place[i]].memory, steps = read[place[i]].steps, answers = found }
+      for _, answer in ipairs(found) do
+        answer.method, answer.source, answer.episode = method.name, list[i].source, list[i].id
         all[#all + 1] = answer
       end
     end
@@ -197,15 +217,15 @@ function evaluation.run(option)
       end
       answers[#answers + 1] = answer
     end
-    option.said(string.format("%s: %d of %d episodes, %d questions", method.name, last, #episodes, cost.questions))
+    option.said(string.format("%s: %d of %d episodes, %d questions", method.name, last, #list, cost.questions))
     if option.stop then
       option.stop()
     end
   end
   local first, waiting = 1, 0
-  for i, episode in ipairs(episodes) do
+  for i, episode in ipairs(list) do
     waiting = waiting + #episode.questions
-    if waiting >= batch or i == #episodes then
+    if waiting >= batch or i == #list then
       ask(first, i)
       first, waiting = i + 1, 0
     end
@@ -213,7 +233,7 @@ function evaluation.run(option)
   return { method = method.name, answers = answers, cost = cost, calls = method.design and calls or nil, memories = memories }
 end
 
--- The mean of what `of` gives for the answers, and how many it gives something for.
+-- The mean of what `of` returns for the answers, and how many answers it returns something for.
 local function mean(answers, of)
   local sum, count = 0, 0
   for _, answer in ipairs(answers) do
@@ -240,11 +260,17 @@ local function lenient_of(answers)
   return sources
 end
 
--- The figures of one run: `summary` of the scores, the same by kind of question as `kinds` (a row's source is source, line end, kind), the
--- mean `over_kinds` (LongMemEval reports that of its types, and abstention by itself), `precision` and `recall` of the evidence where it is
--- known, `unjudged` answers, `lenient` scores of labels by source, `left_out`: items that had no room in the prompts of `cut_short` questions,
--- replies that were `cut` off, and `empty` ones.
-function evaluation.figures(run)
+-- The figures of one run:
+--
+--   summary            of the scores
+--   kinds              the same by kind of question; a row's source is the source, a line break and the kind
+--   over_kinds         the mean over kinds, abstention left out, as LongMemEval reports it
+--   precision, recall  of the evidence, if it is known
+--   unjudged           answers without a score
+--   lenient            lenient scores of labels, by source
+--   left_out           items that did not fit in the prompts of `cut_short` questions
+--   cut, empty         replies that were cut off, and replies without an answer
+function methods.figures(run)
   local scored, kinds, types, left_out, cut_short, cut, empty = {}, {}, {}, 0, 0, 0, 0
   for _, answer in ipairs(run.answers) do
     left_out, cut_short = left_out + answer.left_out, cut_short + (answer.left_out > 0 and 1 or 0)
@@ -273,4 +299,32 @@ function evaluation.figures(run)
   }
 end
 
-return evaluation
+-- Runs `list` of methods over the episodes of `data`, what episodes.open returns, and keeps what models read in the folder of `run`. `more`
+-- has the options of methods.run that are the same for all. Returns what methods.run does for each method, with its `figures`.
+function methods.run_all(run, list, data, settings, more)
+  local counts = {}
+  local function count(text)
+    counts[text] = counts[text] or #settings.policy:encode { text = text }
+    return counts[text]
+  end
+  local runs = {}
+  for i, method in ipairs(list) do
+    runs[i] = methods.run {
+      episodes = data.own[method] or data.all, method = method, settings = settings, reasoner = more.reasoner, judge = more.judge,
+      titles = data.titles, count = count, shown = more.shown, file = run.path .. "/readings.jsonl",
+      stop = function()
+        if fm.stopping {} then
+          fm.exit { error = "stopped; resume with: finemem-engine run --resume " .. run.path }
+        end
+      end,
+      said = function(line)
+        run:progress { step = i - 1, total = #list, text = line }
+      end,
+    }
+    run:progress { step = i, total = #list, text = method.name .. " is done" }
+    runs[i].figures = methods.figures(runs[i])
+  end
+  return runs
+end
+
+return methods

@@ -1,24 +1,24 @@
--- Lets a model read episodes and manage a memory of each.
+-- Lets a model read episodes and manage a memory for each.
 --
--- All episodes are read side by side, a stretch of chunks at a time. What a stretch did is a line in a file, so that a reading that was
--- stopped goes on where it was, with the same memories.
+-- All episodes are read side by side, a stretch of chunks at a time. Each stretch leaves a line in a file with what it did, so a reading
+-- that was stopped continues from there with the same memories.
 
 local fm = require "finemem"
-local lines = require "lines"
+local lines = require "lib.lines"
 
 local reading = {}
 
--- Chunks of a stretch, and chunks of all episodes together that are worth a line.
+-- The most chunks in a stretch, and how many chunks of all episodes together are worth a line.
 local longest, worth = 16, 128
 
--- How many tokens of an answer to take: as many as were published, and at most an eighth of the model's context, which is MemAgent's share of
--- its own (1,024 of 8K). A model without a chat template was not taught when to stop, and would write all of them for each chunk.
+-- The longest answer, in tokens: the published length, but at most an eighth of the model's context, which is MemAgent's share of its own
+-- (1,024 of 8K). A model without a chat template was not taught when to stop, and would use up the length for each chunk.
 function reading.tokens(policy, published)
   return math.min(published, policy.chat and policy.context // 8 or 256)
 end
 
--- How many tokens, of four bytes each as fm.data.open counts them, a chunk may have: as many as were published, and at most a quarter of the
--- model's context, whose own tokens are as long as they are in the first of `chunks`.
+-- The longest chunk, in tokens of four bytes as fm.data.open counts them: the published length, but at most a quarter of the model's
+-- context. How long the model's own tokens are is measured on the first of `chunks`.
 function reading.chunk_tokens(policy, published, chunks)
   local bytes, tokens = 0, 0
   for _, chunk in ipairs(chunks) do
@@ -30,7 +30,7 @@ function reading.chunk_tokens(policy, published, chunks)
   return math.max(1, math.min(published, math.floor(policy.context / 4 * bytes / math.max(1, tokens) / 4)))
 end
 
--- What is kept of a rollout's step. A prompt is long, and only a page shows it.
+-- What is kept of a rollout's step. Prompts are long, so only those that the page shows are kept.
 local function kept(step, shown)
   return {
     prompt = shown and step.prompt or nil, thought = step.thought, completion = step.completion, calls = step.calls, stray = step.stray,
@@ -38,10 +38,18 @@ local function kept(step, shown)
   }
 end
 
--- `option`: `episodes`, `policy`, `design` (what a trainer is told: `tools`, `prompt`, `dialect`, `view`, `view_items`), `tokens` (of the longest
--- answer), `max_prompt` (tokens of the longest prompt), `shown` (of how many episodes the prompts are kept), `file` (where stretches are kept, if they are) and `name` (by which it
--- knows them), `said` (called before each chunk, with the chunks done and all), `stop` (called where nothing is lost if it raises an error).
--- Gives for each episode its `memory`, with its chunk as the step of each write, and `steps`; and the seconds that it took.
+-- Reads episodes. `option`:
+--
+--   episodes, policy   the episodes and the model
+--   design             tools, prompt, dialect, view and view_items, as a trainer takes them
+--   tokens             longest answer
+--   max_prompt         longest prompt, in tokens
+--   shown              of how many episodes the prompts are kept
+--   file, name         where stretches are kept, if they are, and the name that they have there
+--   said               called before each chunk, with the number of chunks done and of all chunks
+--   stop               called where nothing is lost if it raises an error
+--
+-- Returns `memory` and `steps` for each episode, and the seconds that it took. A write in a memory has its chunk's number as step.
 function reading.read(option)
   local policy, design, episodes = option.policy, option.design, option.episodes
   local most, all = 0, 0
@@ -66,7 +74,7 @@ function reading.read(option)
       end
       return design.prompt(input)
     end,
-    -- Who asks the questions has the memory for it.
+    -- No questions are asked here.
     reasoner = fm.reasoner.extractive {}, max_tokens = option.tokens, max_prompt = option.max_prompt, group = 1, episodes = #episodes, train = false,
   }
 
@@ -75,7 +83,7 @@ function reading.read(option)
     read[i] = { memory = fm.memory.new {}, steps = {}, entries = 0 }
   end
 
-  -- What the model does with `count` chunks of each episode, from chunk `first` on.
+  -- Has the model read `count` chunks of each episode, from chunk `first` on.
   local function stretch(first, count)
     local going, places = {}, {}
     for i, episode in ipairs(episodes) do
@@ -105,7 +113,7 @@ function reading.read(option)
     return line.seconds
   end
 
-  -- Stretches that another reading has kept are those of the same texts, model and settings.
+  -- A kept stretch counts if it was read from the same texts, by the same model, with the same settings.
   local texts = {}
   for i, episode in ipairs(episodes) do
     texts[i] = episode.chunks

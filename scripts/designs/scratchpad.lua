@@ -1,20 +1,19 @@
--- AtomMem's memory (arXiv 2601.08323): a scratchpad that is rewritten as a whole and always seen, and entries that are created, updated,
--- deleted, and read by a query of the policy's own: what a query finds is shown with the next text.
+-- AtomMem's memory (arXiv 2601.08323): a scratchpad that is always in view and rewritten as a whole, and entries that the policy creates,
+-- updates, deletes and searches: what its query finds is shown with the next text.
 --
--- Tools go by the names that dialects/atommem.lua gives to AtomMem's tags. Ours: BM25 instead of embeddings, and before the first query
+-- The tools have the names that dialects/atommem.lua gives to AtomMem's tags. Ours: BM25 in place of embeddings, and until the first query
 -- the newest entries are shown.
 
-local common = require "tools.common"
+local common = require "lib.tools"
 
--- Tokens of the scratchpad.
+-- The longest scratchpad, in tokens.
 local limit = 2048
 
 return function(option)
   local count = common.counter("scratchpad", option.policy)
   return {
-    name = "scratchpad",
     dialect = require "dialects.atommem",
-    -- The scratchpad is the section that every question sees.
+    -- Every question sees the scratchpad.
     retrieval = { retrieval = "sections", top_k = 6 },
     view_items = 6,
     view = function(memory, input)
@@ -79,7 +78,7 @@ You answer only once for a text: write all actions in this one answer, and nothi
         name = "update_query",
         description = "Says what memories to look for.",
         parameters = common.schema({ query = common.text }, { "query" }),
-        -- A query is no memory: closed at once, it is kept for the next view and nothing else.
+        -- A query is not a memory. It is closed at once and only kept for the next view.
         run = function(memory, arguments)
           memory:close { id = memory:insert { content = common.trimmed(arguments.query), section = "query" } }
         end,

@@ -1,13 +1,14 @@
--- What a file for training must not share with the test, and what a question must not give away.
+-- Keeps test data out of training, and questions that need no memory out of data.
 
 local fm = require "finemem"
+local arguments = require "lib.arguments"
 
 local leakage = {}
 
--- Sources of Mem-α's training file whose contexts and questions are those of MemoryAgentBench's split Test_Time_Learning.
+-- Sources of Mem-α's training file that share contexts and questions with MemoryAgentBench's split Test_Time_Learning.
 local shared = { "^icl_", "^ttl_train" }
 
--- The episodes of other sources.
+-- The episodes from other sources.
 function leakage.without_benchmark(episodes)
   local kept = {}
   for _, episode in ipairs(episodes) do
@@ -22,10 +23,25 @@ function leakage.without_benchmark(episodes)
   return kept
 end
 
+-- Opens the data that a program's arguments name: `data`, `facts` and, if it has that argument, `without_benchmark`.
+function leakage.open(option)
+  local episodes = fm.data.open { path = option.data, facts_per_chunk = option.facts > 0 and option.facts or nil }
+  print(string.format("%d episodes from %s", #episodes, option.data))
+  if option.without_benchmark then
+    local all = #episodes
+    episodes = leakage.without_benchmark(episodes)
+    print(string.format("%d of %d episodes are not MemoryAgentBench's", #episodes, all))
+    if #episodes == 0 then
+      arguments.refuse("nothing is left of %s", option.data)
+    end
+  end
+  return episodes
+end
+
 local task = "Answer the question from what you know. Say only the answer, without a sentence around it. If you are not sure, guess."
 
--- Those of some questions that `reasoner`, which needs a model, does not answer from what it knows: it is asked without any memory, and to
--- guess. A right answer has the full score of the question's metric; a question that a judge scores stays.
+-- The questions that `reasoner`, which needs a model, cannot answer from what it knows. It is asked without any memory, and told to guess.
+-- An answer is right if it has the full score of the question's metric. Questions that need a judge stay.
 function leakage.open_book(questions, reasoner)
   local chats, kept = {}, {}
   for i, q in ipairs(questions) do
@@ -43,7 +59,7 @@ function leakage.open_book(questions, reasoner)
   return kept
 end
 
--- The same episodes with such questions alone, and how many others there were. Episodes that have no question left go too.
+-- The episodes with only these questions, and how many questions were dropped. Episodes without questions are dropped too.
 function leakage.without_closed_book(episodes, reasoner)
   local kept, dropped = {}, 0
   for _, episode in ipairs(episodes) do

@@ -1,7 +1,8 @@
 -- MemBuilder's memory (arXiv 2601.05488): a core text of at most 5,000 characters, and episodic, semantic and procedural items. An update
--- adds a new version that points to the one it replaces. Ours: one policy with all tools instead of four roles, each with its own.
+-- adds a new version, which points to the one it replaces. Ours: one policy has all the tools, where the paper has four roles with a tool
+-- each.
 
-local common = require "tools.common"
+local common = require "lib.tools"
 
 local limit = 5000
 
@@ -46,7 +47,7 @@ items = {
     local id = common.within(memory, argument(arguments, "memory_id"), section)
     return memory:insert { content = common.trimmed(argument(arguments, "content")), replaces = id }
   end,
-  -- One item for several: it replaces the first, and the others end with it.
+  -- One item in place of several: it replaces the first, and the others are closed.
   MERGE = function(memory, section, arguments)
     local ids = argument(arguments, "memory_ids")
     for i = 2, #ids do
@@ -76,7 +77,6 @@ local lists = { "episodic", "semantic", "procedural" }
 
 return function()
   return {
-    name = "versions",
     retrieval = { retrieval = "sections", top_k = 10 },
     view_items = 20,
     view = function(memory, input)

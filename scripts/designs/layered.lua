@@ -1,15 +1,16 @@
 -- Mem-α's memory (arXiv 2509.25911): a core text of at most 512 tokens, and lists of semantic and episodic items.
 --
--- Tools, limits and the sections' meaning are those of its published code. Ours: ids are the store's numbers instead of four random
--- characters; deleting what is not there, or writing what is there already, is an error instead of a silent success or a "skipped".
+-- Tools, limits and the meaning of the sections are those of its published code. Ours: ids are the store's numbers, not four random
+-- characters; deleting an item that does not exist, or writing a text that is already there, is an error, not a silent success or a
+-- "skipped".
 
-local common = require "tools.common"
+local common = require "lib.tools"
 
 local limit, mark = 512, " [content exceeds 512 tokens, truncated]"
 
 local lists = { "semantic_memory", "episodic_memory" }
 local all = { "core_memory", "semantic_memory", "episodic_memory" }
--- Models write ids of lists of texts as texts.
+-- Models often write an id as a text.
 local id = { type = { "integer", "string" } }
 
 local function section_of(arguments)
@@ -31,7 +32,6 @@ end
 return function(option)
   local count = common.counter("layered", option.policy)
   return {
-    name = "layered",
     retrieval = { retrieval = "sections", top_k = 20 },
     view_items = 5,
     view = function(memory, input)

@@ -1,0 +1,49 @@
+-- Opens a memory design by name: everything that a trainer needs to know about it.
+--
+-- A design is a module of scripts/designs that returns `function(option)`, with the policy in `option.policy`. The function returns
+--
+--   tools        the tools, as fm.grpo.new takes them
+--   view         which items a prompt shows, as fm.grpo.new takes it; by default "recent"
+--   view_items   how many, by default 20
+--   sections     how a prompt shows them (prompts/chat.lua); by default all in one list
+--   task         what the policy is told (prompts/chat.lua); by default the task of the flat memory
+--   retrieval    how questions are answered from the memory: arguments of reasoner:ask
+--   dialect      how calls are written, if the design has its own
+--
+-- A design keeps everything in the memory, as items of its sections, so a rollout can continue from any copy of a memory.
+
+local fm = require "finemem"
+local chat = require "prompts.chat"
+
+local designs = {}
+
+-- The names of all designs.
+function designs.names()
+  local names = {}
+  for i, module in ipairs(fm.modules { folder = "designs" }) do
+    names[i] = module:match "[^.]+$"
+  end
+  return names
+end
+
+-- The design `name` with its prompt: { name, tools, view, view_items, prompt, dialect, retrieval }. `option` is that of prompts/chat.lua,
+-- the policy at least, and the design gets it too.
+function designs.open(name, option)
+  local names = designs.names()
+  if not table.find(names, name) then
+    error(string.format("there is no memory design '%s'; there are %s", tostring(name), table.concat(names, ", ")), 2)
+  end
+  local design = require("designs." .. name)(option)
+  local dialect = option.dialect or design.dialect
+  return {
+    name = name,
+    tools = design.tools,
+    view = design.view or "recent",
+    view_items = design.view_items or 20,
+    prompt = chat { policy = option.policy, thinking = option.thinking, plain = option.plain, dialect = dialect, design = design },
+    dialect = dialect,
+    retrieval = design.retrieval,
+  }
+end
+
+return designs

@@ -1,0 +1,88 @@
+-- Texts without a model: a chunk cut into statements, and memories that keep texts as they are.
+
+local fm = require "finemem"
+
+local texts = {}
+
+-- Whether a line says who speaks: a short name, a colon and the speech, or a role in angle brackets.
+local function spoken(line)
+  local name = line:match "^([^%s:.!?][^:.!?]*): "
+  return name ~= nil and select(2, name:gsub("%S+", "")) <= 3 or line:match "^<%a+>" ~= nil
+end
+
+local titles = {}
+for title in ("Dr Mr Mrs Ms St Jr Sr Prof Gen Rev No Mt vs Inc Co Corp Ltd"):gmatch "%a+" do
+  titles[title] = true
+end
+
+-- Whether a word clearly ends a sentence: it is not an initial, a title or an abbreviation with dots.
+function texts.ends(word)
+  local stem = word:match "^[\"'(]*([^.]*)[.!?][\"')]*$"
+  return stem ~= nil and #stem > 1 and not titles[stem]
+end
+
+-- A line of prose, with each sentence on a line of its own.
+local function sentences(line)
+  return (line:gsub("(%S+) %f[%u]", function(word)
+    return texts.ends(word) and word .. "\n" or nil
+  end))
+end
+
+-- The statements of a chunk, in order: prose is cut into sentences, a turn of a dialogue stays whole, and a text stays with the line below
+-- that labels it. A heading in square brackets, such as a date, is put before everything that follows it.
+function texts.statements(chunk)
+  local list, heading, labelled = {}, "", {}
+  local function add(text)
+    list[#list + 1] = heading .. text
+  end
+  local function flush(label)
+    if label then
+      labelled[#labelled + 1] = label
+      add(table.concat(labelled, "\n"))
+    else
+      for _, line in ipairs(labelled) do
+        for text in (spoken(line) and line or sentences(line)):gmatch "[^\n]+" do
+          add(text)
+        end
+      end
+    end
+    labelled = {}
+  end
+  for line in (chunk .. "\n"):gmatch "([^\n]*)\n" do
+    line = line:match "^%s*(.-)%s*$"
+    if line:match "^%[.*%]$" then
+      flush()
+      heading = line .. " "
+    elseif line:match "^[Ll]abel:" then
+      flush(line)
+    elseif line == "" then
+      flush()
+    else
+      labelled[#labelled + 1] = line
+    end
+  end
+  flush()
+  return list
+end
+
+-- A memory of texts as they are, each of them once, with the number of its chunk as step. `parts(chunk)` gives the texts of a chunk.
+function texts.memory(chunks, parts)
+  local memory, seen = fm.memory.new {}, {}
+  for step, chunk in ipairs(chunks) do
+    memory:set_step { step = step }
+    for _, text in ipairs(parts(chunk)) do
+      if text:match "%S" and not seen[text] then
+        seen[text] = true
+        memory:insert { content = text }
+      end
+    end
+  end
+  return memory
+end
+
+-- A memory of whole chunks.
+function texts.chunks(chunks)
+  return texts.memory(chunks, function(chunk) return { chunk } end)
+end
+
+return texts
