@@ -1,8 +1,7 @@
 //! Memory for what a forward pass computes, and what of it is kept for the backward pass.
 
 use super::config::Config;
-use crate::device::Device;
-use crate::device::{DType, Tensor};
+use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 
 /// What the backward pass computes again instead of keeping it, at the price of time (Korthikanti et al., arXiv 2205.05198; the scores of

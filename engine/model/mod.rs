@@ -18,8 +18,7 @@ pub mod weights;
 
 use std::path::Path;
 
-use crate::device::DType;
-use crate::device::Device;
+use crate::device::{DType, Device};
 use crate::error::{Error, Result};
 pub use config::{Config, ModelType};
 use folder::Folder;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::learner::{Learner, Memory};
 use super::optimizer::{Optimizer, Settings};
-use crate::device::DType;
-use crate::device::{Device, Planned, readable};
+use crate::device::{DType, Device, Planned, readable};
 use crate::error::{Error, Result};
 use crate::generate::{Generator, Room, SLOTS};
 use crate::model::activations::Recompute;

@@ -9,8 +9,7 @@ use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use finemem::device::DType;
-use finemem::device::{Device, parallel, readable};
+use finemem::device::{DType, Device, parallel, readable};
 use finemem::generate::{Generator, Options, Request, Room, Stream};
 use finemem::model::activations::Recompute;
 use finemem::model::lora::{Lora, TARGETS};

@@ -5,8 +5,8 @@
 //! - [`mutated`]: damaged copies of every kind of file.
 
 mod built;
-mod files;
 mod fetch;
+mod files;
 mod mutated;
 mod published;
 

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use finemem::Error;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::model::config::Llama3;
 use finemem::model::{Config, Model, ModelType};
-use finemem::device::DType;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};

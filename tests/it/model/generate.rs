@@ -1,6 +1,5 @@
 //! Sampling: a prompt's results do not depend on what else is in the batch, and agree with the log-probabilities of training.
 
-
 use crate::common::devices;
 use crate::common::small::model;
 use finemem::generate::{Completion, Generator, Options, Request, Shared, Stream};

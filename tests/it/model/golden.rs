@@ -1,14 +1,12 @@
 //! The engine against PyTorch and PEFT: what `tests/golden/make.py` and `lora.py` wrote, on the CPU executor and every GPU.
 
-
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::common::devices;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::generate::{Generator, Options, Request, Stream};
 use finemem::model::Model;
-use finemem::device::DType;
 use finemem::train::export::export;
 use finemem::train::learner::{Learner, Loss, Memory};
 use finemem::train::optimizer::{Optimizer, Settings};

@@ -1,6 +1,5 @@
 //! The whole model: gradients by finite differences, recomputation, micro-batches, the optimiser's effect.
 
-
 use std::collections::HashMap;
 
 use crate::common::devices;

@@ -1,24 +1,22 @@
 //! Adapters: gradients by finite differences, what is trained and saved, broken folders, export.
 
-
 use std::path::{Path, PathBuf};
 
 use crate::common::small::{gradients, model, samples};
 use crate::common::{case::distance, devices};
 use finemem::Error;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::model::activations::Recompute;
 use finemem::model::{Lora, Model, lora};
 use finemem::ops::policy_loss::PolicyLoss;
 use finemem::random::Rng;
-use finemem_script::{Options, Runtime};
-use finemem::device::DType;
 use finemem::train::export::export;
 use finemem::train::grpo::{Credit, Grpo, Settings, Trained, Turn};
 use finemem::train::learner::{Learner, Loss, Memory, Sample};
 use finemem::train::log::Checkpoint;
 use finemem::train::losses::Recipe;
 use finemem::train::optimizer::{Optimizer, Settings as AdamSettings};
+use finemem_script::{Options, Runtime};
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 

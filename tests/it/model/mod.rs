@@ -4,7 +4,6 @@ mod folders;
 mod generate;
 mod golden;
 mod gradients;
-mod hostile;
 mod lora;
 mod sixteen_bits;
 mod template;

@@ -1,16 +1,14 @@
 //! A model whose matrices are stored in 16 bits computes what it would with the same numbers in 32 bits.
 
-
 use std::collections::HashMap;
 
 use crate::common::case::distance;
 use crate::common::small::{gradients, model, samples};
 use crate::common::{devices, gpus};
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::generate::{Completion, Generator, Options, Request, Stream};
 use finemem::model::{Model, Weights};
 use finemem::ops::embedding;
-use finemem::device::DType;
 use finemem::train::learner::{Learner, Loss, Memory};
 use half::{bf16, f16};
 

@@ -3,9 +3,9 @@
 pub(crate) mod cases;
 pub(crate) mod checks;
 
+use finemem::device::DType;
 use finemem::ops::matmul::{self, Write};
 use finemem::random::Rng;
-use finemem::device::DType;
 
 macro_rules! ops {
     ($($op:ident)*) => {$(

@@ -6,7 +6,6 @@ use std::process::Command;
 use finemem::view::{self, Page};
 use serde_json::{Value, json};
 
-
 use super::browser::Browser;
 use super::runs::{HOSTILE, run_folder};
 

@@ -1,6 +1,5 @@
 //! Reasoners with a model as scripts use them: a model in this process, a server, and the scripts that write and drop questions.
 
-
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::path::Path;

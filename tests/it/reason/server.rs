@@ -1,6 +1,5 @@
 //! The reasoner behind a server: faults of every kind from a server in this process, and the cache.
 
-
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;

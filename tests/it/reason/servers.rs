@@ -1,7 +1,6 @@
 //! The reasoner behind servers that others wrote, where `FINEMEM_PYTHON` names a Python that has them: that of transformers
 //! (`pip install transformers[serving]`) and that of llama.cpp (`pip install xllamacpp gguf safetensors numpy`).
 
-
 use std::fs::File;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};

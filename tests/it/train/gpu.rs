@@ -1,15 +1,13 @@
 //! The whole model on every GPU: gradients, training, sampling, and what they cost.
 
-
 use crate::common::case::distance;
 use crate::common::small::{Against, config, gradients, model, samples};
 use crate::common::{devices, gpus};
-use finemem::device::{Caps, Counters, Device};
+use finemem::device::{Caps, Counters, DType, Device};
 use finemem::generate::{Completion, Generator, Options, Request, Stream};
 use finemem::model::Model;
 use finemem::model::activations::Recompute;
 use finemem::ops::policy_loss::{Level, PolicyLoss};
-use finemem::device::DType;
 use finemem::train::grpo::{Credit, Grpo, Settings as GrpoSettings, Turn};
 use finemem::train::learner::{Learner, Loss, Memory, Sample};
 use finemem::train::losses::{KlIn, Recipe};

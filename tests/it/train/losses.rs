@@ -1,19 +1,17 @@
 //! Policy losses against PyTorch, from what `tests/losses/make.py` wrote: from rewards to the loss and its gradient, on every executor;
 //! and that an update has the loss of its batch.
 
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::common::case::distance;
 use crate::common::devices;
 use crate::common::small::model;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::model::Model;
 use finemem::ops::policy_loss::{self, Estimator, Level, PolicyLoss, TERMS};
 use finemem::random::Rng;
 use finemem::reward::{Advantages, Baseline, Grouping, Place};
-use finemem::device::DType;
 use finemem::train::grpo::{Credit, Grpo, Settings, Stats, Turn};
 use finemem::train::learner::{Learner, Memory, Sample};
 use finemem::train::losses::{Aggregation, KlIn, Recipe};

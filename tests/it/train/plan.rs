@@ -1,19 +1,17 @@
 //! The plan of a run against the memory that it takes.
 
-
 use crate::common::small::model;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::generate::{Generator, Options as Sampling, Request, Stream};
 use finemem::model::activations::Recompute;
 use finemem::model::lora::{Lora, TARGETS};
 use finemem::ops::policy_loss::PolicyLoss;
-use finemem_script::{Options, Runtime};
-use finemem::device::DType;
 use finemem::train::grpo::{Credit, Grpo, Settings, Turn};
 use finemem::train::learner::Memory;
 use finemem::train::losses::Recipe;
 use finemem::train::optimizer::Settings as AdamSettings;
 use finemem::train::plan::{self, Plan, Workload};
+use finemem_script::{Options, Runtime};
 
 /// Rollouts of an episode.
 const GROUP: usize = 4;

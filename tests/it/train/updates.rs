@@ -1,7 +1,7 @@
 //! Updates as scripts ask for them: losses by name, what rewards may return, groupings, schedules.
 
-use finemem_script::{Options, Runtime};
 use finemem::train::losses::Recipe;
+use finemem_script::{Options, Runtime};
 use serde_json::{Value, json};
 
 /// A trainer of the tiny policy, and a batch of two episodes with two rollouts each.

@@ -1,7 +1,7 @@
 //! Cases of `ops::embedding`.
 
-use finemem::ops::embedding::{self, Groups};
 use finemem::device::DType;
+use finemem::ops::embedding::{self, Groups};
 
 use crate::common::case::{Case, Contract};
 use crate::common::random::Random;

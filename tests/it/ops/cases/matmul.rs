@@ -1,7 +1,7 @@
 //! Cases of `ops::matmul`.
 
-use finemem::ops::matmul::{self, Write};
 use finemem::device::DType;
+use finemem::ops::matmul::{self, Write};
 
 use crate::common::case::{Case, Contract};
 

@@ -1,15 +1,14 @@
 //! Weights, gradients and moments that are larger than a binding may be are taken in ranges of their rows.
 
-use finemem::device::{Device, Recorder};
+use finemem::device::{DType, Device, Recorder, Tensor};
 use finemem::ops::embedding::{self, Groups};
 use finemem::ops::matmul::{self, Write};
 use finemem::ops::{adamw, elementwise};
-use finemem::device::{DType, Tensor};
 
-use crate::ops::cases::adamw::STEP;
 use crate::common::case::distance;
 use crate::common::gpus;
 use crate::common::random::Random;
+use crate::ops::cases::adamw::STEP;
 
 /// Rows and columns of the weight, and rows of the other matrices.
 const WEIGHT: (usize, usize) = (700, 12);

@@ -1,14 +1,13 @@
 //! Ops against numbers worked out by hand or by a plain loop.
 
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::ops::adamw;
 use finemem::ops::attribution::{self, Evidence};
 use finemem::ops::zscore;
-use finemem::device::DType;
 
-use crate::ops::cases::adamw::STEP;
 use crate::common::devices;
 use crate::common::random::Random;
+use crate::ops::cases::adamw::STEP;
 
 fn close(device: &Device, found: &[f32], expected: &[f64]) {
     assert_eq!(found.len(), expected.len());
