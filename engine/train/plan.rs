@@ -128,6 +128,20 @@ pub fn more(model: &Model, set_up: impl FnOnce(&Model) -> Result<()>) -> Result<
     Ok(device.counters().peak - before)
 }
 
+/// An error if what `set_up` makes for a model does not fit the device with it. Both are made on a device that only counts.
+pub fn fits(
+    what: &str,
+    device: &Device,
+    config: &Config,
+    tokenizer: &Tokenizer,
+    dtype: DType,
+    set_up: impl FnOnce(&mut Model) -> Result<()>,
+) -> Result<()> {
+    let counting = Device::planned();
+    set_up(&mut Model::zeros(config.clone(), tokenizer.clone(), &counting, dtype)?)?;
+    device.expect_memory(what, counting.counters().peak, |_| "free some, or take a smaller shape".into())
+}
+
 /// [`plan`] for a run on `device`, of which `taken` bytes are there already, as an error if there is no room for the rest. The error says
 /// what would take less.
 pub fn plan_on(device: &Device, config: &Config, tokenizer: &Tokenizer, work: &Workload, taken: u64) -> Result<Plan> {

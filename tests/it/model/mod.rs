@@ -5,5 +5,6 @@ mod generate;
 mod golden;
 mod gradients;
 mod lora;
+mod rows;
 mod sixteen_bits;
 mod template;

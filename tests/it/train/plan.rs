@@ -5,6 +5,8 @@ use finemem::device::{DType, Device};
 use finemem::generate::{Generator, Options as Sampling, Request, Stream};
 use finemem::model::activations::Recompute;
 use finemem::model::lora::{Lora, TARGETS};
+use finemem::model::shapes::{Sizes, shapes};
+use finemem::model::{Config, Tokenizer};
 use finemem::ops::policy_loss::PolicyLoss;
 use finemem::train::grpo::{Credit, Grpo, Settings, Turn};
 use finemem::train::learner::Memory;
@@ -215,4 +217,32 @@ fn half_the_bytes_for_matrices_in_16_bits() {
     let model = model(&Device::cpu(), true);
     let error = plan::plan(&model.config, &model.tokenizer, &long).unwrap_err().to_string();
     assert!(error.contains("610 tokens"), "{error}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_both_sizes() {
+    let device = Device::cpu();
+    let tokenizer = Tokenizer::train(vec!["a".into()], 300, &[], "<end>").unwrap();
+    let (name, small) = &shapes()[0];
+    let config = Config { num_hidden_layers: 1, vocab_size: 1000, ..small.clone() };
+    let error = |config: &Config| plan::fits("sampling", &device, config, &tokenizer, DType::BF16, |_| Ok(())).map_err(|e| e.to_string());
+    assert_eq!(error(&config), Ok(()), "{name}");
+    let huge = Config { vocab_size: 1 << 40, ..config };
+    if device.memory().is_some() {
+        let said = error(&huge).unwrap_err();
+        assert!(said.contains("sampling needs") && said.contains("GB of memory, and there are"), "{said}");
+    }
+}
+
+#[test]
+fn shapes_have_the_published_numbers_of_parameters() {
+    let counts = shapes().map(|(name, config)| (name, Sizes::of(&config).unwrap().all));
+    let published = [
+        ("qwen3-0.6b", 596_049_920),
+        ("qwen3-1.7b", 1_720_574_976),
+        ("qwen3-4b", 4_022_468_096),
+        ("llama-3.2-3b", 3_212_749_824),
+        ("qwen2.5-7b", 7_615_616_512),
+    ];
+    assert_eq!(counts, published);
 }
