@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use finemem::device::DType;
-use finemem::device::{Device, readable};
+use finemem::device::{DType, Device, readable};
 use finemem::model::Tokenizer;
 use finemem::model::activations::Recompute;
 use finemem::model::folder::Folder;

@@ -6,7 +6,7 @@
 //! sequence draws from its own stream of random numbers.
 
 mod request;
-mod rows;
+pub mod rows;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

@@ -4,8 +4,7 @@
 //! made again in the backward pass: that is little work, and nothing is kept for it.
 
 use super::weights::Linear;
-use crate::device::Recorder;
-use crate::device::Tensor;
+use crate::device::{Recorder, Tensor};
 use crate::error::Result;
 use crate::ops::bias;
 use crate::ops::matmul::{self, Write};

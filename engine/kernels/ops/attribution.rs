@@ -5,9 +5,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::Tensor;
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel};
+use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel};
 use crate::error::Result;
 
 /// Parameters: rollouts, columns of the output, and the share β that follows the evidence.

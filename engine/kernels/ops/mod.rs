@@ -20,8 +20,7 @@ pub mod zscore;
 
 use std::collections::BTreeMap;
 
-use crate::device::DType;
-use crate::device::{Caps, Kernel, shaders};
+use crate::device::{Caps, DType, Kernel, shaders};
 use crate::error::Result;
 
 /// Every kernel of the engine.

@@ -4,8 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::common::devices;
-use finemem::device::DType;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::generate::{Generator, Options, Request, Stream};
 use finemem::model::Model;
 use finemem::train::export::export;

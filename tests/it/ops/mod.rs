@@ -2,6 +2,9 @@
 
 pub(crate) mod cases;
 pub(crate) mod checks;
+mod preprocess;
+mod random;
+mod reflect;
 
 use finemem::device::DType;
 use finemem::ops::matmul::{self, Write};

@@ -5,7 +5,7 @@ use finemem::metrics::*;
 use serde_json::Value;
 
 fn cases() -> Value {
-    serde_json::from_str(include_str!("metrics/cases.json")).expect("JSON")
+    serde_json::from_str(include_str!("../../metrics/cases.json")).expect("JSON")
 }
 
 fn texts(list: &Value) -> Vec<String> {

@@ -3,8 +3,7 @@
 use crate::common::case::distance;
 use crate::common::small::{Against, config, gradients, model, samples};
 use crate::common::{devices, gpus};
-use finemem::device::DType;
-use finemem::device::{Caps, Counters, Device};
+use finemem::device::{Caps, Counters, DType, Device};
 use finemem::generate::{Completion, Generator, Options, Request, Stream};
 use finemem::model::Model;
 use finemem::model::activations::Recompute;

@@ -1,7 +1,6 @@
 //! Ops against numbers worked out by hand or by a plain loop.
 
-use finemem::device::DType;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::ops::adamw;
 use finemem::ops::attribution::{self, Evidence};
 use finemem::ops::zscore;
