@@ -4,7 +4,7 @@ use std::path::Path;
 
 use finemem::model::python::strftime;
 use finemem::model::{Chat, ChatTemplate, Tokenizer};
-use finemem_script::{Options, Runtime};
+use finemem_script::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 
 fn folder() -> std::path::PathBuf {
@@ -226,7 +226,7 @@ fn model(family: &str) -> tempfile::TempDir {
 fn evaluate(folder: &Path, text: &str) -> Result<Value, String> {
     let text =
         format!("local fm = require \"finemem\" local model = fm.model.load {{ path = [[{}]], device = 'cpu' }} {text}", folder.display());
-    Runtime::new(Options::default()).unwrap().evaluate("test.lua", &text).map_err(|error| error.to_string())
+    Runtime::new(RuntimeOptions::default()).unwrap().evaluate("test.lua", &text).map_err(|error| error.to_string())
 }
 
 #[test]

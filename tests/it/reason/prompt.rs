@@ -1,7 +1,7 @@
 //! What a model is told about a question, and what its reply means.
 
 use finemem::reason::prompt::{answer, messages, without_thought};
-use finemem::reason::{Message, Query, Reply, UNKNOWN};
+use finemem::reason::{Message, Role, Query, Reply, UNKNOWN};
 
 #[test]
 fn thoughts_are_left_out() {
@@ -33,7 +33,7 @@ fn chats_show_items_in_their_order() {
     let query = Query { instruction: Some("Be brief. "), ..Query::new("Where?", ["first", "second"]) };
     let chat = messages(&query);
     assert!(chat[0].content.contains("<memory>\n1. first\n2. second\n</memory>"));
-    assert_eq!(chat[1], Message::new("user", "Be brief.\n\nWhere?"));
+    assert_eq!(chat[1], Message::new(Role::User, "Be brief.\n\nWhere?"));
     // The best fit, or the item with the higher number, may be the older one.
     let mut ranked = query.clone();
     (ranked.items[0].written, ranked.items[1].written) = ((3, 1), (2, 5));

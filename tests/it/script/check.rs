@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use finemem_script::check;
 
 fn problems(folder: &Path, text: &str) -> Vec<String> {
     let main = folder.join("main.lua");
     std::fs::write(&main, format!("local fm = require 'finemem'\n{text}")).unwrap();
-    check::check(&main).unwrap().problems
+    finemem_script::check(&main).unwrap().problems
 }
 
 #[test]
@@ -92,7 +91,7 @@ local option = { policy = policy, prompt = prompt, reasoner = reasoner }";
         assert!(found.iter().any(|problem| problem.contains(said)), "{text}\nsaid {found:?}\nnot {said}");
         assert!(found.len() == 1, "{text}\nsaid more: {found:?}");
     }
-    assert!(check::check(Path::new("absent.lua")).is_err());
+    assert!(finemem_script::check(Path::new("absent.lua")).is_err());
 }
 
 #[test]
@@ -147,7 +146,7 @@ fn every_script_is_clean() {
             if path.is_dir() && path != root.join("types") {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "lua") {
-                assert_eq!(check::check(&path).unwrap().problems, Vec::<String>::new(), "{}", path.display());
+                assert_eq!(finemem_script::check(&path).unwrap().problems, Vec::<String>::new(), "{}", path.display());
                 // The walk has come to the end of each.
                 let text = std::fs::read_to_string(&path).unwrap();
                 let returns = text.contains("\nreturn ");

@@ -8,12 +8,13 @@ use finemem::model::lora::{Lora, TARGETS};
 use finemem::model::shapes::{Sizes, shapes};
 use finemem::model::{Config, Tokenizer};
 use finemem::ops::policy_loss::PolicyLoss;
-use finemem::train::grpo::{Credit, Grpo, Settings, Turn};
+use finemem::rollout::Turn;
+use finemem::train::grpo::{Credit, Grpo, Settings};
 use finemem::train::learner::Memory;
-use finemem::train::losses::Recipe;
+use finemem::train::losses::{LossName, Recipe};
 use finemem::train::optimizer::Settings as AdamSettings;
 use finemem::train::plan::{self, Plan, Workload};
-use finemem_script::{Options, Runtime};
+use finemem_script::{Runtime, RuntimeOptions};
 
 /// Rollouts of an episode.
 const GROUP: usize = 4;
@@ -25,7 +26,7 @@ fn actual(work: &Workload) -> u64 {
     if let Some(lora) = &work.lora {
         model.add_lora(lora.clone(), 1).unwrap();
     }
-    let loss = Recipe::named("verl", 256).unwrap();
+    let loss = Recipe::named(LossName::Verl, 256);
     let mut trainer = Grpo::new(
         &model,
         Settings {
@@ -117,7 +118,7 @@ fn what_is_computed_again_takes_no_memory() {
 
 /// The error of a script on a device with so many megabytes.
 fn refusal(script: &str, megabytes: u64) -> String {
-    let options = Options { device: "cpu".into(), device_memory: Some(megabytes * 1_000_000), ..Options::default() };
+    let options = RuntimeOptions { device: "cpu".into(), device_memory: Some(megabytes * 1_000_000), ..RuntimeOptions::default() };
     let policy = "local fm = require 'finemem'; local function policy() return fm.model.load { path = 'models/tiny' } end;";
     let text = format!("{policy} {script}");
     Runtime::new(options).unwrap().evaluate("test.lua", &text).map_or_else(|e| e.to_string(), |value| value.to_string())
