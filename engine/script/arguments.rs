@@ -214,28 +214,8 @@ fn names(params: &[Param]) -> String {
 
 /// `; did you mean 'x'?` with the nearest of the names, or nothing when there is none.
 pub(crate) fn hint<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> String {
-    let nearest = names.min_by_key(|name| distance(word, name));
+    let nearest = names.min_by_key(|name| strsim::osa_distance(word, name));
     nearest.map_or(String::new(), |name| format!("; did you mean '{name}'?"))
-}
-
-/// How many letters must be put in, taken out, replaced or swapped with a neighbour to turn one word into the other.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]));
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 /// A value as an error message shows it.
