@@ -14,7 +14,6 @@ mod dialect;
 mod grpo;
 mod guard;
 mod interrupt;
-mod known;
 mod memory;
 mod metric;
 mod model;
@@ -28,10 +27,8 @@ mod rollout;
 mod run;
 mod schedule;
 mod sft;
-mod tokens;
 pub mod types;
 mod values;
-mod walk;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashSet};
