@@ -79,6 +79,7 @@ impl Runtime {
             run: RefCell::default(),
             frozen: RefCell::default(),
             policies: RefCell::default(),
+            rewarder: RefCell::default(),
             limits: Rc::default(),
             started: Instant::now(),
         });

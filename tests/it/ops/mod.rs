@@ -26,6 +26,7 @@ ops! {
     attention
     attribution
     bias
+    compression
     elementwise
     embedding
     logprob
@@ -34,6 +35,7 @@ ops! {
     rmsnorm
     rope
     sample
+    segment_mean
     swiglu
     zscore
 }

@@ -4,7 +4,7 @@ mod gpu;
 mod log;
 mod losses;
 mod plan;
-// mod reward;
+mod reward;
 mod tensorboard;
 mod training;
 mod updates;
