@@ -84,10 +84,10 @@ impl<'a> Walk<'a> {
         if let Some(method) = object.methods.iter().find(|method| method.path == name) {
             return Type::Function(method, Some(object));
         }
-        if let Some(field) = object.fields.iter().find(|field| field.name == name) {
+        if let Some(field) = object.properties.iter().find(|field| field.name == name) {
             return Type::of(&field.kind);
         }
-        let names = object.methods.iter().map(|m| m.path).chain(object.fields.iter().map(|f| f.name));
+        let names = object.methods.iter().map(|m| m.path).chain(object.properties.iter().map(|f| f.name));
         self.report(line, format!("{} has no '{name}'{}", object.name, hint(name, names)));
         Type::Unknown
     }

@@ -119,7 +119,7 @@ impl<'a> Walk<'a> {
     pub(super) fn value(&mut self, owner: &str, key: &str, expression: &'a Expression, kind: &'static Kind) {
         let found = self.expression(expression, Some(kind));
         let place = if key.is_empty() { String::new() } else { format!("'{key}' ") };
-        let must_be = |is: &str| format!("{owner}: {place}must be {}, not {is}", kind.name());
+        let must_be = |is: &str| format!("{owner}: {place}must be {}, not {is}", crate::api::arguments::name(kind));
         if let (Type::Value(Kind::Object(is)), Kind::Object(wanted)) = (&found, kind)
             && is != wanted
         {
