@@ -1,11 +1,11 @@
-//! The published models whose sizes can be measured.
+//! The shapes of published models.
 
 use finemem::Result;
 use finemem::device::DType;
 use finemem::model::config::Llama3;
 use finemem::model::{Config, ModelType, Weights};
 
-/// The sizes in the `config.json` of each model. There are no end tokens: a random model would stop at random.
+/// The `config.json` of each model. It has no end tokens, because a random model would stop at random.
 pub(super) fn shapes() -> [(&'static str, Config); 5] {
     let qwen3 = Config {
         model_type: ModelType::Qwen3,
@@ -67,10 +67,11 @@ pub(super) fn shapes() -> [(&'static str, Config); 5] {
 /// Numbers of parameters.
 pub(super) struct Sizes {
     pub(super) all: usize,
-    /// In norms and biases, which are always f32.
+    /// Parameters in norms and biases, which are always f32.
     pub(super) vectors: usize,
-    /// In the matrices of the blocks, and of the head.
+    /// Parameters in the matrices of the blocks.
     pub(super) blocks: usize,
+    /// Parameters in the head.
     pub(super) head: usize,
 }
 

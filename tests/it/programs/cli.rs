@@ -123,7 +123,7 @@ fn scripts_get_their_arguments_and_resumed_ones_their_old() {
     let output = finemem(&["run", "--resume", run.to_str().unwrap(), "--", "--steps", "5"]);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "--steps 3 --steps 5\n");
     fails(&["run", script.to_str().unwrap()], 1, "is there already and is not overwritten");
-    fails(&["run", "other.lua", "--resume", run.to_str().unwrap()], 1, "name no other script");
+    fails(&["run", "other.lua", "--resume", run.to_str().unwrap()], 1, "cannot be resumed with another script");
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_prompt_runs_every_line() {
         ("local function deep() error('boom') end deep()", "", "error: prompt:1: boom\n"),
         ("1 2", "", "error: prompt:1: "),
         ("fm.rgn", "", "did you mean 'rng'?"),
-        ("for i = 1, 3 do", "", "error: the input ends before this does: for i = 1, 3 do\n"),
+        ("for i = 1, 3 do", "", "error: the input ends inside this statement: for i = 1, 3 do\n"),
         ("policy", "", ""),
         ("1\nfm.exit { error = 'enough' }\n2", "1\n", "error: enough\n"),
     ] {
