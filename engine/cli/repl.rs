@@ -51,7 +51,9 @@ fn typed(prompt: &Prompt, policy: bool) -> Result<()> {
         editor.load_history(path).ok();
     }
     let known = if policy { "fm and policy are" } else { "fm is" };
-    println!("Lua on finemem-engine; {known} loaded, and names assigned without local are kept. Ctrl-C cancels a line, Ctrl-D ends the session.");
+    println!(
+        "Lua on finemem-engine; {known} loaded, and names assigned without local are kept. Ctrl-C cancels a line, Ctrl-D ends the session."
+    );
     let mut text = String::new();
     let end = loop {
         match editor.readline(if text.is_empty() { "> " } else { ">> " }) {

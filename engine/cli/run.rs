@@ -45,7 +45,6 @@ pub(crate) fn run(settings: Settings) -> Result<()> {
         arguments.splice(..0, known.arguments);
     }
     stop::install()?;
-    let options =
-        RuntimeOptions { device: place.device, device_memory: memory, resume, watch, arguments, ..RuntimeOptions::default() };
+    let options = RuntimeOptions { device: place.device, device_memory: memory, resume, watch, arguments, ..RuntimeOptions::default() };
     Runtime::new(options)?.run(&script.expect("clap requires a script unless a run is resumed"))
 }
