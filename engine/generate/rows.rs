@@ -1,10 +1,10 @@
-//! Which rows of a cache are free.
+//! The free rows of a cache.
 
 use std::ops::Range;
 
 /// Hands out runs of rows.
 pub(super) struct Rows {
-    /// In order, with gaps between them.
+    /// The free runs, in order and not adjacent.
     free: Vec<Range<usize>>,
 }
 
@@ -28,7 +28,7 @@ impl Rows {
         Some(start..start + count)
     }
 
-    /// Takes a run back.
+    /// Frees a run.
     pub(super) fn give(&mut self, run: Range<usize>) {
         if run.is_empty() {
             return;

@@ -1,19 +1,19 @@
-//! Rollouts in the form in which the reader of a page takes them: every version of an item once, memories as what each step changes.
+//! Rollouts as a page's reader takes them: every version of an item once, and memories as the changes of each step.
 //!
-//! A rollout is what `fm.grpo`'s batches and `rollouts.jsonl` hold. Everything in it may be missing; what is not as expected is left out, so
-//! that a page shows what there is.
+//! Rollouts come from `fm.grpo`'s batches and from `rollouts.jsonl`. Any part may be missing, and unexpected parts are left out, so that a
+//! page shows what it can.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// How much text of episodes a page holds, in bytes of JSON.
+/// The most text of episodes in a page, in bytes of JSON.
 const LARGEST: usize = 16 << 20;
 /// Longest single text, in characters.
 const LONGEST: usize = 20_000;
 
-/// Episodes for the reader, as many as a page has room for.
+/// The reader's episodes, as many as a page has room for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Episodes {
     episodes: Vec<Value>,
@@ -22,7 +22,8 @@ pub struct Episodes {
 }
 
 impl Episodes {
-    /// Adds a rollout under a title; a `group` heads those that share it. False means that it was left out because the page is full.
+    /// Adds a rollout with a title. A `group` is the heading of those that share it. Returns false if the page is full and the rollout was
+    /// left out.
     pub fn push(&mut self, title: &str, group: &str, rollout: &Value) -> bool {
         let mut episode = compact(rollout);
         episode.insert("title".into(), title.into());
@@ -39,23 +40,23 @@ impl Episodes {
         true
     }
 
-    /// Turns the order round.
+    /// Reverses the order.
     pub fn reverse(&mut self) {
         self.episodes.reverse();
     }
 
-    /// How many there are.
+    /// The number of episodes.
     pub fn len(&self) -> usize {
         self.episodes.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no episodes.
     pub fn is_empty(&self) -> bool {
         self.episodes.is_empty()
     }
 }
 
-/// The versions of items that an episode mentions, each once.
+/// The versions of items in an episode, each once.
 #[derive(Default)]
 struct Items {
     known: HashMap<String, usize>,
@@ -63,7 +64,7 @@ struct Items {
 }
 
 impl Items {
-    /// The index of a version. Scores are not part of it.
+    /// The index of a version. Its score does not matter.
     fn index(&mut self, item: &Value) -> usize {
         let part = |name: &str| item.get(name).filter(|value| !value.is_null());
         let key = ["section", "id", "step", "closed", "content"].map(|name| format!("{:?}", part(name))).join(" ");
@@ -89,7 +90,7 @@ impl Items {
     }
 }
 
-/// The list under a name; an empty one where there is none.
+/// The list under a name, or an empty one.
 fn items_of<'a>(of: &'a Value, name: &str) -> &'a [Value] {
     of.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
@@ -103,7 +104,7 @@ fn copy(from: &Value, to: &mut Map<String, Value>, names: &[&str]) {
     }
 }
 
-/// A text, cut where it is longer than anybody reads.
+/// A text, shortened if it is too long to read.
 fn text(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}… ({} more characters)", &text[..end], text[end..].chars().count()),
@@ -163,7 +164,7 @@ fn compact(rollout: &Value) -> Map<String, Value> {
     out
 }
 
-/// A memory that a journal changes, where steps do not hold the memory themselves.
+/// A memory rebuilt from a journal, for steps that do not hold the memory.
 struct Replay<'a> {
     rest: &'a [Value],
     /// The items by their ids.
@@ -171,12 +172,12 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Carries out the entries up to a step: the versions of items that are new after it, and those that are gone.
+    /// Carries out the entries up to a step. Returns the versions of items that are new after it, and those that are gone.
     fn step(&mut self, number: u64, items: &mut Items) -> (Vec<usize>, Vec<usize>) {
         let own = self.rest.partition_point(|entry| entry.get("step").and_then(Value::as_u64).is_none_or(|step| step <= number));
         let (entries, rest) = self.rest.split_at(own);
         self.rest = rest;
-        // What the step found of each item that it changes.
+        // The items that the step changes, as they were before it.
         let mut found: BTreeMap<u64, Option<Value>> = BTreeMap::new();
         for entry in entries {
             let Some(id) = entry.get("id").and_then(Value::as_u64) else { continue };
@@ -218,13 +219,13 @@ impl Replay<'_> {
     }
 }
 
-/// What the first list has and the second has not, in order.
+/// The entries of the first list that the second does not have, in order.
 fn without(these: &[usize], those: &[usize]) -> Vec<usize> {
     let those: std::collections::HashSet<_> = those.iter().collect();
     these.iter().filter(|one| !those.contains(one)).copied().collect()
 }
 
-/// A call. Its text is kept where it could not be read.
+/// A call. If it could not be read, its text is kept.
 fn call(call: &Value) -> Value {
     let mut out = Map::new();
     copy(call, &mut out, &["tool", "arguments", "valid", "reason"]);

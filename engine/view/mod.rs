@@ -1,8 +1,8 @@
-//! Self-contained HTML pages: sections given as data, drawn by the scripts in this folder. A page needs no network and no server.
+//! Self-contained HTML pages. Sections are data, drawn by the scripts in this folder. A page needs neither network nor server.
 //!
-//! `page.html` is the frame, `page.css` the look; `dom.js`, `charts.js`, `reader.js` and `page.js` draw the sections from the JSON that the
-//! page holds. The charts are our own SVG: small plotting libraries draw on a canvas, which no screen reader and no style sheet reaches, and
-//! lack stacks or error bars.
+//! `page.html` is the frame, `page.css` the style; `dom.js`, `charts.js`, `reader.js` and `page.js` draw the sections from the JSON in the
+//! page. The charts are our own SVG. Small plotting libraries draw on a canvas, which screen readers and style sheets cannot reach, and
+//! they lack stacks or error bars.
 
 mod episode;
 mod run;
@@ -32,10 +32,10 @@ pub struct Section {
     /// The heading; empty for none.
     #[serde(default)]
     pub title: String,
-    /// A remark below.
+    /// A remark below it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
-    /// Whether the section is shut until somebody opens it.
+    /// Whether the section is collapsed at first.
     #[serde(default)]
     pub folded: bool,
     /// What it shows.
@@ -47,14 +47,14 @@ pub struct Section {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Content {
-    /// Paragraphs, with empty lines between them.
+    /// Paragraphs, separated by empty lines.
     Text {
         /// The text.
         text: String,
     },
-    /// Names with their values.
+    /// Names and values.
     Facts {
-        /// Pairs of a name and what stands beside it.
+        /// Pairs of a name and its value.
         #[serde(deserialize_with = "list")]
         rows: Vec<(String, String)>,
     },
@@ -63,11 +63,11 @@ pub enum Content {
         /// One per column.
         #[serde(deserialize_with = "list")]
         columns: Vec<Column>,
-        /// Rows of as many cells as there are columns.
+        /// Rows, with one cell for each column.
         #[serde(deserialize_with = "list")]
         rows: Vec<Vec<Cell>>,
     },
-    /// Charts beside one another.
+    /// Charts side by side.
     Charts {
         /// The charts.
         #[serde(deserialize_with = "list")]
@@ -82,7 +82,7 @@ pub enum Content {
 pub struct Column {
     /// What stands above it.
     pub name: String,
-    /// Digits behind the point; by default four significant ones.
+    /// Decimal places; by default there are four significant digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digits: Option<u32>,
     /// Whether 0.5 is shown as 50 %.
@@ -136,7 +136,7 @@ pub struct Chart {
     pub title: String,
     /// How it is drawn.
     pub kind: ChartKind,
-    /// What the x axis counts.
+    /// The label of the x axis.
     #[serde(default = "step")]
     pub x: String,
     /// The unit of the y axis.
@@ -145,7 +145,7 @@ pub struct Chart {
     /// Whether 0.5 is shown as 50 %.
     #[serde(default)]
     pub percent: bool,
-    /// A remark below.
+    /// A remark below it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
     /// What is drawn.
@@ -159,35 +159,35 @@ pub struct Chart {
 pub enum ChartKind {
     /// A line for each series, with a band where it has `low` and `high`.
     Lines,
-    /// Series stacked on one another.
+    /// Stacked series.
     Areas,
-    /// Stacked shares of the sum of the sizes.
+    /// Stacked shares of the sum of absolute values.
     Shares,
-    /// A dot for each point, with error bars where there are ends.
+    /// A dot for each point, with error bars where there are intervals.
     Scatter,
 }
 
-/// One series of a chart. Lists are as long as `x`; what is missing or not finite is a gap.
+/// A series of a chart. Lists are as long as `x`; values that are missing or not finite are gaps.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
-    /// Where its points are, ascending but for a scatter.
+    /// The x values, ascending except in a scatter.
     #[serde(deserialize_with = "list")]
     pub x: Vec<f64>,
     /// The values.
     #[serde(deserialize_with = "list")]
     pub y: Vec<Option<f64>>,
-    /// Lower ends of the values.
+    /// Lower ends of the intervals.
     #[serde(default, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
     pub low: Vec<Option<f64>>,
-    /// Upper ends of the values.
+    /// Upper ends of the intervals.
     #[serde(default, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
     pub high: Vec<Option<f64>>,
-    /// Left ends of the places.
+    /// Left ends of the x intervals.
     #[serde(default, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
     pub x_low: Vec<Option<f64>>,
-    /// Right ends of the places.
+    /// Right ends of the x intervals.
     #[serde(default, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
     pub x_high: Vec<Option<f64>>,
 }
@@ -205,7 +205,7 @@ fn list<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(deserializer:
 }
 
 impl Page {
-    /// Looks for rows and lists of the wrong length, and for places that do not ascend; the message says where they are, counted from 1.
+    /// Checks the lengths of rows and lists, and that x values ascend. The error says where, counted from 1.
     pub fn check(&self) -> Result<()> {
         for (i, section) in self.sections.iter().enumerate() {
             let at = format!("sections[{}]", i + 1);
@@ -238,7 +238,7 @@ impl Page {
         let mut html = String::with_capacity(data.len() + script.len() + STYLE.len() + FRAME.len());
         let mut rest = FRAME;
         while let Some((before, after)) = rest.split_once("{{") {
-            let (name, after) = after.split_once("}}").expect("page.html closes its marks");
+            let (name, after) = after.split_once("}}").expect("page.html closes its placeholders");
             html.push_str(before);
             match name {
                 "title" => html.push_str(&escaped(&self.title)),
@@ -253,7 +253,7 @@ impl Page {
         Ok(html)
     }
 
-    /// Writes the page to a file, whole or not at all.
+    /// Writes the page to a file, atomically.
     pub fn write(&self, path: &Path) -> Result<()> {
         files::write(path, self.html()?.as_bytes())
     }
@@ -289,7 +289,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// JSON inside a script element: no `<` can end the element or begin a comment, and no line separator is left as it is.
+/// JSON for a script element. It escapes `<`, so that nothing ends the element or begins a comment, and line separators.
 fn embedded(json: &str) -> String {
     json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }

@@ -136,10 +136,10 @@ impl Device {
     pub fn expect_memory(&self, what: &str, bytes: u64, advice: impl FnOnce(u64) -> String) -> Result<()> {
         match self.memory() {
             Some(free) if free < bytes => Err(Error::Device(format!(
-                "{what} needs {} of memory, and there are {} on {}: {}",
+                "{what} needs {} of memory, but {} has {} free: {}",
                 readable(bytes),
-                readable(free),
                 self.describe(),
+                readable(free),
                 advice(free)
             ))),
             _ => Ok(()),

@@ -75,7 +75,9 @@ impl DType {
         if !self.packed() || shape.last().copied().unwrap_or(1).is_multiple_of(2) {
             return Ok(());
         }
-        Err(Error::Shape(format!("16-bit numbers are stored in pairs, so rows must have an even length, unlike those of shape {shape:?}: use 32 bits")))
+        Err(Error::Shape(format!(
+            "16-bit numbers are stored in pairs, so rows must have an even length, unlike those of shape {shape:?}: use 32 bits"
+        )))
     }
 }
 
