@@ -1,4 +1,4 @@
-//! Supervised training: weighted log-likelihood of given sequences.
+//! Supervised training: the weighted log-likelihood of given sequences.
 
 use std::path::Path;
 
@@ -19,13 +19,16 @@ record! {
     }
 }
 
-/// The samples of `loss = −Σ weight · logprob / count(weight ≠ 0)`.
+/// The samples for `loss = −Σ weight · logprob / count(weight ≠ 0)`.
 pub fn samples(sequences: &[Weighted]) -> Result<Vec<Sample>> {
     let count = sequences.iter().flat_map(|s| &s.weights).filter(|w| **w != 0.0).count().max(1) as f32;
     let sample = |(i, s): (usize, &Weighted)| {
         if s.weights.len() + 1 != s.tokens.len() {
             let (weights, tokens) = (s.weights.len(), s.tokens.len());
-            return Err(Error::argument(format!("sequence {} has {tokens} tokens and {weights} weights; one less is needed", i + 1)));
+            return Err(Error::argument(format!(
+                "sequence {} has {tokens} tokens and {weights} weights, but needs one weight fewer than tokens",
+                i + 1
+            )));
         }
         let counted = || s.weights.iter().enumerate().filter(|(_, w)| **w != 0.0);
         Ok(Sample {
@@ -38,7 +41,7 @@ pub fn samples(sequences: &[Weighted]) -> Result<Vec<Sample>> {
     sequences.iter().enumerate().map(sample).collect()
 }
 
-/// The loss behind a report on [`samples`].
+/// The loss in a report on [`samples`].
 pub fn loss(samples: &[Sample], report: &Report) -> f64 {
     samples.iter().flat_map(|s| &s.weights).zip(&report.logprob).map(|(w, lp)| f64::from(*w) * f64::from(*lp)).sum()
 }
@@ -73,8 +76,7 @@ impl Supervised {
 
     /// One optimiser step on `sequences`.
     ///
-    /// # Errors
-    /// Sequences that do not fit the model, or a loss that is not finite (then the weights are as they were).
+    /// # Errors Sequences that do not fit the model, or a loss that is not finite. In the latter case the weights do not change.
     pub fn step(&mut self, model: &Model, sequences: &[Weighted], lr: f32) -> Result<Stats> {
         let samples = samples(sequences)?;
         self.learner.begin(model, &samples)?;
@@ -97,7 +99,7 @@ impl Supervised {
     }
 }
 
-/// A trainer with the model it trains, as a run checkpoints it.
+/// A trainer with its model, as a checkpoint holds them.
 pub struct Trained<'a> {
     /// The trainer.
     pub trainer: &'a mut Supervised,

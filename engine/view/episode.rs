@@ -87,18 +87,18 @@ impl Episodes {
         self.episodes.reverse();
     }
 
-    /// How many there are.
+    /// The number of episodes.
     pub fn len(&self) -> usize {
         self.episodes.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no episodes.
     pub fn is_empty(&self) -> bool {
         self.episodes.is_empty()
     }
 }
 
-/// The versions of items that an episode mentions, each once.
+/// The versions of items in an episode, each once.
 #[derive(Default)]
 struct Versions {
     known: HashMap<(u64, usize, Option<usize>, String, String), usize>,
@@ -138,7 +138,7 @@ fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
     Value::Object(entries.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.into(), value)).collect())
 }
 
-/// A text, cut where it is longer than anybody reads.
+/// A text, shortened if it is too long to read.
 fn text(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}… ({} more characters)", &text[..end], text[end..].chars().count()),
@@ -211,7 +211,7 @@ fn compact(recorded: &Recorded) -> Result<Map<String, Value>> {
     Ok(out)
 }
 
-/// A memory that a journal changes, where steps do not hold the memory themselves.
+/// A memory rebuilt from a journal, for steps that do not hold the memory.
 struct Replay<'a> {
     rest: &'a [Entry],
     store: Store,
@@ -258,7 +258,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// What the first list has and the second has not, in order.
+/// The entries of the first list that the second does not have, in order.
 fn without(these: &[usize], those: &[usize]) -> Vec<usize> {
     let those: HashSet<_> = those.iter().collect();
     these.iter().filter(|one| !those.contains(one)).copied().collect()

@@ -1,8 +1,8 @@
-//! Self-contained HTML pages: sections given as data, drawn by the scripts in this folder. A page needs no network and no server.
+//! Self-contained HTML pages. Sections are data, drawn by the scripts in this folder. A page needs neither network nor server.
 //!
-//! `page.html` is the frame, `page.css` the look; `dom.js`, `charts.js`, `reader.js` and `page.js` draw the sections from the JSON that the
-//! page holds. The charts are our own SVG: small plotting libraries draw on a canvas, which no screen reader and no style sheet reaches, and
-//! lack stacks or error bars.
+//! `page.html` is the frame, `page.css` the style; `dom.js`, `charts.js`, `reader.js` and `page.js` draw the sections from the JSON in the
+//! page. The charts are our own SVG. Small plotting libraries draw on a canvas, which screen readers and style sheets cannot reach, and
+//! they lack stacks or error bars.
 
 mod episode;
 mod run;
@@ -33,10 +33,10 @@ pub struct Section {
     /// The heading; empty for none.
     #[serde(default)]
     pub title: String,
-    /// A remark below.
+    /// A remark below it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
-    /// Whether the section is shut until somebody opens it.
+    /// Whether the section is collapsed at first.
     #[serde(default)]
     pub folded: bool,
     /// What it shows.
@@ -48,12 +48,12 @@ pub struct Section {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Content {
-    /// Paragraphs, with empty lines between them.
+    /// Paragraphs, separated by empty lines.
     Text {
         /// The text.
         text: String,
     },
-    /// Names with their values.
+    /// Names and values.
     Facts {
         /// Pairs of a name and what stands beside it.
         rows: Vec<(String, String)>,
@@ -65,7 +65,7 @@ pub enum Content {
         /// Rows of as many cells as there are columns.
         rows: Vec<Vec<Cell>>,
     },
-    /// Charts beside one another.
+    /// Charts side by side.
     Charts {
         /// The charts.
         charts: Vec<Chart>,
@@ -254,7 +254,7 @@ impl Read for Point {
 }
 
 impl Page {
-    /// Looks for rows and lists of the wrong length, and for places that do not ascend; the message says where they are, counted from 1.
+    /// Checks the lengths of rows and lists, and that x values ascend. The error says where, counted from 1.
     pub fn check(&self) -> Result<()> {
         for (i, section) in self.sections.iter().enumerate() {
             let at = format!("sections[{}]", i + 1);
@@ -287,7 +287,7 @@ impl Page {
         let mut html = String::with_capacity(data.len() + script.len() + STYLE.len() + FRAME.len());
         let mut rest = FRAME;
         while let Some((before, after)) = rest.split_once("{{") {
-            let (name, after) = after.split_once("}}").expect("page.html closes its marks");
+            let (name, after) = after.split_once("}}").expect("page.html closes its placeholders");
             html.push_str(before);
             match name {
                 "title" => html.push_str(&escaped(&self.title)),
@@ -302,7 +302,7 @@ impl Page {
         Ok(html)
     }
 
-    /// Writes the page to a file, whole or not at all.
+    /// Writes the page to a file, atomically.
     pub fn write(&self, path: &Path) -> Result<()> {
         files::write(path, self.html()?.as_bytes())
     }
@@ -338,7 +338,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// JSON inside a script element: no `<` can end the element or begin a comment, and no line separator is left as it is.
+/// JSON for a script element. It escapes `<`, so that nothing ends the element or begins a comment, and line separators.
 fn embedded(json: &str) -> String {
     json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }

@@ -44,7 +44,7 @@ pub fn fill(rec: &mut Recorder<'_>, y: &Tensor, value: f32) -> Result<()> {
     Ok(())
 }
 
-/// `y = x`.   x, y: as many elements
+/// `y = x`.   x, y: the same number of elements
 pub fn copy(rec: &mut Recorder<'_>, x: &Tensor, y: &Tensor) -> Result<()> {
     y.view(x.shape())?.expect("copy y", x.shape())?;
     rec.run(COPY.grid(Grid::Elements(x.len().div_ceil(4))), &elements(x, 0.0), &[x, y])

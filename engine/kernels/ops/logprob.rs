@@ -8,7 +8,7 @@ use crate::device::float::{Float, sum};
 use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel, parallel, rows, simd};
 use crate::error::Result;
 
-/// Parameters: rows and columns of the logits, and the sampling temperature they are divided by.
+/// Parameters: rows and columns of the logits, and the sampling temperature that divides them.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 pub struct Params {

@@ -1,4 +1,4 @@
-//! RMSNorm over the last axis, also with the residual addition in front of it, and per head for QK norm.
+//! RMSNorm over the last axis, optionally after the residual addition, and per head for QK norm.
 //!
 //! `rstd` is saved by the forward pass and used by the backward pass.
 
@@ -62,7 +62,7 @@ pub fn residual_forward(
     rec.run(RESIDUAL_RMSNORM.grid(Grid::Rows(rows)), &params(x, eps, 0), &[x, delta, w, sum, y, rstd])
 }
 
-/// Gradient of the input: added to `dx` with `accumulate` (the residual stream), else replacing it.
+/// Gradient of the input. With `accumulate` (the residual stream) it is added to `dx`, else it replaces `dx`.
 ///
 /// dy, x, dx: [rows, C]   w: [C]   rstd: [rows]
 pub fn backward(rec: &mut Recorder<'_>, dy: &Tensor, x: &Tensor, w: &Tensor, rstd: &Tensor, dx: &Tensor, accumulate: bool) -> Result<()> {

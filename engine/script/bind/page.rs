@@ -121,8 +121,8 @@ fn section(table: SectionTable) -> Result<(Section, usize), String> {
             let mut kept = Episodes::default();
             // Rollouts are large: each becomes what the page keeps of it before the next is looked at.
             for EpisodeTable { title, group, rollout } in episodes.unwrap_or_default() {
-                let rollout = convert::to_json_or_null(&Value::Table(rollout.0)).map_err(|e| format!("cannot be written: {e}"))?;
-                left_out += usize::from(!kept.push(&title, &group, &rollout));
+                let room = kept.push(&title, &group, &rollout).map_err(|e| format!("cannot be shown: {e}"))?;
+                left_out += usize::from(!room);
             }
             Content::Episodes(kept)
         }

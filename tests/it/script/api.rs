@@ -230,7 +230,7 @@ fn a_run_is_logged_and_resumed() {
     let description: Value = serde_json::from_str(&read("run.json")).unwrap();
     assert_eq!((&description["seed"], &description["settings"]["steps"]), (&json!(3), &json!(2)));
     assert!(complaint(&open).contains("--resume"));
-    assert!(complaint(&(open.clone() + &open)).contains("is there already"));
+    assert!(complaint(&(open.clone() + &open)).contains("exists already"));
 
     let resume = RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() };
     evaluate_with(resume, &(open.clone() + "run:log { step = 1, stats = { reward = 1 } } run:progress { step = 1, total = 1 }")).unwrap();
@@ -494,7 +494,7 @@ fn a_script_has_one_run_after_another() {
         local again, taken = pcall(fm.run.open, {{ path = '{path}/a' }})
         local third = fm.run.open {{ path = '{path}/a', resume = true }}
         return {{ open, why:match 'end it with run:close' ~= nil, closed, what:match 'is closed' ~= nil, tostring(first):match 'closed' ~= nil,
-            again, taken:match 'is there already' ~= nil, third.step, fm.list {{ path = '{path}' }}, fm.read {{ path = '{path}/b/metrics.jsonl' }} }}"
+            again, taken:match 'exists already' ~= nil, third.step, fm.list {{ path = '{path}' }}, fm.read {{ path = '{path}/b/metrics.jsonl' }} }}"
     ));
     assert_eq!(seen, json!([false, true, false, true, true, false, true, 0, ["a", "b"], "{\"step\":1,\"x\":1}\n"]));
     assert!(complaint("fm.list { path = 'no/such/folder' }").contains("no/such/folder"));
