@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use finemem::device::{DType, Device, readable};
+use finemem::device::{DType, readable};
 use finemem::model::Tokenizer;
 use finemem::model::activations::Recompute;
 use finemem::model::folder::Folder;

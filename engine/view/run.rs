@@ -308,7 +308,8 @@ fn rollouts(path: &Path) -> Result<Section> {
             continue;
         };
         let named = |name: &str, number: Option<usize>| number.map(|number| format!("{name} {number}"));
-        let mut title = [named("episode", line.recorded.episode), named("rollout", line.rollout)].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let mut title =
+            [named("episode", line.recorded.episode), named("rollout", line.rollout)].into_iter().flatten().collect::<Vec<_>>().join(", ");
         if let Some(id) = &line.id {
             title = format!("{id}, {title}");
         }

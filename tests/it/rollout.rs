@@ -86,7 +86,8 @@ fn sampling() -> Options {
 }
 
 fn played(policy: &Says, manager: &mut Plain, tasks: &[Task], change: impl Fn(&mut Request<'_>)) -> Result<Batch> {
-    let schema = json!({ "type": "object", "properties": { "text": { "type": "string" } }, "required": ["text"], "additionalProperties": false });
+    let schema =
+        json!({ "type": "object", "properties": { "text": { "type": "string" } }, "required": ["text"], "additionalProperties": false });
     let tools = [Tool::new("write", "Writes a text.", schema)?];
     let sampling = sampling();
     let mut request = Request {
@@ -108,7 +109,10 @@ fn played(policy: &Says, manager: &mut Plain, tasks: &[Task], change: impl Fn(&m
 fn episode() -> (Says, Task) {
     let answers = vec![
         format!("hm {}{}", write("Mira Tolen lives in Oska."), write("This text is far too long to be kept by the tool.")),
-        format!("<think>again</think>{}<tool_call>{{\"name\": \"erase\", \"arguments\": {{}}}}</tool_call>", write("Mira Tolen lives in Oska.")),
+        format!(
+            "<think>again</think>{}<tool_call>{{\"name\": \"erase\", \"arguments\": {{}}}}</tool_call>",
+            write("Mira Tolen lives in Oska.")
+        ),
         String::new(),
     ];
     let task = Task {
@@ -148,7 +152,8 @@ fn calls_change_the_memory_or_are_refused_with_a_reason() {
         assert_eq!((rollout.memory_tokens, rollout.input_tokens), (25, 25 + 12 + 4));
     }
     // A prompt knows the step before it, in its own rollout.
-    let seen: Vec<_> = manager.seen.iter().filter(|seen| seen.0 == 1).map(|(_, step, role, calls)| (*step, role.as_deref(), *calls)).collect();
+    let seen: Vec<_> =
+        manager.seen.iter().filter(|seen| seen.0 == 1).map(|(_, step, role, calls)| (*step, role.as_deref(), *calls)).collect();
     assert_eq!(seen, [(0, Some("reader"), 0), (1, Some("reader"), 2), (2, Some("critic"), 2)]);
     let turn = &batch.turns[4];
     assert_eq!((turn.rollout, turn.episode, turn.step), (1, 0, 1));

@@ -8,8 +8,8 @@ use super::expressions::bare;
 use super::known::{Info, Routine, Type, at_path, class, paths};
 use super::mentions::string;
 use super::walk::{Walk, line};
-use crate::api::{Field as Param, Kind, Need};
 use crate::api::arguments::{full_name, hint, missing_key, unknown_key};
+use crate::api::{Field as Param, Kind, Need};
 
 impl<'a> Walk<'a> {
     /// A name or a parenthesis with its fields, indices and calls.

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::bind::AREAS;
 use crate::api::{Function, Kind, Object};
+use crate::bind::AREAS;
 
 /// The globals that the walk follows: functions that return what they are given, `require`, and `table` for its `clone`.
 const BUILTINS: [&str; 5] = ["assert", "ipairs", "pairs", "require", "table"];

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::common::fake::{Act, Fake, completion, ended, ok};
 use finemem::Error;
+use finemem::data::Question;
 use finemem::memory::Store;
 use finemem::reason::server::Settings;
-use finemem::data::Question;
 use finemem::reason::{How, Message, Query, Reason, Retrieval, Role, Server, UNKNOWN, ask, fit};
 use serde_json::json;
 

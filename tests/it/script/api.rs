@@ -235,8 +235,10 @@ fn a_run_is_logged_and_resumed() {
     let resume = RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() };
     evaluate_with(resume, &(open.clone() + "run:log { step = 1, stats = { reward = 1 } } run:progress { step = 1, total = 1 }")).unwrap();
     assert_eq!(read("metrics.jsonl"), "{\"step\":1,\"reward\":1}\n");
-    let trainer =
-        evaluate_with(RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() }, &(open + "run:checkpoint { step = 1, trainer = run }"));
+    let trainer = evaluate_with(
+        RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() },
+        &(open + "run:checkpoint { step = 1, trainer = run }"),
+    );
     assert!(trainer.unwrap_err().to_string().contains("a Run is none"));
 }
 
@@ -255,7 +257,10 @@ fn editor_types_are_fresh() {
     for (path, text) in types() {
         let found = std::fs::read_to_string(folder.join(path)).unwrap_or_default();
         assert!(found == text, "scripts/types/{path} is not what the API table says; run `finemem-engine types`");
-        assert!(!path.ends_with(".luau") || Runtime::new(RuntimeOptions::default()).unwrap().evaluate(path, &text).is_ok(), "{path} is not Luau");
+        assert!(
+            !path.ends_with(".luau") || Runtime::new(RuntimeOptions::default()).unwrap().evaluate(path, &text).is_ok(),
+            "{path} is not Luau"
+        );
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-
 fn problems(folder: &Path, text: &str) -> Vec<String> {
     let main = folder.join("main.lua");
     std::fs::write(&main, format!("local fm = require 'finemem'\n{text}")).unwrap();

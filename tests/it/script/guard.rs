@@ -30,7 +30,10 @@ local function go() return run:reward {{ step = 3, batch = batch, reward = mine,
 {rest}"
     );
     std::fs::write(folder.join("main.lua"), text).unwrap();
-    Runtime::new(RuntimeOptions { device: "cpu".into(), ..RuntimeOptions::default() }).unwrap().run(&folder.join("main.lua")).map_err(|e| e.to_string())
+    Runtime::new(RuntimeOptions { device: "cpu".into(), ..RuntimeOptions::default() })
+        .unwrap()
+        .run(&folder.join("main.lua"))
+        .map_err(|e| e.to_string())
 }
 
 fn lines(path: &Path) -> Vec<Value> {
