@@ -95,7 +95,7 @@ impl Completion {
     }
 }
 
-/// What [`Generator::stream`] calls for each new token: with the request, the number of its completion, and the completion so far.
+/// What [`Generator::stream`](super::Generator::stream) calls for each new token: with the request, the number of its completion, and the completion so far.
 /// [`ControlFlow::Break`] ends the completion.
 pub type OnToken<'a> = dyn FnMut(usize, usize, &Completion) -> ControlFlow<()> + 'a;
 

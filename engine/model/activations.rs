@@ -36,7 +36,7 @@ impl std::str::FromStr for Recompute {
 
 /// What the attention part of a block keeps for its backward pass, for up to `capacity` tokens.
 pub(super) struct Attention {
-    /// Normed input: [N, C], and the norm's factors: [N]
+    /// Normed input: `[N, C]`, and the norm's factors: `[N]`
     pub(super) h: Tensor,
     pub(super) rstd: Tensor,
     /// What the QK norm takes, where the model has one

@@ -24,23 +24,23 @@ pub struct Head {
 
 /// The rows of a batch that have a target: `targets[i]` follows hidden state `rows[i]`.
 pub struct Targets<'a> {
-    /// Rows of the hidden states: [R]
+    /// Rows of the hidden states: `[R]`
     pub rows: &'a Tensor,
-    /// Tokens: [R]
+    /// Tokens: `[R]`
     pub tokens: &'a Tensor,
     /// The logits are divided by this.
     pub temperature: f32,
-    /// Out, log-probabilities: [R]
+    /// Out, log-probabilities: `[R]`
     pub logprob: &'a Tensor,
-    /// Out, entropies: [R]
+    /// Out, entropies: `[R]`
     pub entropy: &'a Tensor,
 }
 
 /// Where the gradient of each log-probability comes from.
 pub enum Objective<'a> {
-    /// It is given: [R].
+    /// It is given: `[R]`.
     Coefficients(&'a Tensor),
-    /// A policy loss; all [R] but `advantages` [turns] and `terms` [R, 4].
+    /// A policy loss; all `[R]` but `advantages` `[turns]` and `terms` `[R, 4]`.
     Policy {
         /// Which.
         loss: PolicyLoss,

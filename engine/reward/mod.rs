@@ -4,7 +4,7 @@
 //!
 //! | primitive       | value at step t |
 //! |-----------------|-----------------|
-//! | [`format`]      | valid calls / calls of the step, 0 without a call |
+//! | [`format`](fn@format)      | valid calls / calls of the step, 0 without a call |
 //! | [`chunk_step`]  | mean score of the questions about the step's chunk, asked right after the step; 0 where there are none |
 //! | [`evidence`]    | `(1 - beta) · r_global / T + beta · N_t`, see [`crate::ops::attribution`] |
 //! | [`compression`] | `1 - memory tokens / input tokens`, the same at every step; negative when the memory outgrows the input |

@@ -372,7 +372,7 @@ static TRAINER: Object = Object {
     checkpoint: Some(|data, act| {
         let mut this = data.borrow_mut::<Handle<Trainer>>()?;
         let Trainer { policy, trainer, .. } = &mut this.0;
-        Ok(act(&mut Trained { trainer: made_to_train(trainer).into_lua_err()?, policy: &policy.model }).into_lua_err()?)
+        act(&mut Trained { trainer: made_to_train(trainer).into_lua_err()?, policy: &policy.model }).into_lua_err()
     }),
 };
 

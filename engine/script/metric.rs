@@ -266,7 +266,7 @@ fn plain(lua: &Lua, args: &Args, metric: fn(&str, &[String]) -> f64) -> mlua::Re
 }
 
 fn named(lua: &Lua, args: &Args) -> mlua::Result<Metric> {
-    Ok(args.get::<String>(lua, "metric")?.parse().into_lua_err()?)
+    args.get::<String>(lua, "metric")?.parse().into_lua_err()
 }
 
 fn seed(lua: &Lua, args: &Args) -> mlua::Result<u64> {

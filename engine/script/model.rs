@@ -394,7 +394,7 @@ fn new_lora(model: &mut Model, settings: &Table) -> mlua::Result<()> {
     let targets: Option<Vec<String>> = settings.raw_get("targets")?;
     let targets = targets.unwrap_or_else(|| lora::TARGETS.map(str::to_string).to_vec());
     let seed = settings.raw_get::<Option<i64>>("seed")?.unwrap_or(0);
-    Ok(model.add_lora(Lora::new(rank, alpha, &targets).into_lua_err()?, seed as u64).into_lua_err()?)
+    model.add_lora(Lora::new(rank, alpha, &targets).into_lua_err()?, seed as u64).into_lua_err()
 }
 
 fn completion_table(lua: &Lua, model: &Model, completion: generate::Completion) -> mlua::Result<Table> {

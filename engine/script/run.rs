@@ -221,7 +221,7 @@ impl Scripted for Shared {
 }
 
 fn with<R>(this: &AnyUserData, read: impl FnOnce(&mut OpenRun) -> Result<R>) -> mlua::Result<R> {
-    Ok(read(&mut this.borrow::<super::api::Handle<Shared>>()?.open.borrow_mut()).into_lua_err()?)
+    read(&mut this.borrow::<super::api::Handle<Shared>>()?.open.borrow_mut()).into_lua_err()
 }
 
 /// Calls `act` with the trainer of the arguments.

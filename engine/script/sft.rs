@@ -99,7 +99,7 @@ static SFT: Object = Object {
     checkpoint: Some(|data, act| {
         let mut this = data.borrow_mut::<Handle<Sft>>()?;
         let Sft { policy, trainer, .. } = &mut this.0;
-        Ok(act(&mut sft::Trained { trainer, model: &policy.model }).into_lua_err()?)
+        act(&mut sft::Trained { trainer, model: &policy.model }).into_lua_err()
     }),
 };
 

@@ -137,7 +137,7 @@ pub const KERNELS: &[&Kernel] = &[&POLICY_LOSS, &SEQUENCE_RATIO];
 /// Loss and its derivative by the log-probability. All tokens of a turn have its advantage: `A = advantages[turn[i]]`. `old` holds
 /// log-probabilities when sampled, or with [`Level::Sequence`] what [`sequence_ratio`] made of them.
 ///
-/// logprob, old, reference, turn, weight, coefficient: [R]   advantages: [turns]   terms: [R, 4]
+/// logprob, old, reference, turn, weight, coefficient: `[R]`   advantages: `[turns]`   terms: `[R, 4]`
 pub fn forward(
     rec: &mut Recorder<'_>,
     loss: PolicyLoss,
@@ -167,7 +167,7 @@ pub fn forward(
 
 /// The log-ratio of each token's sequence: the mean over its tokens of `logprob − old`.
 ///
-/// logprob, old, ratio: [R]   starts: [sequences + 1], of their rows
+/// logprob, old, ratio: `[R]`   starts: `[sequences + 1]`, of their rows
 pub fn sequence_ratio(rec: &mut Recorder<'_>, logprob: &Tensor, old: &Tensor, starts: &Tensor, ratio: &Tensor) -> Result<()> {
     let sequences = starts.len().saturating_sub(1);
     let params = RatioParams { sequences: sequences as u32, pad: [0; 3] };
