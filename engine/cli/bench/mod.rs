@@ -22,7 +22,6 @@ use finemem::train::optimizer;
 use finemem::train::plan::fits;
 use finemem::train::sft::{Supervised, Weighted};
 use finemem::{Error, Result};
-use rayon::prelude::*;
 use report::Row;
 use serde_json::json;
 
