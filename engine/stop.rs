@@ -1,4 +1,4 @@
-//! Stopping on request: the first Ctrl-C asks, the second ends the process.
+//! Stopping on request. The first Ctrl-C asks the program to stop, the second ends the process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,25 +7,35 @@ use crate::{Error, Result};
 static ASKED: AtomicBool = AtomicBool::new(false);
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// Installs the handler for Ctrl-C and for the signal that asks a process to end.
+/// Installs the handler for Ctrl-C and SIGTERM.
 pub fn install() -> Result<()> {
-    ctrlc::set_handler(|| {
+    listen(|| eprintln!("stopping as soon as the current work is done; press Ctrl-C again to stop at once"))
+}
+
+/// As [`install`], but the first signal prints nothing: for programs that stop within a moment.
+pub fn install_quietly() -> Result<()> {
+    listen(|| ())
+}
+
+fn listen(first: impl Fn() + Send + 'static) -> Result<()> {
+    ctrlc::set_handler(move || {
         let again = ASKED.swap(true, Ordering::SeqCst);
         if again || !WATCHED.load(Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("stopping as soon as this is done; once more to stop at once");
+        first();
     })
     .map_err(|e| Error::Device(format!("cannot listen for Ctrl-C: {e}")))
 }
 
-/// Whether somebody asked to stop. Who asks this promises to act on it: from then on the first signal no longer ends the process.
+/// Whether a stop was requested. The caller must act on it: after the first call, the first signal no longer ends the process.
 pub fn asked() -> bool {
     WATCHED.store(true, Ordering::SeqCst);
     ASKED.load(Ordering::SeqCst)
 }
 
-/// Calls what acts on [`pending`], such as a line of a prompt: the first signal while it runs no longer ends the process, and is forgotten after.
+/// Runs `call`, which checks [`pending`] and stops early, such as a line typed at a prompt. While it runs, the first signal does not end
+/// the process. The request is cleared when `call` returns.
 pub fn during<R>(call: impl FnOnce() -> R) -> R {
     ASKED.store(false, Ordering::SeqCst);
     WATCHED.store(true, Ordering::SeqCst);
@@ -35,7 +45,7 @@ pub fn during<R>(call: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Calls what looks at [`pending`] itself and gives up soon: the first signal while it runs no longer ends the process. Who calls it looks at
+/// Runs `call`, which checks [`pending`] and gives up soon. While it runs, the first signal does not end the process. The caller must check
 /// [`pending`] afterwards.
 pub fn watched<R>(call: impl FnOnce() -> R) -> R {
     let before = WATCHED.swap(true, Ordering::SeqCst);
@@ -44,8 +54,8 @@ pub fn watched<R>(call: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Whether somebody asked to stop, for what waits long on behalf of a script: it gives up with [`Error::Stopped`]. Promises nothing, so
-/// that a script that never asks is ended by the first signal as ever.
+/// Whether a stop was requested, for code that waits a long time on behalf of a script and gives up with [`Error::Stopped`]. Unlike
+/// [`asked`] it does not change what a signal does, so the first signal still ends a script that never calls [`asked`].
 pub fn pending() -> bool {
     ASKED.load(Ordering::SeqCst)
 }

@@ -1,73 +1,63 @@
-//! `finemem-engine chat`: a conversation with a model in the terminal.
+//! `finemem-engine chat`: a conversation with a model in the terminal. Ctrl-C ends an answer; at the prompt it ends the program.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Args;
-use finemem::device::Device;
 use finemem::generate::{Completion, Finish, Generator, Options, Request, Stream};
 use finemem::model::{Chat, Model};
-use finemem::{Error, Result};
+use finemem::{Error, Result, stop};
 use serde_json::{Value, json};
+
+use crate::device::Where;
 
 #[derive(Args)]
 pub(crate) struct Settings {
     /// A model folder.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// What the model is told before the conversation.
+    #[command(flatten)]
+    place: Where,
+    /// System message, which the model reads before the conversation.
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
-    /// Longest answer in tokens.
+    /// Longest answer, in tokens.
     #[arg(long, default_value_t = 1024)]
     max_tokens: usize,
-    /// 0 is greedy [default: the model's generation_config.json, else 1].
+    /// Sampling temperature; 0 is greedy [default: the model's generation_config.json, else 1].
     #[arg(long)]
     temperature: Option<f32>,
-    /// Keep so many likely tokens; 0 keeps all [default: the model's, else 0].
+    /// Sample from this many of the likeliest tokens; 0 means all [default: the model's, else 0].
     #[arg(long)]
     top_k: Option<u32>,
-    /// Keep the likely tokens with this probability [default: the model's, else 1].
+    /// Sample from the likeliest tokens that together have this probability [default: the model's, else 1].
     #[arg(long)]
     top_p: Option<f32>,
-    /// Keep tokens at least so likely, relative to the likeliest [default: the model's, else 0].
+    /// Sample from tokens that have at least this share of the likeliest one's probability [default: the model's, else 0].
     #[arg(long)]
     min_p: Option<f32>,
-    /// Seed of the random numbers.
+    /// Random seed.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Let the model think before it answers, where its template knows of that.
+    /// Let the model think before it answers, if its template supports that.
     #[arg(long)]
     thinking: bool,
 }
 
-/// Whether Ctrl-C was pressed during an answer.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-static ANSWERING: AtomicBool = AtomicBool::new(false);
-
-/// Talks until the input ends.
+/// Chats until the input ends.
 pub(crate) fn chat(settings: &Settings) -> Result<()> {
-    let device = Device::open(&settings.device)?;
+    let device = settings.place.open()?;
     let started = Instant::now();
     let model = Model::load_as(&settings.model, &device, None)?;
     let options = options(settings, &model)?;
     let mut messages: Vec<Value> = settings.system.iter().map(|text| json!({ "role": "system", "content": text })).collect();
-    // A folder without a chat template says so before anybody has typed.
+    // A folder without a chat template fails here, before anything is typed.
     prompt_of(&model, settings, &[messages.clone(), vec![json!({ "role": "user", "content": "" })]].concat())?;
     let mut generator = Generator::new(&model)?;
     generator.keep_prompts();
-    ctrlc::set_handler(|| {
-        if !ANSWERING.load(Ordering::SeqCst) || INTERRUPTED.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-    })
-    .map_err(|e| Error::Device(format!("cannot listen for Ctrl-C: {e}")))?;
+    stop::install_quietly()?;
     eprintln!("{model}, loaded in {:.1} s. Ctrl-C ends an answer, Ctrl-D the conversation.", started.elapsed().as_secs_f64());
     let typed = std::io::stdin().is_terminal();
     for turn in 0.. {
@@ -90,7 +80,7 @@ pub(crate) fn chat(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Command line first, then what the model's publisher recommends.
+/// The command line's settings, and for those left out what the model's publisher recommends.
 fn options(settings: &Settings, model: &Model) -> Result<Options> {
     let recommended = model.folder.generation_config();
     let sampled = recommended.get("do_sample").and_then(Value::as_bool).unwrap_or(true);
@@ -113,13 +103,13 @@ fn prompt_of(model: &Model, settings: &Settings, messages: &[Value]) -> Result<V
     model.tokenizer.encode(&model.chat_template.render(&chat)?)
 }
 
-/// Writes the answer as it comes, and figures behind it.
+/// Prints the answer as it is sampled, then its length and speed.
 fn answer(model: &Model, generator: &mut Generator, prompt: Vec<u32>, options: &Options, stream: Stream) -> Result<String> {
     let room = model.config.max_position_embeddings.saturating_sub(prompt.len());
     if room == 0 {
         let longest = model.config.max_position_embeddings;
         return Err(Error::argument(format!(
-            "the conversation has {} tokens, and the model's longest sequence {longest}: start again",
+            "the conversation has {} tokens, but the model's longest sequence is {longest}: start a new conversation",
             prompt.len()
         )));
     }
@@ -127,24 +117,22 @@ fn answer(model: &Model, generator: &mut Generator, prompt: Vec<u32>, options: &
     let tokens = prompt.len();
     let (began, mut first) = (Instant::now(), None);
     let mut shown = String::new();
-    ANSWERING.store(true, Ordering::SeqCst);
     let mut show = |_: usize, _: usize, completion: &Completion| {
         first.get_or_insert_with(Instant::now);
         let ended = completion.tokens.last().is_some_and(|last| model.config.eos_token_id.contains(last));
         let text = model.tokenizer.decode(&completion.tokens[..completion.tokens.len() - usize::from(ended)]).unwrap_or_default();
-        // A character whose bytes are not all there yet decodes as this sign.
+        // A character decodes as this sign until all of its bytes are sampled.
         if let Some(new) = text.strip_prefix(shown.as_str()).filter(|new| !new.ends_with('\u{fffd}')) {
             print!("{new}");
-            // A closed pipe is noticed by the next print.
+            // If the pipe is closed, the next print fails.
             let _ = std::io::stdout().flush();
             shown = text;
         }
-        if INTERRUPTED.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if stop::pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let request = Request { prompt, streams: vec![stream] };
-    let done = generator.stream(model, &[request], &options, &mut show)?;
-    ANSWERING.store(false, Ordering::SeqCst);
-    let interrupted = INTERRUPTED.swap(false, Ordering::SeqCst);
+    let (done, interrupted) = stop::during(|| (generator.stream(model, &[request], &options, &mut show), stop::pending()));
+    let done = done?;
     println!();
     let completion = &done[0][0];
     let (count, now) = (completion.tokens.len(), Instant::now());

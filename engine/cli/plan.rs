@@ -1,9 +1,9 @@
-//! `finemem-engine plan`: the memory of a training run, before it starts.
+//! `finemem-engine plan`: how much memory a training run would take.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use finemem::device::{DType, Device, readable};
+use finemem::device::{DType, readable};
 use finemem::model::Tokenizer;
 use finemem::model::activations::Recompute;
 use finemem::model::folder::Folder;
@@ -12,53 +12,54 @@ use finemem::train::learner::Memory;
 use finemem::train::plan::{self, Workload};
 use finemem::{Error, Result};
 
+use crate::device::{Where, gib};
+
 #[derive(Args)]
 pub(crate) struct Settings {
-    /// A model folder, of which config.json and tokenizer.json are read.
+    /// The model folder. Only config.json and tokenizer.json are read.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Train an adapter of this rank on all linear layers; without it all weights are trained.
+    /// Train an adapter of this rank on all linear layers [default: train all weights].
     #[arg(long, value_name = "RANK")]
     lora: Option<usize>,
-    /// Episodes of a batch.
+    /// Episodes in a batch.
     #[arg(long, default_value_t = 1)]
     episodes: usize,
     /// Rollouts of each episode.
     #[arg(long, default_value_t = 8)]
     group: usize,
-    /// Longest prompt in tokens.
+    /// Longest prompt, in tokens.
     #[arg(long, default_value_t = 6144)]
     prompt: usize,
-    /// Longest completion in tokens.
+    /// Longest completion, in tokens.
     #[arg(long, default_value_t = 2048)]
     completion: usize,
-    /// What the backward pass computes again instead of keeping it: nothing, the attention part of the blocks, or all of them.
+    /// What the backward pass recomputes to save memory: nothing, the attention half of each block, or whole blocks.
     #[arg(long, default_value = "none", value_parser = clap::builder::PossibleValuesParser::new(Recompute::NAMES))]
     recompute: String,
-    /// Compare with the weights as they were, for a KL term.
+    /// Train with a KL term, which needs the reference policy.
     #[arg(long)]
     kl: bool,
-    /// Tokens that go through the model at a time in an update; a longer sequence goes alone.
+    /// Tokens in a micro-batch of the update. A longer sequence is a micro-batch of its own.
     #[arg(long, default_value_t = 4096)]
     micro_tokens: usize,
-    /// How matrices are kept: f32, bf16 or f16 [default: with an adapter as in the folder, else f32].
+    /// Number format of the matrices: f32, bf16 or f16 [default: with --lora the folder's, else f32].
     #[arg(long)]
     dtype: Option<String>,
-    /// The device that is to hold it: auto, gpu, cpu, or a part of an adapter's name.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Memory to keep to, in GiB, instead of what the device has.
-    #[arg(long, value_name = "GIB")]
-    memory: Option<f64>,
+    #[command(flatten)]
+    place: Where,
+    /// Compare with this many GiB [default: the device's memory].
+    #[arg(long, value_name = "GIB", value_parser = gib)]
+    memory: Option<u64>,
 }
 
-/// Prints the plan. One that does not fit is an error.
+/// Prints the plan. Fails if it does not fit.
 pub(crate) fn plan(settings: &Settings) -> Result<()> {
     let (config, folder) = Folder::load(&settings.model)?;
     let stored = folder.dtype();
     let dtype = DType::of_weights(settings.dtype.as_deref().unwrap_or(if settings.lora.is_some() { stored } else { "f32" }))?;
     if settings.lora.is_none() && dtype != DType::F32 {
-        return Err(Error::argument(format!("all weights can only be trained in f32; {} needs --lora RANK", dtype.name())));
+        return Err(Error::argument(format!("full training needs f32; to train in {}, give --lora RANK", dtype.name())));
     }
     let work = Workload {
         train: true,
@@ -72,14 +73,14 @@ pub(crate) fn plan(settings: &Settings) -> Result<()> {
     };
     let tokenizer = Tokenizer::load(&settings.model.join("tokenizer.json"))?;
     println!("{}", plan::plan(&config, &tokenizer, &work)?);
-    let mut device = Device::open(&settings.device)?;
-    if let Some(gib) = settings.memory {
-        device = device.with_memory((gib * f64::from(1 << 30)) as u64);
+    let mut device = settings.place.open()?;
+    if let Some(bytes) = settings.memory {
+        device = device.with_memory(bytes);
     }
     plan::plan_on(&device, &config, &tokenizer, &work, 0)?;
     match device.memory() {
-        Some(free) => println!("fits: there are {} on {}", readable(free), device.describe()),
-        None => println!("how much memory {} has is not known; --memory GIB compares with a size", device.describe()),
+        Some(free) => println!("fits: {} has {}", device.describe(), readable(free)),
+        None => println!("it is not known how much memory {} has; --memory GIB compares with a size of your choice", device.describe()),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `finemem-engine repl`: a prompt of Lua, on a loaded policy if one is named.
+//! `finemem-engine repl`: a Lua prompt, with a policy loaded if one is named.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -9,19 +9,20 @@ use finemem_script::{Entered, Prompt, RuntimeOptions};
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor};
 
+use crate::device::Where;
+
 #[derive(Args)]
 pub(crate) struct Settings {
     /// A model folder, loaded as `policy`.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// A script to run before the first line; what it returns is `_`.
+    #[command(flatten)]
+    place: Where,
+    /// A script to run first; `_` is what it returns.
     script: Option<PathBuf>,
 }
 
-/// Reads lines and runs them until the input ends or `fm.exit` is called. Lines that nobody types end at the first that fails.
+/// Reads lines and runs them until the input ends or a line calls `fm.exit`. Piped input stops at the first line that fails.
 pub(crate) fn repl(settings: &Settings) -> Result<()> {
     match session(settings) {
         Err(Error::Exit(None)) => Ok(()),
@@ -31,7 +32,7 @@ pub(crate) fn repl(settings: &Settings) -> Result<()> {
 
 fn session(settings: &Settings) -> Result<()> {
     stop::install()?;
-    let prompt = Prompt::new(RuntimeOptions { device: settings.device.clone(), ..RuntimeOptions::default() })?;
+    let prompt = Prompt::new(RuntimeOptions { device: settings.place.device.clone(), ..RuntimeOptions::default() })?;
     if let Some(model) = &settings.model {
         prompt.load_policy(model)?;
     }
@@ -46,11 +47,13 @@ fn typed(prompt: &Prompt, policy: bool) -> Result<()> {
     let mut editor = DefaultEditor::with_config(config).map_err(terminal)?;
     let history = std::env::home_dir().map(|home| home.join(".finemem_history"));
     if let Some(path) = &history {
-        // There is none before the first time.
+        // The first session has no history to load.
         editor.load_history(path).ok();
     }
     let known = if policy { "fm and policy are" } else { "fm is" };
-    println!("Lua on finemem-engine; {known} there, names without local stay. Ctrl-C ends a line, Ctrl-D the session.");
+    println!(
+        "Lua on finemem-engine; {known} loaded, and names assigned without local are kept. Ctrl-C cancels a line, Ctrl-D ends the session."
+    );
     let mut text = String::new();
     let end = loop {
         match editor.readline(if text.is_empty() { "> " } else { ">> " }) {
@@ -95,11 +98,11 @@ fn piped(prompt: &Prompt) -> Result<()> {
     }
     match text.is_empty() {
         true => Ok(()),
-        false => Err(Error::Script(format!("the input ends before this does: {}", text.trim_end()))),
+        false => Err(Error::Script(format!("the input ends inside this statement: {}", text.trim_end()))),
     }
 }
 
-/// Shows a value. A reader that went away is no error.
+/// Prints a value. A closed pipe is not an error.
 fn say(text: &str) {
     if !text.is_empty() {
         writeln!(std::io::stdout(), "{text}").ok();

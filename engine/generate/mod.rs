@@ -1,9 +1,8 @@
-//! Batched sampling: many prompts, several completions of each, one token of every running sequence a step. A sequence that ends
-//! makes room for the next that waits.
+//! Batched sampling: many prompts with several completions each. A step samples one token of every running sequence. When a sequence ends,
+//! the next waiting one takes its place.
 //!
-//! Prompts that start alike share the work of their common beginning, and completions of one prompt share its keys and values. A
-//! prompt's results do not depend on what else is in the batch: every row of every kernel has its own fixed order of sums, and each
-//! sequence draws from its own stream of random numbers.
+//! Prompts with a common beginning compute it once, and completions of a prompt share its keys and values. A prompt's results do not depend
+//! on the rest of the batch: every row of every kernel has a fixed order of sums, and each sequence has its own stream of random numbers.
 
 mod request;
 pub mod rows;
@@ -26,17 +25,17 @@ pub use request::{Completion, Finish, OnToken, Options, Request, Room, Stream};
 use request::{check, stops};
 use rows::Rows;
 
-/// Sequences that are decoded side by side.
+/// The most sequences decoded together.
 pub const SLOTS: usize = 128;
-/// Prompt tokens that go through the model at a time.
+/// The most prompt tokens that go through the model at a time.
 const PREFILL: usize = 2048;
-/// Memory for keys and values, unless one sequence needs more.
+/// Memory limit for keys and values, unless one sequence needs more.
 const CACHE_BYTES: usize = 2 << 30;
 
-/// A prompt in the cache: all of its tokens but the last, which each completion runs as its own first.
+/// A prompt in the cache: all of its tokens except the last, which each completion runs as its own first token.
 struct Prompt {
     rows: Range<usize>,
-    /// Completions that have not ended.
+    /// Number of completions that have not ended.
     left: usize,
 }
 
@@ -44,7 +43,7 @@ struct Prompt {
 struct Sequence {
     request: usize,
     completion: usize,
-    /// Rows of the prompt's keys, and of its own.
+    /// Rows of the prompt's keys, and of its own keys.
     prompt: Range<usize>,
     own: Range<usize>,
     stream: Stream,
@@ -52,15 +51,15 @@ struct Sequence {
     ended: bool,
 }
 
-/// Memory for sampling. Kept between calls; it grows with the longest batch.
+/// Buffers for sampling. They are kept between calls and grow with the longest batch.
 pub struct Generator {
     acts: Activations,
     buffers: Buffers,
-    /// Keys and values of prompts and completions, and of the common beginning; with the number of rows.
+    /// Keys and values of prompts and completions, and of the common beginning, each with its number of rows.
     cache: Option<(Cache, usize)>,
     beginning: Option<(Cache, usize)>,
     reserved: bool,
-    /// What is kept for prompts that begin alike, if it is.
+    /// What is kept for later prompts with the same beginning, if it is.
     kept: Option<Kept>,
     logits: Tensor,
     streams: Tensor,
@@ -70,16 +69,16 @@ pub struct Generator {
     to: Tensor,
 }
 
-/// Tokens whose keys are there already.
+/// Tokens whose keys are already in the cache.
 #[derive(Default)]
 struct Kept {
-    /// In the first rows of the cache, of a prompt that came alone.
+    /// Those of a single prompt, in the first rows of the cache.
     prompt: Vec<u32>,
-    /// Of the common beginning.
+    /// Those of the common beginning.
     beginning: Vec<u32>,
 }
 
-/// A [`Generator`] that is made when it is first needed, for all who sample from models of the same sizes on one device.
+/// A [`Generator`] that is made when it is first needed, shared by all callers that sample from models of the same sizes on one device.
 #[derive(Clone, Default)]
 pub struct Shared(Rc<RefCell<Option<Generator>>>);
 
@@ -92,8 +91,8 @@ impl Shared {
         })
     }
 
-    /// [`Generator::generate`] for one of several turns, from 0, between which the weights stay as they are: what prompts begin with is not
-    /// computed anew if it is that of the turn before. Whoever else samples meanwhile makes the next turn compute everything.
+    /// [`Generator::generate`] for one of several turns, counted from 0, between which the weights do not change. A common beginning that
+    /// is the same as in the turn before is not computed again. If another caller samples in between, the next turn computes everything.
     pub fn take_turn(&self, turn: usize, model: &Model, requests: &[Request], options: &Options) -> Result<Vec<Vec<Completion>>> {
         self.with(model, |generator| {
             if turn == 0 || generator.kept.is_none() {
@@ -108,7 +107,7 @@ impl Shared {
         self.with(model, |generator| generator.reserve(model, room))
     }
 
-    /// Calls `act` with the generator, which is made when it is first needed.
+    /// Calls `act` with the generator, making it if necessary.
     fn with<R>(&self, model: &Model, act: impl FnOnce(&mut Generator) -> Result<R>) -> Result<R> {
         let mut generator = self.0.borrow_mut();
         act(match &mut *generator {
@@ -117,7 +116,7 @@ impl Shared {
         })
     }
 
-    /// Gives the memory back.
+    /// Frees the memory.
     pub fn release(&self) {
         self.0.replace(None);
     }
@@ -151,7 +150,7 @@ impl Generator {
         self.stream(model, requests, options, &mut |_, _, _| ControlFlow::Continue(()))
     }
 
-    /// [`Generator::generate`] that shows every token as it comes.
+    /// [`Generator::generate`], but calls `show` with every new token.
     pub fn stream(
         &mut self,
         model: &Model,
@@ -164,7 +163,7 @@ impl Generator {
         let shared = if self.reserved { room.shared.min(rows_of(&self.beginning) / TILE * TILE) } else { room.shared };
         self.make_room(model, Room { shared, ..room })?;
         let mut rows = Rows::new(rows_of(&self.cache));
-        // Until this batch is done, nothing is sure to be there.
+        // Until this batch is done, the cache's content is unknown.
         let kept = self.kept.as_mut().map(std::mem::take).unwrap_or_default();
         let done = if let [request] = requests { alike(&kept.prompt, &request.prompt) } else { shared };
         if shared > 0 {
@@ -214,13 +213,13 @@ impl Generator {
         Ok(results.into_iter().map(|completions| completions.into_iter().flatten().collect()).collect())
     }
 
-    /// From now on, keeps the keys of a prompt that comes alone, and those of what several begin with, for the next batch, of which the part
-    /// that begins alike is not computed again: the turns of a conversation. The weights must stay as they are.
+    /// From now on, keeps the keys of a single prompt, or of the common beginning of several, so that the next batch does not compute the
+    /// same beginning again: for the turns of a conversation. The weights must not change.
     pub fn keep_prompts(&mut self) {
         self.kept = Some(Kept::default());
     }
 
-    /// Makes the caches large enough for `room`, and keeps them so: what wants more waits, or shares less of a beginning.
+    /// Makes the caches large enough for `room` and fixes their size. Sequences beyond it wait, or share less of a beginning.
     pub fn reserve(&mut self, model: &Model, room: Room) -> Result<()> {
         self.reserved = false;
         self.make_room(model, room)?;
@@ -238,7 +237,7 @@ impl Generator {
         let needed = if self.reserved { least } else { wanted.min(affordable).max(least) };
         let grow = |cache: &mut Option<(Cache, usize)>, rows: usize| {
             if rows_of(cache) < rows {
-                // Dropped first: there may not be memory for both.
+                // Drops the old ones first, because there may not be memory for both.
                 *cache = None;
                 let capacity = rows.next_multiple_of(1024).min(bindable.max(rows));
                 *cache = Some((Cache::new(&model.device, config, capacity)?, capacity));
@@ -248,7 +247,7 @@ impl Generator {
         let before = [rows_of(&self.beginning), rows_of(&self.cache)];
         grow(&mut self.beginning, room.shared)?;
         grow(&mut self.cache, needed)?;
-        // What has grown is empty.
+        // A cache that has grown is empty.
         if let Some(kept) = self.kept.as_mut().filter(|_| rows_of(&self.beginning) != before[0]) {
             kept.beginning.clear();
         }
@@ -273,8 +272,8 @@ impl Generator {
         rec.submit()
     }
 
-    /// Puts the keys and values of prompts into their rows of the cache, or those of the common beginning into its own. `done`
-    /// tokens of each are there already.
+    /// Computes the keys and values of prompts into their rows of the cache, or those of the common beginning into its cache. The first
+    /// `done` tokens of each are already there.
     fn prefill(
         &mut self,
         model: &Model,
@@ -283,7 +282,7 @@ impl Generator {
         requests: &[Request],
         done: usize,
     ) -> Result<()> {
-        // Cuts are at multiples of a tile, so that they change no bit of the result.
+        // Prompts are split at multiples of a tile, so that no bit of the result changes.
         let mut pieces: Vec<Span<'_>> = Vec::new();
         for (request, rows) in prompts {
             let mut at = done;
@@ -328,7 +327,7 @@ impl Generator {
         Ok((put(&mut self.from, from)?, put(&mut self.to, to)?))
     }
 
-    /// One token of every running sequence.
+    /// Samples one token of every running sequence.
     fn decode(&mut self, model: &Model, requests: &[Request], running: &[Sequence], options: &Options) -> Result<Vec<u32>> {
         let n = running.len();
         let input = |s: &Sequence| [*s.out.tokens.last().or(requests[s.request].prompt.last()).unwrap_or(&0)];
@@ -362,7 +361,7 @@ fn rows_of(cache: &Option<(Cache, usize)>) -> usize {
     cache.as_ref().map_or(0, |(_, rows)| *rows)
 }
 
-/// Starts as many of the waiting completions as there are slots and rows; gives the prompts that are not in the cache yet.
+/// Starts as many waiting completions as there are slots and rows. Returns the prompts that are not in the cache yet.
 fn admit(
     requests: &[Request],
     options: &Options,
@@ -376,7 +375,7 @@ fn admit(
         && running.len() < SLOTS
     {
         let wanted = &requests[request];
-        // A prompt that comes alone begins at the first row.
+        // A single prompt begins at the first row.
         let known = prompts.get(&request).map(|prompt: &Prompt| prompt.rows.clone());
         let Some(prompt) = known.clone().or_else(|| rows.take(wanted.prompt.len() - 1)) else { break };
         let Some(own) = rows.take(options.max_tokens) else {
@@ -396,7 +395,7 @@ fn admit(
     fresh
 }
 
-/// How many tokens `prompt` has in common with the beginning of `other`, in whole tiles, without its last.
+/// The number of tokens that `prompt` and `other` have in common at the beginning, in whole tiles, without the last token of `prompt`.
 fn alike(other: &[u32], prompt: &[u32]) -> usize {
     other.iter().zip(prompt).take_while(|(a, b)| a == b).count().min(prompt.len().saturating_sub(1)) / TILE * TILE
 }

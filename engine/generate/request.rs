@@ -1,4 +1,4 @@
-//! What is asked of the generator, and what it gives.
+//! Requests to the generator, and its results.
 
 use std::ops::ControlFlow;
 
@@ -6,8 +6,9 @@ use super::alike;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::random::philox4x32;
+use crate::{record, words};
 
-/// The random numbers of one sequence: a Philox key and three words of the counter; the fourth is the number of the token.
+/// The random numbers of a sequence: a Philox key and three words of the counter. The fourth word is the token's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     pub(super) key: [u32; 2],
@@ -15,7 +16,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream of `(seed, step)` at `path`, for instance episode, rollout and chunk.
+    /// The stream of `(seed, step)` at `path`, for example episode, rollout and chunk.
     pub fn new(seed: u64, step: u64, path: [u32; 3]) -> Self {
         let mixed = philox4x32([seed as u32, (seed >> 32) as u32], [step as u32, (step >> 32) as u32, 0, 0x5EED]);
         Self { key: [mixed[0], mixed[1]], path }
@@ -31,25 +32,26 @@ pub struct Request {
     pub streams: Vec<Stream>,
 }
 
-/// How to sample, for a whole batch.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// 0 is greedy.
-    pub temperature: f32,
-    /// 0 keeps all.
-    pub top_k: u32,
-    /// 1 keeps all.
-    pub top_p: f32,
-    /// Keeps the tokens that are at least so likely, relative to the likeliest; 0 keeps all.
-    pub min_p: f32,
-    /// Longest completion in tokens.
-    pub max_tokens: usize,
-    /// Texts that end a completion, besides the model's own end tokens. They stay in it.
-    pub stop: Vec<String>,
+record! {
+    /// How to sample, for a whole batch.
+    pub struct Options {
+        /// longest completion in tokens
+        pub max_tokens: usize,
+        /// 0 is greedy
+        pub temperature: f32 = 1.0,
+        /// keep the likely tokens with this probability
+        pub top_p: f32 = 1.0,
+        /// keep so many likely tokens; 0 keeps all
+        pub top_k: u32 = 0,
+        /// keep tokens at least so likely, relative to the likeliest
+        pub min_p: f32 = 0.0,
+        /// texts that end a completion; they stay in it
+        pub stop: Vec<String> => OrDefault,
+    }
 }
 
 impl Options {
-    /// An error that names the number that is out of range.
+    /// Fails if a number is out of range, and names it.
     pub fn check(&self) -> Result<()> {
         if !(self.temperature >= 0.0
             && self.temperature.is_finite()
@@ -75,10 +77,12 @@ pub enum Finish {
     Length,
 }
 
+words! { impl Finish { Stop = "stop", Length = "length" } }
+
 /// What was sampled.
 #[derive(Clone, Debug)]
 pub struct Completion {
-    /// Tokens, with the end token if there was one.
+    /// Tokens, including the end token if there was one.
     pub tokens: Vec<u32>,
     /// Log-probability of each token at the sampling temperature (1 for greedy), before top-k, top-p and
     /// min-p.
@@ -95,27 +99,28 @@ impl Completion {
     }
 }
 
-/// What [`Generator::stream`] calls for each new token: with the request, the number of its completion, and the completion so far.
+/// [`Generator::stream`](super::Generator::stream) calls this for each new token, with the request, the number of its completion, and the completion so far.
 /// [`ControlFlow::Break`] ends the completion.
 pub type OnToken<'a> = dyn FnMut(usize, usize, &Completion) -> ControlFlow<()> + 'a;
 
-/// What a batch needs of the caches, in tokens. The last token of a prompt is not counted: each completion runs it as its own first.
+/// The room that a batch needs in the caches, in tokens. The last token of a prompt is not counted, because each completion runs it as its
+/// own first token.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
-    /// Of all prompts.
+    /// Tokens of all prompts.
     pub prompts: usize,
-    /// Of the longest prompt.
+    /// Tokens of the longest prompt.
     pub longest: usize,
     /// Number of completions.
     pub sequences: usize,
-    /// Longest completion.
+    /// The longest completion.
     pub max_tokens: usize,
-    /// What all prompts begin with.
+    /// The common beginning of all prompts.
     pub shared: usize,
 }
 
 impl Room {
-    /// What `requests` need.
+    /// The room that `requests` need.
     pub fn of(requests: &[Request], options: &Options) -> Self {
         let prompts = || requests.iter().map(|r| r.prompt.len().saturating_sub(1));
         Self {
@@ -128,7 +133,7 @@ impl Room {
     }
 }
 
-/// An error that names the first prompt that cannot be continued.
+/// Fails if a prompt cannot be continued, and names the first.
 pub(super) fn check(model: &Model, requests: &[Request], options: &Options) -> Result<()> {
     options.check()?;
     let longest = model.config.max_position_embeddings;
@@ -155,12 +160,12 @@ pub(super) fn stops(model: &Model, tokens: &[u32], stop: &[String]) -> Result<bo
         return Ok(true);
     }
     let Some(longest) = stop.iter().map(String::len).max() else { return Ok(false) };
-    // A token is at least a byte, so these hold any stop text that the last token completes.
+    // A token has at least one byte, so these tokens contain any stop text that the last one completes.
     let text = model.tokenizer.decode(&tokens[tokens.len().saturating_sub(longest)..])?;
     Ok(stop.iter().any(|stop| text.contains(stop.as_str())))
 }
 
-/// How many tokens all prompts start with, in whole tiles, leaving each at least one token of its own.
+/// The number of tokens that all prompts start with, in whole tiles, leaving each prompt at least one token of its own.
 fn shared_beginning(requests: &[Request]) -> usize {
     if requests.len() < 2 {
         return 0;

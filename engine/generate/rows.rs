@@ -1,10 +1,10 @@
-//! Which rows of a cache are free.
+//! The free rows of a cache.
 
 use std::ops::Range;
 
 /// Hands out runs of rows.
 pub struct Rows {
-    /// In order, with gaps between them.
+    /// The free runs, in order and not adjacent.
     free: Vec<Range<usize>>,
 }
 
@@ -28,12 +28,12 @@ impl Rows {
         Some(start..start + count)
     }
 
-    /// The free runs, in order, with gaps between them.
+    /// The free runs, in order and not adjacent.
     pub fn free(&self) -> &[Range<usize>] {
         &self.free
     }
 
-    /// Takes a run back.
+    /// Frees a run.
     pub fn give(&mut self, run: Range<usize>) {
         if run.is_empty() {
             return;

@@ -2,20 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-/// What every fallible function of this crate returns.
+/// The result of every fallible function.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong because of input, files or the device. Our own bugs panic instead.
+/// What can go wrong because of input, files or the device. A bug of the engine panics instead.
 #[derive(Debug, Clone)]
 pub enum Error {
     /// A file or folder could not be read or written.
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         reason: String,
     },
-    /// A file was read but its content is not what it should be.
+    /// A file was read, but its content is wrong.
     Format {
         /// The file.
         path: PathBuf,
@@ -26,15 +26,15 @@ pub enum Error {
     Shape(String),
     /// An argument is missing, unknown or out of range.
     Argument(String),
-    /// The device cannot do what was asked, or was lost.
+    /// The device cannot do what was asked, or it was lost.
     Device(String),
-    /// A server did not answer, or not as it should; the text has its address, what it said and how often it was asked.
+    /// A server did not answer, or answered wrongly. The text has its address, its reply and the number of attempts.
     Server(String),
-    /// A Lua script failed; the text carries the script's line and traceback.
+    /// A Lua script failed. The text has the script's line and the traceback.
     Script(String),
-    /// The run was stopped by the user or by a signal; with the file of a server's replies that it was waiting for, if there is one.
+    /// The user or a signal stopped the run. If it was waiting for a server, this has the file that keeps the server's replies.
     Stopped(Option<PathBuf>),
-    /// The script ended itself by `fm.exit`, with what went wrong if anything did.
+    /// The script called `fm.exit`, with a reason if it failed.
     Exit(Option<String>),
 }
 
@@ -49,7 +49,7 @@ impl Error {
         Self::Format { path: path.as_ref().to_path_buf(), reason: reason.to_string() }
     }
 
-    /// The error with the name of the tensor it is about, if it is an [`Error::Device`], which knows none.
+    /// Adds a tensor's name to an [`Error::Device`]; leaves other errors as they are.
     pub fn of_tensor(self, name: &str) -> Self {
         match self {
             Self::Device(reason) => Self::Device(format!("{name}: {reason}")),

@@ -1,6 +1,6 @@
-//! The kernels: WGSL shaders with their CPU twins, the devices that run both, and what every other room needs (errors, random numbers).
+//! Kernels (WGSL shaders and their CPU twins), the devices that run them, errors and random numbers.
 //!
-//! `engine/README.md` says what each room is for and in which direction they import one another.
+//! `engine/README.md` describes the rooms and the order in which they import one another.
 
 pub mod device;
 pub mod error;

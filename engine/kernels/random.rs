@@ -27,7 +27,8 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// A stream for a list of seeds, such as `[seed, step, episode]`. Different lists, also of different length, give unrelated streams.
+    /// A stream for a list of seeds, such as `[seed, step, episode]`. Different lists give unrelated streams, even if one starts with the
+    /// other.
     pub fn new(seeds: &[u64]) -> Self {
         let mut key = [0x46_4D, seeds.len() as u32];
         for seed in seeds {
@@ -53,7 +54,7 @@ impl Rng {
         u64::from(self.next_u32()) | u64::from(self.next_u32()) << 32
     }
 
-    /// Puts a list into random order.
+    /// Shuffles a list.
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for i in (1..list.len()).rev() {
             list.swap(i, self.below(i as u64 + 1) as usize);
@@ -67,7 +68,7 @@ impl Rng {
 
     /// A whole number in `[0, bound)`, every one equally likely. `bound` must not be zero.
     pub fn below(&mut self, bound: u64) -> u64 {
-        let rest = (u64::MAX % bound + 1) % bound; // how many of the 2^64 values do not fill a whole round
+        let rest = (u64::MAX % bound + 1) % bound; // 2^64 modulo the bound: values that would favour small results
         loop {
             let bits = self.next_u64();
             if bits <= u64::MAX - rest {

@@ -1,4 +1,4 @@
-//! BM25 Okapi, equal to Python's `rank_bm25` in tokens, weights, floor and order.
+//! BM25 Okapi, with the same tokens, weights, floor and order as Python's `rank_bm25`.
 //!
 //! With `N` documents, `n(w)` of them holding word `w`, `f(w, d)` occurrences in document `d` of `|d|` words:
 //!
@@ -7,11 +7,11 @@
 //! score(q, d) = Σ over the words w of q, repeats counted:  idf(w) · f(w, d) · (k1 + 1) / (f(w, d) + k1 · (1 - b + b · |d| / mean |d|))
 //! ```
 //!
-//! The floor is itself negative when the mean is: with one or two documents an item that holds the query's words may score
-//! below one that does not. That is the reference's behaviour and is kept.
+//! If the mean is negative, so is the floor: with one or two documents, an item that has the query's words may score below one that does
+//! not. The reference does the same.
 //!
-//! The index follows a list of documents that changes: a change costs the words of the document, a removal also a pass over the
-//! postings. What depends on all documents is computed by the first query after a change.
+//! The index is updated as the list of documents changes. A change takes time for the words of the document, a removal also for a pass over
+//! the postings. Values that depend on all documents are computed by the first query after a change.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
@@ -22,7 +22,7 @@ const K1: f64 = 1.5;
 const B: f64 = 0.75;
 const EPSILON: f64 = 0.25;
 
-/// What Python's `\w+` matches: letters, numbers and the underscore, but no combining marks.
+/// Matches what Python's `\w+` matches: letters, numbers and the underscore, but no combining marks.
 static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[\p{L}\p{N}_]+").expect("a valid pattern"));
 
 /// The words of `text`, lower-cased, in order.
@@ -35,7 +35,7 @@ pub fn words(text: &str) -> Vec<String> {
 fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
     let text = text.to_lowercase();
     if text.is_ascii() {
-        // Several times as fast as the pattern, which needs Unicode's tables.
+        // Several times faster than the pattern, which needs Unicode's tables.
         text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty()).for_each(each);
     } else {
         WORD.find_iter(&text).for_each(|word| each(word.as_str()));
@@ -47,26 +47,26 @@ fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
 pub struct Bm25 {
     /// Word → row of `postings`.
     vocabulary: HashMap<String, usize>,
-    /// Per word, the documents that hold it, in order, and how often.
+    /// For each word, the documents that contain it, in order, and how often.
     postings: Vec<Vec<(u32, u32)>>,
-    /// Words per document.
+    /// Number of words in each document.
     lengths: Vec<u32>,
     weights: OnceLock<Weights>,
 }
 
-/// What depends on all documents.
+/// The values that depend on all documents.
 #[derive(Debug, Clone)]
 struct Weights {
-    /// Per word, with the floor.
+    /// For each word, with the floor.
     idf: Vec<f64>,
-    /// Per document, `k1 · (1 - b + b · |d| / mean |d|)`.
+    /// For each document, `k1 · (1 - b + b · |d| / mean |d|)`.
     norms: Vec<f64>,
-    /// Per document, what is multiplied with the idf of a word that it holds once: most do.
+    /// For each document, the factor for the idf of a word that occurs in it once, as most do.
     once: Vec<f64>,
 }
 
 impl Bm25 {
-    /// Indexes `documents`; their order decides ties.
+    /// Indexes `documents`. Their order decides ties.
     pub fn new<T: AsRef<str>>(documents: &[T]) -> Self {
         let mut index = Self::default();
         documents.iter().for_each(|text| index.push(text.as_ref()));
@@ -80,10 +80,10 @@ impl Bm25 {
         self.enter(document, text);
     }
 
-    /// Replaces the text of a document, which was `before`.
+    /// Replaces the text of a document; it was `before`.
     pub fn replace(&mut self, document: usize, before: &str, text: &str) {
         for_each_word(before, |word| {
-            // A word that stands twice was taken out the first time.
+            // A word that occurs twice was removed the first time.
             let Some(postings) = self.vocabulary.get(word).map(|&row| &mut self.postings[row]) else { return };
             if let Ok(at) = postings.binary_search_by_key(&(document as u32), |posting| posting.0) {
                 postings.remove(at);
@@ -92,7 +92,7 @@ impl Bm25 {
         self.enter(document, text);
     }
 
-    /// Takes a document out; those after it move up.
+    /// Removes a document. Those after it move up.
     pub fn remove(&mut self, document: usize) {
         self.lengths.remove(document);
         for postings in &mut self.postings {
@@ -105,7 +105,7 @@ impl Bm25 {
         self.weights.take();
     }
 
-    /// Enters the words of a document that has no postings.
+    /// Adds the words of a document that has no postings.
     fn enter(&mut self, document: usize, text: &str) {
         let mut length = 0;
         for_each_word(text, |word| {
@@ -119,7 +119,7 @@ impl Bm25 {
                 }
             };
             let postings = &mut self.postings[row];
-            // Mostly the document is the last one.
+            // The document is usually the last one.
             let at = match postings.last() {
                 Some(last) if last.0 >= document as u32 => postings.partition_point(|posting| posting.0 < document as u32),
                 _ => postings.len(),
@@ -138,11 +138,11 @@ impl Bm25 {
             let count = self.lengths.len() as f64;
             let mean_length = self.lengths.iter().map(|&length| f64::from(length)).sum::<f64>() / count;
             let norms: Vec<f64> = self.lengths.iter().map(|&length| K1 * (1.0 - B + B * f64::from(length) / mean_length)).collect();
-            // Few numbers of documents are different, and a logarithm takes long.
+            // Many words occur in the same number of documents, and a logarithm is slow.
             let mut known = HashMap::new();
             let mut of = |n: usize| *known.entry(n).or_insert_with(|| (count - n as f64 + 0.5).ln() - (n as f64 + 0.5).ln());
             let mut idf: Vec<f64> = self.postings.iter().map(|p| if p.is_empty() { 0.0 } else { of(p.len()) }).collect();
-            // Words that no document has any more do not count.
+            // Words that are no longer in any document do not count.
             let words = self.postings.iter().filter(|p| !p.is_empty()).count();
             let floor = EPSILON * (idf.iter().sum::<f64>() / words as f64);
             idf.iter_mut().filter(|idf| **idf < 0.0).for_each(|idf| *idf = floor);
@@ -170,14 +170,14 @@ impl Bm25 {
         scores
     }
 
-    /// The `k` documents that score highest, best first, with their scores; equal scores keep the documents' order.
-    /// There is no threshold: with at least `k` documents, `k` come back.
+    /// The `k` documents with the highest scores, best first, with their scores. Equal scores keep the documents' order. There is no
+    /// threshold: if there are at least `k` documents, `k` are returned.
     pub fn top_k(&self, query: &str, k: usize) -> Vec<(usize, f64)> {
         let order = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         let mut best: Vec<(usize, f64)> = Vec::new();
         let mut least = f64::NEG_INFINITY;
         for (document, score) in self.scores(query).into_iter().enumerate() {
-            // Of equal scores the earlier document is in already.
+            // The earlier document of equal scores is already in the list.
             if score > least || best.len() < k {
                 best.push((document, score));
                 if best.len() >= k.saturating_mul(2).max(64) {

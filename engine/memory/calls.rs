@@ -1,7 +1,7 @@
-//! Tool calls in a policy's text, and the reader of the default dialect, that of Hermes and Qwen:
-//! `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, any number of them.
+//! Tool calls in a policy's text, and the reader of the default dialect, that of Hermes and Qwen: any number of `<tool_call>{"name": …,
+//! "arguments": {…}}</tool_call>`.
 //!
-//! Nothing that was meant as a call is lost: what cannot be read is kept with the reason.
+//! Nothing that was meant as a call is lost: a call that cannot be read is kept with the reason.
 
 use serde_json::Value;
 
@@ -10,25 +10,25 @@ use crate::{Error, Result};
 const OPEN: &str = "<tool_call>";
 const CLOSE: &str = "</tool_call>";
 
-/// One call as the policy wrote it.
+/// A call as the policy wrote it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
     /// The text it was read from, tags included.
     pub raw: String,
     /// The tool's name, as far as it could be read.
     pub name: Option<String>,
-    /// The arguments: an object, or null where they could not be read.
+    /// The arguments: an object, or null if they could not be read.
     pub arguments: Value,
     /// Why the call cannot be carried out, if it cannot.
     pub error: Option<String>,
 }
 
-/// All that a text holds.
+/// The content of a text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Parsed {
-    /// The calls, good and bad, in order.
+    /// The calls, readable or not, in order.
     pub calls: Vec<Call>,
-    /// How many stretches of other text stand before, between and after them.
+    /// The number of pieces of other text before, between and after the calls.
     pub stray: usize,
 }
 
@@ -47,8 +47,8 @@ pub fn parse(text: &str) -> Parsed {
     parsed
 }
 
-/// A text as what the policy thought, if it did, and what it answered. It thinks from `<think>`, with which the text or the prompt before
-/// it begins the thought, to `</think>`; a thought without an end leaves no answer.
+/// Splits a text into the policy's thought, if there is one, and its answer. The thought starts with `<think>`, in the text or at the end
+/// of the prompt, and ends with `</think>`. If it does not end, there is no answer.
 pub fn split_thought<'a>(prompt: &str, text: &'a str) -> (Option<&'a str>, &'a str) {
     let start = text.trim_start();
     if !start.starts_with("<think>") && !prompt.trim_end().ends_with("<think>") {
@@ -59,7 +59,7 @@ pub fn split_thought<'a>(prompt: &str, text: &'a str) -> (Option<&'a str>, &'a s
 }
 
 impl Parsed {
-    /// What a dialect read from `text`: the calls in order, each with its `raw` from it. All text that belongs to none of them is stray.
+    /// The calls that a dialect read from `text`, in order, each with its `raw` text. All other text is stray.
     pub fn from_calls(text: &str, calls: Vec<Call>) -> Result<Self> {
         let (mut rest, mut stray) = (text, 0);
         for call in &calls {
@@ -74,7 +74,7 @@ impl Parsed {
         Ok(Self { calls, stray })
     }
 
-    /// Text between calls: chatter is counted, remains of a call are kept as one.
+    /// Text between calls. Chatter is counted; remains of a call are kept as a call.
     fn outside(&mut self, text: &str) {
         let text = text.trim();
         if text.is_empty() {
@@ -82,7 +82,7 @@ impl Parsed {
         }
         let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         if ["<tool_call", "</tool_call", "tool_call>", "{\"name\""].iter().any(|mark| squeezed.contains(mark)) {
-            self.calls.push(broken(text, "text outside a call that looks like a part of one"));
+            self.calls.push(broken(text, "text outside a call that looks like part of one"));
         } else {
             self.stray += 1;
         }
@@ -93,12 +93,12 @@ fn broken(raw: &str, reason: impl ToString) -> Call {
     Call { raw: raw.to_owned(), name: None, arguments: Value::Null, error: Some(reason.to_string()) }
 }
 
-/// Reads the call that `text` starts with; returns it and the number of bytes it takes.
+/// Reads the call at the start of `text`. Returns it and its length in bytes.
 fn read(text: &str) -> (Call, usize) {
     let body = &text[OPEN.len()..];
     let mut values = serde_json::Deserializer::from_str(body).into_iter::<Value>();
     let value = values.next();
-    // A closing tag inside a JSON string belongs to the string, so the search for the end starts behind the value.
+    // A closing tag inside a JSON string is part of the string, so the search for the end starts after the value.
     let read = if matches!(value, Some(Ok(_))) { values.byte_offset() } else { 0 };
     let next = body[read..].find(OPEN).map_or(body.len(), |at| read + at);
     let close = body[read..next].find(CLOSE).map(|at| read + at);

@@ -1,10 +1,10 @@
-//! What a tool accepts: a name and a JSON schema of its arguments, compiled once.
+//! A tool's name and the JSON schema of its arguments, compiled once.
 
 use serde_json::{Map, Value, json};
 
 use crate::{Error, Result};
 
-/// A tool as the policy sees it. What it does to the memory is the script's business.
+/// A tool as the policy sees it. What it does to the memory is up to the script.
 #[derive(Debug)]
 pub struct Tool {
     name: String,
@@ -14,7 +14,7 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// Compiles the schema. The name is letters, digits, `_` and `-`; the schema is a JSON object.
+    /// Compiles the schema. The name may have letters, digits, `_` and `-`; the schema must be a JSON object.
     pub fn new(name: &str, description: &str, parameters: Value) -> Result<Self> {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             return Err(Error::argument(format!("a tool is named {name:?}; letters, digits, _ and - are allowed")));
@@ -32,7 +32,7 @@ impl Tool {
         &self.name
     }
 
-    /// What the policy is told about it.
+    /// The description for the policy.
     pub fn description(&self) -> &str {
         &self.description
     }
@@ -42,23 +42,23 @@ impl Tool {
         &self.parameters
     }
 
-    /// What chat templates are given: `{"type": "function", "function": {"name", "description", "parameters"}}`.
+    /// The tool as chat templates expect it: `{"type": "function", "function": {"name", "description", "parameters"}}`.
     ///
-    /// Models have seen descriptions with their keys in the usual order, and scripts have tables without any, so the keys of the schema are
-    /// put in order: what it is, what it holds, what is required; properties as `required` lists them, then by name.
+    /// Models were trained on descriptions with keys in the usual order, and Lua tables have no order, so the schema's keys are sorted: the
+    /// type first, then its contents, then what is required. Properties come in the order of `required`, then by name.
     pub fn to_json(&self) -> Value {
         let parameters = ordered(&self.parameters, None);
         json!({"type": "function", "function": {"name": self.name, "description": self.description, "parameters": parameters}})
     }
 
-    /// Whether a call may have these arguments, and if not, the first reasons why.
+    /// Checks the arguments of a call. If they are wrong, the error has the first reasons.
     pub fn check(&self, arguments: &Value) -> Result<()> {
         let reasons: Vec<String> = self.validator.iter_errors(arguments).take(3).map(|error| place(&error)).collect();
         if reasons.is_empty() { Ok(()) } else { Err(Error::argument(format!("{}: {}", self.name, reasons.join("; ")))) }
     }
 }
 
-/// The tool with this name; the error lists the names there are.
+/// The tool with this name. The error lists the known names.
 pub fn find<'a>(tools: &'a [Tool], name: &str) -> Result<&'a Tool> {
     tools.iter().find(|tool| tool.name == name).ok_or_else(|| {
         let names: Vec<&str> = tools.iter().map(Tool::name).collect();
@@ -66,7 +66,7 @@ pub fn find<'a>(tools: &'a [Tool], name: &str) -> Result<&'a Tool> {
     })
 }
 
-/// A schema with its keys in order; `names` is that of the properties when `value` is what `properties` holds.
+/// Sorts the keys of a schema. `names` has the order of the properties if `value` is the object under `properties`.
 fn ordered(value: &Value, names: Option<&[Value]>) -> Value {
     const USUAL: [&str; 7] = ["type", "description", "enum", "items", "minimum", "properties", "required"];
     match value {

@@ -1,4 +1,4 @@
-//! Memory for what a forward pass computes, and what of it is kept for the backward pass.
+//! Activations of a forward pass, and which of them are kept for the backward pass.
 
 use super::config::Config;
 use crate::device::{DType, Device, Tensor};
@@ -6,26 +6,26 @@ use crate::error::{Error, Result};
 use crate::words;
 
 words! {
-    /// What the backward pass computes again instead of keeping it, at the price of time (Korthikanti et al., arXiv 2205.05198; the scores of
-    /// attention are never kept).
+    /// What the backward pass computes again, to save memory at the cost of time (Korthikanti et al., arXiv 2205.05198). Attention scores
+    /// are never kept.
     #[derive(Default)]
     pub enum Recompute {
         /// Nothing.
         #[default]
         None = "none",
-        /// Of each block the part up to the output of attention.
+        /// The part of each block up to the output of attention.
         Attention = "attention",
-        /// Of each block everything but its input.
+        /// Everything in each block except its input.
         All = "all",
     }
 }
 
-/// What the attention part of a block keeps for its backward pass, for up to `capacity` tokens.
+/// What the attention half of a block keeps for its backward pass.
 pub(super) struct Attention {
-    /// Normed input: [N, C], and the norm's factors: [N]
+    /// Normed input: `[N, C]`, and the norm's factors: `[N]`
     pub(super) h: Tensor,
     pub(super) rstd: Tensor,
-    /// What the QK norm takes, where the model has one
+    /// Input of the QK norm, if the model has one
     pub(super) raw: Option<Raw>,
     /// Queries and keys after RoPE, and values
     pub(super) q: Tensor,
@@ -36,7 +36,7 @@ pub(super) struct Attention {
     pub(super) lse: Tensor,
 }
 
-/// What the other part of a block keeps.
+/// What the other half of a block keeps.
 pub(super) struct Mlp {
     /// Residual stream after attention, its normed form and factors
     pub(super) mid: Tensor,
@@ -58,11 +58,11 @@ pub(super) struct Raw {
 
 /// Activations of the forward pass.
 pub struct Activations {
-    /// How many tokens fit.
+    /// The most tokens that fit.
     pub capacity: usize,
-    /// Residual stream in front of each block: [N, C]. One for all blocks in inference.
+    /// Residual stream before each block: [N, C]. Inference has one for all blocks.
     pub(super) inputs: Vec<Tensor>,
-    /// One for each block, or one for all where the part is recomputed or needs no backward pass.
+    /// One for each block, or one for all blocks if this half is recomputed or has no backward pass.
     pub(super) attention: Vec<Attention>,
     pub(super) mlp: Vec<Mlp>,
     pub(super) table: Tensor,
@@ -74,7 +74,7 @@ pub struct Activations {
 }
 
 impl Activations {
-    /// Memory for `capacity` tokens: for a forward pass with a backward pass that computes something again, or for inference (`None`).
+    /// Allocates activations for `capacity` tokens: for training, with what the backward pass recomputes, or for inference (`None`).
     pub fn new(device: &Device, config: &Config, capacity: usize, backward: Option<Recompute>) -> Result<Self> {
         let n = capacity;
         let (c, f) = (config.hidden_size, config.intermediate_size);
@@ -142,13 +142,13 @@ impl Activations {
         of(&self.mlp, layer).first(n)
     }
 
-    /// Whether the block's part is no longer there when its backward pass comes: its place was taken by later blocks.
+    /// Whether later blocks have overwritten this half by the time of the block's backward pass.
     pub(super) fn lost<T>(&self, parts: &[T], layer: usize) -> bool {
         parts.len() < self.inputs.len() && layer + 1 < self.inputs.len()
     }
 }
 
-/// The part of a block, or the one that all share.
+/// The half of a block, or the one that all blocks share.
 fn of<T>(parts: &[T], layer: usize) -> &T {
     &parts[layer.min(parts.len() - 1)]
 }
@@ -157,7 +157,7 @@ impl Attention {
     /// The first `n` tokens of everything.
     fn first(&self, n: usize) -> Result<Self> {
         let t = |tensor: &Tensor| tensor.slice(0..n);
-        // Factors of the QK norm have a row for every head.
+        // The factors of the QK norm have a row for each head.
         let heads = |tensor: &Tensor| tensor.slice(0..n * (tensor.len() / self.rstd.len()));
         let raw =
             |raw: &Raw| Ok::<_, Error>(Raw { q: t(&raw.q)?, k: t(&raw.k)?, q_rstd: heads(&raw.q_rstd)?, k_rstd: heads(&raw.k_rstd)? });

@@ -4,18 +4,18 @@ use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::ops::embedding::Groups;
 
-/// One packed sequence and where its keys stand.
+/// A packed sequence and the place of its keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Span<'a> {
     /// The tokens to run.
     pub tokens: &'a [u32],
-    /// Position of the first of them: how many keys stand before.
+    /// Position of the first token, which is the number of keys before it.
     pub position: usize,
     /// Where the sequence's keys start in the cache. Ignored when keys are packed like the tokens.
     pub keys: usize,
 }
 
-/// Device memory for batches of up to `capacity` tokens.
+/// Device buffers for batches of up to `capacity` tokens.
 pub struct Buffers {
     capacity: usize,
     ids: Tensor,
@@ -30,13 +30,13 @@ pub struct Buffers {
 pub struct Batch {
     /// Number of tokens.
     pub tokens: usize,
-    /// Token ids: [T]
+    /// Token ids: `[T]`
     pub ids: Tensor,
-    /// Positions inside the sequences: [T]
+    /// Positions inside the sequences: `[T]`
     pub positions: Tensor,
     /// `[q_start, q_len, kv_start, kv_len]`: [S, 4]
     pub seqs: Tensor,
-    /// For the embedding's gradient, see [`Groups`]: [T], [U], [U + 1]
+    /// For the embedding's gradient, see [`Groups`]: `[T]`, `[U]`, `[U + 1]`
     pub groups: (Tensor, Tensor, Tensor),
 }
 
@@ -55,13 +55,13 @@ impl Buffers {
         })
     }
 
-    /// Packs whole sequences for training: keys stand where the tokens stand.
+    /// Packs whole sequences for training, with keys packed like the tokens.
     pub fn pack(&self, sequences: &[&[u32]]) -> Result<Batch> {
         let spans: Vec<Span<'_>> = sequences.iter().map(|tokens| Span { tokens, position: 0, keys: 0 }).collect();
         self.upload(&spans, true)
     }
 
-    /// Packs parts of sequences whose keys stand in a cache.
+    /// Packs parts of sequences whose keys are in a cache.
     pub fn pack_cached(&self, spans: &[Span<'_>]) -> Result<Batch> {
         self.upload(spans, false)
     }
@@ -77,7 +77,7 @@ impl Buffers {
         }
         let tokens = ids.len();
         if tokens > self.capacity {
-            return Err(Error::Shape(format!("a batch of {tokens} tokens does not fit {} tokens", self.capacity)));
+            return Err(Error::Shape(format!("a batch of {tokens} tokens is larger than the capacity of {} tokens", self.capacity)));
         }
         let put = |buffer: &Tensor, values: &[u32], shape: &[usize]| {
             let view = buffer.view(shape)?;

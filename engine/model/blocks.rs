@@ -1,4 +1,4 @@
-//! The decoder blocks: forward and backward side by side.
+//! The decoder blocks, forward and backward.
 //!
 //! ```text
 //! x ─┬─ norm ─ q,k,v ─ QK norm ─ RoPE ─ attention ─ o ─(+)─┬─ norm ─ gate,up ─ SwiGLU ─ down ─(+)─ …
@@ -17,7 +17,7 @@ use crate::ops::matmul::Write;
 use crate::ops::rmsnorm::PARTIAL_ROWS;
 use crate::ops::{attention, elementwise, embedding, rmsnorm, rope, swiglu};
 
-/// Where the keys and values of a forward pass are.
+/// Where a forward pass finds its keys and values.
 pub enum Keys<'a> {
     /// In the batch itself.
     Packed,
@@ -29,13 +29,13 @@ pub enum Keys<'a> {
         from: &'a Tensor,
         /// Rows of the cache.
         to: &'a Tensor,
-        /// One query a sequence: the rows of the cache that it sees, see [`attention::decode`]; `None` for prefill.
+        /// When decoding, the cache rows that each sequence's query sees, see [`attention::decode`]; `None` for prefill.
         spans: Option<&'a Tensor>,
     },
 }
 
 impl Keys<'_> {
-    /// Whether each sequence has one query.
+    /// Whether each sequence has a single query.
     fn decode(&self) -> bool {
         matches!(self, Self::Cached { spans: Some(_), .. })
     }
@@ -64,7 +64,7 @@ impl Cache {
     }
 }
 
-/// `x: [T, H · D]` seen as `[T · H, D]`.
+/// `x: [T, H · D]` as `[T · H, D]`.
 fn per_head(x: &Tensor, dim: usize) -> Result<Tensor> {
     x.view(&[x.len() / dim, dim])
 }
@@ -116,7 +116,7 @@ fn attention_forward(
     let table = acts.table.slice(0..batch.tokens)?;
     let decoding = keys.decode();
     let raw = s.raw.as_ref();
-    // The final hidden states, which nobody needs while blocks run, are where adapters work.
+    // Adapters use the buffer of the final hidden states as scratch, because it is free while blocks run.
     let low = &acts.hidden;
     linear::forward(rec, decoding, &s.h, &w.q, raw.map_or(&s.q, |raw| &raw.q), low)?;
     linear::forward(rec, decoding, &s.h, &w.k, raw.map_or(&s.k, |raw| &raw.k), low)?;
@@ -141,7 +141,7 @@ fn attention_forward(
     }
 }
 
-/// The rest of a block from the output `o` of its attention to `s.act`, of which the SwiGLU branch is a product.
+/// The rest of a block, from the output `o` of its attention to `s.act`, the input of the down projection.
 fn mlp_forward(
     rec: &mut Recorder<'_>,
     config: &Config,
@@ -163,12 +163,12 @@ fn mlp_forward(
 
 /// Gradients of activations, for up to `capacity` tokens.
 pub struct Backward {
-    /// Of the final hidden states: [N, C]; the head writes it.
+    /// Gradient of the final hidden states: [N, C]; the head writes it.
     pub hidden: Tensor,
-    /// Of the residual stream
+    /// Gradient of the residual stream
     stream: Tensor,
     h: Tensor,
-    /// Of queries and keys before the QK norm, where the model has one
+    /// Gradients of queries and keys before the QK norm, if the model has one
     raw: Option<(Tensor, Tensor)>,
     q: Tensor,
     k: Tensor,
@@ -182,7 +182,7 @@ pub struct Backward {
 }
 
 impl Backward {
-    /// Memory for `capacity` tokens.
+    /// Buffers for `capacity` tokens.
     pub fn new(device: &Device, config: &Config, capacity: usize) -> Result<Self> {
         let n = capacity;
         let (c, f) = (config.hidden_size, config.intermediate_size);
@@ -251,7 +251,7 @@ pub fn backward(
         if acts.lost(&acts.mlp, i) {
             mlp_forward(rec, config, w, acts, &Keys::Packed, &x, &attention.o, &mlp)?;
         }
-        // Under an adapter nothing is trained below the first block's products.
+        // With an adapter, nothing below the first block's products is trained.
         let below = i > 0 || grads.embed.is_some() || dw.input_norm.is_some();
         block_backward(rec, config, w, acts, batch, &x, &attention, &mlp, &g, dw, below)?;
     }
@@ -259,7 +259,7 @@ pub fn backward(
     grads.embed.as_ref().map_or(Ok(()), |d_embed| embedding::backward(rec, &g.stream, order, distinct, starts, d_embed))
 }
 
-/// Gradients of `y = norm(x) · w`: `dx (+)= …`, and if it is trained `dw += …`.
+/// Gradients of `y = norm(x) · w`: `dx (+)= …`, and `dw += …` if `w` is trained.
 fn norm_backward(
     rec: &mut Recorder<'_>,
     dy: &Tensor,
@@ -277,7 +277,7 @@ fn norm_backward(
     rmsnorm::backward(rec, dy, x, w, rstd, dx, accumulate)
 }
 
-/// `below` says whether anything below the block needs the gradient of its input; else that is left out.
+/// `below` says whether anything below the block needs the gradient of its input; if not, it is not computed.
 fn block_backward(
     rec: &mut Recorder<'_>,
     config: &Config,
@@ -294,7 +294,7 @@ fn block_backward(
     let heads = config.heads();
     let table = acts.table.slice(0..batch.tokens)?;
     let partial = &g.partial;
-    // The final hidden states and their gradient have been used by now.
+    // The final hidden states and their gradient are no longer needed.
     let scratch = Scratch { partial, low: [&acts.hidden, &g.hidden] };
     // SwiGLU branch
     linear::backward(rec, &g.stream, &mlp.act, &w.down, Some((&g.act, Write::Replace)), &scratch, &dw.down)?;

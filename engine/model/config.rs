@@ -10,11 +10,11 @@ use crate::ops::attention::Heads;
 /// A published family of decoders: the `model_type` of its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModelType {
-    /// Norms of queries and keys, no biases unless `attention_bias`.
+    /// Norms of queries and keys; biases only with `attention_bias`.
     Qwen3,
     /// Biases on queries, keys and values.
     Qwen2,
-    /// No biases unless `attention_bias`.
+    /// Biases only with `attention_bias`.
     Llama,
 }
 
@@ -40,22 +40,22 @@ impl ModelType {
     }
 }
 
-/// How Llama 3.1 and later stretch the rotary frequencies: waves longer than `original_max_position_embeddings / low_freq_factor`
-/// positions are slowed down by `factor`, those shorter than `original_max_position_embeddings / high_freq_factor` stay, and
-/// between them the two are mixed.
+/// How Llama 3.1 and later stretch the rotary frequencies. Waves longer than `original_max_position_embeddings / low_freq_factor` positions
+/// are slowed down by `factor`, those shorter than `original_max_position_embeddings / high_freq_factor` are unchanged, and those in
+/// between are interpolated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Llama3 {
-    /// By how much long waves are slowed down.
+    /// The factor by which long waves are slowed down.
     pub factor: f64,
-    /// Below `high_freq_factor`.
+    /// Less than `high_freq_factor`.
     pub low_freq_factor: f64,
-    /// Above `low_freq_factor`.
+    /// More than `low_freq_factor`.
     pub high_freq_factor: f64,
-    /// The longest sequence before stretching.
+    /// The longest sequence before the stretching.
     pub original_max_position_embeddings: usize,
 }
 
-/// Sizes and constants of a decoder, as named in the published files.
+/// Sizes and constants of a decoder, with the names of the published files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The family.
@@ -82,7 +82,7 @@ pub struct Config {
     pub rope_scaling: Option<Llama3>,
     /// Added under the root of RMSNorm.
     pub rms_norm_eps: f64,
-    /// Whether all four projections of attention have a bias. Qwen2 does not read it: see [`Config::qkv_bias`].
+    /// Whether all four projections of attention have a bias. Qwen2 ignores it, see [`Config::qkv_bias`].
     pub attention_bias: bool,
     /// Whether the head is the embedding.
     pub tie_word_embeddings: bool,
@@ -91,9 +91,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Checks and reads a configuration: the content of `config.json` as old and new releases of transformers write it.
+    /// Reads and checks a configuration: the content of `config.json`, as old or new releases of transformers write it.
     pub fn from_json(value: &Value) -> Result<Self> {
-        let map = value.as_object().ok_or_else(|| Error::argument("a model configuration is a JSON object"))?;
+        let map = value.as_object().ok_or_else(|| Error::argument("a model configuration must be a JSON object"))?;
         let model_type = model_type(map)?;
         refuse(map, model_type)?;
         let hidden_size = size(map, "hidden_size")?;
@@ -130,7 +130,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The content of `config.json` for weights in f32, in the older form that every release of transformers reads.
+    /// The content of `config.json` for f32 weights, in the older form that every release of transformers reads.
     pub fn to_json(&self) -> Value {
         let scaling = self.rope_scaling.map(|s| {
             json!({
@@ -173,7 +173,7 @@ impl Config {
         map
     }
 
-    /// Whether queries and keys are normed before they are rotated.
+    /// Whether queries and keys are normed before the rotation.
     pub fn qk_norm(&self) -> bool {
         self.model_type == ModelType::Qwen3
     }
@@ -188,7 +188,7 @@ impl Config {
         Heads { q: self.num_attention_heads, kv: self.num_key_value_heads, dim: self.head_dim }
     }
 
-    /// Rotary frequencies `theta^(−2i / D)` in radians a position, stretched as `rope_scaling` says: [D/2].
+    /// Rotary frequencies `theta^(−2i / D)` in radians per position, stretched according to `rope_scaling`: [D/2].
     pub fn rope_frequencies(&self) -> Vec<f64> {
         let base = |i: usize| self.rope_theta.powf(-2.0 * i as f64 / self.head_dim as f64);
         (0..self.head_dim / 2).map(|i| self.rope_scaling.map_or(base(i), |scaling| scaling.stretch(base(i)))).collect()
@@ -197,7 +197,7 @@ impl Config {
 
 impl Llama3 {
     fn stretch(&self, frequency: f64) -> f64 {
-        // Turns of the wave in a sequence of the original length.
+        // Number of waves in a sequence of the original length.
         let turns = self.original_max_position_embeddings as f64 * frequency / TAU;
         let share = ((turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)).clamp(0.0, 1.0);
         (1.0 - share) * frequency / self.factor + share * frequency
@@ -215,9 +215,9 @@ fn model_type(map: &Map<String, Value>) -> Result<ModelType> {
     }
 }
 
-/// An error if a key asks for what this decoder does not do.
+/// Fails if a key asks for something that this decoder does not do.
 fn refuse(map: &Map<String, Value>, model_type: ModelType) -> Result<()> {
-    // Files of Qwen carry a sliding_window that use_sliding_window switches off; files of Llama have neither.
+    // Qwen's files have a sliding_window that use_sliding_window switches off; Llama's have neither.
     for key in ["use_sliding_window", "mlp_bias"] {
         if flag(map, key)? {
             return Err(Error::argument(format!("{key} = true is not supported for model_type \"{}\"", model_type.name())));
@@ -234,7 +234,7 @@ fn refuse(map: &Map<String, Value>, model_type: ModelType) -> Result<()> {
 }
 
 /// `rope_theta` and the scaling. Older files have `rope_theta` beside `rope_scaling` (null, or an object whose kind is `rope_type` or
-/// `type`); newer ones have both in `rope_parameters`. Where a file has both objects, transformers takes `rope_scaling`.
+/// `type`); newer ones have both in `rope_parameters`. If a file has both objects, transformers uses `rope_scaling`.
 fn rope(map: &Map<String, Value>, longest: usize) -> Result<(f64, Option<Llama3>)> {
     let (key, rope) = match ["rope_scaling", "rope_parameters"].into_iter().find_map(|key| Some((key, given(map, key)?))) {
         Some((key, value)) => {
@@ -284,7 +284,7 @@ pub(super) fn eos_token_id(map: &Map<String, Value>) -> Result<Vec<u32>> {
     }
 }
 
-/// Sizes beyond this are taken for a broken file: no published model comes near.
+/// A larger size means a broken file; no published model comes near.
 const LARGEST: u64 = 1 << 24;
 
 /// The value of a key, unless it is missing or null.
@@ -292,7 +292,7 @@ fn given<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     map.get(key).filter(|value| !value.is_null())
 }
 
-/// A value for a message, which stays readable whatever a file holds.
+/// A value for a message, shortened so that the message stays readable.
 fn short(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {

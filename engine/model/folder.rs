@@ -1,4 +1,4 @@
-//! What a model folder holds besides tensors, tokenizer and chat templates: the configuration, and small files that saving writes back as they were.
+//! A model folder's configuration, and the small files that saving writes back unchanged.
 
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,18 @@ use super::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Read for the tokens that end a text, and kept.
+/// Read for the end tokens, and kept.
 const GENERATION: &str = "generation_config.json";
-/// Files that are kept where a folder has them.
+/// Files that are kept if a folder has them.
 const KEPT: [&str; 5] = [GENERATION, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"];
-/// Element types as they are called here and in `config.json`.
+/// Element types: our names, and those of `config.json`.
 const TYPES: [(&str, &str); 3] = [("f32", "float32"), ("f16", "float16"), ("bf16", "bfloat16")];
-/// Longer configurations are taken for broken files: published ones have a few thousand bytes.
+/// A longer configuration means a broken file; published ones have a few thousand bytes.
 const LARGEST_CONFIG: usize = 512 << 10;
-/// Longer files to keep are taken for broken ones: the vocabularies of published models have a few million bytes.
+/// A longer file to keep means a broken one; the vocabularies of published models have a few million bytes.
 const LARGEST_KEPT: usize = 32 << 20;
 
-/// The configuration of a folder with all its keys, and the files that are kept.
+/// The configuration with all its keys, and the kept files.
 #[derive(Clone)]
 pub struct Folder {
     path: Option<PathBuf>,
@@ -28,12 +28,12 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// What is saved with a model that comes from no folder.
+    /// What is saved with a model that was not read from a folder.
     pub fn new(config: &Config) -> Self {
         Self { path: None, config: config.to_json(), kept: Vec::new() }
     }
 
-    /// Reads `folder`. The tokens that end a text are those of `generation_config.json`, or if it names none those of `config.json`.
+    /// Reads `folder`. The end tokens are those of `generation_config.json`, or if it has none, those of `config.json`.
     pub fn load(folder: &Path) -> Result<(Config, Self)> {
         let path = folder.join("config.json");
         let value = Value::Object(json(&path, &files::read_small(&path, LARGEST_CONFIG)?)?);
@@ -62,18 +62,18 @@ impl Folder {
         TYPES.iter().find(|(_, name)| Some(*name) == named).map_or("f32", |(short, _)| short)
     }
 
-    /// Where it was read from.
+    /// The folder it was read from.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// What `generation_config.json` says; empty where there is none.
+    /// The content of `generation_config.json`; empty if there is no such file.
     pub fn generation_config(&self) -> Map<String, Value> {
         let bytes = self.kept.iter().find(|(name, _)| *name == GENERATION).map(|(_, bytes)| bytes.as_slice());
         bytes.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
     }
 
-    /// Writes `config.json`, as it was but for the element type, which is that of the tensors, and the files that are kept.
+    /// Writes the kept files, and `config.json` unchanged except for the element type, which is that of the tensors.
     pub fn save(&self, folder: &Path, dtype: &str) -> Result<()> {
         let mut config = self.config.clone();
         if let Some(config) = config.as_object_mut() {

@@ -1,6 +1,6 @@
 //! The language-model head with log-probability, entropy and loss, in chunks of rows: logits never exist for a whole batch.
 //!
-//! Only rows that have a target are computed: they are gathered from the final hidden states first.
+//! Only rows with a target are computed; they are gathered from the final hidden states first.
 
 use super::weights::Weights;
 use crate::device::{DType, Device, Recorder, Tensor};
@@ -9,10 +9,10 @@ use crate::ops::matmul::{self, Write};
 use crate::ops::policy_loss::{self, PolicyLoss, TERMS};
 use crate::ops::{elementwise, logprob};
 
-/// Logits of a chunk may have this many elements (32 MiB).
+/// The most elements in a chunk of logits (32 MiB).
 const CHUNK_ELEMENTS: usize = 8 << 20;
 
-/// Memory of the head.
+/// Buffers of the head.
 pub struct Head {
     chunk: usize,
     hidden: Tensor,
@@ -22,33 +22,33 @@ pub struct Head {
     identity: Tensor,
 }
 
-/// The rows of a batch that have a target: `targets[i]` follows hidden state `rows[i]`.
+/// The rows of a batch with a target: `targets[i]` follows hidden state `rows[i]`.
 pub struct Targets<'a> {
-    /// Rows of the hidden states: [R]
+    /// Rows of the hidden states: `[R]`
     pub rows: &'a Tensor,
-    /// Tokens: [R]
+    /// Tokens: `[R]`
     pub tokens: &'a Tensor,
-    /// The logits are divided by this.
+    /// Divides the logits.
     pub temperature: f32,
-    /// Out, log-probabilities: [R]
+    /// Out, log-probabilities: `[R]`
     pub logprob: &'a Tensor,
-    /// Out, entropies: [R]
+    /// Out, entropies: `[R]`
     pub entropy: &'a Tensor,
 }
 
-/// Where the gradient of each log-probability comes from.
+/// The source of each log-probability's gradient.
 pub enum Objective<'a> {
-    /// It is given: [R].
+    /// A list: `[R]`.
     Coefficients(&'a Tensor),
-    /// A policy loss; all [R] but `advantages` [turns] and `terms` [R, 4].
+    /// A policy loss. All tensors are `[R]`, except `advantages` `[turns]` and `terms` `[R, 4]`.
     Policy {
         /// Which.
         loss: PolicyLoss,
-        /// Log-probabilities when sampled, or what [`policy_loss::sequence_ratio`] made of them.
+        /// Log-probabilities when sampled, or the log-ratios from [`policy_loss::sequence_ratio`].
         old: &'a Tensor,
         /// Log-probabilities of the reference policy.
         reference: &'a Tensor,
-        /// Which advantage is the token's.
+        /// Index of the token's advantage.
         turn: &'a Tensor,
         /// Advantages of the turns.
         advantages: &'a Tensor,
@@ -62,7 +62,7 @@ pub enum Objective<'a> {
 }
 
 impl Head {
-    /// Memory for any number of rows of a model of these sizes.
+    /// Buffers for any number of rows of a model of these sizes.
     pub fn new(device: &Device, vocab: usize, hidden: usize) -> Result<Self> {
         // A multiple of 64 rows keeps slices of row lists on the 256-byte boundary that bindings need.
         let chunk = (CHUNK_ELEMENTS / vocab / 64 * 64).clamp(64, 512);
@@ -82,7 +82,7 @@ impl Head {
         self.run(rec, weights, hidden, targets, None)
     }
 
-    /// [`Head::score`], then the gradients: `d_hidden = …` (zero in rows without a target), and if the head is trained `d_head += …`.
+    /// [`Head::score`], then the gradients: `d_hidden = …` (zero in rows without a target), and `d_head += …` if the head is trained.
     pub fn score_and_differentiate(
         &self,
         rec: &mut Recorder<'_>,

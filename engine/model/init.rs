@@ -1,22 +1,33 @@
 //! Starting values of a model that can copy before it has learned anything.
 //!
-//! To copy a name that it has never seen, a decoder needs two circuits that work together: heads that look a few tokens back, and a
-//! head in a later block that looks for the place where the last few tokens were the same, and says what stands there (*induction*).
-//! From plain random values a small model needs millions of tokens before they form; here they stand from the start, and training
-//! sharpens them. The rest of the model starts as in [`Weights::random`].
+//! To copy a name that it has never seen, a decoder needs two circuits that work together: heads that look a few tokens back, and a head in
+//! a later block that looks for the place where the same few tokens came before, and predicts what followed there (*induction*). From plain
+//! random values a small model needs millions of tokens before these form. Here they are present from the start, and training sharpens
+//! them. The rest of the model starts as in [`Weights::random`].
 //!
 //! - The first half of the residual stream holds what a token is, the second half, in [`BACK`] equal parts, what the tokens one, two
 //!   and three before it are. Element 0 of every embedding is the same constant.
-//! - Block 0 turns that constant into queries and keys whose rotary phases agree so many tokens back, a number for each head, and
-//!   writes what it finds there into its part of the second half.
+//! - Block 0 turns that constant into queries and keys whose rotary phases agree one, two or three tokens back, depending on the head.
+//!   Each head writes the token it finds into its part of the second half.
 //! - Blocks 1 and 2 compare the last tokens up to the query with those before the key, through one random projection onto the elements
-//!   of a head that rotate slowly, and add what a match is to the first half, which the tied head reads.
+//!   of a head that rotate slowly. They add the token at a match to the first half, which the tied head reads.
 
 use super::config::Config;
 use super::weights::{Weights, normal, start_of_vector};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::random::Rng;
+use crate::words;
+
+words! {
+    /// How the weights of a new model begin.
+    pub enum Start {
+        /// Random: [`Weights::random`].
+        Random = "random",
+        /// Random, with the circuits that copy: [`Weights::copying`].
+        Copying = "copying",
+    }
+}
 
 /// Element 0 of every embedding.
 const CONSTANT: f64 = 0.5;
@@ -30,19 +41,20 @@ const NOISE: f64 = 0.003;
 const SHARPNESS: f32 = 1.5;
 /// How many tokens back block 0 looks.
 const BACK: usize = 3;
-/// How strongly block 0 writes what the tokens before are.
+/// How strongly block 0 writes the previous tokens.
 const BEFORE: f64 = 0.2;
 /// How strongly blocks 1 and 2 write what follows a match.
 const COPY: f64 = 0.3;
-/// The fastest rotary pairs, which tell neighbours apart.
+/// The fastest rotary pairs, which distinguish neighbours.
 const FAST: usize = 6;
-/// A pair is slow if it turns by less than a radian over so many tokens.
+/// A pair is slow if it rotates by less than a radian over this many tokens.
 const SLOW: f64 = 60.0;
-/// Blocks that take part.
+/// Blocks with circuits.
 const BLOCKS: usize = 3;
 
 impl Weights {
-    /// Random weights with the circuits that copy. The model needs two blocks, three heads of sixteen elements and a width of twelve.
+    /// Random weights with the copying circuits. The model needs at least two blocks, three heads of sixteen elements and a width of
+    /// twelve.
     pub fn copying(config: &Config, device: &Device, seed: u64) -> Result<Self> {
         let has = [config.num_hidden_layers, config.num_attention_heads, config.head_dim, config.hidden_size];
         if has.iter().zip([2, BACK, 16, 4 * BACK]).any(|(has, needed)| *has < needed) {
@@ -53,13 +65,15 @@ impl Weights {
         }
         if !config.qk_norm() {
             let name = config.model_type.name();
-            return Err(Error::argument(format!("copying needs a model with QK norm, which makes attention sharp; {name} has none")));
+            return Err(Error::argument(format!(
+                "copying needs a model with QK norm, which makes attention sharp, and {name} does not have it"
+            )));
         }
         let mut index = 0;
         let residual = 0.02 / (2.0 * config.num_hidden_layers as f64).sqrt();
         Self::build(config, |name, shape| {
             index += 1;
-            // A head of its own starts as the embedding, which the circuits write to.
+            // An untied head starts as a copy of the embedding, which is what the circuits write.
             let stream = if name == "lm_head.weight" { 1 } else { index };
             let mut rng = Rng::new(&[seed, stream]);
             let block = block(name).filter(|block| *block < BLOCKS);
@@ -94,7 +108,7 @@ fn embedding(config: &Config, rng: &mut Rng) -> Vec<f32> {
     (0..config.vocab_size * c).map(|i| element(i, rng)).collect()
 }
 
-/// One of the four matrices of attention in a block that takes part.
+/// One of the four attention matrices of a block with circuits.
 fn attention(config: &Config, name: &str, shape: &[usize], block: usize, seed: u64, rng: &mut Rng) -> Vec<f32> {
     let (half, d, columns) = (config.hidden_size / 2, config.head_dim, shape[1]);
     let (heads, part) = (shape[0] / d, (half / BACK).min(d));

@@ -1,8 +1,8 @@
 //! Jinja templates as transformers renders them, through minijinja, within limits.
 //!
-//! A template comes with a model folder, from anywhere. It may take `FUEL` instructions, and everything that it makes is paid from a
-//! [`Budget`]: texts, lists and what it puts out. So it ends, and soon, whatever it says. Operators that make or compare values are replaced by
-//! our own in the compiled code (the reason for the pinned `unstable_machinery`): they follow Python, and they pay.
+//! A template comes with a model folder, which may come from anywhere. It may take `FUEL` instructions, and all texts, lists and output
+//! that it makes are paid for from a [`Budget`]. So every template ends soon. Operators that make or compare values are replaced by our own
+//! in the compiled code, which needs the pinned `unstable_machinery`. Ours follow Python, and they pay.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -15,38 +15,38 @@ use minijinja_contrib::pycompat::unknown_method_callback;
 
 use super::python::{self, invalid};
 
-/// Instructions of a rendering; a message takes some fifty.
+/// The most instructions of a rendering; a message takes about fifty.
 const FUEL: usize = 1_000_000;
 
-/// Bytes that a rendering may make from nothing, and how many for each byte that goes in.
+/// Bytes that any rendering may make, and how many more for each byte of input.
 const BYTES: usize = 16 << 20;
 const BYTES_EACH: usize = 16;
 
-/// Longest template in bytes; published ones take less than 20,000.
+/// The longest template in bytes; published ones have fewer than 20,000.
 const LONGEST: usize = 1 << 20;
 
-/// Stack of the thread that renders: enough for the longest chain of filters over filters that [`FUEL`] builds. Only what is used takes memory.
+/// Stack of the rendering thread: enough for the longest chain of filters that [`FUEL`] allows. Only what is used takes memory.
 const STACK: usize = 256 << 20;
 
-/// What a rendering may still make, in bytes.
+/// The bytes that a rendering may still make.
 #[derive(Clone)]
 pub(super) struct Budget(Arc<AtomicUsize>);
 
 impl Budget {
-    /// Pays for so many bytes.
+    /// Pays for this many bytes.
     pub(super) fn spend(&self, bytes: usize) -> Result<(), Error> {
         self.fits(bytes)?;
         self.0.fetch_sub(bytes, Relaxed);
         Ok(())
     }
 
-    /// An error if so many bytes cannot be paid.
+    /// Fails if this many bytes cannot be paid for.
     pub(super) fn fits(&self, bytes: usize) -> Result<(), Error> {
         if bytes <= self.0.load(Relaxed) { Ok(()) } else { Err(invalid("the template makes too much text")) }
     }
 }
 
-/// Renders a template with these variables. `now` is the time in seconds since 1970. The error is one line.
+/// Renders a template with these variables. `now` is the time in seconds since 1970. Errors are one line.
 pub(super) fn render(source: &str, variables: &serde_json::Map<String, serde_json::Value>, now: u64) -> Result<String, String> {
     let work = || render_here(source, variables, now).map_err(|error| describe(&error));
     std::thread::scope(|scope| {
@@ -68,7 +68,7 @@ fn describe(error: &Error) -> String {
 
 fn render_here(source: &str, variables: &serde_json::Map<String, serde_json::Value>, now: u64) -> Result<String, Error> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
-    // Tokenizers mark what the assistant says by these tags; for the text they are a block with its own variables.
+    // Training tools mark the assistant's text with these tags. For rendering they are a block with its own variables.
     let tags = regex::Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").map_err(|e| invalid(e.to_string()))?;
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
     let source = tags.replace_all(&source, "{%$1 ${2}with $3%}");
@@ -77,7 +77,7 @@ fn render_here(source: &str, variables: &serde_json::Map<String, serde_json::Val
     let input = serde_json::to_string(variables).map_err(|e| invalid(e.to_string()))?.len();
     let budget = Budget(Arc::new(AtomicUsize::new(BYTES + BYTES_EACH * input)));
     let mut env = environment(&budget, now);
-    // Text outside of tags is not paid for, so the longer it is, the fewer times it may be put out.
+    // Text outside of tags is not paid for, so the longer it is, the less often it may be output.
     env.set_fuel(Some(FUEL.min(4 * BYTES / raw.max(1)) as u64));
 
     let ast = parse(&source, "chat template", syntax)?;
@@ -90,7 +90,7 @@ fn render_here(source: &str, variables: &serde_json::Map<String, serde_json::Val
     Ok(text)
 }
 
-/// Puts our own functions in the place of operators.
+/// Replaces operators by our own functions.
 fn replace_operators(code: &mut Instructions<'_>) -> Result<(), Error> {
     let mut at = 0;
     while let Some(instruction) = code.get_mut(at) {
@@ -122,7 +122,7 @@ fn replace_operators(code: &mut Instructions<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The length of the longest text outside of tags; an error for constants that grow while the template is compiled.
+/// The length of the longest text outside of tags. Fails for constants that grow while the template is compiled.
 fn inspect(source: &str, syntax: &SyntaxConfig) -> Result<usize, Error> {
     if source.len() > LONGEST {
         return Err(invalid(format!("it has {} bytes; a chat template has at most {LONGEST}", source.len())));
@@ -145,7 +145,8 @@ fn inspect(source: &str, syntax: &SyntaxConfig) -> Result<usize, Error> {
     if product.saturating_mul(longest) > BYTES { Err(invalid("the template makes too much text")) } else { Ok(raw) }
 }
 
-/// What a template finds: the filters, tests, methods and functions of Jinja that chat templates use, and those that transformers adds.
+/// The environment of a template: the filters, tests, methods and functions of Jinja that chat templates use, and those that transformers
+/// adds.
 fn environment(budget: &Budget, now: u64) -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Lenient);
@@ -185,7 +186,7 @@ fn environment(budget: &Budget, now: u64) -> Environment<'static> {
         let b = budget.clone();
         env.add_filter(name, move |state: &mut State, args: Rest<ValueOrKwargs>| paid(filter.call(state, &args.into_values()), &b));
     }
-    // These compare values as they are, so they are told first that there is an end to them.
+    // These compare values without paying, so the values are checked to be finite first.
     for (name, filter) in [
         ("dictsort", Value::from_function(filters::dictsort)),
         ("groupby", Value::from_function(filters::groupby)),
@@ -219,7 +220,7 @@ fn environment(budget: &Budget, now: u64) -> Environment<'static> {
     });
     env.add_function("raise_exception", |message: String| -> Result<Value, Error> { Err(invalid(message)) });
     env.add_function("strftime_now", move |format: &str| python::strftime(format, now));
-    // In Python a text is a sequence, a mapping too, and truth values are numbers.
+    // In Python a string is a sequence, so is a mapping, and booleans are numbers.
     env.add_test("iterable", |v: &Value| !v.is_none() && (v.as_str().is_some() || v.try_iter().is_ok()));
     env.add_test("sequence", |v: &Value| matches!(v.kind(), ValueKind::String | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable));
     env.add_test("number", |v: &Value| matches!(v.kind(), ValueKind::Number | ValueKind::Bool));
@@ -227,7 +228,7 @@ fn environment(budget: &Budget, now: u64) -> Environment<'static> {
     env
 }
 
-/// What the compiled code calls in place of operators.
+/// The functions that the compiled code calls in place of operators.
 fn operators(env: &mut Environment<'static>, budget: &Budget) {
     let b = budget.clone();
     env.add_filter("+", move |left: &Value, right: &Value| python::add(left, right, &b));
@@ -273,7 +274,7 @@ fn operators(env: &mut Environment<'static>, budget: &Budget) {
     }
 }
 
-/// Filters that write values, or whose result may be longer than what goes in.
+/// Filters that write values, or whose result may be longer than the input.
 fn texts(env: &mut Environment<'static>, budget: &Budget) {
     let b = budget.clone();
     env.add_filter("tojson", move |value: &Value, indent: Option<Value>, options: Kwargs| python::json(value, &options, indent, &b));
@@ -310,7 +311,7 @@ fn texts(env: &mut Environment<'static>, budget: &Budget) {
     });
 }
 
-/// The result of a call, paid for.
+/// Pays for the result of a call.
 fn paid(result: Result<Value, Error>, budget: &Budget) -> Result<Value, Error> {
     let value = result?;
     let bytes = value.as_str().map_or_else(|| value.len().unwrap_or(0).saturating_mul(size_of::<Value>()), str::len);

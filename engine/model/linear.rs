@@ -1,7 +1,7 @@
 //! `y = x · wᵀ + b`, with or without a low-rank adapter: forward and backward.
 //!
 //! An adapter adds `scale · (x · aᵀ) · bᵀ` with `a: [rank, inputs]` and `b: [outputs, rank]`. The product in the middle, [N, rank], is
-//! made again in the backward pass: that is little work, and nothing is kept for it.
+//! computed again in the backward pass. That is little work, and nothing has to be kept.
 
 use super::weights::Linear;
 use crate::device::{Recorder, Tensor};
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::ops::bias;
 use crate::ops::matmul::{self, Write};
 
-/// `y = x · wᵀ + b` and what an adapter adds, by the product made for few rows when decoding.   x: [N, K]   y: [N, M]
+/// `y = x · wᵀ + b` plus the adapter's part. Decoding uses the product for few rows.   x: [N, K]   y: [N, M]
 ///
 /// `scratch` has room for [N, rank].
 pub(super) fn forward(rec: &mut Recorder<'_>, decoding: bool, x: &Tensor, w: &Linear, y: &Tensor, scratch: &Tensor) -> Result<()> {
@@ -24,15 +24,15 @@ pub(super) fn forward(rec: &mut Recorder<'_>, decoding: bool, x: &Tensor, w: &Li
     product(rec, &low, &lora.b, y, Write::AddScaled(lora.scale))
 }
 
-/// Memory that the linear layers of a backward pass share.
+/// Buffers that the linear layers share in a backward pass.
 pub(super) struct Scratch<'a> {
     /// Partial sums of a bias's gradient.
     pub(super) partial: &'a Tensor,
-    /// Room for [N, rank], and as much again.
+    /// Room for [N, rank], twice.
     pub(super) low: [&'a Tensor; 2],
 }
 
-/// Gradients of [`forward`]: `dx (+)= …` where it is needed, and to those of the parameters that are trained theirs are added.
+/// Gradients of [`forward`]: `dx (+)= …` if it is needed, and `+=` for the parameters that are trained.
 pub(super) fn backward(
     rec: &mut Recorder<'_>,
     dy: &Tensor,

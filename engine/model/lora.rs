@@ -1,4 +1,4 @@
-//! Low-rank adapters (LoRA, arXiv 2106.09685) of a model's linear layers, and their folders as PEFT reads and writes them.
+//! Low-rank adapters (LoRA, arXiv 2106.09685) of a model's linear layers, and their folders in PEFT's format.
 //!
 //! A folder has `adapter_config.json` and `adapter_model.safetensors`. For the layer `model.layers.0.self_attn.q_proj` the file holds
 //! `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`, [rank, inputs], and `lora_B.weight`, [outputs, rank].
@@ -20,15 +20,15 @@ use crate::random::Rng;
 
 const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";
-/// Longer configurations are taken for broken files.
+/// A longer configuration means a broken file.
 const LARGEST_CONFIG: usize = 512 << 10;
-/// What stands in front of a layer's published name.
+/// The prefix of a layer's published name.
 const PREFIX: &str = "base_model.model.";
 
 /// The layers that can have an adapter.
 pub const TARGETS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
-/// Names of the two matrices of a layer's adapter.
+/// The names of the two matrices of a layer's adapter.
 pub(super) fn names(layer: &str) -> [String; 2] {
     ["A", "B"].map(|matrix| format!("{PREFIX}{layer}.lora_{matrix}.weight"))
 }
@@ -38,18 +38,18 @@ pub fn is_adapter(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// What the adapter of a model is like.
+/// The settings of an adapter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lora {
     rank: usize,
     alpha: f64,
     targets: Vec<&'static str>,
-    /// The base model's name or folder, as the adapter's folder gives it.
+    /// The base model's name or folder, as in the adapter's folder.
     base: Option<String>,
 }
 
 impl Lora {
-    /// An adapter of size `rank` for the layers named in `targets`, a subset of [`TARGETS`], whose product is multiplied by `alpha / rank`.
+    /// An adapter of this rank for the layers in `targets`, a subset of [`TARGETS`]. Its product is multiplied by `alpha / rank`.
     pub fn new<S: AsRef<str>>(rank: usize, alpha: f64, targets: &[S]) -> Result<Self> {
         if rank == 0 || !alpha.is_finite() || alpha <= 0.0 {
             return Err(Error::argument(format!("an adapter has a positive rank and alpha, not {rank} and {alpha}")));
@@ -67,7 +67,7 @@ impl Lora {
         Ok(Self { rank, alpha, targets: found.into_iter().map(|i| TARGETS[i]).collect(), base: None })
     }
 
-    /// Reads `adapter_config.json`. Whatever it asks for that would change the result and is not done here is an error.
+    /// Reads `adapter_config.json`. A setting that would change the result and is not supported is an error.
     fn from_json(map: &Map<String, Value>) -> Result<Self> {
         let is = |key: &str, wanted: Value| match map.get(key).filter(|value| !value.is_null()) {
             Some(value) if *value != wanted => Err(Error::argument(format!("{key} = {value} is not supported; supported: {wanted}"))),
@@ -115,7 +115,7 @@ impl Lora {
 
     fn to_json(&self, base: Option<&Path>) -> Value {
         let base = self.base.clone().or_else(|| Some(base?.to_string_lossy().into_owned()));
-        // PEFT's type is a whole number, though it computes with any.
+        // PEFT declares an integer, but computes with any number.
         let alpha = if self.alpha.fract() == 0.0 { json!(self.alpha as i64) } else { json!(self.alpha) };
         json!({
             "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base, "inference_mode": true,
@@ -125,7 +125,7 @@ impl Lora {
         })
     }
 
-    /// Gives every target of `weights` an adapter of `make(name, shape)`.
+    /// Adds an adapter made by `make(name, shape)` to every target of `weights`.
     fn attach<T>(&self, config: &Config, weights: &mut Weights<T>, mut make: impl FnMut(&str, &[usize]) -> Result<T>) -> Result<()> {
         if self.rank > config.hidden_size {
             let (rank, width) = (self.rank, config.hidden_size);
@@ -152,7 +152,7 @@ impl std::fmt::Display for Lora {
     }
 }
 
-/// Keys that change nothing, or are read above.
+/// Keys that have no effect, or are read above.
 const KNOWN: [&str; 20] = [
     "peft_type",
     "task_type",
@@ -160,7 +160,7 @@ const KNOWN: [&str; 20] = [
     "inference_mode",
     "r",
     "lora_alpha",
-    // It is for training only; training here has none.
+    // Only affects training, which has no dropout here.
     "lora_dropout",
     "target_modules",
     "bias",
@@ -169,7 +169,7 @@ const KNOWN: [&str; 20] = [
     "peft_version",
     "auto_mapping",
     "megatron_core",
-    // Settings of what is switched off.
+    // Settings of features that are switched off.
     "qalora_group_size",
     "loftq_config",
     "eva_config",
@@ -201,7 +201,7 @@ impl Weights {
 }
 
 impl Model {
-    /// Gives the model a new adapter, which changes nothing before it is trained: `a` is uniform in ±1/√inputs, `b` is 0.
+    /// Adds a new adapter to the model. It has no effect before training: `a` is uniform in ±1/√inputs, `b` is 0.
     pub fn add_lora(&mut self, lora: Lora, seed: u64) -> Result<()> {
         self.has_none()?;
         let (device, mut index) = (&self.device, 0);
@@ -216,10 +216,9 @@ impl Model {
         Ok(())
     }
 
-    /// Gives the model the adapter of a folder.
+    /// Adds the adapter in a folder to the model.
     ///
-    /// # Errors
-    /// A file that is missing or broken, settings that are not supported, tensors that are missing, surplus or wrongly shaped.
+    /// # Errors A missing or broken file, settings that are not supported, tensors that are missing, surplus or of the wrong shape.
     pub fn load_lora(&mut self, folder: &Path) -> Result<()> {
         self.has_none()?;
         let path = folder.join(CONFIG);
@@ -227,7 +226,7 @@ impl Model {
             .map_err(|e| Error::format(&path, format!("not a JSON object: {}", files::brief(&e))))?;
         let lora = Lora::from_json(&map).map_err(|e| Error::format(&path, e))?;
         let files = TensorFiles::open(&folder.join(TENSORS))?;
-        // Everything is checked before memory is taken.
+        // Everything is checked before memory is allocated.
         let mut left: BTreeSet<&str> = files.names().collect();
         let mut empty = Weights::build(&self.config, |_, _| Ok(()))?;
         lora.attach(&self.config, &mut empty, |name, shape| {
@@ -249,7 +248,7 @@ impl Model {
         files::write(folder.join(CONFIG), format!("{config:#}\n").as_bytes())
     }
 
-    /// Reads what [`Model::save`] wrote of this model into the tensors that are there.
+    /// Reads what [`Model::save`] wrote for this model into the existing tensors.
     pub fn reload(&self, folder: &Path) -> Result<()> {
         if self.lora.is_none() {
             return self.weights.reload(&self.config, folder);
@@ -260,7 +259,7 @@ impl Model {
         adapters.iter().try_for_each(|(name, tensor)| files.read(name, tensor))
     }
 
-    /// The model with its adapter added to the weights, `w + scale · b · a`, which become f32.
+    /// The model with its adapter added to the weights, `w + scale · b · a`, in f32.
     pub fn merge_lora(mut self) -> Result<Self> {
         let device = &self.device;
         for layer in &mut self.weights.layers {

@@ -1,4 +1,4 @@
-//! The policy: a decoder-only transformer (Qwen3, Qwen2, Llama), from and to a Hugging Face folder.
+//! The policy: a decoder-only transformer (Qwen3, Qwen2, Llama), read from and written to a Hugging Face folder.
 
 pub mod activations;
 pub mod batch;
@@ -21,42 +21,66 @@ use std::path::Path;
 
 use crate::device::{DType, Device};
 use crate::error::{Error, Result};
+use crate::words;
 pub use config::{Config, ModelType};
 use folder::Folder;
+pub use init::Start;
 pub use lora::Lora;
 pub use template::{Chat, ChatTemplate};
 pub use tokenizer::Tokenizer;
 pub use weights::{Gradients, Weights};
 
+words! {
+    /// How the numbers of weights are kept.
+    pub enum Precision {
+        /// 32 bits.
+        F32 = "f32",
+        /// The upper half of 32 bits.
+        Bf16 = "bf16",
+        /// IEEE 754 binary16.
+        F16 = "f16",
+    }
+}
+
+impl From<Precision> for DType {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::BF16,
+            Precision::F16 => Self::F16,
+        }
+    }
+}
+
 /// A model on a device.
 pub struct Model {
     /// Sizes.
     pub config: Config,
-    /// Text to tokens and back.
+    /// Converts text to tokens and back.
     pub tokenizer: Tokenizer,
-    /// Messages to text.
+    /// Renders messages as text.
     pub chat_template: ChatTemplate,
     /// Parameters, with those of the adapter if there is one.
     pub weights: Weights,
-    /// What its adapter is like. A model with an adapter trains and saves nothing else.
+    /// The settings of its adapter. If a model has an adapter, only that is trained and saved.
     pub lora: Option<Lora>,
-    /// Where the parameters are.
+    /// The device of the parameters.
     pub device: Device,
-    /// What else is saved with it.
+    /// The files that are saved with it.
     pub folder: Folder,
 }
 
 impl Model {
-    /// Reads `config.json`, `tokenizer.json`, chat templates, and `model.safetensors` or its shards, in `folder`. Weights become f32, in
-    /// which they can be trained.
+    /// Reads `config.json`, `tokenizer.json`, chat templates, and `model.safetensors` or its shards, in `folder`. Weights become f32, so
+    /// that they can be trained.
     pub fn load(folder: &Path, device: &Device) -> Result<Self> {
         Self::load_as(folder, device, Some(DType::F32))
     }
 
-    /// [`Model::load`] with matrices in `dtype`, or as they are stored.
+    /// [`Model::load`] with matrices in `dtype`, or in their stored type.
     pub fn load_as(folder: &Path, device: &Device, dtype: Option<DType>) -> Result<Self> {
         if !folder.is_dir() {
-            return Err(Error::io(folder, "there is no such model folder"));
+            return Err(Error::io(folder, "no such model folder"));
         }
         let (config, kept) = Folder::load(folder)?;
         let file = folder.join("tokenizer.json");
@@ -72,25 +96,25 @@ impl Model {
         Self::new(config, tokenizer, device, |config| Weights::random(config, device, seed))
     }
 
-    /// A model without numbers, its matrices of type `dtype`: what a planned device is asked for.
+    /// A model of zeros with matrices of type `dtype`, for a planned device.
     pub fn zeros(config: Config, tokenizer: Tokenizer, device: &Device, dtype: DType) -> Result<Self> {
         let kind = |shape: &[usize]| if shape.len() == 2 && shape[1].is_multiple_of(2) { dtype } else { DType::F32 };
         Self::new(config, tokenizer, device, |config| Weights::build(config, |_, shape| device.zeros(kind(shape), shape)))
     }
 
-    /// A model with random weights that can copy (see [`init`]).
+    /// A model with random weights that can copy, see [`init`].
     pub fn copying(config: Config, tokenizer: Tokenizer, device: &Device, seed: u64) -> Result<Self> {
         Self::new(config, tokenizer, device, |config| Weights::copying(config, device, seed))
     }
 
-    /// A model with the weights that `make` gives for its sizes.
+    /// A model with the weights that `make` returns for its sizes.
     pub fn new(config: Config, tokenizer: Tokenizer, device: &Device, make: impl FnOnce(&Config) -> Result<Weights>) -> Result<Self> {
         Self::fits(&config, &tokenizer)?;
         let (weights, folder) = (make(&config)?, Folder::new(&config));
         Ok(Self { tokenizer, chat_template: ChatTemplate::default(), weights, lora: None, device: device.clone(), folder, config })
     }
 
-    /// The model without its adapter, on the same tensors.
+    /// The model without its adapter; it shares the tensors.
     pub fn base(&self) -> Self {
         Self {
             config: self.config.clone(),
@@ -114,8 +138,8 @@ impl Model {
         Ok(())
     }
 
-    /// Writes the folder that [`Model::load`] and Python tools read, or of a model with an adapter the adapter's folder, that
-    /// [`Model::load_lora`] and PEFT read. `dtype` is `f32`, `f16` or `bf16`.
+    /// Writes a folder for [`Model::load`] and Python tools; for a model with an adapter, the adapter's folder for [`Model::load_lora`] and
+    /// PEFT. `dtype` is `f32`, `f16` or `bf16`.
     pub fn save(&self, folder: &Path, dtype: &str) -> Result<()> {
         self.save_in_shards(folder, dtype, tensor_files::LARGEST_SHARD)
     }
@@ -131,7 +155,7 @@ impl Model {
         self.folder.save(folder, dtype)
     }
 
-    /// An error unless every id is a token of this model.
+    /// Fails unless every id is a token of this model.
     pub fn check_ids(&self, tokens: &[u32]) -> Result<()> {
         match tokens.iter().find(|id| **id as usize >= self.config.vocab_size) {
             Some(id) => Err(Error::argument(format!("token {id} is outside the vocabulary of {}", self.config.vocab_size))),
@@ -139,7 +163,7 @@ impl Model {
         }
     }
 
-    /// An error unless every id is a token of this model and the sequence is not longer than the model allows.
+    /// Fails unless every id is a token of this model and the sequence is within the model's longest.
     pub fn check(&self, tokens: &[u32]) -> Result<()> {
         self.check_ids(tokens)?;
         let longest = self.config.max_position_embeddings;

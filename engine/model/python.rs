@@ -1,4 +1,4 @@
-//! Template values as Python writes, compares and adds them. Templates were written for Python's Jinja, so their text must come out alike.
+//! Template values, written, compared and added as in Python. Templates are written for Python's Jinja, and must give the same text here.
 
 use std::cmp::Ordering;
 
@@ -7,10 +7,10 @@ use minijinja::{Error, ErrorKind, Value};
 
 use super::jinja::Budget;
 
-/// How deep lists and objects may be nested when they are written or compared.
+/// The deepest nesting of lists and objects that are written or compared.
 const DEPTH: usize = 100;
 
-/// What `str(value)` gives.
+/// `str(value)`.
 pub(super) fn text(value: &Value, budget: &Budget) -> Result<String, Error> {
     let mut out = String::new();
     match value.as_str() {
@@ -22,7 +22,7 @@ pub(super) fn text(value: &Value, budget: &Budget) -> Result<String, Error> {
     Ok(out)
 }
 
-/// What `json.dumps(value, ensure_ascii = False, …)` gives, as the templates' `tojson` calls it.
+/// `json.dumps(value, ensure_ascii = False, …)`, as the templates' `tojson` calls it.
 pub(super) fn json(value: &Value, options: &Kwargs, indent: Option<Value>, budget: &Budget) -> Result<String, Error> {
     let indent = match indent.or(options.get("indent")?).filter(|v| !v.is_none()) {
         Some(value) => Some(match value.as_str() {
@@ -114,7 +114,7 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize, budget: &
     budget.fits(out.len())
 }
 
-/// What stands before the item with this number.
+/// The text before the item with this number.
 fn separate(out: &mut String, style: &Style, count: usize, depth: usize) {
     match style {
         Style::Repr if count > 0 => out.push_str(", "),
@@ -131,7 +131,7 @@ fn separate(out: &mut String, style: &Style, count: usize, depth: usize) {
     }
 }
 
-/// What stands before the closing bracket.
+/// The text before the closing bracket.
 fn finish(out: &mut String, style: &Style, count: usize, depth: usize) {
     if let (Style::Json { indent: Some(indent), .. }, 1..) = (style, count) {
         out.push('\n');
@@ -139,7 +139,7 @@ fn finish(out: &mut String, style: &Style, count: usize, depth: usize) {
     }
 }
 
-/// A key of a JSON object that is not a string in the template.
+/// A key that is not a string, as a key of a JSON object.
 fn scalar_key(key: &Value) -> Result<String, Error> {
     match key.kind() {
         ValueKind::None => Ok("null".into()),
@@ -159,7 +159,7 @@ fn number(value: &Value, is_json: bool) -> String {
         let names = if is_json { ["NaN", "Infinity", "-Infinity"] } else { ["nan", "inf", "-inf"] };
         return names[if number.is_nan() { 0 } else { 1 + usize::from(number < 0.0) }].into();
     }
-    // Both languages write the shortest digits that read back, with an exponent from the same sizes on, but write the exponent differently.
+    // Both languages write the shortest digits that read back, and use an exponent for the same numbers, but they write it differently.
     let plain = format!("{number:?}");
     match plain.split_once('e') {
         None => plain,
@@ -214,7 +214,7 @@ pub(super) fn add(left: &Value, right: &Value, budget: &Budget) -> Result<Value,
     arithmetic("+", left, right, i128::checked_add, |a, b| a + b)
 }
 
-/// `left * right`: of numbers, or of a text or list and a count.
+/// `left * right`, for numbers, or for a string or list and a count.
 pub(super) fn multiply(left: &Value, right: &Value, budget: &Budget) -> Result<Value, Error> {
     let repeated = |what: &Value, count: &Value| -> Result<Option<Value>, Error> {
         if !count.is_integer() {
@@ -256,7 +256,7 @@ fn arithmetic(
     }
 }
 
-/// A whole number; truth values count as 0 and 1.
+/// An integer; booleans count as 0 and 1.
 fn whole_number(value: &Value) -> Option<i128> {
     match value.kind() {
         ValueKind::Bool => Some(i128::from(value.is_true())),
@@ -325,7 +325,7 @@ pub(super) fn contains(value: &Value, container: &Value, budget: &Budget) -> Res
     }
 }
 
-/// How `left` and `right` compare: numbers, texts, or lists of them.
+/// The order of `left` and `right`: numbers, strings, or lists of them.
 pub(super) fn order(left: &Value, right: &Value, budget: &Budget) -> Result<Ordering, Error> {
     budget.spend(1)?;
     if let (Some(left), Some(right)) = (left.as_str(), right.as_str()) {
@@ -354,7 +354,7 @@ pub(super) fn item(value: &Value, at: &Value) -> Result<Value, Error> {
     value.get_item(key(at)?)
 }
 
-/// A value that may be the key of an object.
+/// The value, if it can be the key of an object.
 pub(super) fn key(value: &Value) -> Result<&Value, Error> {
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable | ValueKind::Map | ValueKind::Plain => {
@@ -364,7 +364,7 @@ pub(super) fn key(value: &Value) -> Result<&Value, Error> {
     }
 }
 
-/// Pays for looking at everything inside these values, which must not be nested too deeply or hold themselves.
+/// Pays for visiting everything inside these values. Fails if they are nested too deeply or contain themselves.
 pub(super) fn held(values: &[Value], budget: &Budget) -> Result<(), Error> {
     values.iter().try_for_each(|value| held_at(value, 0, budget))
 }
@@ -416,7 +416,7 @@ pub(super) fn slice(value: &Value, bounds: [&Value; 3], budget: &Budget) -> Resu
     Ok(Value::from(pick(items.len()).into_iter().map(|i| items[i].clone()).collect::<Vec<_>>()))
 }
 
-/// What a template did wrong.
+/// An error of the template.
 pub(super) fn invalid(text: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidOperation, text)
 }

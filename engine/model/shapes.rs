@@ -1,11 +1,11 @@
-//! The sizes of published models, without their files.
+//! The shapes of published models.
 
 use super::config::Llama3;
 use super::{Config, ModelType, Weights};
 use crate::Result;
 use crate::device::DType;
 
-/// The sizes in the `config.json` of each model. There are no end tokens: a random model would stop at random.
+/// The `config.json` of each model. It has no end tokens, because a random model would stop at random.
 pub fn shapes() -> [(&'static str, Config); 5] {
     let qwen3 = Config {
         model_type: ModelType::Qwen3,
@@ -66,13 +66,13 @@ pub fn shapes() -> [(&'static str, Config); 5] {
 
 /// Numbers of parameters.
 pub struct Sizes {
-    /// In all tensors.
+    /// Parameters in all tensors.
     pub all: usize,
-    /// In norms and biases, which are always f32.
+    /// Parameters in norms and biases, which are always f32.
     pub vectors: usize,
-    /// In the matrices of the blocks.
+    /// Parameters in the matrices of the blocks.
     pub blocks: usize,
-    /// In the matrix of the head.
+    /// Parameters in the head.
     pub head: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Chat templates of model folders: messages and tools as the text that the model was trained on.
+//! Chat templates of model folders: they render messages and tools as the text that the model was trained on.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use super::jinja;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Largest of the files read here, in bytes; published ones have less than 200,000.
+/// The largest file read here, in bytes; published ones have fewer than 200,000.
 const LARGEST: usize = 4 << 20;
 
 const CONFIG: &str = "tokenizer_config.json";
@@ -19,33 +19,34 @@ const FOLDER: &str = "additional_chat_templates";
 
 /// The chat templates of a model folder, and the names of its special tokens.
 ///
-/// `chat_template.jinja` and the files in `additional_chat_templates` win over `chat_template` in `tokenizer_config.json`, as in transformers.
+/// `chat_template.jinja` and the files in `additional_chat_templates` take precedence over `chat_template` in `tokenizer_config.json`, as
+/// in transformers.
 #[derive(Debug, Clone, Default)]
 pub struct ChatTemplate {
-    /// By name, in order; one without a name is called `default`.
+    /// By name, in order. One without a name is called `default`.
     templates: Vec<(String, String)>,
-    /// `bos_token` and the like, as templates see them.
+    /// `bos_token` and other special tokens, as templates see them.
     tokens: Map<String, Value>,
-    /// The files that this was read from: path inside the folder, and content.
+    /// The files that this was read from: paths inside the folder, and contents.
     files: Vec<(PathBuf, String)>,
 }
 
-/// A conversation to be rendered.
+/// A conversation to render.
 #[derive(Debug, Clone, Default)]
 pub struct Chat {
-    /// Objects with `role`, `content` and what else the template knows, such as `tool_calls`.
+    /// Objects with `role`, `content` and anything else that the template knows, such as `tool_calls`.
     pub messages: Vec<Value>,
-    /// JSON descriptions of the tools, `{"type": "function", "function": {…}}`; `None` where there are none.
+    /// JSON descriptions of the tools, `{"type": "function", "function": {…}}`; `None` without tools.
     pub tools: Option<Vec<Value>>,
     /// Whether the text ends where the assistant's answer begins.
     pub add_generation_prompt: bool,
-    /// Whether the model is to think before it answers; left to the template where it is `None`.
+    /// Whether the model should think before it answers; `None` leaves it to the template.
     pub enable_thinking: Option<bool>,
-    /// More variables for the template.
+    /// Additional variables for the template.
     pub variables: Map<String, Value>,
 }
 
-/// What is needed of `tokenizer_config.json`.
+/// The keys of `tokenizer_config.json` that are used.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Config {
@@ -80,7 +81,7 @@ enum Token {
 }
 
 impl ChatTemplate {
-    /// Reads what a model folder has; a folder without a template is none the worse until one is needed.
+    /// Reads a model folder. A folder without a template is only an error when one is needed.
     pub fn load(folder: &Path) -> Result<Self> {
         let mut found = Self::default();
         if let Some(text) = found.read(folder, Path::new(CONFIG))? {
@@ -121,13 +122,13 @@ impl ChatTemplate {
         Ok(found)
     }
 
-    /// A folder without files: this template, and no special tokens.
+    /// A single template that comes from no folder, without special tokens.
     pub fn from_source(template: impl Into<String>) -> Self {
         let template = template.into();
         Self { templates: vec![("default".into(), template.clone())], files: vec![(FILE.into(), template)], ..Self::default() }
     }
 
-    /// The text of a file, which is kept for [`ChatTemplate::save`]; `None` where there is no such file.
+    /// The text of a file, which is kept for [`ChatTemplate::save`]; `None` if there is no such file.
     fn read(&mut self, folder: &Path, path: &Path) -> Result<Option<String>> {
         let file = folder.join(path);
         if !file.exists() {
@@ -145,8 +146,8 @@ impl ChatTemplate {
 
     /// Renders a conversation as `apply_chat_template` of transformers does.
     ///
-    /// Of several templates the one called `tool_use` is for chats with tools, `default` for the others. Special tokens in the text of a
-    /// message are not escaped. A template that raises, does not end or makes too much text is an error with the line in the template.
+    /// If there are several templates, chats with tools use `tool_use` and others `default`. Special tokens in a message's text are not
+    /// escaped. A template that raises, does not end or makes too much text is an error with the template's line.
     pub fn render(&self, chat: &Chat) -> Result<String> {
         let source = self.choose(chat.tools.is_some())?;
         if chat.messages.is_empty() {
@@ -166,7 +167,7 @@ impl ChatTemplate {
         jinja::render(source, &variables, now).map_err(|e| Error::argument(format!("the chat template failed: {e}")))
     }
 
-    /// Whether the folder has one.
+    /// Whether the folder has a template.
     pub fn exists(&self) -> bool {
         self.choose(false).is_ok()
     }
@@ -184,7 +185,7 @@ impl ChatTemplate {
     }
 }
 
-/// The names of the templates in a folder, sorted; none where there is no such folder.
+/// The names of the templates in a folder, sorted. Empty if there is no such folder.
 fn names(folder: &Path) -> Result<Vec<String>> {
     let Ok(entries) = folder.read_dir() else { return Ok(Vec::new()) };
     let mut names = Vec::new();
@@ -196,7 +197,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// A message as transformers hands it to a template: without keys that are null, and with what was thought under every name it has.
+/// A message as transformers passes it to a template: without keys that are null, and with the thought under each of its names.
 fn plain(number: usize, message: &Value) -> Result<Value> {
     let Value::Object(message) = message else {
         return Err(Error::argument(format!("message {} is not an object with role and content", number + 1)));

@@ -1,8 +1,8 @@
-//! Safetensors files: mapped and read tensor by tensor, and written as the device hands the numbers over.
+//! Safetensors files, memory-mapped and read tensor by tensor, and written in chunks from the device.
 //!
-//! A file is eight bytes with the length of its header, the header in JSON (for each tensor element type, shape and range of bytes),
-//! and the bytes of all tensors without gaps. A model may be cut into several files, *shards*, with an index that says which tensor is in
-//! which. Nothing here trusts a file: what it says is checked against its real size before memory is taken.
+//! A file is eight bytes with the length of its header, the header in JSON (for each tensor: element type, shape and range of bytes), and
+//! the bytes of all tensors without gaps. A model may be split into several files, *shards*, with an index that says which shard has which
+//! tensor. Files are not trusted: what they say is checked against their real size before memory is allocated.
 
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,16 +23,16 @@ use crate::files;
 const SINGLE: &str = "model.safetensors";
 /// The index of a model in several.
 const INDEX: &str = "model.safetensors.index.json";
-/// Bytes of a shard, as Python tools cut models.
+/// The default size of a shard in bytes, as Python tools split models.
 pub const LARGEST_SHARD: u64 = 5_000_000_000;
-/// Longer headers and indices are taken for broken files: published models of this kind need about a tenth.
+/// A longer header or index means a broken file; published models of these types need about a tenth.
 const LARGEST_HEADER: usize = 1 << 20;
-/// Longer names of tensors are taken for broken files.
+/// A longer tensor name means a broken file.
 const LONGEST_NAME: usize = 256;
-/// Elements that are converted at a time (16 MiB in f32).
+/// Elements converted at a time (16 MiB in f32).
 const CHUNK: usize = 4 << 20;
 
-/// Where one tensor is.
+/// The place of a tensor.
 struct Entry {
     file: usize,
     dtype: Dtype,
@@ -41,7 +41,7 @@ struct Entry {
     range: Range<usize>,
 }
 
-/// One or several mapped files, each tensor in one of them.
+/// One or several mapped files; each tensor is in one of them.
 pub struct TensorFiles {
     /// The one file, or the index.
     path: PathBuf,
@@ -56,7 +56,7 @@ impl TensorFiles {
         let (single, index) = (folder.join(SINGLE), folder.join(INDEX));
         match (single.exists(), index.exists()) {
             (true, _) => return Self::open(&single),
-            (false, false) => return Err(Error::io(&single, format!("there is no such file, and no {INDEX} that names shards"))),
+            (false, false) => return Err(Error::io(&single, format!("there is neither this file nor an {INDEX} that names shards"))),
             _ => {}
         }
         let text = files::read_small(&index, LARGEST_HEADER)?;
@@ -97,8 +97,8 @@ impl TensorFiles {
     /// Maps a file, checks its header and adds its tensors.
     fn add(&mut self, path: &Path) -> Result<()> {
         let opened = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-        // SAFETY: the map is only read; a file that another program changes meanwhile gives wrong numbers, not unsoundness in practice,
-        // which is what every reader of this format accepts.
+        // SAFETY: the map is only read. If another program changes the file meanwhile, the numbers are wrong, but in practice nothing is
+        // unsound; every reader of this format accepts that.
         let map = unsafe { Mmap::map(&opened) }.map_err(|e| Error::io(path, e))?;
         let broken = |reason: String| Error::format(path, format!("not a whole safetensors file: {reason}"));
         let length = map.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
@@ -156,12 +156,12 @@ impl TensorFiles {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The file that holds a tensor; without such a tensor the one file, or the index.
+    /// The file that holds a tensor. If none does, the single file, or the index.
     pub fn path_of(&self, name: &str) -> &Path {
         self.entries.get(name).map_or(&self.path, |entry| &self.files[entry.file].0)
     }
 
-    /// What the writer noted under `key`.
+    /// The metadata under `key`.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
@@ -170,7 +170,7 @@ impl TensorFiles {
         self.entries.get(name).ok_or_else(|| Error::format(&self.path, format!("tensor {name} is missing")))
     }
 
-    /// An error unless there is a tensor `name` of this shape with elements that can be read.
+    /// Fails unless there is a tensor `name` of this shape with a supported element type.
     pub fn expect(&self, name: &str, shape: &[usize]) -> Result<()> {
         let entry = self.entry(name)?;
         let fail = |reason: String| Err(Error::format(self.path_of(name), format!("tensor {name} has {reason}")));
@@ -183,8 +183,8 @@ impl TensorFiles {
         }
     }
 
-    /// The element type in which [`TensorFiles::load`] keeps a tensor: f32; of a matrix 16 bits if such a type is `wanted`, or if it is stored so
-    /// and none is wanted. Vectors are small, and rows of odd length cannot be had in 16 bits.
+    /// The element type in which [`TensorFiles::load`] keeps a tensor. A matrix gets a 16-bit type if one is `wanted`, or if it is stored
+    /// in one and none is wanted. Everything else is f32: vectors are small, and 16-bit rows cannot have an odd length.
     pub fn kept(&self, name: &str, wanted: Option<DType>) -> Result<DType> {
         let Entry { dtype, shape, .. } = self.entry(name)?;
         let wanted = wanted.unwrap_or(of_weights(*dtype));
@@ -212,15 +212,15 @@ impl TensorFiles {
                 part.write(&widen(*dtype, bytes))?;
             }
         }
-        // The system may take the pages back, so that the map counts as memory of this process no longer than it is used.
+        // Gives the pages back to the system, so that the map only counts as memory of this process while it is used.
         #[cfg(unix)]
-        // SAFETY: the map is of a file and only read: a page that is given back comes again from the file.
+        // SAFETY: the map is of a file and only read, so a page that was given back is read from the file again.
         let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
         Ok(())
     }
 }
 
-/// The element type of a file by its name: `f32`, `f16` or `bf16`.
+/// The element type with this name: `f32`, `f16` or `bf16`.
 pub fn dtype(name: &str) -> Result<Dtype> {
     match name {
         "f32" => Ok(Dtype::F32),
@@ -244,7 +244,7 @@ pub(super) fn rounded(dtype: Dtype, values: &[f32]) -> Vec<f32> {
     widen(dtype, &narrow(dtype, values))
 }
 
-/// Writes one file, through a temporary one beside it. Only a chunk of a tensor is in host memory at a time.
+/// Writes one file through a temporary one beside it. Only a chunk of a tensor is in host memory at a time.
 pub fn write(path: &Path, tensors: &[(String, &Tensor)], dtype: Dtype, metadata: &[(&str, &str)]) -> Result<()> {
     let mut header = Map::new();
     header.insert("__metadata__".into(), metadata.iter().map(|(key, value)| (key.to_string(), json!(value))).collect());
@@ -271,8 +271,8 @@ pub fn write(path: &Path, tensors: &[(String, &Tensor)], dtype: Dtype, metadata:
     })
 }
 
-/// Writes a model's tensors to `folder`: to `model.safetensors`, or if they have more than `largest` bytes to shards of at most so many
-/// (one that is larger is alone in its shard) and their index. What an earlier model left under such names is removed.
+/// Writes a model's tensors to `folder`: to `model.safetensors`, or if they have more than `largest` bytes, to shards of at most that size
+/// and their index. A larger tensor gets a shard of its own. Files of an earlier model with such names are removed.
 pub fn write_model(folder: &Path, tensors: &[(String, &Tensor)], dtype: Dtype, largest: u64) -> Result<()> {
     let bytes = |(_, tensor): &(String, &Tensor)| (tensor.len() * size_of(dtype)) as u64;
     let (mut shards, mut first, mut filled) = (Vec::new(), 0, 0);
@@ -291,7 +291,7 @@ pub fn write_model(folder: &Path, tensors: &[(String, &Tensor)], dtype: Dtype, l
     let mut written = BTreeSet::new();
     let mut weight_map = Map::new();
     for (i, shard) in shards.iter().enumerate() {
-        // Python tools ask for this note.
+        // Python tools require this entry.
         write(&folder.join(name(i)), shard, dtype, &[("format", "pt")])?;
         weight_map.extend(shard.iter().map(|(tensor, _)| (tensor.clone(), name(i).into())));
         written.insert(name(i));
@@ -318,7 +318,7 @@ fn belongs_to_a_model(name: &str) -> bool {
     [SINGLE, INDEX].contains(&name) || shard.is_some_and(|(i, n)| number(i) && number(n))
 }
 
-/// The type in which a device keeps weights as they are stored.
+/// The device's type for weights in their stored type.
 fn of_weights(dtype: Dtype) -> DType {
     match dtype {
         Dtype::F16 => DType::F16,
@@ -327,12 +327,12 @@ fn of_weights(dtype: Dtype) -> DType {
     }
 }
 
-/// The bytes of numbers of 16 bits.
+/// The bytes of 16-bit numbers.
 fn pairs(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> {
     bytes.as_chunks().0.iter().copied()
 }
 
-/// Bytes of an element of a type that is read and written.
+/// Bytes of an element, for the types that are read and written.
 fn size_of(dtype: Dtype) -> usize {
     dtype.bitsize() / 8
 }
@@ -353,24 +353,24 @@ fn narrow(dtype: Dtype, values: &[f32]) -> Vec<u8> {
     }
 }
 
-/// A shape for a message, which stays readable whatever a file holds.
+/// A shape for a message, shortened so that the message stays readable.
 fn short(shape: &[usize]) -> String {
     if shape.len() <= 8 { format!("{shape:?}") } else { format!("of {} axes", shape.len()) }
 }
 
-/// What a header says.
+/// The content of a header.
 struct Header {
     tensors: Vec<(String, TensorInfo)>,
     metadata: BTreeMap<String, String>,
 }
 
-/// What an index says. The rest of it is not needed.
+/// The part of an index that is used.
 #[derive(serde::Deserialize)]
 struct Index {
     weight_map: Unique,
 }
 
-/// A map of texts in which no key comes twice.
+/// A map in which no key may come twice.
 struct Unique(BTreeMap<String, String>);
 
 struct HeaderVisitor;

@@ -1,4 +1,4 @@
-//! `tokenizer.json`: reading one, and training a BPE on bytes.
+//! `tokenizer.json`: reading it, and training a byte-level BPE.
 
 use std::path::Path;
 
@@ -15,19 +15,19 @@ use tokenizers::{
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Longer files are taken for broken ones: those of published models have up to some 35 million bytes.
+/// A longer file means a broken one; those of published models have up to about 35 million bytes.
 const LARGEST: usize = 128 << 20;
 
-/// A BPE, as published models of the supported types have. Read as one from the start, a file takes half of the memory that it takes where
-/// any kind of model may come.
+/// A BPE, which is what published models of the supported types have. Reading the file as this type takes half the memory of reading it as
+/// any type of model.
 type Bpe = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
-/// Turns text into token ids and back.
+/// Converts text to token ids and back.
 #[derive(Clone)]
 pub struct Tokenizer(tokenizers::Tokenizer);
 
-/// What is looked at before the crate reads the file: it cuts tokens at the length of the prefix without asking whether they begin with it,
-/// which panics, or worse. Published models have none.
+/// What is checked before the crate reads the file. With a prefix, the crate cuts tokens at its length without checking that they start
+/// with it, which panics or worse. Published models have no prefix.
 #[derive(Deserialize)]
 struct Shape {
     model: Kind,
@@ -43,7 +43,7 @@ impl Tokenizer {
     /// Reads `tokenizer.json`.
     pub fn load(path: &Path) -> Result<Self> {
         if !path.is_file() {
-            return Err(Error::io(path, "there is no such file; a model folder needs its tokenizer.json"));
+            return Err(Error::io(path, "no such file; a model folder needs a tokenizer.json"));
         }
         let text = String::from_utf8(files::read_small(path, LARGEST)?).map_err(|e| Error::format(path, e))?;
         let broken = |e: &dyn std::fmt::Display| Error::format(path, e.to_string().chars().take(200).collect::<String>());
@@ -58,14 +58,14 @@ impl Tokenizer {
         read.map(Self).map_err(|e| broken(&e))
     }
 
-    /// Token ids of `text`. Special tokens in it are recognised; none is added, whatever the file's post-processor says: a rendered chat
-    /// already begins as its template wants it.
+    /// Token ids of `text`. Special tokens in it are recognised. None are added, whatever the file's post-processor says, because a
+    /// rendered chat already begins as its template wants.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self.0.encode_fast(text, false).map_err(|e| Error::argument(format!("the text cannot be tokenised: {e}")))?;
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Text of `ids`, special tokens included. An id that only the model has, because its vocabulary is padded, has no text.
+    /// Text of `ids`, including special tokens. An id that only the model has, because its vocabulary is padded, has no text.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         self.text(ids, false)
     }
@@ -79,7 +79,7 @@ impl Tokenizer {
         self.0.decode(ids, skip_special_tokens).map_err(|e| Error::argument(format!("the tokens cannot be decoded: {e}")))
     }
 
-    /// One more than the largest id.
+    /// The largest id plus one.
     pub fn vocab_size(&self) -> usize {
         self.0.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
     }
@@ -97,7 +97,7 @@ impl Tokenizer {
 
     /// Trains a byte-level BPE on `texts`.
     ///
-    /// Words keep a space in front, every digit and sign stands alone. `added` become one token each, found before anything else;
+    /// Words keep the space before them; every digit and sign is separate. Each of `added` is one token, matched before anything else.
     /// `end` is the special token that ends a text.
     pub fn train(texts: Vec<String>, vocab_size: usize, added: &[String], end: &str) -> Result<Self> {
         let failed = |e: tokenizers::Error| Error::argument(format!("the tokenizer cannot be trained: {e}"));

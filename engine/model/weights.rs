@@ -14,15 +14,15 @@ const EMBED: &str = "model.embed_tokens.weight";
 const NORM: &str = "model.norm.weight";
 const HEAD: &str = "lm_head.weight";
 
-/// Something for every parameter of a model and its adapters: a tensor, or in gradients and an optimiser's moments a tensor or `None` for a parameter
-/// that is not trained.
+/// A value for each parameter of a model and its adapters. For weights it is a tensor. For gradients and an optimiser's moments it is a
+/// tensor, or `None` if the parameter is not trained.
 #[derive(Clone)]
 pub struct Weights<T = Tensor> {
     /// Token embedding: [V, C]
     pub embed: T,
     /// The blocks.
     pub layers: Vec<Layer<T>>,
-    /// Final norm: [C]
+    /// Final norm: `[C]`
     pub norm: T,
     /// Head: [V, C]; `None` when tied to the embedding.
     pub head: Option<T>,
@@ -34,7 +34,7 @@ pub type Gradients = Weights<Option<Tensor>>;
 /// Parameters of one block.
 #[derive(Clone)]
 pub struct Layer<T = Tensor> {
-    /// Norm before attention: [C]
+    /// Norm before attention: `[C]`
     pub input_norm: T,
     /// [H · D, C]
     pub q: Linear<T>,
@@ -42,13 +42,13 @@ pub struct Layer<T = Tensor> {
     pub k: Linear<T>,
     /// [KV · D, C]
     pub v: Linear<T>,
-    /// QK norm of the queries, where the model has one: [D]
+    /// QK norm of the queries, if the model has one: `[D]`
     pub q_norm: Option<T>,
-    /// QK norm of the keys: [D]
+    /// QK norm of the keys: `[D]`
     pub k_norm: Option<T>,
     /// [C, H · D]
     pub o: Linear<T>,
-    /// Norm before the SwiGLU layer: [C]
+    /// Norm before the SwiGLU layer: `[C]`
     pub post_norm: T,
     /// [F, C]
     pub gate: Linear<T>,
@@ -63,9 +63,9 @@ pub struct Layer<T = Tensor> {
 pub struct Linear<T = Tensor> {
     /// [outputs, inputs]
     pub weight: T,
-    /// [outputs]
+    /// `[outputs]`
     pub bias: Option<T>,
-    /// What is trained in place of the weight, where there is an adapter.
+    /// The adapter, if there is one; it is trained instead of the weight.
     pub lora: Option<Adapter<T>>,
 }
 
@@ -81,7 +81,7 @@ pub struct Adapter<T = Tensor> {
 }
 
 impl Adapter {
-    /// The size in the middle.
+    /// The rank.
     pub fn rank(&self) -> usize {
         self.a.rows_cols().0
     }
@@ -144,7 +144,7 @@ impl<T> Layer<T> {
         ]
     }
 
-    /// The block with `make(published name, leaf)` in place of each leaf. `index` counts the blocks.
+    /// The block with each leaf replaced by `make(published name, leaf)`. `index` is the block's number.
     fn map<'a, U>(&'a self, index: usize, make: &mut impl FnMut(&str, &'a T) -> Result<U>) -> Result<Layer<U>> {
         let name = |part: &str| format!("model.layers.{index}.{part}");
         Ok(Layer {
@@ -164,7 +164,7 @@ impl<T> Layer<T> {
 }
 
 impl<T> Weights<T> {
-    /// Makes every parameter of `config` by `make(name, shape)`, one after the other, until the first error.
+    /// Makes each parameter of `config` with `make(name, shape)`, in order, until the first error.
     pub fn build(config: &Config, mut make: impl FnMut(&str, &[usize]) -> Result<T>) -> Result<Self> {
         let mut make = |name: &str, shape: &[usize]| make(name, shape).map_err(|error| error.of_tensor(name));
         let table = [config.vocab_size, config.hidden_size];
@@ -179,7 +179,7 @@ impl<T> Weights<T> {
         })
     }
 
-    /// `make(name, leaf)` in place of each leaf, in the order of [`Weights::build`].
+    /// Replaces each leaf by `make(name, leaf)`, in the order of [`Weights::build`].
     pub fn map<'a, U>(&'a self, mut make: impl FnMut(&str, &'a T) -> Result<U>) -> Result<Weights<U>> {
         Ok(Weights {
             embed: make(EMBED, &self.embed)?,
@@ -206,15 +206,15 @@ impl<T> Weights<T> {
 }
 
 impl Gradients {
-    /// The tensors that are there, with their published names.
+    /// The tensors that are not `None`, with their published names.
     pub fn trained(&self) -> Vec<(String, &Tensor)> {
         self.named().into_iter().filter_map(|(name, tensor)| Some((name, tensor.as_ref()?))).collect()
     }
 }
 
 impl Weights {
-    /// Norms at 1, biases at 0, matrices normal with deviation 0.02, those that write to the residual stream divided by `√(2 · layers)`
-    /// (GPT-2's initialisation).
+    /// GPT-2's initialisation: norms are 1, biases 0, and matrices normal with deviation 0.02, divided by `√(2 · layers)` if they write to
+    /// the residual stream.
     pub fn random(config: &Config, device: &Device, seed: u64) -> Result<Self> {
         let mut index = 0;
         let residual = 0.02 / (2.0 * config.num_hidden_layers as f64).sqrt();
@@ -235,13 +235,13 @@ impl Weights {
         self.named().iter().map(|(_, t)| t.len()).sum()
     }
 
-    /// Bytes that they take.
+    /// Bytes of all parameters.
     pub fn bytes(&self) -> u64 {
         self.named().iter().map(|(_, t)| (t.len() * t.dtype().size()) as u64).sum()
     }
 
-    /// Reads `model.safetensors` or its shards in `folder`, see [`TensorFiles::load`] for `dtype`. Every parameter must be there with its
-    /// shape, and nothing else, and there must be room for all: that is checked before any memory is taken.
+    /// Reads `model.safetensors` or its shards in `folder`, see [`TensorFiles::load`] for `dtype`. The files must have exactly the
+    /// parameters, with their shapes, and there must be room for all of them. This is checked before any memory is allocated.
     pub fn load(config: &Config, device: &Device, folder: &Path, dtype: Option<DType>) -> Result<Self> {
         let files = open(config, folder)?;
         let mut bytes = 0;
@@ -250,12 +250,12 @@ impl Weights {
             Ok(())
         })?;
         device.expect_memory(&format!("{}: the model", folder.display()), bytes, |_| {
-            "free some, load it with dtype = \"bf16\" if it is in f32 now, or take a smaller model".into()
+            "free some, load it with dtype = \"bf16\" if it is in f32 now, or use a smaller model".into()
         })?;
         Self::build(config, |name, _| files.load(name, device, dtype))
     }
 
-    /// [`Weights::load`] into the tensors that are there.
+    /// [`Weights::load`] into the existing tensors.
     pub fn reload(&self, config: &Config, folder: &Path) -> Result<()> {
         let files = open(config, folder)?;
         self.map(|name, tensor| files.read(name, tensor)).map(drop)
@@ -274,12 +274,12 @@ impl Weights {
     }
 }
 
-/// The files of a folder, whose tensors are those of `config`.
+/// The files of a folder, checked to have the tensors of `config`.
 fn open(config: &Config, folder: &Path) -> Result<TensorFiles> {
     let files = TensorFiles::open_model(folder)?;
     let mut left: BTreeSet<&str> = files.names().collect();
     if config.tie_word_embeddings {
-        // Some writers store the tied head a second time.
+        // Some writers store a tied head a second time.
         left.remove(HEAD);
     }
     Weights::build(config, |name, shape| {
@@ -292,7 +292,7 @@ fn open(config: &Config, folder: &Path) -> Result<TensorFiles> {
     }
 }
 
-/// What the elements of a parameter that is no matrix start as.
+/// The starting value of the elements of a parameter that is not a matrix.
 pub(super) fn start_of_vector(name: &str) -> f32 {
     if name.ends_with(".bias") { 0.0 } else { 1.0 }
 }

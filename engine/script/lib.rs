@@ -5,10 +5,7 @@
 mod api;
 mod bind;
 mod check;
-mod known;
 mod prompt;
-mod tokens;
-mod walk;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! A model with an adapter as a model folder of its own, checked before it is there.
+//! Exports a model with an adapter as a model folder, which is checked before it appears.
 
 use std::path::Path;
 
@@ -9,35 +9,34 @@ use crate::error::{Error, Result};
 use crate::model::{Model, tensor_files};
 use crate::random::Rng;
 
-/// Tokens whose log-probabilities are compared.
+/// The number of tokens whose log-probabilities are compared.
 const TOKENS: usize = 64;
-/// By how much the order of sums in f32 may change a log-probability when the adapter becomes a part of the weights.
+/// The largest change of a log-probability when the adapter is merged in f32, due to the order of sums.
 const MERGED: f32 = 1e-3;
-/// By how much the same numbers may give another log-probability, in another folder.
+/// The largest change of a log-probability between a model and the same numbers read back.
 const RELOADED: f32 = 1e-4;
 
-/// What [`export`] found.
+/// The result of [`export`].
 #[derive(Clone, Copy, Debug)]
 pub struct Exported {
-    /// How many log-probabilities were compared.
+    /// The number of compared log-probabilities.
     pub compared: usize,
-    /// Their largest change by merging in f32.
+    /// The largest change by merging in f32.
     pub merged: f32,
-    /// Their largest change by merging and rounding to the type of the folder: what separates the folder from base and adapter.
+    /// The largest change by merging and rounding to the folder's type: the difference between the folder and base with adapter.
     pub rounded: f32,
     /// Element type of the folder.
     pub dtype: &'static str,
 }
 
 /// Writes the model in `base` with the adapter in `adapter` merged into its weights to the folder `out`, in `dtype` (`f32`, `f16` or
-/// `bf16`; by default that of `base`). `out` appears when the folder has been read again and gives the log-probabilities that it should.
+/// `bf16`; by default that of `base`). `out` only appears once the folder has been read back and gives the right log-probabilities.
 ///
-/// # Errors
-/// An `out` that is there and not empty, folders that cannot be read, and log-probabilities that are not finite, or that differ from
-/// those of base and adapter by more than rounding to `dtype` explains. Then nothing is left behind.
+/// # Errors An `out` that exists and is not empty, folders that cannot be read, and log-probabilities that are not finite or that differ
+/// from those of base and adapter by more than rounding to `dtype` explains. Nothing is left behind then.
 pub fn export(base: &Path, adapter: &Path, out: &Path, dtype: Option<&str>, device: &Device) -> Result<Exported> {
     if out.exists() && !std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none()) {
-        return Err(Error::io(out, "it is there already; name a folder that is empty or not there yet"));
+        return Err(Error::io(out, "exists already; choose a folder that is empty or does not exist"));
     }
     let mut model = Model::load(base, device)?;
     model.load_lora(adapter)?;
@@ -51,14 +50,14 @@ pub fn export(base: &Path, adapter: &Path, out: &Path, dtype: Option<&str>, devi
     std::fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".export-");
-    // Temporary folders are private by default; this one becomes a folder like any other, as the user's umask says.
+    // Temporary folders are private by default. This one gets the permissions of any new folder, according to the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
     let written = builder.tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
     model.save(written.path(), dtype)?;
     model.weights.round(dtype)?;
     let expected = score(&model, &format!("the merged model in {dtype}"))?;
-    // Two models at a time would need twice the memory.
+    // Two models at once would need twice the memory.
     drop(model);
     let found = score(&Model::load(written.path(), device)?, "the written folder")?;
     largest_change(&expected, &found, RELOADED, "writing and reading")?;
@@ -68,12 +67,12 @@ pub fn export(base: &Path, adapter: &Path, out: &Path, dtype: Option<&str>, devi
         std::fs::remove_dir(out).map_err(|e| Error::io(out, e))?;
     }
     std::fs::rename(written.path(), out).map_err(|e| Error::io(out, e))?;
-    // It is not there any more, so it need not be removed.
+    // It was renamed, so there is nothing to remove.
     let _ = written.keep();
     Ok(Exported { compared: apart.len(), merged, rounded, dtype })
 }
 
-/// Log-probabilities of some tokens, the same for every model with this vocabulary.
+/// Log-probabilities of some tokens; the tokens are the same for every model with this vocabulary.
 fn score(model: &Model, what: &str) -> Result<Vec<f32>> {
     let mut rng = Rng::new(&[0xE0]);
     let tokens: Vec<u32> =

@@ -1,7 +1,7 @@
 //! A run's folder: `run.json`, `metrics.jsonl`, `rollouts.jsonl`, a TensorBoard event file and `checkpoints/step-000050/`.
 //!
-//! A checkpoint is written to a folder beside its place, synced, described by a manifest of hashes that is written last, and then renamed. So
-//! a folder under its final name with a manifest that agrees is whole, whenever the process was stopped.
+//! A checkpoint is written to a temporary folder, synced, described by a manifest of hashes that is written last, and then renamed. So a
+//! folder with its final name and a matching manifest is complete, whenever the process was stopped.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,49 +14,49 @@ use sha2::{Digest, Sha256};
 use super::tensorboard::EventFile;
 use crate::{Error, Result, files};
 
-/// Something that a checkpoint holds: a trainer with its policy and optimiser.
+/// The content of a checkpoint: a trainer with its policy and optimiser.
 pub trait Checkpoint {
-    /// Writes everything that is needed to go on into an empty folder.
+    /// Writes everything that is needed to resume into an empty folder.
     fn save(&self, folder: &Path) -> Result<()>;
-    /// Becomes what was saved.
+    /// Restores the saved state.
     fn load(&mut self, folder: &Path) -> Result<()>;
 }
 
-/// What `run.json` says about a run.
+/// The content of `run.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// The script that was run.
     pub script: PathBuf,
-    /// Its arguments on the command line.
+    /// Its command-line arguments.
     pub arguments: Vec<String>,
-    /// The settings that the script chose to record.
+    /// The settings that the script recorded.
     pub settings: Value,
     /// The seed of the run, if it has one.
     pub seed: Option<u64>,
-    /// The device in words.
+    /// The description of the device.
     pub device: String,
-    /// What was built, by name: the engine's version, the target.
+    /// The build: the engine's version, the target.
     pub versions: Map<String, Value>,
     /// The SHA-256 of every script loaded when the run was opened.
     pub scripts: Map<String, Value>,
-    /// After which steps the run was resumed.
+    /// The steps after which the run was resumed.
     #[serde(default)]
     pub resumed: Vec<u64>,
-    /// What was loaded afresh while the run went on.
+    /// The scripts that were reloaded during the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reloaded: Vec<Reloaded>,
 }
 
-/// Scripts that were loaded afresh.
+/// A reload of scripts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reloaded {
-    /// The first step that they count for, if it is known.
+    /// The first step for which they count, if known.
     pub step: Option<u64>,
     /// The SHA-256 of each.
     pub scripts: Map<String, Value>,
 }
 
-/// An open run. One process at a time can have it open.
+/// An open run. Only one process at a time can have it open.
 #[derive(Debug)]
 pub struct Run {
     folder: PathBuf,
@@ -68,25 +68,22 @@ pub struct Run {
     _lock: File,
 }
 
-/// How many checkpoints a run keeps; older ones are removed.
+/// The number of checkpoints that a run keeps. Older ones are removed.
 const KEEP: usize = 2;
 
 impl Run {
     /// Starts a run in a folder that does not exist yet, or is empty.
     pub fn create(folder: &Path, description: Description) -> Result<Self> {
         if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) || folder.is_file() {
-            let go_on = if folder.join(DESCRIPTION).is_file() {
-                format!(", go on with it by --resume {}", folder.display())
-            } else {
-                String::new()
-            };
-            return Err(Error::io(folder, format!("is there already and is not overwritten; choose another folder{go_on}, or remove it")));
+            let resume =
+                if folder.join(DESCRIPTION).is_file() { format!(", resume it with --resume {}", folder.display()) } else { String::new() };
+            return Err(Error::io(folder, format!("exists already and is not overwritten; choose another folder{resume}, or remove it")));
         }
         fs::create_dir_all(folder.join(CHECKPOINTS)).map_err(|e| Error::io(folder, e))?;
         Self::open(folder, description, None)
     }
 
-    /// Goes on with a run after its newest valid checkpoint, or from its start if it has none. What the run logged after that is cut off.
+    /// Resumes a run after its newest valid checkpoint, or from the start if it has none. Later lines of its logs are removed.
     pub fn resume(folder: &Path) -> Result<Self> {
         let mut description = Self::description_of(folder)?;
         let newest = checkpoints(folder)?.into_iter().rev().find(|(step, path)| valid(*step, path));
@@ -94,10 +91,10 @@ impl Run {
         Self::open(folder, description, newest)
     }
 
-    /// What the `run.json` of a folder says.
+    /// Reads the `run.json` of a folder.
     pub fn description_of(folder: &Path) -> Result<Description> {
         let path = folder.join(DESCRIPTION);
-        let text = fs::read(&path).map_err(|e| Error::io(&path, format!("cannot read it, so this is no run to resume: {e}")))?;
+        let text = fs::read(&path).map_err(|e| Error::io(&path, format!("cannot be read, so this folder cannot be resumed: {e}")))?;
         serde_json::from_slice(&text).map_err(|e| Error::format(&path, format!("does not describe a run: {e}")))
     }
 
@@ -127,12 +124,12 @@ impl Run {
         &self.folder
     }
 
-    /// What `run.json` says.
+    /// The content of `run.json`.
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// Notes in `run.json` that scripts were loaded afresh.
+    /// Records in `run.json` that scripts were reloaded.
     pub fn reloaded(&mut self, step: Option<u64>, scripts: Map<String, Value>) -> Result<()> {
         self.description.reloaded.push(Reloaded { step, scripts });
         self.write_description()
@@ -203,14 +200,14 @@ const DESCRIPTION: &str = "run.json";
 const CHECKPOINTS: &str = "checkpoints";
 const MANIFEST: &str = "manifest.json";
 
-/// What a checkpoint should contain: each file's SHA-256.
+/// The contents of a checkpoint: each file's SHA-256.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
     step: u64,
     files: Map<String, Value>,
 }
 
-/// The checkpoints of a run, oldest first, whether valid or not.
+/// The checkpoints of a run, valid or not, oldest first.
 fn checkpoints(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let all = folder.join(CHECKPOINTS);
     let entries = fs::read_dir(&all).map_err(|e| Error::io(&all, e))?;
@@ -225,7 +222,7 @@ fn valid(step: u64, path: &Path) -> bool {
     manifest.is_some_and(|manifest| manifest.step == step && hashes(path).is_ok_and(|files| files == manifest.files))
 }
 
-/// The SHA-256 of every file below a folder but the manifest, by its relative path.
+/// The SHA-256 of every file below a folder except the manifest, by relative path.
 fn hashes(folder: &Path) -> Result<Map<String, Value>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -255,7 +252,7 @@ fn sha256_of(path: &Path) -> Result<String> {
     }
 }
 
-/// Opens a file of lines for appending, after cutting off the lines of steps after `step` and a last line that was not finished.
+/// Opens a file of lines for appending, after removing the lines of steps after `step` and an unfinished last line.
 fn open_lines(path: &Path, step: u64) -> Result<File> {
     if let Ok(file) = File::open(path) {
         #[derive(Deserialize)]
@@ -278,7 +275,7 @@ fn open_lines(path: &Path, step: u64) -> Result<File> {
     OpenOptions::new().create(true).append(true).open(path).map_err(|e| Error::io(path, e))
 }
 
-/// Makes a file's content, or a folder's entries, survive a power cut. Folders can only be synced where they can be opened.
+/// Syncs a file or a folder, so that it survives a power cut. Some systems cannot open folders, and there they are not synced.
 fn sync(path: &Path) -> Result<()> {
     match File::open(path).and_then(|file| file.sync_all()) {
         Err(e) if path.is_file() => Err(Error::io(path, e)),

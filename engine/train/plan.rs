@@ -1,4 +1,4 @@
-//! What a training run takes of a device's memory: everything is set up as for the run, on a device that only counts.
+//! How much device memory a training run takes. Everything is set up as for the run, on a device that only counts.
 
 use std::collections::BTreeMap;
 
@@ -11,68 +11,68 @@ use crate::model::activations::Recompute;
 use crate::model::lora::{Lora, TARGETS};
 use crate::model::{Config, Model, Tokenizer};
 
-/// Tokens that the prompts of a run may have in common at their beginning, as far as a plan leaves room for them.
+/// The length of the prompts' common beginning for which a plan leaves room, in tokens.
 const SHARED: usize = 1024;
 
-/// What is to be done with the model.
+/// What a run does with the model.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// Whether there are updates, not only rollouts.
+    /// Whether there are updates or only rollouts.
     pub train: bool,
     /// The adapter that is trained; `None` trains all weights.
     pub lora: Option<Lora>,
-    /// Element type of the matrices that are read from the folder.
+    /// Element type of the matrices read from the folder.
     pub dtype: DType,
-    /// Whether a KL term compares with the weights as they were. An adapter needs no copy of them for it.
+    /// Whether there is a KL term, which needs the reference weights. With an adapter these need no copy.
     pub kl: bool,
-    /// Rollouts that are sampled side by side: those of a batch, up to the generator's number of slots.
+    /// Rollouts sampled together: those of a batch, up to the generator's number of slots.
     pub rollouts: usize,
-    /// Longest prompt in tokens.
+    /// Longest prompt, in tokens.
     pub prompt: usize,
-    /// Longest completion in tokens.
+    /// Longest completion, in tokens.
     pub completion: usize,
-    /// How the update uses memory. A sequence that is longer than `micro_tokens` goes alone.
+    /// The memory settings of the update. A sequence longer than `micro_tokens` is a micro-batch of its own.
     pub memory: Memory,
 }
 
 impl Workload {
-    /// What sampling needs of the caches. The rollouts of an episode have memories, and with them prompts, of their own.
+    /// The room that sampling needs in the caches. Each rollout of an episode has its own memory, and so its own prompts.
     pub fn room(&self) -> Room {
         let (longest, sequences) = (self.prompt.saturating_sub(1), self.rollouts.min(SLOTS));
         let shared = if sequences > 1 { longest.min(SHARED) } else { 0 };
         Room { prompts: sequences * longest, longest, sequences, max_tokens: self.completion, shared }
     }
 
-    /// How the update uses memory, with room for the longest sequence.
+    /// The memory settings of the update, with room for the longest sequence.
     pub fn update(&self) -> Memory {
         self.memory.for_sequence(self.prompt + self.completion)
     }
 }
 
-/// Buffers that are needed for one purpose.
+/// The buffers for one purpose.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// What for.
+    /// The purpose.
     pub name: &'static str,
-    /// Buffers that are alike, and how many of them; the largest in all first.
+    /// Groups of equal buffers and their number, the largest total first.
     pub buffers: Vec<(Planned, usize)>,
-    /// Bytes of all.
+    /// Bytes of all buffers.
     pub bytes: u64,
 }
 
-/// The memory of a run.
+/// The memory plan of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Weights, sampling, update, optimiser.
     pub parts: Vec<Part>,
-    /// Whether sampling and update give their memory back to one another, see [`alternates`].
+    /// Whether sampling and update take turns using the same memory, see [`alternates`].
     pub alternates: bool,
-    /// The most that is in use at a time, in bytes.
+    /// The peak, in bytes.
     pub peak: u64,
 }
 
-/// Whether the memory of sampling and that of the update are there by turns: so it is for a model with an adapter, which is large, and
-/// whose steps take so long that making buffers anew costs nothing beside them (our choice).
+/// Whether sampling and update take turns using the same memory. True for adapter runs, where the model is large and a step takes so long
+/// that allocating buffers again costs little in comparison (our choice).
 pub fn alternates(model: &Model) -> bool {
     model.lora.is_some()
 }
@@ -116,7 +116,7 @@ pub fn plan(config: &Config, tokenizer: &Tokenizer, work: &Workload) -> Result<P
     Ok(Plan { parts, alternates, peak })
 }
 
-/// Bytes of what `set_up` makes for a model like this one.
+/// The bytes that `set_up` allocates for such a model.
 pub fn more(model: &Model, set_up: impl FnOnce(&Model) -> Result<()>) -> Result<u64> {
     let device = Device::planned();
     let mut like = Model::zeros(model.config.clone(), model.tokenizer.clone(), &device, model.weights.embed.dtype())?;
@@ -128,7 +128,7 @@ pub fn more(model: &Model, set_up: impl FnOnce(&Model) -> Result<()>) -> Result<
     Ok(device.counters().peak - before)
 }
 
-/// An error if what `set_up` makes for a model does not fit the device with it. Both are made on a device that only counts.
+/// Fails if a model and what `set_up` makes for it do not fit the device. Both are made on a device that only counts.
 pub fn fits(
     what: &str,
     device: &Device,
@@ -139,11 +139,11 @@ pub fn fits(
 ) -> Result<()> {
     let counting = Device::planned();
     set_up(&mut Model::zeros(config.clone(), tokenizer.clone(), &counting, dtype)?)?;
-    device.expect_memory(what, counting.counters().peak, |_| "free some, or take a smaller shape".into())
+    device.expect_memory(what, counting.counters().peak, |_| "free some, or choose a smaller shape".into())
 }
 
-/// [`plan`] for a run on `device`, of which `taken` bytes are there already, as an error if there is no room for the rest. The error says
-/// what would take less.
+/// [`plan`] for a run on `device`, where `taken` of its bytes are allocated already. Fails if there is no room for the rest; the error
+/// names settings that take less.
 pub fn plan_on(device: &Device, config: &Config, tokenizer: &Tokenizer, work: &Workload, taken: u64) -> Result<Plan> {
     let found = plan(config, tokenizer, work)?;
     device.expect_memory("the run", found.peak.saturating_sub(taken), |free| {
@@ -155,12 +155,12 @@ pub fn plan_on(device: &Device, config: &Config, tokenizer: &Tokenizer, work: &W
                 (peak < found.peak).then(|| format!("\n  {what}: {}{}", readable(needed), if needed <= free { ", fits" } else { "" }))
             })
             .collect();
-        if ways.is_empty() { "a smaller model is needed".into() } else { format!("less is needed with{}", ways.concat()) }
+        if ways.is_empty() { "use a smaller model".into() } else { format!("the run takes less with{}", ways.concat()) }
     })?;
     Ok(found)
 }
 
-/// Runs that take less than `work`, each with what it changes.
+/// Variants of `work` that take less memory, each with its change.
 fn less(work: &Workload) -> Vec<(String, Workload)> {
     let mut ways = Vec::new();
     let mut with = |what: &str, memory: Memory, change: &dyn Fn(&mut Workload)| {
@@ -215,7 +215,7 @@ impl std::fmt::Display for Plan {
                 writeln!(f, "{what:<44} {:>12}", readable(buffer.bytes * *count as u64))?;
             }
         }
-        let why = if self.alternates { ", sampling and update by turns" } else { "" };
+        let why = if self.alternates { ", sampling and update take turns" } else { "" };
         write!(f, "{:<44} {:>12}", format!("peak{why}"), readable(self.peak))
     }
 }

@@ -1,4 +1,4 @@
-//! Supervised training: weighted log-likelihood of given sequences.
+//! Supervised training: the weighted log-likelihood of given sequences.
 
 use std::path::Path;
 
@@ -7,23 +7,28 @@ use super::log::Checkpoint;
 use super::optimizer::{Optimizer, Settings, expect_trainable};
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::record;
 
-/// A sequence and the weight of each of its predictions: `weights[i]` belongs to `tokens[i + 1]`.
-#[derive(Clone, Debug)]
-pub struct Weighted {
-    /// Token ids.
-    pub tokens: Vec<u32>,
-    /// One less than the tokens.
-    pub weights: Vec<f32>,
+record! {
+    /// Tokens, and how much the prediction of each counts.
+    pub struct Weighted as "Sequence", checked {
+        /// token ids
+        pub tokens: Vec<u32>,
+        /// one less than the tokens: `weights[i]` belongs to `tokens[i + 1]`
+        pub weights: Vec<f32>,
+    }
 }
 
-/// The samples of `loss = −Σ weight · logprob / count(weight ≠ 0)`.
+/// The samples for `loss = −Σ weight · logprob / count(weight ≠ 0)`.
 pub fn samples(sequences: &[Weighted]) -> Result<Vec<Sample>> {
     let count = sequences.iter().flat_map(|s| &s.weights).filter(|w| **w != 0.0).count().max(1) as f32;
     let sample = |(i, s): (usize, &Weighted)| {
         if s.weights.len() + 1 != s.tokens.len() {
             let (weights, tokens) = (s.weights.len(), s.tokens.len());
-            return Err(Error::argument(format!("sequence {} has {tokens} tokens and {weights} weights; one less is needed", i + 1)));
+            return Err(Error::argument(format!(
+                "sequence {} has {tokens} tokens and {weights} weights, but needs one weight fewer than tokens",
+                i + 1
+            )));
         }
         let counted = || s.weights.iter().enumerate().filter(|(_, w)| **w != 0.0);
         Ok(Sample {
@@ -36,22 +41,24 @@ pub fn samples(sequences: &[Weighted]) -> Result<Vec<Sample>> {
     sequences.iter().enumerate().map(sample).collect()
 }
 
-/// The loss behind a report on [`samples`].
+/// The loss in a report on [`samples`].
 pub fn loss(samples: &[Sample], report: &Report) -> f64 {
     samples.iter().flat_map(|s| &s.weights).zip(&report.logprob).map(|(w, lp)| f64::from(*w) * f64::from(*lp)).sum()
 }
 
-/// What a step did.
-#[derive(Clone, Copy, Debug)]
-pub struct Stats {
-    /// Weighted mean of the negative log-likelihood, before the step.
-    pub loss: f64,
-    /// Mean entropy of the predictions.
-    pub entropy: f64,
-    /// Norm of the gradient before clipping.
-    pub grad_norm: f64,
-    /// Number of tokens that went through the model.
-    pub tokens: usize,
+record! {
+    /// What a step did.
+    #[derive(Copy)]
+    pub struct Stats {
+        /// weighted mean of the negative log-likelihood, before the step
+        pub loss: f64,
+        /// mean entropy of the predictions
+        pub entropy: f64,
+        /// norm of the gradient before clipping
+        pub grad_norm: f64,
+        /// number of tokens that went through the model
+        pub tokens: usize,
+    }
 }
 
 /// A supervised trainer.
@@ -69,8 +76,7 @@ impl Supervised {
 
     /// One optimiser step on `sequences`.
     ///
-    /// # Errors
-    /// Sequences that do not fit the model, or a loss that is not finite (then the weights are as they were).
+    /// # Errors Sequences that do not fit the model, or a loss that is not finite. In the latter case the weights do not change.
     pub fn step(&mut self, model: &Model, sequences: &[Weighted], lr: f32) -> Result<Stats> {
         let samples = samples(sequences)?;
         self.learner.begin(model, &samples)?;
@@ -93,7 +99,7 @@ impl Supervised {
     }
 }
 
-/// A trainer with the model it trains, as a run checkpoints it.
+/// A trainer with its model, as a checkpoint holds them.
 pub struct Trained<'a> {
     /// The trainer.
     pub trainer: &'a mut Supervised,

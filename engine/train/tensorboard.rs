@@ -1,7 +1,7 @@
-//! TensorBoard event files, written by hand.
+//! TensorBoard event files, written without a library.
 //!
-//! A file is a row of TFRecords: length (u64), masked CRC-32C of the length, data, masked CRC-32C of the data, all little-endian. The data is
-//! an `Event` protobuf message, of which five fields are used:
+//! A file is a sequence of TFRecords: length (u64), masked CRC-32C of the length, data, masked CRC-32C of the data, all little-endian. The
+//! data is an `Event` protobuf message, of which five fields are used:
 //!
 //! ```text
 //! Event   { 1: wall_time double, 2: step int64, 3: file_version string, 5: summary Summary, 7: session_log SessionLog }
@@ -23,7 +23,7 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Starts a new event file in a folder. Viewers forget what older files of the folder say about `first_step` and later steps.
+    /// Starts a new event file in a folder. Viewers then drop the values of older files for `first_step` and later steps.
     pub fn create(folder: &Path, first_step: u64) -> Result<Self> {
         let seconds = now() as u64;
         for number in 0.. {
@@ -79,7 +79,7 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// A field that holds bytes: text or another message.
+/// A field of bytes: text or another message.
 fn field(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     varint(out, number << 3 | 2);
     varint(out, bytes.len() as u64);

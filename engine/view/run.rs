@@ -1,4 +1,4 @@
-//! The page of a run's folder: what was run, curves from `metrics.jsonl`, and a reader for `rollouts.jsonl`.
+//! The page of a run: its settings, curves from `metrics.jsonl`, and a reader for `rollouts.jsonl`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -6,15 +6,17 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Cell, Chart, ChartKind, Column, Content, Episodes, Page, Section, Series};
-use crate::{Error, Result, files};
+use super::episode::Recorded;
+use super::{Cell, Chart, ChartKind, Column, Content, Episodes, Page, Point, Section, Series};
+use crate::schema::read_json;
+use crate::{Error, Result, files, record};
 
-/// Most points of a curve; longer runs are drawn as means.
+/// The most points of a curve. Longer runs are drawn as means.
 const POINTS: usize = 2000;
-/// Longest line of `rollouts.jsonl` that is read.
+/// The longest line of `rollouts.jsonl` that is read, in bytes.
 const LONGEST: u64 = 256 << 20;
 
-/// The page of a run. Only `run.json` and `metrics.jsonl` must be there; a last line that was not finished is left out, which the page says.
+/// The page of a run. Only `run.json` and `metrics.jsonl` must exist. An unfinished last line is left out, and the page says so.
 pub fn page_of_run(folder: &Path) -> Result<Page> {
     let path = folder.join("run.json");
     if !path.is_file() {
@@ -48,7 +50,7 @@ fn section(title: &str, content: Content) -> Section {
     Section { title: title.into(), note: String::new(), folded: false, content }
 }
 
-/// A value in a few words: texts as they are, lists with commas, tables as `name value`.
+/// A value as short text: strings unchanged, lists with commas, tables as `name value`.
 fn words(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -72,7 +74,7 @@ fn facts(run: &Value) -> Vec<(String, String)> {
     put("arguments", run["arguments"].as_array().into_iter().flatten().map(words).collect::<Vec<_>>().join(" "));
     put("resumed after step", words(&run["resumed"]));
     for (name, value) in run["settings"].as_object().into_iter().flatten() {
-        // The seed stands above; what is not set says nothing.
+        // The seed is listed above, and settings without a value are left out.
         if name != "seed" && *value != Value::Bool(false) {
             put(name, words(value));
         }
@@ -80,7 +82,7 @@ fn facts(run: &Value) -> Vec<(String, String)> {
     rows
 }
 
-/// The figures of a run, a row a step.
+/// The figures of a run, one row for each step.
 struct Metrics {
     rows: Vec<(f64, Map<String, Value>)>,
     note: String,
@@ -127,7 +129,7 @@ impl Metrics {
         }
     }
 
-    /// The names of all figures, sorted. A figure may be null at first.
+    /// The names of all figures, sorted. A figure may be null in the first steps.
     fn names(&self) -> Vec<&str> {
         let figures = self.rows.iter().flat_map(|(_, row)| row).filter(|(_, value)| value.is_number() || value.is_null());
         let mut names: Vec<_> = figures.map(|(name, _)| name.as_str()).filter(|name| *name != "step").collect();
@@ -137,11 +139,11 @@ impl Metrics {
     }
 
     /// The places and values of a figure: means over as many steps as it takes to have few points.
-    fn curve(&self, name: &str) -> (Vec<f64>, Vec<Option<f64>>) {
+    fn curve(&self, name: &str) -> (Vec<f64>, Vec<Point>) {
         let value = |row: &Map<String, Value>| row.get(name).map(Value::as_f64);
-        // A step that does not log the figure is no gap; a step that logs null is.
+        // A step that logs null is a gap; a step that does not log the figure is not.
         let logged: Vec<_> = self.rows.iter().filter_map(|(step, row)| Some((*step, value(row)?))).collect();
-        let bin = |bin: &[(f64, Option<f64>)]| (bin[bin.len() - 1].0, mean(bin.iter().filter_map(|(_, value)| *value)).map(rounded));
+        let bin = |bin: &[(f64, Option<f64>)]| (bin[bin.len() - 1].0, Point(mean(bin.iter().filter_map(|(_, value)| *value)).map(rounded)));
         logged.chunks(logged.len().div_ceil(POINTS).max(1)).map(bin).unzip()
     }
 
@@ -184,7 +186,7 @@ impl Metrics {
         Content::Table { columns: titles.map(|name| Column { name, digits: None, percent: false }).into(), rows }
     }
 
-    /// The charts of figures that are known, and those of the others.
+    /// The charts of known figures, then those of the others.
     fn charts(&self) -> (Vec<Chart>, Vec<Chart>) {
         let names = self.names();
         let mut left = names.clone();
@@ -234,7 +236,7 @@ impl Metrics {
 
 type Known = (&'static str, ChartKind, &'static str, &'static [(&'static str, &'static str)]);
 
-/// Charts of figures that runs log: title, kind, unit, and the series with their figures.
+/// The charts of known figures: title, kind, unit, and the series with their figures.
 const KNOWN: &[Known] = &[
     ("Reward of a step", ChartKind::Lines, "", &[("mean", "reward"), ("deviation", "reward_std")]),
     ("Answer accuracy", ChartKind::Lines, "%", &[("accuracy", "memory/accuracy")]),
@@ -270,6 +272,19 @@ fn rounded(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
 
+record! {
+    /// A line of rollouts.jsonl.
+    struct Line {
+        /// the step of the run
+        step: Option<u64>,
+        /// which rollout of the step it is
+        rollout: Option<usize>,
+        /// the name of its episode
+        id: Option<String>,
+        ..recorded: Recorded,
+    }
+}
+
 /// The newest rollouts that the page has room for. The file may be far larger than memory: its lines are found first, then read from the end.
 fn rollouts(path: &Path) -> Result<Section> {
     let mut content = Episodes::default();
@@ -288,21 +303,26 @@ fn rollouts(path: &Path) -> Result<Section> {
         }
         let mut line = vec![0; *length as usize];
         file.seek(SeekFrom::Start(*start)).and_then(|_| file.read_exact(&mut line)).map_err(|e| Error::io(path, e))?;
-        let Ok(rollout @ Value::Object(_)) = serde_json::from_slice::<Value>(&line) else {
+        let Some(line) = serde_json::from_slice::<Value>(&line).ok().and_then(|line| read_json::<Line>(&line).ok()) else {
             broken.push(number + 1);
             continue;
         };
-        let named = |name: &str| rollout[name].as_u64().map(|number| format!("{name} {number}"));
-        let mut title = [named("episode"), named("rollout")].into_iter().flatten().collect::<Vec<_>>().join(", ");
-        if let Some(text) = rollout["id"].as_str() {
-            title = format!("{text}, {title}");
+        let named = |name: &str, number: Option<usize>| number.map(|number| format!("{name} {number}"));
+        let mut title =
+            [named("episode", line.recorded.episode), named("rollout", line.rollout)].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        if let Some(id) = &line.id {
+            title = format!("{id}, {title}");
         }
-        let group = rollout["step"].as_u64().map_or(String::new(), |step| format!("step {step}"));
-        let scores = rollout["answers"].as_array().into_iter().flatten().filter_map(|answer| answer["score"].as_f64());
-        let accuracy = mean(scores).map_or(String::new(), |mean| format!(", accuracy {:.0} %", 100.0 * mean));
-        let reward = rollout["rewards"]["total"].as_array().into_iter().flatten().filter_map(Value::as_f64);
-        let reward = mean(reward).map_or(String::new(), |mean| format!(", reward {mean:.3}"));
-        if !content.push(&format!("{title}{reward}{accuracy}"), &group, &rollout) {
+        let group = line.step.map_or(String::new(), |step| format!("step {step}"));
+        let accuracy = mean(line.recorded.answers.iter().filter_map(|answer| answer.score));
+        let accuracy = accuracy.map_or(String::new(), |mean| format!(", accuracy {:.0} %", 100.0 * mean));
+        let reward = mean(line.recorded.rewards.iter().flat_map(|rewards| &rewards.total).flatten().copied());
+        let reward = reward.map_or(String::new(), |mean| format!(", reward {mean:.3}"));
+        let Ok(room) = content.push(&format!("{title}{reward}{accuracy}"), &group, &line.recorded) else {
+            broken.push(number + 1);
+            continue;
+        };
+        if !room {
             left_out += number + 1;
             break;
         }
@@ -321,7 +341,7 @@ fn rollouts(path: &Path) -> Result<Section> {
     Ok(Section { note: note.join(" "), ..section("Rollouts", Content::Episodes(content)) })
 }
 
-/// Where the lines of a file begin, and how long they are.
+/// The starts and lengths of a file's lines.
 fn lines_of(file: &File) -> std::io::Result<Vec<(u64, u64)>> {
     let (mut lines, mut start, mut at) = (Vec::new(), 0, 0);
     let mut reader = BufReader::with_capacity(1 << 20, file);

@@ -1,4 +1,4 @@
-//! `finemem-engine bench`: what a device does with models of published shapes, without their files.
+//! `finemem-engine bench`: how fast a device runs models of published shapes, with random weights.
 
 mod report;
 
@@ -22,58 +22,58 @@ use finemem::train::optimizer;
 use finemem::train::plan::fits;
 use finemem::train::sft::{Supervised, Weighted};
 use finemem::{Error, Result};
-use rayon::prelude::*;
 use report::Row;
 use serde_json::json;
 
+use crate::device::Where;
+
 #[derive(Subcommand)]
 pub(crate) enum Bench {
-    /// Measure loading, prefill, decoding and training of a published shape with random weights.
+    /// Measure loading, prefill, decoding and training of a model of a published shape, with random weights.
     Model(Settings),
 }
 
 #[derive(Args)]
 pub(crate) struct Settings {
-    /// The published model whose sizes are taken.
+    /// The published model whose shape to use.
     #[arg(long, value_parser = PossibleValuesParser::new(shapes().map(|(name, _)| name)))]
     shape: String,
-    /// Where to compute: auto, gpu, cpu, or a part of an adapter's name.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Element type of the matrices. Full training holds them in f32 whatever this says.
+    #[command(flatten)]
+    place: Where,
+    /// Number format of the matrices. Full training always uses f32.
     #[arg(long, default_value = "bf16", value_parser = ["bf16", "f16", "f32"])]
     dtype: String,
-    /// Write the figures here as well.
+    /// Also write the figures to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-/// Tokens of the long prompt, and of the sequence of a training step.
+/// Tokens in the long prompt, and in the sequence of a training step.
 const TOKENS: usize = 512;
-/// Tokens of the prompt of decoding.
+/// Tokens in the prompt before decoding.
 const SHORT: usize = 32;
-/// Decoding steps that are timed, after the first.
+/// Timed decoding steps, not counting the first.
 const STEPS: usize = 16;
-/// Sequences that are decoded side by side.
+/// Numbers of sequences decoded together.
 const BATCHES: [usize; 3] = [1, 16, 64];
-/// Each is measured so often, and the fastest counts.
+/// How often each is measured; the fastest counts.
 const ROUNDS: usize = 3;
 
-/// How a training step uses memory.
+/// The memory settings of a training step.
 const MEMORY: Memory = Memory { micro_tokens: TOKENS, recompute: Recompute::None };
-/// Size of the adapter that is trained.
+/// Rank of the adapter.
 const RANK: usize = 16;
 
 /// Measures and reports.
 pub(crate) fn bench(what: &Bench) -> Result<()> {
     let Bench::Model(settings) = what;
-    let (name, config) = shapes().into_iter().find(|(name, _)| *name == settings.shape).expect("the parser knows the shapes");
+    let (name, config) = shapes().into_iter().find(|(name, _)| *name == settings.shape).expect("clap accepts known shapes only");
     let dtype = DType::of_weights(&settings.dtype)?;
-    let device = Device::open(&settings.device)?;
+    let device = settings.place.open()?;
     let sizes = Sizes::of(&config)?;
     let add_adapter = |model: &mut Model| model.add_lora(Lora::new(RANK, 2.0 * RANK as f64, &TARGETS)?, 0);
     let train = |model: &mut Model| Supervised::new(model, MEMORY, optimizer::Settings::default()).map(drop);
-    // Now, while nothing is taken of the memory that is there. Without room for sampling there is nothing to measure.
+    // Before any of the memory is taken. Without room for sampling there is nothing to measure.
     fits("sampling", &device, &config, &tokenizer()?, dtype, |model| {
         let (request, options) = request(model, SHORT, BATCHES[BATCHES.len() - 1], STEPS + 1);
         Generator::new(model)?.reserve(model, Room::of(&[request], &options))
@@ -88,10 +88,10 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
     let (mut model, seconds) = make(&config, &device, dtype)?;
     let load = Row { seconds, bytes: Some(sizes.bytes(dtype)), ..Row::new("load", &device) };
     let mut generator = Generator::new(&model)?;
-    // The prompt's last token is the input of the first decoding step, whose time is taken off.
+    // Prefill ends with one decoding step, on the prompt's last token. Its time is subtracted.
     let first = decoding(&model, &mut generator, &sizes, dtype, 1);
     let step = first.as_ref().map_or((0.0, 0.0), |row| (row.seconds, row.dispatches.unwrap_or(0.0)));
-    // Around what is bound by reading, because other programs may take their share of the memory for a while.
+    // Measured again after decoding, which reading bounds: other programs may have taken memory bandwidth the first time.
     let peaks = Peaks::measure(&device).map_or(peaks, |again| peaks.max(again));
 
     let layers = config.num_hidden_layers;
@@ -117,7 +117,7 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
     add("prefill".into(), prefill(&model, &mut generator, &sizes, dtype, step));
     drop(generator);
 
-    // Two operations for each token and weight forwards, two for the gradient of the activations, two for that of the weights.
+    // For each token and weight: two operations forward, two for the gradient of the activations, two for that of the weights.
     let operations = ((sizes.blocks + sizes.head) * TOKENS) as f64;
     let work = format!("training, LoRA {RANK}");
     let trained = lora_fits.and_then(|()| add_adapter(&mut model)).and_then(|()| training(&work, &model, 4.0 * operations));
@@ -143,17 +143,17 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
     std::fs::write(path, format!("{figures:#}\n")).map_err(|e| Error::io(path, e))
 }
 
-/// No text is needed, but a model has a tokenizer.
+/// The least tokenizer that a model can have; no text goes through it.
 fn tokenizer() -> Result<Tokenizer> {
     Tokenizer::train(vec!["a".into()], 300, &[], "<end>")
 }
 
-/// What the device does at best.
+/// The device's peak rates.
 #[derive(Clone, Copy)]
 struct Peaks {
-    /// Bytes a second: of a sum on all cores, or read and written by the copy kernel of a GPU.
+    /// Bytes a second: a sum on all cores, or what a GPU's copy kernel reads and writes.
     read: f64,
-    /// Operations a second of a product of large f32 matrices.
+    /// Operations a second in a product of large f32 matrices.
     product: f64,
 }
 
@@ -161,13 +161,12 @@ impl Peaks {
     fn measure(device: &Device) -> Result<Self> {
         const BYTES: usize = 256 << 20;
         const SIDE: usize = 2048;
-        // A GPU takes a queue of work before its clock says something; a CPU is as busy with one piece.
+        // A GPU needs a queue of work for a meaningful time; a CPU is busy with one piece.
         let times = if device.caps().is_some_and(|caps| !caps.software) { 32 } else { 1 };
         let read = if device.caps().is_none() {
             let words = vec![1u64; BYTES / 8];
-            let sum = || words.par_chunks(1 << 16).map(|block| parallel::dispatch::<f32, _>(|| block.iter().sum::<u64>())).sum::<u64>();
             let best = best(5, || {
-                assert_eq!(std::hint::black_box(sum()), words.len() as u64);
+                assert_eq!(std::hint::black_box(parallel::total(&words)), words.len() as u64);
                 Ok(())
             })?;
             BYTES as f64 / best
@@ -202,7 +201,7 @@ impl std::fmt::Display for Peaks {
     }
 }
 
-/// Seconds of the fastest of `rounds`.
+/// Seconds of the fastest round.
 fn best(rounds: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     (0..rounds).try_fold(f64::INFINITY, |best, _| {
         let start = Instant::now();
@@ -211,14 +210,14 @@ fn best(rounds: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     })
 }
 
-/// A model whose matrices repeat one block of random numbers, each from another start, and the seconds that took.
+/// A model whose matrices repeat one block of random numbers, each from its own offset, and the seconds it took to make.
 fn make(config: &Config, device: &Device, dtype: DType) -> Result<(Model, f64)> {
     const BLOCK: usize = 1 << 22;
     const STARTS: usize = 1 << 16;
     let tokenizer = tokenizer()?;
     let start = Instant::now();
     let mut rng = Rng::new(&[0]);
-    // Uniform with the deviation 0.02 of fresh weights.
+    // Uniform, with the standard deviation of fresh weights, 0.02.
     let wide: Vec<f32> = (0..BLOCK + STARTS).map(|_| (rng.next_u32() as f32 / u32::MAX as f32 - 0.5) * 0.02 * 12f32.sqrt()).collect();
     let narrow = dtype.narrow(&wide);
     let mut matrices = 0;
@@ -230,7 +229,7 @@ fn make(config: &Config, device: &Device, dtype: DType) -> Result<(Model, f64)> 
             let tensor = device.zeros(dtype, shape)?;
             matrices += 1;
             let first = matrices * 4099 % STARTS;
-            // A part of a tensor begins at a multiple of 256 bytes.
+            // A slice of a tensor must start at a multiple of 256 bytes.
             let step = BLOCK / columns / 128 * 128;
             for row in (0..rows).step_by(step) {
                 let part = tensor.slice(row..rows.min(row + step))?;
@@ -240,12 +239,12 @@ fn make(config: &Config, device: &Device, dtype: DType) -> Result<(Model, f64)> 
             Ok(tensor)
         })
     })?;
-    // Uploads are done when something has been read back.
+    // Uploads are complete once something has been read back.
     model.weights.norm.read()?;
     Ok((model, start.elapsed().as_secs_f64()))
 }
 
-/// A prompt with as many completions, which all have `max_tokens` tokens.
+/// A prompt with `batch` completions of `max_tokens` tokens each.
 fn request(model: &Model, prompt: usize, batch: usize, max_tokens: usize) -> (Request, Options) {
     let streams = (0..batch as u32).map(|i| Stream::new(0, 0, [i, 0, 0])).collect();
     let options = Options { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens, stop: Vec::new() };
@@ -257,7 +256,7 @@ fn tokens(model: &Model, count: usize) -> Vec<u32> {
     (0..count).map(|_| rng.next_u32() % model.config.vocab_size as u32).collect()
 }
 
-/// When each decoding step ended, and the dispatches by then, from the start on.
+/// The start, then the end of each decoding step: when it was, and the dispatches up to it.
 fn times(model: &Model, generator: &mut Generator, prompt: usize, batch: usize, steps: usize) -> Result<Vec<(Instant, u64)>> {
     let (request, options) = request(model, prompt, batch, steps);
     let now = || (Instant::now(), model.device.counters().dispatches);
@@ -272,7 +271,7 @@ fn times(model: &Model, generator: &mut Generator, prompt: usize, batch: usize, 
     Ok(times)
 }
 
-/// Decoding of `batch` sequences.
+/// Decodes `batch` sequences.
 fn decoding(model: &Model, generator: &mut Generator, sizes: &Sizes, dtype: DType, batch: usize) -> Result<Row> {
     eprintln!("decoding, batch {batch}");
     let (mut seconds, mut dispatches) = (f64::INFINITY, 0.0);
@@ -293,7 +292,7 @@ fn decoding(model: &Model, generator: &mut Generator, sizes: &Sizes, dtype: DTyp
     })
 }
 
-/// A long prompt; `step` has the seconds and dispatches of a decoding step.
+/// Runs a long prompt. `step` has the seconds and dispatches of a decoding step.
 fn prefill(model: &Model, generator: &mut Generator, sizes: &Sizes, dtype: DType, step: (f64, f64)) -> Result<Row> {
     eprintln!("prefill of {TOKENS} tokens");
     let (mut seconds, mut dispatches) = (f64::INFINITY, 0.0);
@@ -312,7 +311,7 @@ fn prefill(model: &Model, generator: &mut Generator, sizes: &Sizes, dtype: DType
     })
 }
 
-/// A step of whatever in `model` is trained, on one sequence.
+/// Trains on one sequence: the adapter if `model` has one, else all weights.
 fn training(work: &str, model: &Model, operations: f64) -> Result<Row> {
     eprintln!("{work}, {TOKENS} tokens");
     let mut trainer = Supervised::new(model, MEMORY, optimizer::Settings::default())?;

@@ -1,33 +1,34 @@
-//! What was measured, as a table and as JSON.
+//! The figures as a table and as JSON.
 
 use finemem::device::Device;
 use serde_json::{Value, json};
 
 use super::Peaks;
 
-/// Something measured. Operations and bytes are those of the products with weights alone.
+/// A line of the table. Operations and bytes only count products with weights.
 #[derive(Default)]
 pub(super) struct Row {
     pub(super) work: String,
     pub(super) seconds: f64,
     pub(super) tokens: Option<usize>,
-    /// Of weights read, or written when loading.
+    /// Bytes of weights read; for loading, written.
     pub(super) bytes: Option<u64>,
     pub(super) operations: Option<f64>,
     pub(super) dispatches: Option<f64>,
-    /// Bytes of the device's buffers, and the most memory that the process had by then.
+    /// Bytes in the device's buffers.
     pub(super) memory: f64,
+    /// The process's peak memory so far, in bytes.
     pub(super) peak_rss: Option<f64>,
 }
 
-/// The most memory that this process has had in bytes, where Linux tells.
+/// The peak memory of this process in bytes, known on Linux only.
 fn peak_rss() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.split_whitespace().next()?.parse::<f64>().ok()? * 1024.0)
 }
 
-/// The key of each figure in JSON, its heading, what it is multiplied by in the table, and digits behind the point.
+/// For each figure: its key in JSON, its heading, the factor for the table, and decimal places.
 const COLUMNS: [(&str, &str, f64, usize); 11] = [
     ("seconds", "ms", 1e3, 1),
     ("tokens_per_s", "tokens/s", 1.0, 1),
@@ -56,7 +57,7 @@ impl Row {
             self.tokens.map(|tokens| tokens as f64 / self.seconds),
             bytes,
             read,
-            // Loading writes.
+            // Loading writes, so it has no share of the read rate.
             read.filter(|_| self.tokens.is_some()).map(|read| read / peaks.read),
             product,
             product.map(|product| product / peaks.product),
@@ -79,7 +80,7 @@ impl Row {
     }
 }
 
-/// Prints the heading of the rows.
+/// Prints the table's heading.
 pub(super) fn heading() {
     line("", COLUMNS.map(|(_, heading, ..)| heading.into()));
 }

@@ -1,4 +1,4 @@
-//! The CPU executor: runs twins at once, in f32, or in f64 for gradient checks.
+//! The CPU executor. It runs twins immediately, in f32, or in f64 for gradient checks.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -11,12 +11,12 @@ use crate::device::{DType, Tensor};
 pub(crate) enum Values {
     F32(Vec<f32>),
     F64(Vec<f64>),
-    /// The bits of numbers of 16 bits.
+    /// The bits of 16-bit numbers.
     Packed(Vec<u16>),
     U32(Vec<u32>),
 }
 
-/// Memory of the CPU executor. The lock makes an aliased binding an error instead of a data race.
+/// Memory of the CPU executor. The lock turns an aliased binding into an error instead of a data race.
 pub(crate) struct CpuBuffer(pub(crate) RwLock<Values>);
 
 impl CpuBuffer {
@@ -113,7 +113,7 @@ fn run_as<F: Element>(twin: fn(&[u8], Args<'_, F>), kernel: &Kernel, params: &[u
     twin(params, Args(args));
 }
 
-/// Memory that the system can give without swapping, in bytes, where it says so (Linux).
+/// Bytes of memory that the system can give without swapping, known on Linux only.
 pub(super) fn memory_available() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;

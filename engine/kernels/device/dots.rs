@@ -1,4 +1,4 @@
-//! Dot products and weighted sums of a few rows, in registers. Each result has one order of sums, whatever else is computed beside it.
+//! Dot products and weighted sums of a few rows, in registers. The order of each sum is fixed, whatever is computed beside it.
 
 use std::hint::black_box;
 
@@ -8,10 +8,10 @@ use super::weight::Stored;
 /// Elements of a vector.
 pub(crate) const LANES: usize = 8;
 
-/// A row in whole vectors, and what is left of it.
+/// A row as whole vectors and the rest.
 pub(crate) type Row<'a, T> = (&'a [[T; LANES]], &'a [T]);
 
-/// The dot products of every row of `a` with every one of `w`, each in the order of eight interleaved partial sums.
+/// The dot product of every row of `a` with every row of `w`, each as eight interleaved partial sums.
 #[inline(always)]
 pub(crate) fn dots<F: Float, S: Stored<F>, const FUSED: bool, const A: usize, const W: usize>(
     a: &[Row<'_, F>; A],
@@ -27,7 +27,8 @@ pub(crate) fn dots<F: Float, S: Stored<F>, const FUSED: bool, const A: usize, co
             }
         }
     }
-    // Compilers that see what follows arrange all of the loop for it, with sums in memory or vectors moved about: at a third of its speed.
+    // Hides the sums from the code below. Otherwise the compiler arranges the loop for that code, with sums in memory or shuffled vectors,
+    // at a third of the speed.
     let mut acc = black_box(acc);
     if !a[0].1.is_empty() {
         for i in 0..A {
@@ -60,7 +61,7 @@ fn add_product<F: Float, S: Stored<F>, const FUSED: bool>(mut sum: [F; LANES], a
     sum
 }
 
-/// `sum + a · w`, rounded once if `FUSED`, which needs a processor that can ([`super::parallel::fused`]).
+/// `sum + a · w`, rounded once if `FUSED`, which needs a processor with fused multiply-add ([`super::parallel::can_fuse`]).
 #[inline(always)]
 fn multiply_add<F: Float, const FUSED: bool>(a: F, w: F, sum: F) -> F {
     if FUSED { a.mul_add(w, sum) } else { sum + a * w }

@@ -1,4 +1,4 @@
-//! The element type of CPU twins: `f32` where the engine runs, `f64` where gradients are checked by finite differences.
+//! The element type of CPU twins: `f32` for running, `f64` for checking gradients by finite differences.
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -6,7 +6,7 @@ use half::{bf16, f16};
 
 use super::parallel::Element;
 
-/// How a matrix operand of [`Float::gemm`] lies in memory: element `(i, j)` is at `i * rows + j * cols`.
+/// The memory layout of a matrix for [`Float::gemm`]: element `(i, j)` is at `i * rows + j * cols`.
 #[derive(Clone, Copy, Debug)]
 pub struct Strides {
     /// Distance between two rows.
@@ -32,7 +32,7 @@ impl Strides {
     }
 }
 
-/// Terms of a sum that [`Float::gemm`] hands to the gemm crate at a time, which it adds in one go on every processor.
+/// The most terms of a sum that [`Float::gemm`] gives to the gemm crate at a time. It does not split a sum of this length on any processor.
 const DEPTH: usize = 512;
 
 /// The arithmetic a CPU twin needs.
@@ -64,7 +64,7 @@ pub trait Float:
     fn from_f16(value: f16) -> Self;
     /// This value in f64.
     fn to_f64(self) -> f64;
-    /// `e^self`. In f32 a branch-free polynomial (within 2 ulp) that compilers turn into vector code.
+    /// `e^self`. In f32 it is a branch-free polynomial (within 2 ulp), which compiles to vector code.
     fn exp(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
@@ -72,7 +72,7 @@ pub trait Float:
     fn sqrt(self) -> Self;
     /// Sine and cosine.
     fn sin_cos(self) -> (Self, Self);
-    /// `self · a + b`, rounded once. Slow where [`fused`](super::parallel::fused) is false.
+    /// `self · a + b`, rounded once. Slow on processors without [fused multiply-add](super::parallel::can_fuse).
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// The larger of two numbers.
     fn max(self, other: Self) -> Self;
@@ -81,7 +81,7 @@ pub trait Float:
 
     /// `c[m, n] = scale · a[m, k] · b[k, n]`, or `c +=` with `accumulate`. Runs on all cores when `parallel`.
     ///
-    /// The sum over `k` has one order for every row of `a`, whatever the number of rows.
+    /// The order of the sum over `k` is the same for every row of `a`, however many rows there are.
     fn gemm(
         m: usize,
         n: usize,
@@ -103,10 +103,10 @@ pub trait Float:
         if m == 0 || n == 0 {
             return;
         }
-        // gemm cuts a longer sum in parts whose length depends on the processor's caches and on m and n.
+        // gemm splits a longer sum into parts whose length depends on the processor's caches and on m and n.
         for depth in (0..k.max(1)).step_by(DEPTH) {
-            // SAFETY: the three assertions keep every element that gemm touches inside its slice, also with `depth` elements of the sum
-            // left out, and `c` is borrowed mutably, so it overlaps neither `a` nor `b`.
+            // SAFETY: the three assertions keep every element that gemm touches inside its slice, even after skipping `depth` terms of the
+            // sum. `c` is borrowed mutably, so it overlaps neither `a` nor `b`.
             unsafe {
                 gemm::gemm(
                     m,
@@ -182,14 +182,14 @@ impl Float for f32 {
     }
     #[inline(always)]
     fn from_bf16(value: bf16) -> Self {
-        // Without `bf16::to_f32`'s care for signalling NaNs, this is one shift.
+        // One shift. `bf16::to_f32` takes longer, because it quiets signalling NaNs.
         f32::from_bits(u32::from(value.to_bits()) << 16)
     }
     #[inline(always)]
     fn from_f16(value: f16) -> Self {
-        // Without a branch, so that loops become vector code; faster than the blocks of the `half` crate. Sign, exponent and fraction
-        // move to their places, and 2^112 makes up for the smaller bias, also of subnormal numbers. Infinity and NaN then get the
-        // largest exponent.
+        // Branch-free, so that loops compile to vector code; faster than the slice conversions of the `half` crate. Sign, exponent and
+        // fraction move to their places; multiplying by 2^112 corrects the exponent's bias, for subnormal numbers too. Infinity and NaN
+        // then get the largest exponent.
         let placed = (i32::from(value.to_bits() as i16) << 13) as u32 & 0x8FFF_E000;
         let scaled = (f32::from_bits(placed) * f32::from_bits(0x7780_0000)).to_bits();
         let special = if placed & 0x0F80_0000 == 0x0F80_0000 { 0x7F80_0000 } else { 0 };
@@ -202,7 +202,7 @@ impl Float for f32 {
     #[inline(always)]
     fn exp(self) -> Self {
         // e^x = 2^n · e^r with n = round(x / ln 2). Adding 1.5 · 2^23 rounds to the nearest integer without a branch, and leaves it in the
-        // lowest bits; a conversion to an integer would not become vector code.
+        // lowest bits; a conversion to an integer would not compile to vector code.
         const ROUND: f32 = 12_582_912.0;
         let x = if self < -87.0 { -87.0 } else { self };
         let x = if x > 88.0 { 88.0 } else { x };
@@ -250,7 +250,7 @@ impl Float for f32 {
 /// Partial sums of [`dot`] and [`sum`].
 const LANES: usize = 16;
 
-/// `Σ a[i] · b[i]`, in sixteen interleaved partial sums so that it becomes vector code with one fixed order.
+/// `Σ a[i] · b[i]`, in sixteen interleaved partial sums, so that it compiles to vector code in a fixed order.
 #[inline(always)]
 pub fn dot<F: Float>(a: &[F], b: &[F]) -> F {
     let mut acc = [F::ZERO; LANES];
@@ -267,7 +267,7 @@ pub fn dot<F: Float>(a: &[F], b: &[F]) -> F {
     sum_lanes(acc) + tail
 }
 
-/// The largest of numbers, of which there is at least one.
+/// The largest number of a list that is not empty.
 #[inline(always)]
 pub fn largest<F: Float>(a: &[F]) -> F {
     let mut top = [a[0]; LANES];
@@ -300,7 +300,7 @@ pub fn sum<F: Float>(a: &[F]) -> F {
 
 #[inline(always)]
 fn sum_lanes<F: Float>(acc: [F; LANES]) -> F {
-    // Otherwise the compiler fits the loop above to the pairs added here, and takes vectors of two or four.
+    // Otherwise the compiler uses vectors of two or four in the loop above, to suit the pairs added here.
     let mut acc = std::hint::black_box(acc);
     for half in [8, 4, 2, 1] {
         for i in 0..half {

@@ -15,7 +15,7 @@ pub enum Slot {
     InU32,
     /// `array<u32>`, written.
     OutU32,
-    /// A matrix of weights, read only: `array<f32>`, or of 16 bits, which variants with the constant `WIDEN` declare as words of two numbers.
+    /// A weight matrix, read only: `array<f32>`, or 16-bit numbers, which variants with the constant `WIDEN` declare as words of two.
     Weight,
 }
 
@@ -35,14 +35,14 @@ impl Slot {
     }
 }
 
-/// How many workgroups a dispatch has.
+/// The number of workgroups in a dispatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grid {
     /// One workgroup per row; rows past 65,535 spill into the second dimension.
     Rows(usize),
     /// One invocation per element; the executor divides by the workgroup size.
     Elements(usize),
-    /// So many workgroups.
+    /// This many workgroups.
     Groups(usize, usize, usize),
 }
 
@@ -110,7 +110,7 @@ pub(super) enum Arg<'a, F> {
     Weight(Weight<'a, F>),
 }
 
-/// The slices a twin works on, by slot. Each is taken once.
+/// The slices that a twin works on, by slot. Each can be taken once.
 pub struct Args<'a, F>(pub(super) Vec<Option<Arg<'a, F>>>);
 
 impl<'a, F: Float> Args<'a, F> {

@@ -1,4 +1,4 @@
-//! Where kernels run: a GPU through wgpu, or the CPU twins, behind one [`Recorder`].
+//! The devices: a GPU through wgpu, or the CPU with the twins. [`Recorder`] is the interface of both.
 
 pub(crate) mod cpu;
 pub(crate) mod dots;
@@ -25,22 +25,22 @@ use tensor::{Buffer, Memory};
 pub use tensor::{DType, Tensor};
 pub use weight::{Stored, Weight};
 
-/// What a device has done so far. Always on; tests assert on differences.
+/// What a device has done so far. Counting is always on; tests assert on differences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Kernels run.
     pub dispatches: u64,
-    /// Recordings handed to the GPU (0 on the CPU executor).
+    /// Recordings submitted to the GPU (0 on the CPU executor).
     pub submits: u64,
-    /// Times the host waited for results.
+    /// How often the host waited for results.
     pub readbacks: u64,
     /// Buffers created.
     pub buffers: u64,
     /// Bytes of all buffers created.
     pub bytes: u64,
-    /// Bytes of the buffers that are there.
+    /// Bytes of the buffers that exist.
     pub live: u64,
-    /// The most that `live` has been.
+    /// The peak of `live`.
     pub peak: u64,
 }
 
@@ -60,11 +60,11 @@ enum Executor {
         double: bool,
     },
     Gpu(Box<gpu::Gpu>),
-    /// Runs nothing and holds nothing, but knows what was asked for.
+    /// Runs nothing and holds nothing; records what was asked for.
     Planned(Mutex<Vec<Planned>>),
 }
 
-/// A buffer that a planned device was asked for.
+/// A buffer that was asked of a planned device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// Element type.
@@ -78,7 +78,7 @@ pub struct Planned {
 struct Inner {
     executor: Executor,
     counters: AtomicCounters,
-    /// Bytes that it keeps to, where somebody said so.
+    /// Memory limit in bytes, if one was set.
     limit: OnceLock<u64>,
 }
 
@@ -101,12 +101,12 @@ impl Device {
         Self::new(Executor::Cpu { double: true })
     }
 
-    /// A device that only counts: everything can be set up on it as on another, at no cost, and nothing be computed.
+    /// A device that only counts. Everything can be set up on it as on any device, at no cost, but nothing can be computed.
     pub fn planned() -> Self {
         Self::new(Executor::Planned(Mutex::default()))
     }
 
-    /// The buffers that a planned device was asked for since the last call.
+    /// The buffers asked of a planned device since the last call.
     pub fn take_planned(&self) -> Vec<Planned> {
         match &self.0.executor {
             Executor::Planned(ledger) => std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -114,14 +114,14 @@ impl Device {
         }
     }
 
-    /// The device, which keeps to `bytes` of memory: more is an error. The first limit counts.
+    /// Limits this device to `bytes`. Allocating more is an error. Only the first call has an effect.
     pub fn with_memory(self, bytes: u64) -> Self {
         let _ = self.0.limit.set(bytes);
         self
     }
 
-    /// Bytes of memory that can be had besides what is in use, where that is known: what the system has left for the CPU executor, of a GPU
-    /// what it has in all less what this process took.
+    /// Bytes that can still be allocated, if known. On the CPU that is what the system has available; on a GPU, its memory less what this
+    /// process uses.
     pub fn memory(&self) -> Option<u64> {
         let left = |all: u64| all.saturating_sub(self.counters().live);
         let known = match &self.0.executor {
@@ -132,22 +132,22 @@ impl Device {
         known.into_iter().chain(self.0.limit.get().map(|limit| left(*limit))).min()
     }
 
-    /// An error unless `bytes` can be had besides what is in use, or nobody knows. `what` needs them, and `advice` says how to do with less.
+    /// Fails if `bytes` more are known not to be available. The error says that `what` needs them, and has `advice` on how to need less.
     pub fn expect_memory(&self, what: &str, bytes: u64, advice: impl FnOnce(u64) -> String) -> Result<()> {
         match self.memory() {
             Some(free) if free < bytes => Err(Error::Device(format!(
-                "{what} needs {} of memory, and there are {} on {}: {}",
+                "{what} needs {} of memory, but {} has {} free: {}",
                 readable(bytes),
-                readable(free),
                 self.describe(),
+                readable(free),
                 advice(free)
             ))),
             _ => Ok(()),
         }
     }
 
-    /// Opens the device that `choice` names: `auto` (a hardware GPU if there is one, else the CPU executor), `cpu`, `gpu`
-    /// (any adapter, hardware first), or a part of an adapter's name.
+    /// Opens the device that `choice` names: `auto` (a hardware GPU if there is one, else the CPU executor), `cpu`, `gpu` (any adapter,
+    /// hardware first), or part of an adapter's name.
     pub fn open(choice: &str) -> Result<Self> {
         match choice {
             "cpu" => Ok(Self::cpu()),
@@ -168,14 +168,14 @@ impl Device {
         }
     }
 
-    /// Opens the adapter that has `name` in its name and runs shader variants for software adapters on it, or those for
-    /// hardware, whatever it is. Tests run both on the adapter they have.
+    /// Opens the adapter that has `name` in its name and runs the shader variants for software adapters on it, or those for hardware,
+    /// whichever it is. So tests run both on the adapter that they have.
     pub fn open_family(name: &str, software: bool) -> Result<Self> {
         Self::open_adjusted(name, |caps| caps.software = software)
     }
 
-    /// Opens the adapter that has `name` in its name, as if it could do what `adjust` leaves of its capabilities. Tests run what is
-    /// meant for other adapters on the one they have.
+    /// Opens the adapter that has `name` in its name with the capabilities that `adjust` leaves. So tests run the code for other adapters
+    /// on the one that they have.
     pub fn open_adjusted(name: &str, adjust: impl FnOnce(&mut Caps)) -> Result<Self> {
         match gpu::Gpu::open(gpu::Choice::Named(name), adjust)? {
             Some(gpu) => Ok(Self::new(Executor::Gpu(Box::new(gpu)))),
@@ -183,7 +183,7 @@ impl Device {
         }
     }
 
-    /// One line that names the device.
+    /// Describes the device in one line.
     pub fn describe(&self) -> String {
         match &self.0.executor {
             Executor::Cpu { double: false } => {
@@ -203,7 +203,7 @@ impl Device {
         }
     }
 
-    /// What was done so far.
+    /// The counters so far.
     pub fn counters(&self) -> Counters {
         let c = &self.0.counters;
         Counters {
@@ -222,7 +222,7 @@ impl Device {
         dtype.expect_shape(shape)?;
         let elements: usize = shape.iter().product();
         if self.0.limit.get().is_some() {
-            self.expect_memory("a tensor", (dtype.size() * elements) as u64, |_| "that is the limit it was given".into())?;
+            self.expect_memory("a tensor", (dtype.size() * elements) as u64, |_| "raise or remove its memory limit".into())?;
         }
         let memory = match &self.0.executor {
             Executor::Cpu { double } => Memory::Cpu(CpuBuffer(std::sync::RwLock::new(match dtype {
@@ -246,14 +246,14 @@ impl Device {
         Ok(Tensor::new(Arc::new(Buffer { device: self.clone(), memory, bytes }), dtype, shape))
     }
 
-    /// A tensor with these numbers.
+    /// A tensor that holds these numbers.
     pub fn tensor(&self, values: &[f32], shape: &[usize]) -> Result<Tensor> {
         let tensor = self.zeros(DType::F32, shape)?;
         tensor.write(values)?;
         Ok(tensor)
     }
 
-    /// A tensor with these integers.
+    /// A tensor that holds these integers.
     pub fn tensor_u32(&self, values: &[u32], shape: &[usize]) -> Result<Tensor> {
         let tensor = self.zeros(DType::U32, shape)?;
         tensor.write_u32(values)?;
@@ -286,7 +286,7 @@ impl Device {
     }
 }
 
-/// Bytes as people read them.
+/// Formats bytes for people.
 pub fn readable(bytes: u64) -> String {
     match bytes as f64 {
         b if b >= 1e9 => format!("{:.2} GB", b / 1e9),
@@ -295,8 +295,8 @@ pub fn readable(bytes: u64) -> String {
     }
 }
 
-/// Records kernels. The CPU executor runs each at once; the GPU executor collects them into one compute pass that
-/// [`Recorder::submit`] hands over.
+/// Records kernels. The CPU executor runs each immediately. The GPU executor collects them into one compute pass, which
+/// [`Recorder::submit`] submits.
 pub struct Recorder<'a> {
     device: &'a Device,
     commands: Option<gpu::Commands>,
@@ -317,7 +317,7 @@ impl Recorder<'_> {
         let kernel = launch.kernel;
         let stem = kernel.stem;
         if kernel.params != size_of::<P>() || kernel.slots.len() != bindings.len() {
-            return Err(Error::Device(format!("{stem}: {} bindings are needed, {} given", kernel.slots.len(), bindings.len())));
+            return Err(Error::Device(format!("{stem} needs {} bindings, but got {}", kernel.slots.len(), bindings.len())));
         }
         for (i, (slot, tensor)) in kernel.slots.iter().zip(bindings).enumerate() {
             self.expect_device(tensor)?;
@@ -340,7 +340,7 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    /// [`Recorder::submit`], then the numbers of `tensor`, in one submit.
+    /// Submits everything recorded and reads the numbers of `tensor`, in one submission.
     pub fn submit_and_read(self, tensor: &Tensor) -> Result<Vec<f32>> {
         match self.submit_with_copy(tensor, DType::F32)? {
             Some(bytes) => Ok(bytemuck::pod_collect_to_vec(&bytes)),
@@ -364,7 +364,7 @@ impl Recorder<'_> {
         }
     }
 
-    /// On a GPU, submits and gives the bytes of `tensor`; `None` when the tensor still has to be read.
+    /// On a GPU, submits and returns the bytes of `tensor`. On other devices returns `None`, and the caller reads the tensor.
     fn submit_with_copy(self, tensor: &Tensor, dtype: DType) -> Result<Option<Vec<u8>>> {
         tensor.expect_dtype(dtype)?;
         self.expect_device(tensor)?;
@@ -385,7 +385,7 @@ impl Recorder<'_> {
         Err(Error::Device(format!("{tensor:?} is on {}, but the recording on {}", tensor.device().describe(), self.device.describe())))
     }
 
-    /// Hands everything recorded to the device.
+    /// Submits everything recorded to the device.
     pub fn submit(self) -> Result<()> {
         if let (Some(gpu), Some(commands)) = (self.device.gpu(), self.commands)
             && self.recorded.get() > 0

@@ -1,11 +1,12 @@
-//! How CPU twins use the cores: rows are cut into blocks of a fixed size, so the result depends on neither the number of threads nor their timing.
+//! How CPU twins use the cores. Rows are split into blocks of a fixed size, so the result depends on neither the number of threads nor
+//! their timing.
 
 use rayon::prelude::*;
 
-/// Below this many elements a block is not worth handing to another thread.
+/// A block with fewer elements is not worth giving to another thread.
 const BLOCK_ELEMENTS: usize = 16 * 1024;
 
-/// Types of what a block writes. f64 is what gradients are checked in, where speed does not count.
+/// The types that a block writes. Gradients are checked in f64, where speed does not matter.
 pub trait Element: Send {
     /// Whether blocks are also compiled for the widest vector instructions.
     const WIDE: bool;
@@ -21,8 +22,8 @@ impl Element for f64 {
 
 /// `simd!(F, work)` compiles a block for the widest vector instructions of this processor and runs it; in f64 it only runs it.
 ///
-/// A macro, like [`rows!`], because the block must be inlined, and so must be what it calls: the compiler leaves a large closure out of
-/// line, and then it is compiled for the oldest processors.
+/// It is a macro, like [`rows!`], because the block and everything that it calls must be inlined. The compiler leaves a large closure out
+/// of line and then compiles it for the oldest processors.
 macro_rules! simd {
     ($element:ty, $work:expr) => {
         $crate::device::parallel::dispatch::<$element, _>(
@@ -32,8 +33,8 @@ macro_rules! simd {
     };
 }
 
-/// `fused!(FUSED, work)` compiles a block for the instructions that fuse multiplication and addition if `FUSED`, which is then what
-/// [`can_fuse`] found. Otherwise it runs the block as it is.
+/// `fused!(FUSED, work)` compiles a block for processors with fused multiply-add if `FUSED`, which the caller takes from [`can_fuse`].
+/// Otherwise it only runs the block.
 macro_rules! fused {
     ($fused:expr, $work:expr) => {
         $crate::device::parallel::dispatch_fused::<{ $fused }, _>(
@@ -43,8 +44,8 @@ macro_rules! fused {
     };
 }
 
-/// `rows!(y, width, |first_row, block| …)` runs the work for blocks of rows of `y`, each row `width` long, compiled like [`simd!`]; also
-/// over two or three outputs, each followed by its width.
+/// `rows!(y, width, |first_row, block| …)` runs the work for blocks of rows of `y`, compiled like [`simd!`]. A row has `width` elements.
+/// There can be two or three outputs, each followed by its width.
 macro_rules! rows {
     ($y:expr, $wy:expr, |$first:ident, $a:ident| $work:expr) => {
         $crate::device::parallel::by_rows(
@@ -79,7 +80,7 @@ macro_rules! rows {
 }
 
 /// `columns!(FUSED, rows, block, |first_column, parts| …)` runs the work for blocks of `block` columns of a matrix, compiled like
-/// [`fused!`]; `parts` are the block's parts of each of the `rows`.
+/// [`fused!`]. `parts` has the block's part of each of the `rows`.
 macro_rules! columns {
     ($fused:expr, $rows:expr, $block:expr, |$first:ident, $parts:ident| $work:expr) => {
         $crate::device::parallel::by_columns::<_, { $fused }>(
@@ -92,20 +93,20 @@ macro_rules! columns {
 }
 pub(crate) use {columns, fused, rows, simd};
 
-/// What [`simd!`] calls.
+/// The function behind [`simd!`].
 #[inline(always)]
 pub fn dispatch<E: Element, R>(work: impl FnOnce() -> R) -> R {
     if E::WIDE { pulp::Arch::new().dispatch(work) } else { work() }
 }
 
-/// What [`fused!`] calls.
+/// The function behind [`fused!`].
 #[inline(always)]
 pub fn dispatch_fused<const FUSED: bool, R>(work: impl FnOnce() -> R) -> R {
     if !FUSED {
         return work();
     }
     #[cfg(target_arch = "x86_64")]
-    return pulp::x86::V3::try_new().expect("FUSED is what `can_fuse` found").vectorize(work);
+    return pulp::x86::V3::try_new().expect("FUSED comes from `can_fuse`").vectorize(work);
     #[cfg(not(target_arch = "x86_64"))]
     return pulp::Arch::new().dispatch(work);
 }
@@ -122,7 +123,7 @@ pub fn instructions() -> String {
     }
 }
 
-/// Whether blocks of `E` may multiply and add in one instruction on this processor.
+/// Whether blocks of `E` may use fused multiply-add on this processor.
 pub fn can_fuse<E: Element>() -> bool {
     #[cfg(target_arch = "x86_64")]
     return E::WIDE && pulp::x86::V3::try_new().is_some();
@@ -130,14 +131,14 @@ pub fn can_fuse<E: Element>() -> bool {
     return E::WIDE && cfg!(target_arch = "aarch64");
 }
 
-/// Rows of a block when each row costs about `width` elements of work.
+/// The number of rows in a block if a row is about `width` elements of work.
 pub fn block_rows(width: usize) -> usize {
     (BLOCK_ELEMENTS / width.max(1)).max(1)
 }
 
-// Each function below has one place that runs a block, out of line, so that the block is compiled once for each set of instructions.
+// Each function below runs blocks in one place, which is out of line, so that a block is compiled once for each instruction set.
 
-/// What [`rows!`] calls.
+/// The function behind [`rows!`].
 pub fn by_rows<A: Element>(y: &mut [A], width: usize, work: impl Fn(usize, &mut [A]) + Sync) {
     #[inline(never)]
     fn run<A: Element>(work: &impl Fn(usize, &mut [A]), first: usize, y: &mut [A]) {
@@ -150,7 +151,7 @@ pub fn by_rows<A: Element>(y: &mut [A], width: usize, work: impl Fn(usize, &mut 
     y.par_chunks_mut(block * width).enumerate().for_each(|(b, y)| run(&work, b * block, y));
 }
 
-/// What [`rows!`] calls for two outputs.
+/// The function behind [`rows!`] with two outputs.
 pub fn by_rows2<A: Element, B: Element>(y: &mut [A], wy: usize, z: &mut [B], wz: usize, work: impl Fn(usize, &mut [A], &mut [B]) + Sync) {
     #[inline(never)]
     fn run<A: Element, B: Element>(work: &impl Fn(usize, &mut [A], &mut [B]), first: usize, y: &mut [A], z: &mut [B]) {
@@ -163,7 +164,7 @@ pub fn by_rows2<A: Element, B: Element>(y: &mut [A], wy: usize, z: &mut [B], wz:
     y.par_chunks_mut(block * wy).zip(z.par_chunks_mut(block * wz)).enumerate().for_each(|(b, (y, z))| run(&work, b * block, y, z));
 }
 
-/// What [`rows!`] calls for three outputs.
+/// The function behind [`rows!`] with three outputs.
 pub fn by_rows3<A: Element, B: Element, C: Element>(
     y: &mut [A],
     wy: usize,
@@ -194,7 +195,7 @@ pub fn by_rows3<A: Element, B: Element, C: Element>(
         .for_each(|(b, ((y, z), u))| run(&work, b * block, y, z, u));
 }
 
-/// What [`columns!`] calls.
+/// The function behind [`columns!`].
 pub fn by_columns<'a, A: Element + 'a, const FUSED: bool>(
     rows: impl Iterator<Item = &'a mut [A]>,
     block: usize,

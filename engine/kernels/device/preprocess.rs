@@ -1,20 +1,20 @@
 //! The shader preprocessor: `#import`, `#ifdef`, `#ifndef`, `#else`, `#endif`, `#for … #end` and named constants.
 //!
-//! * `#import NAME` puts `shaders/shared/NAME.wgsl` here, once per shader.
-//! * `#ifdef NAME`, `#ifndef NAME`, `#else`, `#endif` keep or drop lines, whether the variant defines `NAME` or not.
-//! * `#for i in A..B` … `#end` repeats the lines between. `A` and `B` are integer expressions. In the block `{i}`, or any integer
-//!   expression in braces such as `{4*i+1}`, becomes its value. `#for x in q, k` repeats them for each name, which `{x}` becomes.
-//!   Braces around anything else stay.
-//! * Every other whole word that the variant defines with a value becomes that value.
+//! * `#import NAME` inserts `shaders/shared/NAME.wgsl`, once per shader.
+//! * `#ifdef NAME`, `#ifndef NAME`, `#else`, `#endif` keep or drop lines, depending on whether the variant defines `NAME`.
+//! * `#for i in A..B` … `#end` repeats the lines between. `A` and `B` are integer expressions. In these lines `{i}`, or any
+//!   integer expression in braces such as `{4*i+1}`, is replaced by its value. `#for x in q, k` repeats the lines for each name and
+//!   replaces `{x}` by it. Braces around anything else are kept.
+//! * Every other whole word that the variant defines with a value is replaced by that value.
 //!
-//! An integer expression has whole numbers, constants of the variant, loop variables, `+ - * / %` and parentheses.
+//! An integer expression consists of whole numbers, constants of the variant, loop variables, `+ - * / %` and parentheses.
 
 use crate::error::{Error, Result};
 
 /// What a variant defines. A flag has an empty value.
 pub type Defines<'a> = &'a [(&'a str, &'a str)];
 
-/// A shader after preprocessing, with the origin of each of its lines.
+/// A preprocessed shader, with the origin of each line.
 #[derive(Debug, Default)]
 pub struct Source {
     /// WGSL.
@@ -23,7 +23,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// File and line that line `line` (from 1) of the text came from.
+    /// The file and line that line `line` of the text (counted from 1) came from.
     pub fn origin(&self, line: usize) -> String {
         match self.lines.get(line.wrapping_sub(1)) {
             Some((file, line)) => format!("{file}:{line}"),
@@ -125,7 +125,7 @@ impl Expander<'_, '_, '_> {
         Ok(())
     }
 
-    /// What a loop runs through: the numbers of a range, or names.
+    /// What a loop runs over: the numbers of a range, or names.
     fn values(&self, text: &str) -> Option<Vec<String>> {
         if let Some((from, to)) = text.split_once("..") {
             return Some((self.integer(from)?..self.integer(to)?).map(|i| i.to_string()).collect());
@@ -171,12 +171,12 @@ impl Expander<'_, '_, '_> {
         out
     }
 
-    /// The present value of a loop variable.
+    /// The current value of a loop variable.
     fn looped(&self, name: &str) -> Option<&str> {
         self.loops.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The value of an integer expression, or `None` when the text is anything else.
+    /// The value of an integer expression; `None` if the text is anything else.
     fn integer(&self, text: &str) -> Option<i64> {
         let mut tokens = Vec::new();
         let mut rest = text.trim();
@@ -232,7 +232,7 @@ impl Expander<'_, '_, '_> {
     }
 }
 
-/// Lines up to the `#end` that closes a `#for`.
+/// The number of lines up to the `#end` that closes a `#for`.
 fn loop_length(lines: &[(usize, &str)]) -> Option<usize> {
     let mut depth = 0;
     for (i, (_, line)) in lines.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The shader files in this program, and the variants that `shaders/variants.txt` makes of them.
+//! The shader files, which are part of the program, and their variants as `shaders/variants.txt` lists them.
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ macro_rules! files {
     ($($name:literal)*) => { &[$(($name, include_str!(concat!("../../../shaders/", $name, ".wgsl")))),*] };
 }
 
-/// Every file under `shaders/`, without the ending `.wgsl`.
+/// Every file under `shaders/`, without `.wgsl`.
 static FILES: &[(&str, &str)] = files! {
     "adamw"
     "add"
@@ -61,17 +61,17 @@ static FILES: &[(&str, &str)] = files! {
 
 const VARIANTS: &str = include_str!("../../../shaders/variants.txt");
 
-/// The constant of variants that read a weight of 16 bits: the function that widens two numbers.
+/// A constant of the variants for 16-bit weights: the function that widens two numbers.
 const WIDEN: &str = "WIDEN";
-/// The ending of variants that software adapters take in place of the variant without it.
+/// The ending of variants for software adapters. They replace the variant without it.
 const SOFTWARE: &str = ".software";
 
 /// One way to compile a shader file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// What a launch names: the kernel's stem, or that with an ending after a dot.
+    /// The name that launches use: the kernel's stem, possibly with an ending after a dot.
     pub name: &'static str,
-    /// The shader file, without the ending `.wgsl`.
+    /// The shader file, without `.wgsl`.
     pub file: &'static str,
     /// Constants and flags (a flag has an empty value).
     pub defines: Vec<(&'static str, &'static str)>,
@@ -113,8 +113,8 @@ pub fn variants() -> Result<&'static [Variant]> {
     PARSED.get_or_init(|| parse(VARIANTS)).as_deref().map_err(Clone::clone)
 }
 
-/// The variant `name`, for a weight of 16 bits `name.bf16` or `name.f16`; on a software adapter the same with the ending `.software` if
-/// there is one.
+/// The variant `name`; for a 16-bit weight `name.bf16` or `name.f16`. On a software adapter it is the same with `.software` added, if that
+/// exists.
 pub fn find(name: &str, weight: DType, software: bool) -> Result<&'static Variant> {
     let all = variants()?;
     let name = if weight.packed() { format!("{name}.{}", weight.name()) } else { name.to_string() };
@@ -124,7 +124,7 @@ pub fn find(name: &str, weight: DType, software: bool) -> Result<&'static Varian
         .ok_or_else(|| Error::Device(format!("shaders/variants.txt has no variant '{name}'")))
 }
 
-/// Lines `name DEFINE=VALUE FLAG …` (from the file of that name) and `name = file DEFINE=VALUE FLAG …`; `#` starts a comment.
+/// Reads lines `name DEFINE=VALUE FLAG …` (for the file of that name) and `name = file DEFINE=VALUE FLAG …`. `#` starts a comment.
 pub fn parse(text: &'static str) -> Result<Vec<Variant>> {
     let mut variants: Vec<Variant> = Vec::new();
     for (number, line) in text.lines().enumerate() {

@@ -1,4 +1,4 @@
-//! Tensors: a shape over a range of a device buffer.
+//! Tensors: a shape and a range of a device buffer.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 pub enum DType {
     /// 32-bit float.
     F32,
-    /// The upper half of a 32-bit float, for stored weights: kernels widen it. Two lie in a word, so rows have even length.
+    /// The upper half of a 32-bit float, for stored weights; kernels widen it. A word holds two, so rows have even length.
     BF16,
     /// IEEE 754 binary16, stored and widened like [`DType::BF16`].
     F16,
@@ -25,7 +25,7 @@ pub enum DType {
 }
 
 impl DType {
-    /// Bytes of an element (on every executor but the f64 one).
+    /// Bytes of an element (except on the f64 executor).
     pub fn size(self) -> usize {
         match self {
             Self::F32 | Self::U32 => 4,
@@ -43,18 +43,18 @@ impl DType {
         }
     }
 
-    /// The type of weights that [`DType::name`] calls so.
+    /// The weight type with this [`DType::name`].
     pub fn of_weights(name: &str) -> Result<Self> {
         let known = [Self::F32, Self::BF16, Self::F16].into_iter().find(|dtype| dtype.name() == name);
         known.ok_or_else(|| Error::argument(format!("weights are kept in f32, bf16 or f16, not {name}")))
     }
 
-    /// Whether two numbers lie in a word.
+    /// Whether a word holds two numbers.
     pub fn packed(self) -> bool {
         matches!(self, Self::BF16 | Self::F16)
     }
 
-    /// The bits of a packed type's numbers nearest to `values`, ties to even.
+    /// Rounds `values` to a packed type, ties to even, and returns the bits.
     pub fn narrow(self, values: &[f32]) -> Vec<u16> {
         match self {
             Self::F16 => values.iter().map(|v| f16::from_f32(*v).to_bits()).collect(),
@@ -62,7 +62,7 @@ impl DType {
         }
     }
 
-    /// The numbers of a packed type with these bits.
+    /// The numbers with these bits in a packed type.
     pub fn widen(self, bits: &[u16]) -> Vec<f32> {
         match self {
             Self::F16 => bits.iter().map(|bits| f16::from_bits(*bits).to_f32()).collect(),
@@ -70,19 +70,21 @@ impl DType {
         }
     }
 
-    /// An error if a tensor of this type cannot have `shape`.
+    /// Fails if a tensor of this type cannot have `shape`.
     pub(crate) fn expect_shape(self, shape: &[usize]) -> Result<()> {
         if !self.packed() || shape.last().copied().unwrap_or(1).is_multiple_of(2) {
             return Ok(());
         }
-        Err(Error::Shape(format!("numbers of 16 bits are stored in pairs, and rows of shape {shape:?} are not whole pairs: use 32 bits")))
+        Err(Error::Shape(format!(
+            "16-bit numbers are stored in pairs, so rows must have an even length, unlike those of shape {shape:?}: use 32 bits"
+        )))
     }
 }
 
 pub(crate) enum Memory {
     Cpu(CpuBuffer),
     Gpu(GpuBuffer),
-    /// Counted, but not there.
+    /// Counted, not allocated.
     Planned,
 }
 
@@ -127,7 +129,7 @@ impl Tensor {
         self.shape.iter().product()
     }
 
-    /// Whether there is no element.
+    /// Whether the tensor has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -143,7 +145,7 @@ impl Tensor {
         (self.len().checked_div(cols).unwrap_or(0), cols)
     }
 
-    /// The same numbers under another shape with as many elements, or with fewer (the first ones).
+    /// The same numbers in another shape. A shape with fewer elements takes the first ones.
     pub fn view(&self, shape: &[usize]) -> Result<Self> {
         self.dtype.expect_shape(shape)?;
         let wanted: usize = shape.iter().product();
@@ -167,32 +169,32 @@ impl Tensor {
         Ok(Self { shape, offset: self.offset + rows.start * width, ..self.clone() })
     }
 
-    /// The matrix `[rows, columns]` in pieces of whole rows that the device can bind, each with its first row. Pieces but the last
-    /// have a multiple of 256 rows.
+    /// The matrix `[rows, columns]` in pieces of whole rows that the device can bind, each with its first row. All pieces but the last have
+    /// a multiple of 256 rows.
     pub(crate) fn pieces(&self) -> Result<Vec<(usize, Self)>> {
         let (rows, cols) = self.rows_cols();
         let whole = self.view(&[rows, cols])?;
         let limit = self.device().caps().map_or(usize::MAX, |caps| caps.max_binding as usize);
         let piece = limit / (cols * self.dtype.size()).max(1) / 256 * 256;
-        // When not even 256 rows fit, binding the whole is the error that says so.
+        // If not even 256 rows fit, binding the whole reports the error.
         if self.len() * self.dtype.size() <= limit || piece == 0 {
             return Ok(vec![(0, whole)]);
         }
         (0..rows).step_by(piece).map(|first| Ok((first, whole.slice(first..rows.min(first + piece))?))).collect()
     }
 
-    /// An error that names `what` unless the shape is `shape`.
+    /// Fails with an error that names `what` unless the shape is `shape`.
     pub fn expect(&self, what: &str, shape: &[usize]) -> Result<()> {
         if self.shape == shape { Ok(()) } else { Err(Error::Shape(format!("{what}: shape {:?}, expected {shape:?}", self.shape))) }
     }
 
-    /// An error unless the elements have type `dtype`.
+    /// Fails unless the elements have type `dtype`.
     pub fn expect_dtype(&self, dtype: DType) -> Result<()> {
         if self.dtype == dtype { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have elements of type {dtype:?}"))) }
     }
 
-    /// Replaces the numbers; those of a packed tensor are rounded to the nearest, ties to even. On a GPU this takes effect before
-    /// anything recorded and not yet submitted.
+    /// Replaces the numbers. For a packed tensor they are rounded to nearest, ties to even. On a GPU this takes effect before anything that
+    /// is recorded but not yet submitted.
     pub fn write(&self, values: &[f32]) -> Result<()> {
         if self.dtype.packed() {
             return self.write_bits(&self.dtype.narrow(values));
@@ -211,7 +213,7 @@ impl Tensor {
         Ok(())
     }
 
-    /// [`Tensor::write`] for a packed tensor: the bits of its numbers.
+    /// [`Tensor::write`] for a packed tensor, given the bits of its numbers.
     pub fn write_bits(&self, bits: &[u16]) -> Result<()> {
         self.expect_packed()?;
         self.check_len(bits.len())?;
@@ -253,7 +255,7 @@ impl Tensor {
         self.write(&values.iter().map(|v| *v as f32).collect::<Vec<_>>())
     }
 
-    /// The numbers, those of a packed tensor widened, once everything submitted has run.
+    /// Waits until everything submitted has run and returns the numbers. Those of a packed tensor are widened.
     pub fn read(&self) -> Result<Vec<f32>> {
         if self.dtype.packed() {
             return Ok(self.dtype.widen(&self.read_bits()?));
@@ -270,7 +272,7 @@ impl Tensor {
         })
     }
 
-    /// [`Tensor::read`] for a packed tensor: the bits of its numbers.
+    /// [`Tensor::read`] for a packed tensor, as the bits of its numbers.
     pub fn read_bits(&self) -> Result<Vec<u16>> {
         self.expect_packed()?;
         Ok(match &self.buffer.memory {
@@ -306,7 +308,7 @@ impl Tensor {
         })
     }
 
-    /// Whether both see the same buffer.
+    /// Whether both use the same buffer.
     pub(crate) fn same_buffer(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.buffer, &other.buffer)
     }
@@ -315,7 +317,7 @@ impl Tensor {
         self.offset..self.offset + self.len()
     }
 
-    /// Where the elements lie in a GPU buffer.
+    /// The range of the elements in a GPU buffer.
     pub(crate) fn bytes(&self) -> Range<u64> {
         let range = self.range();
         (range.start * self.dtype.size()) as u64..(range.end * self.dtype.size()) as u64
@@ -345,11 +347,11 @@ impl Tensor {
     }
 
     fn expect_packed(&self) -> Result<()> {
-        if self.dtype.packed() { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have elements of 16 bits"))) }
+        if self.dtype.packed() { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have 16-bit elements"))) }
     }
 
     fn other_type(&self) -> Error {
-        Error::Shape(format!("{self:?} lies over a buffer with elements of another type"))
+        Error::Shape(format!("the buffer of {self:?} has elements of another type"))
     }
 
     fn check_len(&self, values: usize) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What a CPU twin sees of a matrix of weights.
+//! A weight matrix as CPU twins see it.
 
 use std::ops::Range;
 
@@ -7,14 +7,13 @@ use half::{bf16, f16};
 use super::float::Float;
 use super::rows;
 
-/// Elements that are widened at a time for a product of whole blocks (1 MiB of f32): enough work for all cores, and small enough
-/// for the cache.
+/// Elements widened at a time for a product of whole blocks (1 MiB of f32): enough work for all cores, and small enough for the cache.
 const BLOCK_ELEMENTS: usize = 256 * 1024;
 
-/// A matrix as it is stored. 16 bits are widened in blocks, never as a whole.
+/// A matrix as it is stored. 16-bit numbers are widened in blocks, never all at once.
 #[derive(Clone, Copy)]
 pub enum Weight<'a, F> {
-    /// At full width.
+    /// 32 bits, or 64 on the f64 executor.
     Full(&'a [F]),
     /// The upper halves of 32-bit floats.
     BF16(&'a [bf16]),
@@ -22,7 +21,7 @@ pub enum Weight<'a, F> {
     F16(&'a [f16]),
 }
 
-/// A number that a twin computes with as `F`.
+/// A stored number that a twin converts to `F`.
 pub trait Stored<F>: Copy + Sync {
     /// The number as `F`, which is exact.
     fn widen(self) -> F;
@@ -50,7 +49,7 @@ impl<F: Float> Stored<F> for f16 {
 }
 
 impl<'a, F: Float> Weight<'a, F> {
-    /// Elements `range` at full width: as they are, or widened into the beginning of `scratch`.
+    /// Elements `range` as `F`: as they are, or widened into the start of `scratch`.
     #[inline(always)]
     pub fn widened<'s>(self, range: Range<usize>, scratch: &'s mut [F]) -> &'s [F]
     where
@@ -66,7 +65,7 @@ impl<'a, F: Float> Weight<'a, F> {
         }
     }
 
-    /// Fills `out` with the elements from `start` on, at full width.
+    /// Fills `out` with the elements from `start` on, as `F`.
     #[inline(always)]
     pub fn copy_to(self, start: usize, out: &mut [F]) {
         match self {
@@ -76,8 +75,8 @@ impl<'a, F: Float> Weight<'a, F> {
         }
     }
 
-    /// Calls `work(first, count, rows)` for blocks of whole rows at full width, of `rows` rows with `cols` elements; for all rows at
-    /// once where they are stored so. Widening runs on all cores.
+    /// Calls `work(first, count, rows)` for blocks of whole rows of a matrix with `rows` rows of `cols` elements. If they need no widening,
+    /// all rows are one block. Widening runs on all cores.
     pub fn blocks(self, rows: usize, cols: usize, mut work: impl FnMut(usize, usize, &[F])) {
         match self {
             Self::Full(values) => work(0, rows, values),

@@ -1,7 +1,7 @@
-//! AdamW (arXiv 1711.05101, algorithm 2) with global-norm clipping, wholly on the device.
+//! AdamW (arXiv 1711.05101, algorithm 2) with global-norm clipping, all on the device.
 //!
-//! The squares of every gradient go to partial sums, their root and the clip factor to a tensor of two numbers that the update
-//! reads. A gradient that is not finite makes the factor 0 and the update leaves everything as it was.
+//! The squares of all gradients are added up in partial sums. The root of their sum and the clip factor go to a tensor of two numbers,
+//! which the update reads. If a gradient is not finite, the factor is 0 and the update changes nothing.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -15,9 +15,9 @@ use crate::error::Result;
 pub struct NormParams {
     /// Elements of the gradient, or number of partial sums.
     elements: u32,
-    /// Where this gradient's sum goes.
+    /// The slot for this gradient's sum.
     slot: u32,
-    /// The largest norm let through; 0 for no clipping.
+    /// Norms above this are clipped; 0 clips nothing.
     max_norm: f32,
     /// 1 adds to the slot, 0 replaces it.
     accumulate: u32,
@@ -49,13 +49,13 @@ pub struct AdamW {
 pub const SUM_SQUARES: Kernel = kernel!("sum_squares", NormParams, [In, Out], sum_squares_twin);
 /// `out[0] = √Σ partial`, `out[1] = min(1, max_norm / out[0])`, or 0 if it is not finite
 pub const CLIP_SCALE: Kernel = kernel!("clip_scale", NormParams, [In, Out], clip_scale_twin);
-/// `m, v, w` after one step; the gradient becomes 0
+/// `m, v, w` after one step; sets the gradient to 0
 pub const ADAMW: Kernel = kernel!("adamw", AdamW, [In, Out, Out, Out, Out], adamw_twin);
 
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&SUM_SQUARES, &CLIP_SCALE, &ADAMW];
 
-/// `partial[slot] = Σ g²`.   g: any shape   partial: [slots]
+/// `partial[slot] = Σ g²`.   g: any shape   partial: `[slots]`
 pub fn sum_squares(rec: &mut Recorder<'_>, g: &Tensor, slot: usize, partial: &Tensor) -> Result<()> {
     for (first, piece) in g.pieces()? {
         let params = NormParams { elements: piece.len() as u32, slot: slot as u32, max_norm: 0.0, accumulate: (first > 0).into() };
@@ -64,14 +64,14 @@ pub fn sum_squares(rec: &mut Recorder<'_>, g: &Tensor, slot: usize, partial: &Te
     Ok(())
 }
 
-/// Norm and clip factor.   partial: [slots]   out: [2]
+/// Norm and clip factor.   partial: `[slots]`   out: `[2]`
 pub fn clip_scale(rec: &mut Recorder<'_>, partial: &Tensor, max_norm: f32, out: &Tensor) -> Result<()> {
     out.expect("clip_scale out", &[2])?;
     let params = NormParams { elements: partial.len() as u32, slot: 0, max_norm, accumulate: 0 };
     rec.run(CLIP_SCALE.grid(Grid::Groups(1, 1, 1)), &params, &[partial, out])
 }
 
-/// One update of `w` by `scale[1] · g`; `g` is zero afterwards.   w, g, m, v: the same shape   scale: [2]
+/// One update of `w` by `scale[1] · g`; sets `g` to zero.   w, g, m, v: the same shape   scale: [2]
 pub fn step(rec: &mut Recorder<'_>, adamw: AdamW, scale: &Tensor, w: &Tensor, g: &Tensor, m: &Tensor, v: &Tensor) -> Result<()> {
     [g, m, v].iter().try_for_each(|state| state.expect("adamw state", w.shape()))?;
     w.expect_dtype(DType::F32)?;

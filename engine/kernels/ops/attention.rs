@@ -1,8 +1,8 @@
-//! Causal attention over packed ragged sequences with grouped-query heads: forward, backward, and the form that decodes from a cache.
+//! Causal attention over packed ragged sequences with grouped-query heads: forward, backward, and decoding from a cache.
 //!
-//! A batch is a list of sequences `[q_start, q_len, kv_start, kv_len]`: query `i` of a sequence has the position `kv_len − q_len + i`
-//! and sees the keys up to its own position. Training packs queries and keys alike; prefill reads keys from the cache, where a
-//! shared prefix already stands. The scores of a whole sequence never exist at once.
+//! A batch is a list of sequences `[q_start, q_len, kv_start, kv_len]`: query `i` of a sequence has position `kv_len − q_len + i` and sees
+//! the keys up to that position. Training packs queries and keys alike. Prefill reads keys from the cache, which already holds a shared
+//! prefix. The scores of a whole sequence never exist at once.
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
@@ -42,8 +42,8 @@ pub const ATTENTION_DECODE: Kernel = kernel!("attention_decode", Params, [In, In
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&ATTENTION, &ATTENTION_BWD_DELTA, &ATTENTION_BWD_Q, &ATTENTION_BWD_KV, &ATTENTION_DECODE];
 
-/// Rows of queries that the CPU twin handles at a time. A prefix that is shared ends at a multiple of it, so that the tiles of a
-/// sequence, and with them the bits of its results, do not depend on what is shared.
+/// Query rows that the CPU twin handles at a time. A shared prefix ends at a multiple of this, so that the tiles of a sequence, and the
+/// bits of its results, do not depend on what is shared.
 pub const TILE: usize = 64;
 
 /// Head counts and size.
@@ -140,7 +140,7 @@ pub fn decode(rec: &mut Recorder<'_>, heads: Heads, q: &Tensor, k: &Tensor, v: &
 
 /// Rows of a tile of the shaders.
 const SHADER_TILE: usize = 32;
-/// The largest head that the shaders have memory for.
+/// The largest head for which the shaders have memory.
 const SHADER_DIM: usize = 128;
 
 /// The shader variant and grid of a kernel: vectors of four where the head allows it, fewer registers for small heads.
@@ -148,7 +148,7 @@ pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, heads: Heads,
     if caps.is_some() && heads.dim > SHADER_DIM {
         return Err(Error::Shape(format!("{}: heads of {} elements, at most {SHADER_DIM} on a GPU", kernel.stem, heads.dim)));
     }
-    // Every sequence may end in a part of a tile.
+    // Every sequence may end with a partial tile.
     let tiles = |heads| Grid::Groups(rows / SHADER_TILE + sequences, heads, 1);
     let (grid, vec4, small) = match kernel.stem {
         "attention" => (tiles(heads.q), "attention.vec4", "attention.vec4_64"),
@@ -343,7 +343,7 @@ fn bwd_kv_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let outputs: Vec<_> = split(dk, &tiles, d.kv_width).into_iter().zip(split(dv, &tiles, d.kv_width)).collect();
     let (q_strides, kv_transposed) = (Strides::row_major(d.q_width), Strides::transposed(d.kv_width));
     tiles.par_iter().zip(outputs).for_each(|(t, (dk, dv))| {
-        // Queries before the first key of the tile see none of it.
+        // Queries before the tile's first key see none of its keys.
         let queries = t.q_len - t.first;
         let row0 = t.q_start + t.first;
         let (mut scores, mut dp) = (vec![F::ZERO; queries * t.rows], vec![F::ZERO; queries * t.rows]);
@@ -370,9 +370,9 @@ fn bwd_kv_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     });
 }
 
-/// Keys whose products with a query are computed side by side.
+/// Keys that a query is multiplied with side by side.
 const SIDE_BY_SIDE: usize = 4;
-/// Rows of the cache that stay near while all heads read them.
+/// Cache rows read by one head after another, few enough to stay in the processor's cache.
 const NEAR: usize = 32;
 
 fn decode_twin<F: Float>(p: &Params, args: Args<'_, F>) {
@@ -387,11 +387,11 @@ fn decode_as<F: Float, const FUSED: bool>(p: &Params, mut a: Args<'_, F>) {
     let attend = |(m, o): (usize, &mut [F])| {
         let [first, shared, own_first, own] = std::array::from_fn(|i| spans[4 * m + i] as usize);
         let len = shared + own;
-        // Two runs of rows of the cache, and where their scores begin.
+        // The two runs of cache rows, and where the scores of each begin.
         let runs = [(first, shared, 0), (own_first, own, shared)];
         let q = &q[m * d.q_width..][..d.q_width];
         let mut scores = vec![F::ZERO; d.heads * len];
-        // A row of the cache comes from memory once, for all heads: the cache is what counts here.
+        // Each row of the cache is read from memory once, for all heads: those reads take most of the time.
         fused!(FUSED, {
             for (start, count, at) in runs {
                 let keys = &k[start * d.kv_width..][..count * d.kv_width];
@@ -416,7 +416,7 @@ fn decode_as<F: Float, const FUSED: bool>(p: &Params, mut a: Args<'_, F>) {
             }
         });
     };
-    // One row has nothing to share, and waking a thread takes longer than a short row.
+    // A single row has no work to divide, and waking a thread takes longer than a short row.
     if o.len() == d.q_width { attend((0, o)) } else { o.par_chunks_mut(d.q_width).enumerate().for_each(attend) }
 }
 

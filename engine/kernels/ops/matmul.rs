@@ -12,9 +12,8 @@ use crate::error::{Error, Result};
 
 /// Parameters: `y` is `[m, n]`, the sum runs over `k`.
 ///
-/// A weight that is too large to be bound is taken in ranges of its rows, each a dispatch with these `m`, `n` and `k`. The matrix that
-/// has a column for each row of the whole weight (`y` in NT, `a` in NN and TN) has rows of `stride` elements, and the range begins
-/// at column `first`.
+/// A weight that is too large to bind is split into ranges of rows, each a dispatch with these `m`, `n` and `k`. The matrix with a column
+/// for each row of the whole weight (`y` in NT, `a` in NN and TN) has rows of `stride` elements, and the range begins at column `first`.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 pub struct Params {
@@ -23,7 +22,7 @@ pub struct Params {
     k: u32,
     /// 1 adds to `y`, 0 replaces it.
     accumulate: u32,
-    /// The product is multiplied by this.
+    /// Factor of the product.
     scale: f32,
     first: u32,
     stride: u32,
@@ -36,7 +35,7 @@ pub const NT: Kernel = kernel!("matmul_nt", Params, [In, Weight, Out], nt_twin);
 pub const NN: Kernel = kernel!("matmul_nn", Params, [In, Weight, Out], nn_twin);
 /// `y[m, n] (+)= scale · Σ_k a[k, m] · b[k, n]`
 pub const TN: Kernel = kernel!("matmul_tn", Params, [In, In, Out], tn_twin);
-/// NT for a few rows of `a`: each row's sum has one order, whatever the other rows are.
+/// NT for a few rows of `a`. The order of each row's sums does not depend on the other rows.
 pub const ROWS: Kernel = kernel!("matmul_rows", Params, [In, Weight, Out], rows_twin);
 
 /// The kernels of this file.
@@ -55,12 +54,12 @@ pub enum Write {
     AddScaled(f32),
 }
 
-/// `y (+)= a · bᵀ`.   a: [M, K]   b: [N, K], also of 16 bits   y: [M, N]
+/// `y (+)= a · bᵀ`.   a: [M, K]   b: [N, K], 32 or 16 bits   y: [M, N]
 pub fn nt(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Write) -> Result<()> {
     product(rec, &NT, Form::NT, a, b, y, write)
 }
 
-/// `y (+)= a · b`.   a: [M, K]   b: [K, N], also of 16 bits   y: [M, N]
+/// `y (+)= a · b`.   a: [M, K]   b: [K, N], 32 or 16 bits   y: [M, N]
 pub fn nn(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Write) -> Result<()> {
     product(rec, &NN, Form::NN, a, b, y, write)
 }
@@ -70,7 +69,7 @@ pub fn tn(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Wri
     product(rec, &TN, Form::TN, a, b, y, write)
 }
 
-/// `y (+)= a · bᵀ` for the few rows of a decoding step.   a: [M, K]   b: [N, K], also of 16 bits   y: [M, N]
+/// `y (+)= a · bᵀ` for the few rows of a decoding step.   a: [M, K]   b: [N, K], 32 or 16 bits   y: [M, N]
 pub fn rows(rec: &mut Recorder<'_>, a: &Tensor, b: &Tensor, y: &Tensor, write: Write) -> Result<()> {
     product(rec, &ROWS, Form::NT, a, b, y, write)
 }
@@ -132,10 +131,10 @@ fn product(rec: &mut Recorder<'_>, kernel: &'static Kernel, form: Form, a: &Tens
     Ok(())
 }
 
-/// The shader variant and grid of a product: tiles in workgroup memory on a GPU; on a software adapter one subgroup a workgroup if
+/// The shader variant and grid of a product. A GPU uses tiles in workgroup memory. A software adapter uses workgroups of one subgroup if
 /// all subgroups have a size that the shader knows, else plain registers.
 pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: usize, k: usize, stride: usize) -> Launch {
-    // Names: vectors of four, one subgroup of 8 or 4 lanes, registers. Sizes: what is read as vectors.
+    // Names: vectors of four, one subgroup of 8 or 4 lanes, registers. Sizes: the axes that are read as vectors.
     let (names, vectors) = match kernel.stem {
         "matmul_nt" => (["matmul_nt.vec4", "matmul_nt.lanes8", "matmul_nt.lanes4", "matmul_nt.registers"], [k, k, k]),
         "matmul_nn" => (["matmul_nn.vec4", "matmul_nn.lanes8", "matmul_nn.lanes4", "matmul_nn.registers"], [k, n, stride]),
@@ -155,9 +154,9 @@ pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: 
     }
 }
 
-/// GEMM switches to other sums for tiny outputs; rows are padded past that, so that a row's bits never depend on the row count.
+/// GEMM adds in another order for tiny outputs. Rows are padded beyond that size, so that a row's bits never depend on the number of rows.
 const SMALL_OUTPUT: usize = 256;
-/// With at most so many rows GEMM writes columns: it then reads the weight as it lies, where for rows it would copy all of it first.
+/// Up to this many rows GEMM writes columns. It then reads the weight in place; to write rows it would copy all of it first.
 const SHORT: usize = 8;
 
 fn nt_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
@@ -213,15 +212,15 @@ fn tn_twin<F: Float>(p: &Params, mut args: Args<'_, F>) {
     }
 }
 
-/// Elements of the weight that are worth handing to another thread, for four rows of `a` or fewer.
+/// The least elements of the weight worth giving to another thread, for up to four rows of `a`.
 const SHARE: usize = 128 * 1024;
-/// Weight rows that stay in the cache while all rows of `a` pass by: whole tiles, also of what is widened.
+/// Weight rows that stay in the cache while all rows of `a` are multiplied with them: whole tiles, widened ones too.
 const TOGETHER: usize = 12;
-/// Rows of `a` and of the weight in a tile. Its sums, three vectors of the weight and one of `a` fill the sixteen registers of AVX2.
+/// Rows of `a` and of the weight in a tile. Its sums, three vectors of the weight and one of `a` fill AVX2's sixteen registers.
 const TALL: usize = 4;
 const WIDE: usize = 3;
-/// A weight with at most so many elements stays in the cache. Then fewer rows of `a` than a tile has go with four weight rows; from memory
-/// one weight row after the other comes fastest, widened in registers.
+/// A weight with up to this many elements stays in the cache. Then, if `a` has fewer rows than a tile, four weight rows are multiplied at a
+/// time. A larger weight comes from memory, which is fastest one row at a time, widened in registers.
 const CACHED_WEIGHT: usize = 1 << 19;
 
 fn rows_twin<F: Float>(p: &Params, args: Args<'_, F>) {
@@ -240,7 +239,7 @@ fn rows_as<F: Float, const FUSED: bool>(p: &Params, mut args: Args<'_, F>) {
     let a: Vec<Row<'_, F>> = a[..m * k].chunks_exact(k).map(|row| row.as_chunks()).collect();
     let cached = n * k <= CACHED_WEIGHT;
     let rows = y.chunks_mut(stride).map(|row| &mut row[first..first + n]);
-    // Threads share out the rows of the weight, and each is read once. No sum depends on where they are cut.
+    // The threads divide the rows of the weight among them, and each row is read once. No sum depends on the division.
     columns!(FUSED, rows, share(m, n, k), |n0, parts| {
         let mut parts = parts;
         let mut scratch = Vec::new();
@@ -266,15 +265,15 @@ fn rows_as<F: Float, const FUSED: bool>(p: &Params, mut args: Args<'_, F>) {
     });
 }
 
-/// Weight rows that a thread takes at a time: as many for each thread, and all for one where that is too little work for two.
+/// Weight rows that a thread takes at a time: an equal share for each thread, or all of them for one if there is too little work for two.
 fn share(m: usize, n: usize, k: usize) -> usize {
     let worth = (SHARE / k / m.div_ceil(4)).max(8 * TOGETHER);
     let blocks = if n <= worth { 1 } else { n.div_ceil(worth).next_multiple_of(rayon::current_num_threads()) };
     n.div_ceil(blocks).next_multiple_of(TOGETHER)
 }
 
-/// Calls `store(i, [a[i] · w[0], a[i] · w[1], …])` for all rows of `a` and of `w`, at most [`TOGETHER`]. `FEW` weight rows go side by side
-/// where the rows of `a` are fewer than in a tile.
+/// Calls `store(i, [a[i] · w[0], a[i] · w[1], …])` for all rows of `a` and of `w`, at most [`TOGETHER`]. If `a` has fewer rows than a tile,
+/// `FEW` weight rows are multiplied side by side.
 #[inline(always)]
 fn panel<F: Float, S: Stored<F>, const FUSED: bool, const FEW: usize>(
     a: &[Row<'_, F>],

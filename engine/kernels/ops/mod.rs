@@ -1,7 +1,7 @@
-//! The kernels: one op is one file with its shapes, parameters, forward, backward and CPU twins. Shaders have the same stem.
+//! The kernels. A file is an op: its shapes, parameters, forward, backward and CPU twins. Its shader has the same stem.
 //!
-//! Contract of every backward: gradients of parameters and of the residual stream are added to (`+=`), gradients of other
-//! activations are replaced (`=`); the upstream gradient is multiplied in; what the forward saved is an argument.
+//! Contract of every backward: it adds to gradients of parameters and of the residual stream (`+=`) and replaces gradients of other
+//! activations (`=`). It multiplies by the upstream gradient, and takes what the forward pass saved as arguments.
 
 pub mod adamw;
 pub mod attention;
@@ -48,8 +48,8 @@ pub fn kernels() -> Vec<&'static Kernel> {
     .concat()
 }
 
-/// The kernels that have several shader variants for weights of 32 bits, by the ending of the one that a GPU runs for the sizes of
-/// published models: heads of 128, all others multiples of 4. The default variant has no ending.
+/// The kernels with several shader variants for 32-bit weights, grouped by the ending of the variant that a GPU runs for the sizes of
+/// published models: heads of 128, all other sizes multiples of 4. The default variant has no ending.
 pub fn chosen(caps: &Caps) -> Result<BTreeMap<&'static str, Vec<&'static str>>> {
     const SIZE: usize = 4096;
     const HEADS: attention::Heads = attention::Heads { q: 32, kv: 8, dim: 128 };

@@ -1,4 +1,4 @@
-//! Policy-gradient losses, a token a row, with an estimate of KL to a reference policy.
+//! Policy-gradient losses, one row for each token, with an estimate of the KL divergence from a reference policy.
 //!
 //! `loss = w · (surrogate + kl_coef · k)` with advantage `A`, ratio `r = exp(logprob − old)` and bounds `1 − clip_low`, `1 + clip_high`:
 //!
@@ -8,8 +8,9 @@
 //! | [`Form::Weight`] | `−constant(clip(r))·A·logprob` | CISPO, arXiv 2506.13585, eq. 4–5 |
 //! | [`Form::LogProb`] | `−A·logprob` | REINFORCE, Williams 1992 |
 //!
-//! With [`Level::Sequence`] the ratio is that of the whole turn, the exponential of the mean of its tokens' log-ratios (GSPO, arXiv 2507.18071,
-//! eq. 7), and a token's derivative is that of GSPO-token (eq. 13–14): the one of the turn's loss (eq. 5) where its tokens weigh alike.
+//! With [`Level::Sequence`] the ratio is that of the whole turn: the exponential of the mean of its tokens' log-ratios (GSPO, arXiv
+//! 2507.18071, eq. 7). A token's derivative is that of GSPO-token (eq. 13–14), which equals that of the turn's loss (eq. 5) if its tokens
+//! have equal weights.
 //!
 //! KL estimators, with `d = logprob − reference` (Schulman, "Approximating KL divergence"), and what each is the derivative of:
 //!
@@ -19,8 +20,8 @@
 //! | [`Estimator::K2`] | `d² / 2` | `d` | on samples of the policy, the gradient of KL(policy ‖ reference) (verl's `mse`) |
 //! | [`Estimator::K3`] | `exp(−d) + d − 1` | `1 − exp(−d)` | that of KL(reference ‖ policy) (verl's `low_var_kl`; the one of TRL and GRPO) |
 //!
-//! The derivative here is always that of the value, as TRL has it, and verl under these names; verl's names with a `+` take the value of one and the
-//! derivative of K2. Log-ratios are cut at ±20, as in verl, so that no exponential overflows.
+//! The derivative here is always that of the value, as in TRL, and as in verl under these names. verl's names with a `+` combine one
+//! estimator's value with the derivative of K2. Log-ratios are clamped to ±20, as in verl, so that no exponential overflows.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -28,19 +29,19 @@ use crate::device::float::Float;
 use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel};
 use crate::error::Result;
 
-/// What is made of a ratio and an advantage.
+/// How ratio and advantage make a loss.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// The smaller of the advantage times the ratio and times the clipped ratio.
+    /// The smaller of advantage times ratio and advantage times clipped ratio.
     Clip = 0,
-    /// The log-probability, weighed by the advantage and the clipped ratio as a constant.
+    /// The log-probability, weighted by the advantage and by the clipped ratio as a constant.
     Weight = 1,
-    /// The log-probability, weighed by the advantage: no ratio.
+    /// The log-probability, weighted by the advantage. There is no ratio.
     LogProb = 2,
 }
 
-/// What a ratio is taken of.
+/// What a ratio is of.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -54,11 +55,11 @@ pub enum Level {
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Estimator {
-    /// The log-ratio: no bias, large variance, of either sign.
+    /// The log-ratio: unbiased, with a large variance and either sign.
     K1 = 1,
     /// Half its square.
     K2 = 2,
-    /// `exp(−d) + d − 1`: no bias, never negative.
+    /// `exp(−d) + d − 1`: unbiased, never negative.
     K3 = 3,
 }
 
@@ -77,13 +78,13 @@ impl Estimator {
 /// The loss of a token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolicyLoss {
-    /// What is made of ratio and advantage.
+    /// How ratio and advantage make a loss.
     pub form: Form,
     /// What the ratio is of.
     pub level: Level,
-    /// How far the ratio may fall below 1.
+    /// How far below 1 the ratio may be.
     pub clip_low: f32,
-    /// How far the ratio may rise above 1.
+    /// How far above 1 the ratio may be.
     pub clip_high: f32,
     /// Bound of [`Form::Clip`] for negative advantages, in advantages; 0 switches it off.
     pub dual_clip: f32,
@@ -123,7 +124,8 @@ pub struct RatioParams {
     pad: [u32; 3],
 }
 
-/// Numbers that the kernel writes for every token: loss, ratio, KL estimate, and −1, 0 or 1 as the ratio was clipped from below, not, or above.
+/// The numbers that the kernel writes for each token: loss, ratio, KL estimate, and −1, 0 or 1 for a ratio that was clipped from below, not
+/// clipped, or clipped from above.
 pub const TERMS: usize = 4;
 
 /// Loss terms and `coefficient = ∂loss/∂logprob`
@@ -134,10 +136,10 @@ pub const SEQUENCE_RATIO: Kernel = kernel!("sequence_ratio", RatioParams, [In, I
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&POLICY_LOSS, &SEQUENCE_RATIO];
 
-/// Loss and its derivative by the log-probability. All tokens of a turn have its advantage: `A = advantages[turn[i]]`. `old` holds
-/// log-probabilities when sampled, or with [`Level::Sequence`] what [`sequence_ratio`] made of them.
+/// Loss and its derivative by the log-probability. All tokens of a turn have its advantage: `A = advantages[turn[i]]`. `old` holds the
+/// log-probabilities when sampled, or with [`Level::Sequence`] the log-ratios from [`sequence_ratio`].
 ///
-/// logprob, old, reference, turn, weight, coefficient: [R]   advantages: [turns]   terms: [R, 4]
+/// logprob, old, reference, turn, weight, coefficient: `[R]`   advantages: `[turns]`   terms: `[R, 4]`
 pub fn forward(
     rec: &mut Recorder<'_>,
     loss: PolicyLoss,
@@ -167,7 +169,7 @@ pub fn forward(
 
 /// The log-ratio of each token's sequence: the mean over its tokens of `logprob − old`.
 ///
-/// logprob, old, ratio: [R]   starts: [sequences + 1], of their rows
+/// logprob, old, ratio: `[R]`   starts: `[sequences + 1]`, the first row of each and the end
 pub fn sequence_ratio(rec: &mut Recorder<'_>, logprob: &Tensor, old: &Tensor, starts: &Tensor, ratio: &Tensor) -> Result<()> {
     let sequences = starts.len().saturating_sub(1);
     let params = RatioParams { sequences: sequences as u32, pad: [0; 3] };

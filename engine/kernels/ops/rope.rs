@@ -1,4 +1,4 @@
-//! Rotary position embedding with rotated halves: element `i` of a head turns with element `i + D/2`.
+//! Rotary position embedding with rotated halves: element `i` of a head rotates with element `i + D/2`.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,7 +13,7 @@ pub struct Params {
     tokens: u32,
     heads: u32,
     half: u32,
-    /// 1 turns forward, −1 back (the backward pass).
+    /// 1 rotates forward, −1 back (the backward pass).
     sign: f32,
 }
 
@@ -25,7 +25,7 @@ pub const ROPE: Kernel = kernel!("rope", Params, [In, Out], twin);
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&ROPE_TABLE, &ROPE];
 
-/// Cosines and sines of a batch.   positions: [T]   frequencies: [D/2]   table: [T, D]
+/// Cosines and sines of a batch.   positions: `[T]`   frequencies: `[D/2]`   table: `[T, D]`
 pub fn table(rec: &mut Recorder<'_>, positions: &Tensor, frequencies: &Tensor, table: &Tensor) -> Result<()> {
     let (tokens, half) = (positions.len(), frequencies.len());
     table.expect("rope table", &[tokens, 2 * half])?;
@@ -33,7 +33,7 @@ pub fn table(rec: &mut Recorder<'_>, positions: &Tensor, frequencies: &Tensor, t
     rec.run(ROPE_TABLE.grid(Grid::Elements(tokens * half)), &params, &[positions, frequencies, table])
 }
 
-/// Turns every head of `x` in place, or back with `backward`.   table: [T, D]   x: [T, H · D]
+/// Rotates every head of `x` in place; with `backward`, rotates it back.   table: [T, D]   x: [T, H · D]
 pub fn apply(rec: &mut Recorder<'_>, table: &Tensor, x: &Tensor, backward: bool) -> Result<()> {
     let ((tokens, dim), (rows, width)) = (table.rows_cols(), x.rows_cols());
     if rows != tokens || width % dim != 0 {

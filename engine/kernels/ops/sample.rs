@@ -1,7 +1,7 @@
 //! Choosing the next token on the device: temperature, top-k, top-p, min-p or greedy, with counter-based random numbers.
 //!
-//! Top-k and top-p are thresholds on the logit, found by bisection over the ordered bits of a float, so nothing is sorted; tokens
-//! that tie with the threshold stay in. Top-p counts the mass of what top-k left. Min-p (arXiv 2407.01082) is a threshold at once.
+//! Top-k and top-p are thresholds on the logit, found by bisection over the ordered bits of a float, so nothing is sorted. Tokens that tie
+//! with the threshold are kept. Top-p counts the mass of what top-k kept. Min-p (arXiv 2407.01082) is itself a threshold.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -10,7 +10,7 @@ use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel, simd};
 use crate::error::Result;
 use crate::random::philox4x32;
 
-/// Parameters, one set for a batch.
+/// Parameters, the same for the whole batch.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct Sampling {
@@ -31,7 +31,8 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// Sampling with these settings. `min_p` keeps the tokens that are at least so likely, relative to the likeliest; 0 keeps all.
+    /// The parameters for these settings. `min_p` keeps tokens whose probability is at least this share of the likeliest one's; 0 keeps
+    /// all.
     pub fn new(temperature: f32, top_k: u32, top_p: f32, min_p: f32) -> Self {
         let gap = if min_p > 0.0 { -min_p.ln() * temperature } else { f32::MAX };
         Self { rows: 0, vocab: 0, temperature, top_k, top_p, gap, pad: [0; 2] }
@@ -41,13 +42,13 @@ impl Sampling {
 /// Words of a stream: Philox key (2), counter words 1 to 3, and the token number, which is counter word 0.
 pub const STREAM: usize = 6;
 
-/// Token and the bits of its log-probability for each row, so that one readback has both
+/// The token and the bits of its log-probability for each row, so that one readback has both
 pub const SAMPLE: Kernel = kernel!("sample", Sampling, [In, InU32, OutU32], twin);
 
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&SAMPLE];
 
-/// Draws one token a row. The log-probability is that of the distribution at the temperature (1 for greedy), before top-k, top-p and
+/// Draws one token per row. The log-probability is that of the distribution at the temperature (1 for greedy), before top-k, top-p and
 /// min-p.
 ///
 /// logits: [M, V]   streams: [M, 6]   drawn: [M, 2], the token and its log-probability as f32 bits
@@ -58,7 +59,7 @@ pub fn forward(rec: &mut Recorder<'_>, sampling: Sampling, logits: &Tensor, stre
     rec.run(SAMPLE.grid(Grid::Rows(rows)), &params, &[logits, streams, drawn])
 }
 
-/// An unsigned integer that orders like the float.
+/// An unsigned integer with the order of the float.
 #[inline(always)]
 fn key<F: Float>(value: F) -> u32 {
     let bits = (value.to_f64() as f32).to_bits();

@@ -1,4 +1,4 @@
-//! Group advantages: each value against the mean of its group or of the group's other members, divided by the group's sample deviation.
+//! Group advantages: each value minus the mean of its group, or of the group's other members, divided by the group's sample deviation.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -6,7 +6,8 @@ use crate::device::float::Float;
 use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel};
 use crate::error::Result;
 
-/// Parameters: number of groups, what is added to the deviation, whether to divide by it, and whether a mean leaves out the value itself.
+/// Parameters: the number of groups, the epsilon added to the deviation, whether to divide by it, and whether the mean leaves out the value
+/// itself.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 pub struct Params {
@@ -28,13 +29,13 @@ pub enum Baseline {
     /// The mean of its group.
     #[default]
     Mean,
-    /// The mean of the other members of its group: `x − mean` becomes `n / (n − 1)` times as large.
+    /// The mean of the other members of its group, which makes `x − mean` `n / (n − 1)` times as large.
     LeaveOneOut,
 }
 
-/// `y[i] = (x[i] − mean) / (deviation + eps)` in groups; 0 where a group does not vary or has one member (our choice, as verl does).
+/// `y[i] = (x[i] − mean) / (deviation + eps)` in groups; 0 if a group does not vary or has one member (our choice, as in verl).
 ///
-/// x, y: [N]   members: [N], indices sorted by group   starts: [G + 1]
+/// x, y: `[N]`   members: `[N]`, indices sorted by group   starts: `[G + 1]`
 pub fn forward(
     rec: &mut Recorder<'_>,
     x: &Tensor,
@@ -59,7 +60,7 @@ fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
         let values = || members.iter().map(|i| x[*i as usize]);
         let mean = values().sum::<F>() / n;
         let squares: F = values().map(|v| (v - mean) * (v - mean)).sum();
-        // All equal values can still differ from their rounded mean in the last bit.
+        // Equal values can still differ from their rounded mean in the last bit.
         let varies = values().any(|v| v != x[members[0] as usize]);
         let deviation = (squares / (n - F::ONE).max(F::ONE)).sqrt();
         for i in members {

@@ -10,8 +10,8 @@ use finemem::model::activations::Recompute;
 use finemem::model::{Lora, Model, lora};
 use finemem::ops::policy_loss::PolicyLoss;
 use finemem::random::Rng;
-use finemem::train::export::export;
 use finemem::rollout::Turn;
+use finemem::train::export::export;
 use finemem::train::grpo::{Credit, Grpo, Settings, Trained};
 use finemem::train::learner::{Learner, Loss, Memory, Sample};
 use finemem::train::log::Checkpoint;
@@ -356,7 +356,7 @@ fn merged_models_are_checked_before_they_are_there() {
                     assert!(found.iter().zip(expected).all(near), "{name} in {dtype:?}");
                 }
                 let again = export(&base, &adapter, &out, dtype, &device).unwrap_err().to_string();
-                assert!(again.starts_with(out.to_str().unwrap()) && again.contains("there already"), "{again}");
+                assert!(again.starts_with(out.to_str().unwrap()) && again.contains("exists already"), "{again}");
                 std::fs::remove_dir_all(&out).unwrap();
             }
         }

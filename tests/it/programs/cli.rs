@@ -44,7 +44,7 @@ fn what_is_wrong_is_said() {
     fails(&["check", &misspelt], 1, "did you mean 'seed'?");
     fails(&["check", "absent.lua"], 1, "absent.lua");
     fails(&["types", "--out", &broken], 1, "broken.lua");
-    fails(&["export", "--model", "absent", "--adapter", "absent", "--out", &broken], 1, "there already");
+    fails(&["export", "--model", "absent", "--adapter", "absent", "--out", &broken], 1, "exists already");
     fails(&["export", "--model", "absent", "--adapter", "absent", "--out", "new"], 1, "no such model folder");
 }
 
@@ -122,8 +122,8 @@ fn scripts_get_their_arguments_and_resumed_ones_their_old() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "--steps 3\n");
     let output = finemem(&["run", "--resume", run.to_str().unwrap(), "--", "--steps", "5"]);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "--steps 3 --steps 5\n");
-    fails(&["run", script.to_str().unwrap()], 1, "is there already and is not overwritten");
-    fails(&["run", "other.lua", "--resume", run.to_str().unwrap()], 1, "name no other script");
+    fails(&["run", script.to_str().unwrap()], 1, "exists already and is not overwritten");
+    fails(&["run", "other.lua", "--resume", run.to_str().unwrap()], 1, "cannot be resumed with another script");
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_published_folder_is_planned_trained_and_exported() {
     fails(&[&["plan", "--model", &model][..], &sizes, &["--memory", "0.01"]].concat(), 1, "the run needs");
     let planned = finemem(&[&["plan", "--model", &model][..], &sizes].concat());
     let text = String::from_utf8(planned.stdout).unwrap();
-    assert!(planned.status.success() && text.contains("peak, sampling and update by turns") && text.contains("fits: "), "{text}");
+    assert!(planned.status.success() && text.contains("peak, sampling and update take turns") && text.contains("fits: "), "{text}");
     let script = root.join("scripts/train_llm.lua");
     let arguments = ["--max_prompt", "1500", "--max_tokens", "8", "--micro_tokens", "256", "--steps", "1", "--group", "2", "--lora", "2"];
     let files = ["run", script.to_str().unwrap(), "--device", "cpu", "--", "--model", &model, "--data", &data, "--out", &run];
@@ -294,7 +294,7 @@ fn a_prompt_runs_every_line() {
         ("local function deep() error('boom') end deep()", "", "error: prompt:1: boom\n"),
         ("1 2", "", "error: prompt:1: "),
         ("fm.rgn", "", "did you mean 'rng'?"),
-        ("for i = 1, 3 do", "", "error: the input ends before this does: for i = 1, 3 do\n"),
+        ("for i = 1, 3 do", "", "error: the input ends inside this statement: for i = 1, 3 do\n"),
         ("policy", "", ""),
         ("1\nfm.exit { error = 'enough' }\n2", "1\n", "error: enough\n"),
     ] {

@@ -1,7 +1,7 @@
 //! What a model is told about a question, and what its reply means.
 
 use finemem::reason::prompt::{answer, messages, without_thought};
-use finemem::reason::{Message, Role, Query, Reply, UNKNOWN};
+use finemem::reason::{Message, Query, Reply, Role, UNKNOWN};
 
 #[test]
 fn thoughts_are_left_out() {

@@ -1,7 +1,7 @@
 //! What scripts can do, what they cannot, and what they are told.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use finemem::Error;
 use finemem_script::{Runtime, RuntimeOptions, types};
@@ -82,10 +82,8 @@ fn endless_scripts_are_stopped() {
         "coroutine.wrap(function() while true do end end)()",
         "string.find(string.rep('a', 1e6), string.rep('.-', 50) .. 'b')",
     ] {
-        let started = Instant::now();
         let result = evaluate_with(RuntimeOptions { time: Some(Duration::from_millis(200)), ..RuntimeOptions::default() }, text);
         assert!(matches!(&result, Err(Error::Script(text)) if text.contains("stopped after 0.2 seconds")), "{result:?}");
-        assert!(started.elapsed() < Duration::from_secs(5));
     }
 }
 
@@ -230,13 +228,15 @@ fn a_run_is_logged_and_resumed() {
     let description: Value = serde_json::from_str(&read("run.json")).unwrap();
     assert_eq!((&description["seed"], &description["settings"]["steps"]), (&json!(3), &json!(2)));
     assert!(complaint(&open).contains("--resume"));
-    assert!(complaint(&(open.clone() + &open)).contains("is there already"));
+    assert!(complaint(&(open.clone() + &open)).contains("exists already"));
 
     let resume = RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() };
     evaluate_with(resume, &(open.clone() + "run:log { step = 1, stats = { reward = 1 } } run:progress { step = 1, total = 1 }")).unwrap();
     assert_eq!(read("metrics.jsonl"), "{\"step\":1,\"reward\":1}\n");
-    let trainer =
-        evaluate_with(RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() }, &(open + "run:checkpoint { step = 1, trainer = run }"));
+    let trainer = evaluate_with(
+        RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() },
+        &(open + "run:checkpoint { step = 1, trainer = run }"),
+    );
     assert!(trainer.unwrap_err().to_string().contains("a Run is none"));
 }
 
@@ -255,7 +255,10 @@ fn editor_types_are_fresh() {
     for (path, text) in types() {
         let found = std::fs::read_to_string(folder.join(path)).unwrap_or_default();
         assert!(found == text, "scripts/types/{path} is not what the API table says; run `finemem-engine types`");
-        assert!(!path.ends_with(".luau") || Runtime::new(RuntimeOptions::default()).unwrap().evaluate(path, &text).is_ok(), "{path} is not Luau");
+        assert!(
+            !path.ends_with(".luau") || Runtime::new(RuntimeOptions::default()).unwrap().evaluate(path, &text).is_ok(),
+            "{path} is not Luau"
+        );
     }
 }
 
@@ -292,7 +295,7 @@ fn memories_are_kept_with_their_history() {
     for (text, said) in [
         ("memory:insert { content = 'Bo plays the cello' }", "test.lua:7: Memory:insert: "),
         ("memory:update { id = 9, content = 'x' }", "no item has id 9"),
-        ("memory:get { id = -1 }", "'id' cannot be used: out of range"),
+        ("memory:get { id = -1 }", "'id' is -1, which is out of range"),
         ("memory:set_step { step = 0 }", "steps count from 1"),
         ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is no journal entry"),
         ("fm.memory.import { path = 'absent.jsonl' }", "absent.jsonl"),
@@ -391,7 +394,7 @@ fn metrics_score_judge_and_sum_up() {
         ("verdict { metric = 'rouge_l', replies = { 'yes' }, gold = {} }", "rouge_l needs no judge"),
         ("summary { results = { { source = 'a', metric = 'b' } } }", "score"),
         ("paired_interval { scores = { 1 }, than = {} }", "1 scores cannot be paired with 0"),
-        ("recall_at_k { answer = '', gold = {}, k = -1 }", "'k' cannot be used"),
+        ("recall_at_k { answer = '', gold = {}, k = -1 }", "'k' is -1"),
     ] {
         let found = complaint(&format!("fm.metric.{text}"));
         assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
@@ -494,7 +497,7 @@ fn a_script_has_one_run_after_another() {
         local again, taken = pcall(fm.run.open, {{ path = '{path}/a' }})
         local third = fm.run.open {{ path = '{path}/a', resume = true }}
         return {{ open, why:match 'end it with run:close' ~= nil, closed, what:match 'is closed' ~= nil, tostring(first):match 'closed' ~= nil,
-            again, taken:match 'is there already' ~= nil, third.step, fm.list {{ path = '{path}' }}, fm.read {{ path = '{path}/b/metrics.jsonl' }} }}"
+            again, taken:match 'exists already' ~= nil, third.step, fm.list {{ path = '{path}' }}, fm.read {{ path = '{path}/b/metrics.jsonl' }} }}"
     ));
     assert_eq!(seen, json!([false, true, false, true, true, false, true, 0, ["a", "b"], "{\"step\":1,\"x\":1}\n"]));
     assert!(complaint("fm.list { path = 'no/such/folder' }").contains("no/such/folder"));

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use finemem_script::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
@@ -30,7 +29,10 @@ local function go() return run:reward {{ step = 3, batch = batch, reward = mine,
 {rest}"
     );
     std::fs::write(folder.join("main.lua"), text).unwrap();
-    Runtime::new(RuntimeOptions { device: "cpu".into(), ..RuntimeOptions::default() }).unwrap().run(&folder.join("main.lua")).map_err(|e| e.to_string())
+    Runtime::new(RuntimeOptions { device: "cpu".into(), ..RuntimeOptions::default() })
+        .unwrap()
+        .run(&folder.join("main.lua"))
+        .map_err(|e| e.to_string())
 }
 
 fn lines(path: &Path) -> Vec<Value> {
@@ -80,10 +82,8 @@ fn a_reward_that_fails_stops_the_run_and_leaves_its_rollouts() {
         ("return { steps = function() end }".into(), "mine.lua:1: what 'steps' gives must be a table with 'total', not a nil"),
         ("return { name = 'mine' }".into(), "a reward is a table with the function 'steps'"),
     ] {
-        let began = Instant::now();
         let found = rewarded(folder, &reward, "go()").unwrap_err();
         assert!(found.contains(said), "{reward}\nsaid {found}\nnot {said}");
-        assert!(began.elapsed() < Duration::from_secs(20), "{reward}");
         assert!(found.contains("the reward of step 3 failed: ") && found.contains("main.lua:10"), "{found}");
         assert_eq!(found.matches("stack traceback:").count(), 1, "{found}");
         let path = folder.join("run/failed_step_3.jsonl");

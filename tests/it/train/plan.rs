@@ -139,13 +139,13 @@ fn a_run_that_does_not_fit_is_refused_before_it_starts() {
         )
     };
     let loading = refusal("policy()", 3);
-    assert!(loading.contains("models/tiny: the model needs") && loading.contains("there are 3.0 MB on CPU executor"), "{loading}");
+    assert!(loading.contains("models/tiny: the model needs") && loading.contains(" has 3.0 MB free"), "{loading}");
     let sizes = "max_prompt = 448, episodes = 1, group = 4";
     let refused = refusal(&trainer(sizes), 150);
     for part in [
         "the run needs",
-        "MB of memory, and there are",
-        "less is needed with",
+        " MB of memory, but CPU executor",
+        "the run takes less with",
         "recompute attention: ",
         "recompute all: ",
         "completions of 32",

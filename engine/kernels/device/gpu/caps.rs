@@ -1,22 +1,22 @@
-//! Adapters: which there are, what they can do, which to open.
+//! Adapters: finding them, their capabilities, choosing one.
 
 use std::sync::OnceLock;
 
 use super::Choice;
 use crate::error::{Error, Result};
 
-/// What an adapter can do, and what follows for the choice of shader variants.
+/// An adapter's capabilities, which decide the shader variants.
 #[derive(Clone, Debug)]
 pub struct Caps {
     /// The adapter's name.
     pub name: String,
-    /// The API it is reached through: Vulkan, Metal or Dx12.
+    /// The API: Vulkan, Metal or Dx12.
     pub backend: String,
     /// The driver and its version.
     pub driver: String,
     /// What kind of device it is: discrete, integrated, virtual, software or other.
     pub kind: &'static str,
-    /// Whether shader variants for software adapters run: workgroups of one subgroup, few barriers.
+    /// Whether to run the shader variants for software adapters, with workgroups of one subgroup and few barriers.
     pub software: bool,
     /// Smallest size of a subgroup; 0 without subgroup operations.
     pub subgroup_min: u32,
@@ -30,13 +30,13 @@ pub struct Caps {
     pub max_buffer: u64,
     /// Workgroup memory in bytes.
     pub max_workgroup_memory: u32,
-    /// Most invocations of a workgroup.
+    /// Most invocations in a workgroup.
     pub max_invocations: u32,
     /// Most workgroups on one axis of a dispatch.
     pub max_groups: u32,
     /// Most storage bindings of a kernel.
     pub max_storage_buffers: u32,
-    /// The device's memory in bytes, where the backend tells (Vulkan does).
+    /// The device's memory in bytes, if the backend reports it (Vulkan does).
     pub memory: Option<u64>,
 }
 
@@ -70,12 +70,12 @@ impl Caps {
         }
     }
 
-    /// The size of every subgroup, when all have the same.
+    /// The size of all subgroups, if they have one size.
     pub fn subgroup_size(&self) -> Option<u32> {
         (self.subgroup_min > 0 && self.subgroup_min == self.subgroup_max).then_some(self.subgroup_min)
     }
 
-    /// The features that kernels may use, in words.
+    /// Lists the features that kernels may use.
     pub fn features(&self) -> String {
         let subgroups = match self.subgroup_size() {
             Some(size) => format!("subgroups of {size}"),
@@ -85,10 +85,10 @@ impl Caps {
         format!("{subgroups}, {}", if self.shader_f16 { "f16" } else { "no f16" })
     }
 
-    /// The limits that kernels keep to, in words.
+    /// Lists the limits that kernels obey.
     pub fn limits(&self) -> String {
         format!(
-            "{}buffers up to {} MiB, bindings up to {} MiB and {} a kernel; workgroups of up to {} invocations and {} KiB, {} on an axis",
+            "{}buffers up to {} MiB; bindings up to {} MiB, {} in a kernel; workgroups up to {} invocations and {} KiB, {} on an axis",
             self.memory.map_or(String::new(), |bytes| format!("{:.1} GiB of memory; ", bytes as f64 / (1u64 << 30) as f64)),
             self.max_buffer >> 20,
             self.max_binding >> 20,
@@ -117,12 +117,12 @@ impl std::fmt::Display for Caps {
     }
 }
 
-/// The largest heap that is the device's own.
+/// The largest device-local heap.
 #[cfg(any(target_os = "linux", target_os = "windows"))]
 fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
     /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`
     const DEVICE_LOCAL: u32 = 1;
-    // SAFETY: the handles are only asked for properties while the adapter holds them.
+    // SAFETY: the adapter owns the handles, and they are only used to read properties while it lives.
     let properties = unsafe {
         let vulkan = adapter.as_hal::<wgpu::hal::api::Vulkan>()?;
         vulkan.shared_instance().raw_instance().get_physical_device_memory_properties(vulkan.raw_physical_device())
@@ -141,7 +141,7 @@ pub fn adapters() -> Vec<Caps> {
     enumerate().into_iter().map(|(caps, _)| caps).collect()
 }
 
-/// One instance for the whole process: loading drivers twice at once crashes some of them.
+/// One instance for the whole process: some drivers crash when two threads load them at the same time.
 fn instance() -> &'static wgpu::Instance {
     static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
     INSTANCE.get_or_init(|| {
@@ -160,7 +160,7 @@ fn enumerate() -> Vec<(Caps, wgpu::Adapter)> {
     adapters
 }
 
-/// Opens the adapter that `choice` names, with all its limits and the features that kernels may use.
+/// Opens the adapter that `choice` names, with its full limits and the features that kernels may use.
 pub(super) fn open(choice: &Choice<'_>) -> Result<Option<(Caps, wgpu::Device, wgpu::Queue)>> {
     let wanted = |caps: &Caps| match choice {
         Choice::Hardware => !caps.software,

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// Bytes of the first uniform buffer.
 const UNIFORM_BYTES: u64 = 256 << 10;
-/// Bind groups that are kept before the cache starts anew.
+/// The most bind groups kept; then the cache is cleared.
 const BIND_GROUPS: usize = 8192;
 
 /// What a recorder collects until it is submitted.
@@ -37,7 +37,7 @@ struct Key {
     ranges: Vec<BoundRange>,
 }
 
-/// Bytes of a buffer that are bound.
+/// The bound bytes of a buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct BoundRange {
     buffer: u64,
@@ -87,7 +87,7 @@ impl Gpu {
         Ok(())
     }
 
-    /// Hands everything recorded to the GPU, and waits until no more than [`IN_FLIGHT`] recordings are in its queue.
+    /// Submits everything recorded, and waits until at most [`IN_FLIGHT`] recordings are in the GPU's queue.
     pub(crate) fn submit(&self, commands: Commands) -> Result<()> {
         self.check()?;
         let index = self.encode(commands, |_| ());
@@ -102,14 +102,14 @@ impl Gpu {
         }
     }
 
-    /// Submits everything recorded as one pass in one command buffer, with what `finish` adds behind it.
+    /// Submits everything recorded as one pass in one command buffer, followed by what `finish` adds.
     pub(super) fn encode(&self, commands: Commands, finish: impl FnOnce(&mut wgpu::CommandEncoder)) -> wgpu::SubmissionIndex {
         // Held until the submit: the queue runs `write_buffer` after all earlier submissions and before the next, so the
         // parameters of another recording must not come between the two calls.
         let mut encoder = lock(&self.encoder);
         let needed = commands.params.len() as u64;
         if needed > encoder.uniform.size() {
-            // Bind groups name the uniform buffer, so they go with it.
+            // Bind groups refer to the uniform buffer, so they are dropped with it.
             *encoder = Encoder { uniform: create_uniform(&self.device, needed.next_power_of_two()), bind_groups: HashMap::new() };
         }
         self.queue.write_buffer(&encoder.uniform, 0, &commands.params);
@@ -138,8 +138,8 @@ impl Gpu {
         self.queue.submit([command_encoder.finish()])
     }
 
-    /// Drops the bind groups of buffers that are gone: they would keep the memory. Called after encoding, because a tensor may be
-    /// gone before the recording that uses it is submitted.
+    /// Drops the bind groups of buffers that no tensor uses; they would keep the memory. Called after encoding, because a tensor may be
+    /// dropped before the recording that uses it is submitted.
     pub(super) fn forget_dropped(&self, encoder: &mut Encoder) {
         let dropped = std::mem::take(&mut *lock(&self.dropped));
         if encoder.bind_groups.len() > BIND_GROUPS {
@@ -167,7 +167,7 @@ impl Gpu {
         })
     }
 
-    /// The bytes to bind for a tensor: whole vectors, which the buffer always has.
+    /// The bytes to bind for a tensor: whole vectors, for which the buffer always has room.
     fn bound_range(&self, launch: &Launch, binding: usize, tensor: &Tensor) -> Result<BoundRange> {
         let range = tensor.bytes();
         let fail = |what: String| Err(Error::Device(format!("{}: binding {binding} of shape {:?} {what}", launch.variant, tensor.shape())));
@@ -183,7 +183,7 @@ impl Gpu {
         Ok(BoundRange { buffer: tensor.gpu_buffer().id, offset, size })
     }
 
-    /// The workgroups of a dispatch; `None` when there is nothing to do.
+    /// The workgroups of a dispatch; `None` if there is nothing to do.
     fn groups(&self, launch: &Launch, invocations: u32) -> Result<Option<[u32; 3]>> {
         let most = self.caps.max_groups as usize;
         let groups = match launch.grid {
@@ -195,13 +195,13 @@ impl Gpu {
             return Ok(None);
         }
         if groups.iter().any(|n| *n > most) {
-            return Err(Error::Device(format!("{}: {groups:?} workgroups, at most {most} on each axis", launch.variant)));
+            return Err(Error::Device(format!("{}: {groups:?} workgroups are more than the {most} that an axis can have", launch.variant)));
         }
         Ok(Some(groups.map(|n| n as u32)))
     }
 }
 
-/// `groups` on two axes, each as short as it can be. The last row of the second axis may be partly unused.
+/// Distributes `groups` over two axes, both as short as possible. The last row of the second axis may be partly unused.
 fn spill(groups: usize, most: usize) -> [usize; 3] {
     let y = groups.div_ceil(most).max(1);
     [groups.div_ceil(y), y, 1]

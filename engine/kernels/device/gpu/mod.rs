@@ -1,7 +1,7 @@
-//! The GPU executor: the only place that names wgpu.
+//! The GPU executor, the only module that uses wgpu.
 //!
-//! Dispatches are collected in [`Commands`] and encoded when they are submitted: one compute pass in one command buffer, with
-//! the parameters of all dispatches in one uniform buffer. Pipelines and bind groups are made once and kept.
+//! [`Commands`] collects dispatches and encodes them when they are submitted: one compute pass in one command buffer, with the parameters
+//! of all dispatches in one uniform buffer. Pipelines and bind groups are made once and kept.
 
 mod caps;
 mod commands;
@@ -22,18 +22,18 @@ pub(crate) use commands::Commands;
 use commands::Encoder;
 use pipelines::Pipeline;
 
-/// What to do when no adapter is found.
+/// Advice for when no adapter is found.
 pub const INSTALL_HINT: &str = "Install a Vulkan driver: for NVIDIA cards the maker's own, for others on Debian or Ubuntu \
 `mesa-vulkan-drivers`, which also has a software adapter. A container needs the driver's graphics part too (for NVIDIA, \
 NVIDIA_DRIVER_CAPABILITIES=all).";
 
-/// Bindings start at a multiple of this on every device, so that what runs on one runs on all.
+/// Bindings start at a multiple of this on every device, so that code that runs on one device runs on all.
 const OFFSET_ALIGNMENT: u64 = 256;
-/// Buffers and bindings are whole vectors of four, so that a shader may see any tensor as `array<vec4<f32>>`.
+/// Buffers and bindings hold whole vectors of four, so that a shader can read any tensor as `array<vec4<f32>>`.
 const VECTOR_BYTES: u64 = 16;
-/// Recordings that may be in the queue before the host waits for the oldest.
+/// The most recordings in the queue before the host waits for the oldest.
 const IN_FLIGHT: usize = 2;
-/// Bytes of uploads that may wait for a submit before they are flushed.
+/// Bytes of pending uploads after which they are flushed.
 const PENDING_UPLOADS: u64 = 64 << 20;
 /// Largest piece of a readback.
 const STAGING_BYTES: u64 = 64 << 20;
@@ -44,16 +44,16 @@ pub(crate) enum Choice<'a> {
     Hardware,
     /// Any adapter, hardware first.
     Any,
-    /// The first whose name contains this, whatever the case.
+    /// The first whose name contains this, ignoring case.
     Named(&'a str),
 }
 
-/// A GPU device and what was made on it.
+/// A GPU device and what has been made on it.
 pub(crate) struct Gpu {
     caps: Caps,
     device: wgpu::Device,
     queue: wgpu::Queue,
-    /// By the variant that a launch names, and the type of its weight.
+    /// Keyed by the variant that a launch names and the type of its weight.
     pipelines: Mutex<HashMap<(&'static str, DType), Arc<Pipeline>>>,
     encoder: Mutex<Encoder>,
     /// Distance between the parameters of two dispatches is a multiple of this.
@@ -66,7 +66,7 @@ pub(crate) struct Gpu {
     failure: Arc<Failure>,
 }
 
-/// What wgpu reported outside of a call. The default handlers would panic.
+/// Errors that wgpu reported outside of a call. Its default handlers would panic.
 #[derive(Default)]
 struct Failure {
     lost: Mutex<Option<String>>,
@@ -91,7 +91,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gpu {
-    /// Opens an adapter; `None` when there is none that fits. `adjust` may change what kernels are chosen by.
+    /// Opens an adapter; `None` if none fits. `adjust` may change the capabilities by which kernels are chosen.
     pub(crate) fn open(choice: Choice<'_>, adjust: impl FnOnce(&mut Caps)) -> Result<Option<Self>> {
         let Some((mut caps, device, queue)) = caps::open(&choice)? else { return Ok(None) };
         adjust(&mut caps);
@@ -125,7 +125,7 @@ impl Gpu {
         &self.caps
     }
 
-    /// Memory of a tensor, all zero. There is always some, so that empty tensors can be bound.
+    /// Memory for a tensor, all zero. It is never empty, so that empty tensors can be bound.
     pub(crate) fn create_buffer(&self, dtype: DType, shape: &[usize]) -> Result<GpuBuffer> {
         self.check()?;
         self.forget_dropped(&mut lock(&self.encoder));
@@ -144,18 +144,18 @@ impl Gpu {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
         if pollster::block_on(scope.pop()).is_some() {
-            return Err(Error::Device(format!("{} has no memory for a tensor of shape {shape:?} with {size} bytes", self.caps.name)));
+            return Err(Error::Device(format!("{} has no memory left for a tensor of shape {shape:?} with {size} bytes", self.caps.name)));
         }
         Ok(GpuBuffer { buffer, id: self.next_buffer.fetch_add(1, Ordering::Relaxed), dropped: self.dropped.clone() })
     }
 
-    /// Replaces the bytes from `start` on. The queue runs this before anything that is submitted later, also if that was recorded
-    /// earlier: never write to a buffer that a recording still has to read.
+    /// Replaces the bytes from `start` on. The queue runs this before anything submitted later, even if that was recorded earlier. So never
+    /// write to a buffer that an unsubmitted recording reads.
     pub(crate) fn write(&self, buffer: &GpuBuffer, start: u64, bytes: &[u8]) -> Result<()> {
         self.check()?;
         for (at, part) in (start..).step_by(PENDING_UPLOADS as usize).zip(bytes.chunks(PENDING_UPLOADS as usize)) {
             self.queue.write_buffer(&buffer.buffer, at, part);
-            // Uploads are staged in host memory until the next submit. Loading a model writes gigabytes before the first one.
+            // Uploads are staged in host memory until the next submit, and loading a model writes gigabytes before the first one.
             let pending = self.pending_uploads.fetch_add(part.len() as u64, Ordering::Relaxed) + part.len() as u64;
             if pending > PENDING_UPLOADS {
                 self.pending_uploads.store(0, Ordering::Relaxed);
@@ -166,7 +166,7 @@ impl Gpu {
         self.check()
     }
 
-    /// Bytes `range`, once everything submitted has run.
+    /// Waits until everything submitted has run and returns the bytes `range`.
     pub(crate) fn read(&self, buffer: &GpuBuffer, range: Range<u64>) -> Result<Vec<u8>> {
         self.check()?;
         let Range { start, end } = range;
@@ -211,19 +211,19 @@ impl Gpu {
         })
     }
 
-    /// Appends the first `size` bytes of the staging buffer once submission `index` has run. After an error the buffer is given
-    /// up, because it may still be mapped.
+    /// Waits until submission `index` has run and appends the first `size` bytes of the staging buffer. After an error the buffer is
+    /// dropped, because it may still be mapped.
     fn collect(&self, slot: &mut Option<wgpu::Buffer>, size: u64, index: wgpu::SubmissionIndex, bytes: &mut Vec<u8>) -> Result<()> {
         let Some(staging) = slot.take() else { return Ok(()) };
         let (sender, receiver) = mpsc::channel();
         staging.map_async(wgpu::MapMode::Read, 0..size, move |result| {
-            // The receiver is gone only when waiting failed.
+            // The receiver is only gone if waiting failed.
             let _ = sender.send(result);
         });
         self.wait(index)?;
         lock(&self.in_flight).clear();
         let fail = |error: &dyn std::fmt::Display| Error::Device(format!("results cannot be read from {}: {error}", self.caps.name));
-        // Another thread that waits at the same time may be the one that is about to make the call.
+        // If another thread waits at the same time, it may be the one about to call this.
         let mapped = loop {
             match receiver.recv_timeout(Duration::from_secs(1)) {
                 Ok(mapped) => break mapped,
@@ -249,10 +249,10 @@ impl Gpu {
         polled.map(|_| ()).map_err(|error| Error::Device(format!("waiting for {} failed: {error}", self.caps.name)))
     }
 
-    /// What went wrong since the last call. A lost device stays lost.
+    /// Fails if something went wrong since the last call. A lost device stays lost.
     fn check(&self) -> Result<()> {
         if let Some(lost) = &*lock(&self.failure.lost) {
-            return Err(Error::Device(format!("{} was lost ({lost}); start again from the last checkpoint", self.caps.name)));
+            return Err(Error::Device(format!("{} was lost ({lost}); resume from the last checkpoint", self.caps.name)));
         }
         match lock(&self.failure.error).take() {
             Some(error) => Err(Error::Device(format!("{} reported: {error}", self.caps.name))),

@@ -51,8 +51,8 @@ impl Pipeline {
         let module = if cfg!(debug_assertions) {
             device.create_shader_module(descriptor)
         } else {
-            // SAFETY: shaders are part of this program. Their loops end, and ops check shapes before they dispatch, so that
-            // every index stays inside its binding; debug builds and their tests run them with all checks.
+            // SAFETY: shaders are part of this program. Their loops end, and ops check shapes before they dispatch, so every index stays
+            // inside its binding. Debug builds, and tests with them, keep all checks.
             unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
         };
         let compute = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -64,7 +64,7 @@ impl Pipeline {
             compilation_options: wgpu::PipelineCompilationOptions { zero_initialize_workgroup_memory: false, ..Default::default() },
             cache: None,
         });
-        // Scopes close in reverse order; all of them must be closed before returning.
+        // Scopes close in reverse order, and all must be closed before returning.
         let [memory, internal, validation] = scopes;
         let errors = [validation, internal, memory].map(|scope| pollster::block_on(scope.pop()));
         match errors.into_iter().flatten().next() {

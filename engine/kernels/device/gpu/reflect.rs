@@ -1,4 +1,4 @@
-//! What a shader declares, read by naga: bindings, parameters, workgroup. Pipelines are made from it and tests check it.
+//! What a shader declares, as naga reads it: bindings, parameters, workgroup. Pipelines are made from this, and tests check it.
 
 use wgpu::naga;
 
@@ -7,7 +7,7 @@ use crate::device::shaders::Variant;
 use crate::device::{Kernel, Slot};
 use crate::error::{Error, Result};
 
-/// What one shader variant declares.
+/// The declarations of a shader variant.
 #[derive(Clone, Debug)]
 pub struct Reflection {
     /// The storage bindings of group 0 from binding 1 on.
@@ -98,7 +98,7 @@ fn read(module: &naga::Module) -> Result<Reflection, String> {
     }
     slots.sort_by_key(|(binding, _)| *binding);
     if let Some((_, (binding, _))) = slots.iter().enumerate().find(|(i, (binding, _))| *binding as usize != i + 1) {
-        return Err(format!("storage binding {binding} is out of sequence: they count from 1 without gaps"));
+        return Err(format!("storage binding {binding} is out of sequence: bindings count from 1 without gaps"));
     }
     Ok(Reflection {
         slots: slots.into_iter().map(|(_, slot)| slot).collect(),
@@ -108,7 +108,7 @@ fn read(module: &naga::Module) -> Result<Reflection, String> {
     })
 }
 
-/// The size of the parameter struct. Its members are scalars of four bytes, so that it has the layout of a `#[repr(C)]` struct.
+/// The size of the parameter struct. Its members must be scalars of four bytes, so that its layout is that of a `#[repr(C)]` struct.
 fn check_params(module: &naga::Module, inner: &naga::TypeInner) -> Result<usize, String> {
     let naga::TypeInner::Struct { members, span } = inner else { return Err("the uniform is not a struct".to_string()) };
     for (i, member) in members.iter().enumerate() {
@@ -127,7 +127,7 @@ impl Reflection {
         self.workgroup.iter().product()
     }
 
-    /// An error that says where the shader of `variant` differs from what `kernel` declares.
+    /// Fails if the shader of `variant` differs from what `kernel` declares, and says where.
     pub fn check(&self, variant: &Variant, kernel: &Kernel) -> Result<()> {
         let fail = |what: String| Err(Error::Device(format!("shader variant '{}': {what}", variant.name)));
         if variant.kernel() != kernel.stem {
