@@ -23,7 +23,7 @@ pub const KERNELS: &[&Kernel] = &[&COMPRESSION];
 
 /// `y[r] = 1 − memory[r] / input[r]`, negative where the memory is longer than its input, 0 where there is no input.
 ///
-/// memory, input, y: [R]
+/// memory, input, y: `[R]`
 pub fn forward(rec: &mut Recorder<'_>, memory: &Tensor, input: &Tensor, y: &Tensor) -> Result<()> {
     let memories = y.len();
     memory.expect("compression memory", &[memories])?;
