@@ -16,7 +16,7 @@ use full_moon::LuaVersion;
 use mlua::Lua;
 
 use crate::{Options, Runtime, api, require};
-use finemem::Result;
+use finemem::{Error, Result};
 use mentions::Mentions;
 use walk::{Names, walk};
 
@@ -29,8 +29,19 @@ pub struct Findings {
     pub problems: Vec<String>,
 }
 
+/// Room for scripts that nest as deeply as Luau lets them, which takes about 100 MiB. What is not needed is not taken.
+const STACK: usize = 256 << 20;
+
 /// Checks a script and everything it requires.
 pub fn check(script: &Path) -> Result<Findings> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || look(script));
+        let found = thread.map_err(|e| Error::io(script, e))?.join();
+        found.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn look(script: &Path) -> Result<Findings> {
     let lua = Lua::new();
     let mut findings = Findings { files: vec![script.to_path_buf()], problems: Vec::new() };
     let mut parsed = Vec::new();
