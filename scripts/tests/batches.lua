@@ -9,7 +9,7 @@ local function tokens(items)
   for _, item in ipairs(items) do
     bytes += #item.content
   end
-  return bytes / 4
+  return bytes // 4
 end
 
 -- Carries out an operation on a memory: { "insert", content, section }, { "update", id, content }, { "delete", id }, { "replace", id,
@@ -108,7 +108,7 @@ function batches.trainer(seed, group)
       for member = 1, arguments.group or group do
         local plan = {
           episode = e, member = member, state = episode.state, questions = episode.questions, asked = episode.chunk_questions,
-          input_tokens = #table.concat(episode.chunks) / 4, memory = episode.memory, first = episode.first, steps = {},
+          input_tokens = #table.concat(episode.chunks) // 4, memory = episode.memory, first = episode.first, steps = {},
         }
         -- The careless reader's operations depend on the memory, so the rollout is played again for each of its steps.
         local rollout, memory = nil, episode.memory or fm.memory.new {}

@@ -35,7 +35,8 @@ fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (x, starts, y) = (a.read(0), a.read_u32(1), a.write(2));
     for g in 0..p.segments as usize {
         let segment = &x[starts[g] as usize..starts[g + 1] as usize];
-        let sum = segment.iter().copied().sum::<F>();
+        // Not `Iterator::sum`, whose sum of nothing is −0.
+        let sum = segment.iter().fold(F::ZERO, |sum, x| sum + *x);
         y[g] = sum / F::from_f64(segment.len().max(1) as f64);
     }
 }

@@ -228,6 +228,7 @@ fn the_other_terms_are_what_they_say() {
     for device in [devices(), vec![Device::cpu_f64()]].concat() {
         let parts = Rewarder::new(&device).parts(&batch, None).unwrap();
         assert_eq!(parts.format(), [vec![0.75, 0.0], vec![], vec![0.0]]);
+        assert!(parts.format()[0][1].is_sign_positive(), "a step without calls has 0, not -0");
         assert_eq!(parts.chunk_step().unwrap(), [vec![0.5, 0.0], vec![], vec![0.0]]);
         assert_eq!(parts.compression(), [vec![-0.5, -0.5], vec![], vec![0.0]]);
         assert_eq!(parts.outcome().unwrap(), [vec![0.75, 0.75], vec![], vec![0.0]]);
