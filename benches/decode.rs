@@ -4,8 +4,7 @@
 
 use std::time::Instant;
 
-use finemem::device::{DType, Tensor};
-use finemem::device::{Device, parallel};
+use finemem::device::{DType, Device, Tensor, parallel};
 use finemem::ops::matmul::{self, Write};
 use rayon::prelude::*;
 
@@ -60,5 +59,5 @@ fn seconds(work: impl FnOnce()) -> f64 {
 
 /// The sum of all words, in blocks on all cores.
 fn sum(words: &[u64]) -> u64 {
-    words.par_chunks(1 << 16).map(|block| parallel::dispatch(|| block.iter().sum::<u64>())).sum()
+    words.par_chunks(1 << 16).map(|block| parallel::dispatch::<f32, _>(|| block.iter().sum::<u64>())).sum()
 }

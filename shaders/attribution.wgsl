@@ -1,7 +1,7 @@
-// reward[r, t] = (1 − β) · mean(s) / T + β · N[r, t],   N[r, t] = mean_q(s_q · share of q that step t wrote)
+// credit[r, t] = mean_q(s_q · share of q that step t wrote), over the questions q of rollout r
 //
 // A question without evidence credits the T steps of its rollout alike. 0 beyond a rollout's length.
-// scores: [Q]   questions: [R + 1]   entries: [Q + 1]   steps, shares: [E]   lengths: [R]   reward: [R, columns]
+// scores: [≥ Q]   questions: [R + 1]   entries: [≥ Q + 1]   steps, shares: [≥ E]   lengths: [R]   credit: [R, columns]
 // Grid: one invocation per (r, t), which walks the questions of r and their evidence.
 
 #import grid
@@ -9,18 +9,18 @@
 struct Params {
     rollouts: u32,
     columns: u32,
-    beta: f32,
-    pad: u32,
+    pad0: u32,
+    pad1: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> scores: array<f32>;         // [Q]
+@group(0) @binding(1) var<storage, read> scores: array<f32>;         // [≥ Q]
 @group(0) @binding(2) var<storage, read> questions: array<u32>;      // [R + 1]
-@group(0) @binding(3) var<storage, read> entries: array<u32>;        // [Q + 1]
-@group(0) @binding(4) var<storage, read> steps: array<u32>;          // [E]
-@group(0) @binding(5) var<storage, read> shares: array<f32>;         // [E]
+@group(0) @binding(3) var<storage, read> entries: array<u32>;        // [≥ Q + 1]
+@group(0) @binding(4) var<storage, read> steps: array<u32>;          // [≥ E]
+@group(0) @binding(5) var<storage, read> shares: array<f32>;         // [≥ E]
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;        // [R]
-@group(0) @binding(7) var<storage, read_write> reward: array<f32>;   // [R, columns]
+@group(0) @binding(7) var<storage, read_write> credit: array<f32>;   // [R, columns]
 
 @compute @workgroup_size(WG)
 fn main(
@@ -34,15 +34,14 @@ fn main(
     }
     let r = i / p.columns;
     let t = i % p.columns;
-    reward[i] = 0.0;
+    credit[i] = 0.0;
     let first = questions[r];
     let end = questions[r + 1u];
     if t >= lengths[r] || first == end {
         return;
     }
     let length = f32(lengths[r]);
-    var total = 0.0;
-    var credit = 0.0;
+    var sum = 0.0;
     for (var q = first; q < end; q++) {
         var share = select(0.0, 1.0 / length, entries[q] == entries[q + 1u]);
         for (var e = entries[q]; e < entries[q + 1u]; e++) {
@@ -50,9 +49,7 @@ fn main(
                 share += shares[e];
             }
         }
-        total += scores[q];
-        credit += scores[q] * share;
+        sum += scores[q] * share;
     }
-    let n = f32(end - first);
-    reward[i] = (1.0 - p.beta) * total / (n * length) + p.beta * credit / n;
+    credit[i] = sum / f32(end - first);
 }

@@ -1,8 +1,8 @@
 //! The model that benches run, by command line: `[hidden] [layers] [device]`.
 
-use finemem_engine::device::Device;
-use finemem_engine::model::{Config, Model, ModelType, Tokenizer};
-use finemem_engine::random::Rng;
+use finemem::device::Device;
+use finemem::model::{Config, Model, ModelType, Tokenizer};
+use finemem::random::Rng;
 
 /// Size of the vocabulary.
 pub(crate) const VOCABULARY: u32 = 1024;

@@ -5,7 +5,7 @@
 //! on the rest of the batch: every row of every kernel has a fixed order of sums, and each sequence has its own stream of random numbers.
 
 mod request;
-mod rows;
+pub mod rows;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

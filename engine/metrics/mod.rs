@@ -15,7 +15,6 @@ mod text;
 mod titles;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::Hash;
 
 pub use answers::{
@@ -160,12 +159,6 @@ impl Metric {
             Self::JudgeMemAlpha => Some(verdict_memalpha(replies[0].as_ref())),
             _ => verdict_summary(replies, gold.len().saturating_sub(1)),
         })
-    }
-}
-
-impl fmt::Display for Metric {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

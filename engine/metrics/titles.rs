@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use strsim::generic_levenshtein;
 
 use super::text::{split, strip};
 
@@ -55,7 +56,7 @@ fn nearest<'a>(line: &'a str, titles: &'a [(String, Vec<char>)]) -> &'a str {
     for (title, other) in titles {
         // The lengths alone may say that it is not nearer.
         if letters.len().abs_diff(other.len()) < best.0 {
-            let distance = levenshtein(&letters, other);
+            let distance = generic_levenshtein(&letters, other);
             if distance < best.0 {
                 best = (distance, title);
             }
@@ -68,20 +69,6 @@ fn nearest<'a>(line: &'a str, titles: &'a [(String, Vec<char>)]) -> &'a str {
 /// distance. Lower is better; without accepted answers all of the answer must go.
 pub fn edit_distance<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     let answer: Vec<char> = answer.chars().collect();
-    let distance = |gold: &T| levenshtein(&answer, &gold.as_ref().chars().collect::<Vec<_>>());
+    let distance = |gold: &T| generic_levenshtein(&answer, &gold.as_ref().chars().collect::<Vec<_>>());
     gold.iter().map(distance).min().unwrap_or(answer.len()) as f64
-}
-
-fn levenshtein(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(x != y)).min(above + 1).min(row[j] + 1);
-            diagonal = above;
-        }
-    }
-    row[b.len()]
 }

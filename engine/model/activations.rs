@@ -1,8 +1,7 @@
 //! Activations of a forward pass, and which of them are kept for the backward pass.
 
 use super::config::Config;
-use crate::device::Device;
-use crate::device::{DType, Tensor};
+use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::words;
 

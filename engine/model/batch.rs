@@ -1,7 +1,6 @@
 //! Ragged sequences packed into one list of tokens, on the device.
 
-use crate::device::Device;
-use crate::device::{DType, Tensor};
+use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::ops::embedding::Groups;
 

@@ -3,8 +3,7 @@
 //! Only rows with a target are computed; they are gathered from the final hidden states first.
 
 use super::weights::Weights;
-use crate::device::{DType, Tensor};
-use crate::device::{Device, Recorder};
+use crate::device::{DType, Device, Recorder, Tensor};
 use crate::error::Result;
 use crate::ops::matmul::{self, Write};
 use crate::ops::policy_loss::{self, PolicyLoss, TERMS};

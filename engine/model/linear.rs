@@ -4,8 +4,7 @@
 //! computed again in the backward pass. That is little work, and nothing has to be kept.
 
 use super::weights::Linear;
-use crate::device::Recorder;
-use crate::device::Tensor;
+use crate::device::{Recorder, Tensor};
 use crate::error::Result;
 use crate::ops::bias;
 use crate::ops::matmul::{self, Write};

@@ -10,7 +10,8 @@ pub mod init;
 mod jinja;
 mod linear;
 pub mod lora;
-mod python;
+pub mod python;
+pub mod shapes;
 pub mod template;
 pub mod tensor_files;
 pub mod tokenizer;
@@ -18,8 +19,7 @@ pub mod weights;
 
 use std::path::Path;
 
-use crate::device::DType;
-use crate::device::Device;
+use crate::device::{DType, Device};
 use crate::error::{Error, Result};
 pub use config::{Config, ModelType};
 use folder::Folder;

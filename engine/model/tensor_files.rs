@@ -15,8 +15,7 @@ use safetensors::tensor::{Dtype, TensorInfo};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
-use crate::device::Device;
-use crate::device::{DType, Tensor};
+use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::files;
 

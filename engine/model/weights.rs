@@ -6,8 +6,7 @@ use std::path::Path;
 use super::config::Config;
 use super::lora;
 use super::tensor_files::{self, TensorFiles};
-use crate::device::Device;
-use crate::device::{DType, Tensor};
+use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::random::Rng;
 

@@ -59,7 +59,7 @@ record! {
         /// the metric that scored it
         pub metric: Metric => IfThere,
         /// the items that were retrieved, the most fitting first
-        pub evidence: Vec<Item>,
+        pub evidence: Vec<Item> => IfThere,
         /// which of them the answer was taken from
         pub used: Option<usize> => FromOne,
         /// what kind of question it is

@@ -15,24 +15,24 @@ use crate::{Error, Result};
 
 /// What a server said.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub struct Kept {
     /// The text as it came, with a thought that may stand before the answer.
-    pub(super) text: String,
+    pub text: String,
     /// Tokens of the prompt, 0 where the server does not say.
     #[serde(default)]
-    pub(super) prompt_tokens: u64,
+    pub prompt_tokens: u64,
     /// Tokens of the text.
     #[serde(default)]
-    pub(super) completion_tokens: u64,
+    pub completion_tokens: u64,
     /// Whether it was cut off.
     #[serde(default)]
-    pub(super) cut: bool,
+    pub cut: bool,
     /// How many requests it took.
     #[serde(default)]
-    pub(super) tries: u64,
+    pub tries: u64,
     /// Seconds from the first of them to the reply.
     #[serde(default)]
-    pub(super) seconds: f64,
+    pub seconds: f64,
 }
 
 /// A reply that is known.
@@ -53,7 +53,7 @@ struct Line {
 
 /// Replies by the [`key`] of their request, in memory or in a file as well.
 #[derive(Default)]
-pub(super) struct Cache {
+pub struct Cache {
     path: PathBuf,
     state: Mutex<State>,
 }
@@ -68,7 +68,7 @@ struct State {
 static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Cache>>>> = LazyLock::new(Mutex::default);
 
 /// The name of a request in the cache: the SHA-256 of its body with sorted keys. Where it is sent is no part of it.
-pub(super) fn key(body: &Value) -> String {
+pub fn key(body: &Value) -> String {
     let mut body = body.clone();
     body.sort_all_objects();
     crate::files::sha256(body.to_string().as_bytes())
@@ -76,7 +76,7 @@ pub(super) fn key(body: &Value) -> String {
 
 impl Cache {
     /// The cache in a file. One process at a time can add to it; `offline` only reads, and needs the file to be there.
-    pub(super) fn open(path: &Path, offline: bool) -> Result<Arc<Self>> {
+    pub fn open(path: &Path, offline: bool) -> Result<Arc<Self>> {
         let place = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
         let mut open = locked(&OPEN);
         if let Some(cache) = open.get(&place).and_then(Weak::upgrade).filter(|cache| offline || locked(&cache.state).file.is_some()) {
@@ -109,13 +109,13 @@ impl Cache {
     }
 
     /// Whether the reply to a request is known.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         locked(&self.state).known.contains_key(key)
     }
 
     /// The reply to a request, if it is known, and whether it was there already. The first to take it pays: for the next it took no try and
     /// no time.
-    pub(super) fn take(&self, key: &str) -> Option<(Kept, bool)> {
+    pub fn take(&self, key: &str) -> Option<(Kept, bool)> {
         let mut state = locked(&self.state);
         let Known { kept, old, taken } = state.known.get_mut(key)?;
         let mut reply = kept.clone();
@@ -127,7 +127,7 @@ impl Cache {
     }
 
     /// Keeps a reply.
-    pub(super) fn put(&self, key: &str, kept: &Kept) -> Result<()> {
+    pub fn put(&self, key: &str, kept: &Kept) -> Result<()> {
         let mut state = locked(&self.state);
         if let Some(file) = &mut state.file {
             let line = serde_json::to_string(&Line { key: key.into(), kept: kept.clone() }).map_err(|e| Error::io(&self.path, e))? + "\n";
@@ -138,7 +138,7 @@ impl Cache {
     }
 
     /// Where it is kept; empty for one in memory.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -164,63 +164,5 @@ fn read(path: &Path, file: &File) -> Result<(HashMap<String, Known>, u64)> {
         let Line { key, kept } = serde_json::from_slice(&line).map_err(wrong)?;
         known.insert(key, Known { kept, old: true, taken: false });
         end += length as u64;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn kept(text: &str) -> Kept {
-        Kept { text: text.into(), prompt_tokens: 3, completion_tokens: 1, cut: true, tries: 2, seconds: 0.5 }
-    }
-
-    #[test]
-    fn a_cut_off_line_is_dropped_and_the_next_is_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/replies.jsonl");
-        let cache = Cache::open(&path, false).unwrap();
-        cache.put("a", &kept("Oska")).unwrap();
-        cache.put("b", &kept("line\nbreak")).unwrap();
-        assert!(Arc::ptr_eq(&cache, &Cache::open(&path, false).unwrap()), "shared inside a process");
-        drop(cache);
-        let whole = std::fs::read(&path).unwrap();
-        for cut in 1..whole.len() {
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            let cache = Cache::open(&path, false).unwrap();
-            cache.put("c", &kept("Bem")).unwrap();
-            drop(cache);
-            let cache = Cache::open(&path, true).unwrap();
-            assert_eq!(cache.take("c"), Some((kept("Bem"), true)));
-            assert_eq!(cache.has("a"), cut > whole.iter().position(|b| *b == b'\n').unwrap());
-        }
-        std::fs::write(&path, "{\"key\":1}\n").unwrap();
-        assert!(Cache::open(&path, false).err().unwrap().to_string().contains("line 1"));
-        assert!(Cache::open(&folder.path().join("none"), true).is_err());
-    }
-
-    #[test]
-    fn the_first_to_take_a_reply_pays() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("replies.jsonl");
-        let paid = Kept { tries: 0, seconds: 0.0, ..kept("Oska") };
-        let cache = Cache::open(&path, false).unwrap();
-        cache.put("a", &kept("Oska")).unwrap();
-        assert_eq!([cache.take("a"), cache.take("a")], [Some((kept("Oska"), false)), Some((paid.clone(), true))]);
-        drop(cache);
-        // A line that says no more than a text and its tokens.
-        let old = "{\"key\":\"b\",\"text\":\"Bem\",\"prompt_tokens\":3}\n";
-        std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + old).unwrap();
-        let cache = Cache::open(&path, true).unwrap();
-        assert_eq!([cache.take("a"), cache.take("a")], [Some((kept("Oska"), true)), Some((paid, true))]);
-        assert_eq!(cache.take("b"), Some((Kept { text: "Bem".into(), prompt_tokens: 3, ..Kept::default() }, true)));
-    }
-
-    #[test]
-    fn a_key_depends_on_content_and_not_on_order() {
-        let (a, b) = (json!({ "model": "m", "x": { "a": 1, "b": 2 } }), json!({ "x": { "b": 2, "a": 1 }, "model": "m" }));
-        assert_eq!(key(&a), key(&b));
-        assert_ne!(key(&a), key(&json!({ "model": "m", "x": { "a": 1, "b": 3 } })));
     }
 }

@@ -1,7 +1,7 @@
 //! The fixed reasoning agent, which answers questions from retrieved memory items, and the metrics of its answers.
 
 mod ask;
-mod cache;
+pub mod cache;
 pub mod extractive;
 mod http;
 pub mod local;

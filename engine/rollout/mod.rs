@@ -32,7 +32,7 @@ record! {
         /// one for each chunk
         pub steps: Vec<Step>,
         /// the final questions
-        pub answers: Vec<Asked>,
+        pub answers: Vec<Asked> => IfThere,
         /// the memory at the end
         pub memory: Items => Bulk,
         /// all that was done to it, for `fm.memory.replay`
@@ -72,7 +72,7 @@ record! {
         /// the memory after it
         pub memory_after: Items => Bulk,
         /// the chunk's own questions, asked right after it
-        pub chunk_answers: Vec<Asked>,
+        pub chunk_answers: Vec<Asked> => IfThere,
     }
 }
 

@@ -378,7 +378,7 @@ macro_rules! record {
 ///     }
 /// }
 /// assert_eq!("last".parse::<End>().unwrap().name(), "last");
-/// assert_eq!("lost".parse::<End>().unwrap_err().to_string(), r#"end is "lost"; it must be "first" or "last""#);
+/// assert_eq!("lost".parse::<End>().unwrap_err().to_string(), "'lost' is not one of first, last");
 /// ```
 #[macro_export]
 macro_rules! words {
@@ -398,7 +398,7 @@ macro_rules! words {
             fn read<S: $crate::schema::Source>(source: &S) -> Result<Self, $crate::schema::Problem> {
                 match source.text()?.as_str() {
                     $($word => Ok(Self::$case),)+
-                    other => Err($crate::schema::Problem::new($crate::schema::not_a_word("it", other, &[$($word),+]))),
+                    other => Err($crate::schema::Problem::new($crate::schema::not_a_word(other, &[$($word),+]))),
                 }
             }
         }
@@ -431,8 +431,14 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $($word => Ok(Self::$case),)+
-                    other => Err($crate::Error::argument($crate::schema::not_a_word(stringify!($name), other, Self::NAMES))),
+                    other => Err($crate::Error::argument($crate::schema::not_a_word(other, Self::NAMES))),
                 }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
             }
         }
 
@@ -491,19 +497,6 @@ pub const fn trimmed(doc: &'static str) -> &'static str {
 
 /// The complaint about a word that is not among the known ones.
 #[doc(hidden)]
-pub fn not_a_word(name: &str, word: &str, known: &[&str]) -> String {
-    let mut spaced = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !spaced.is_empty() {
-            spaced.push('_');
-        }
-        spaced.extend(letter.to_lowercase());
-    }
-    let quoted: Vec<String> = known.iter().map(|word| format!("{word:?}")).collect();
-    let all = match quoted.as_slice() {
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
-        [] => String::new(),
-    };
-    format!("{spaced} is {word:?}; it must be {all}")
+pub fn not_a_word(word: &str, known: &[&str]) -> String {
+    format!("'{word}' is not one of {}", known.join(", "))
 }

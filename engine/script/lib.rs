@@ -5,10 +5,7 @@
 mod api;
 mod bind;
 mod check;
-mod known;
 mod prompt;
-mod tokens;
-mod walk;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashSet;
@@ -82,6 +79,7 @@ impl Runtime {
             run: RefCell::default(),
             frozen: RefCell::default(),
             policies: RefCell::default(),
+            rewarder: RefCell::default(),
             limits: Rc::default(),
             started: Instant::now(),
         });

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use crate::device::Device;
-use crate::device::{DType, Tensor};
+use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::model::activations::{Activations, Recompute};
 use crate::model::batch::Buffers;

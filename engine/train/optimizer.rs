@@ -4,8 +4,7 @@ use std::path::Path;
 
 use safetensors::tensor::Dtype;
 
-use crate::device::Recorder;
-use crate::device::{DType, Tensor};
+use crate::device::{DType, Recorder, Tensor};
 use crate::error::{Error, Result};
 use crate::model::tensor_files::{self, TensorFiles};
 use crate::model::{Gradients, Model, Weights, lora};

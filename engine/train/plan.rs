@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::learner::{Learner, Memory};
 use super::optimizer::{Optimizer, Settings};
-use crate::device::DType;
-use crate::device::{Device, Planned, readable};
+use crate::device::{DType, Device, Planned, readable};
 use crate::error::{Error, Result};
 use crate::generate::{Generator, Room, SLOTS};
 use crate::model::activations::Recompute;
@@ -127,6 +126,20 @@ pub fn more(model: &Model, set_up: impl FnOnce(&Model) -> Result<()>) -> Result<
     let before = device.counters().live;
     set_up(&like)?;
     Ok(device.counters().peak - before)
+}
+
+/// Fails if a model and what `set_up` makes for it do not fit the device. Both are made on a device that only counts.
+pub fn fits(
+    what: &str,
+    device: &Device,
+    config: &Config,
+    tokenizer: &Tokenizer,
+    dtype: DType,
+    set_up: impl FnOnce(&mut Model) -> Result<()>,
+) -> Result<()> {
+    let counting = Device::planned();
+    set_up(&mut Model::zeros(config.clone(), tokenizer.clone(), &counting, dtype)?)?;
+    device.expect_memory(what, counting.counters().peak, |_| "free some, or choose a smaller shape".into())
 }
 
 /// [`plan`] for a run on `device`, where `taken` of its bytes are allocated already. Fails if there is no room for the rest; the error

@@ -1,17 +1,57 @@
-//! Rollouts as a page's reader takes them: every version of an item once, and memories as the changes of each step.
-//!
-//! Rollouts come from `fm.grpo`'s batches and from `rollouts.jsonl`. Any part may be missing, and unexpected parts are left out, so that a
-//! page shows what it can.
+//! Episodes as a page's reader takes them: each version of an item once, and memories as the changes of each step.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+use crate::memory::{Entry, Item, Items, Operation, Store};
+use crate::reason::Asked;
+use crate::rollout::{Outcome, Step};
+use crate::{Result, record};
 
 /// The most text of episodes in a page, in bytes of JSON.
 const LARGEST: usize = 16 << 20;
 /// Longest single text, in characters.
 const LONGEST: usize = 20_000;
+
+record! {
+    /// What a page shows of an episode: a rollout, or what an evaluation keeps of one. Everything in it may be missing.
+    pub struct Recorded as "PageRollout" {
+        /// which of the batch's episodes it is
+        pub episode: Option<usize>,
+        /// which of the episode's group it is
+        pub member: Option<usize>,
+        /// the number of its first step; by default 1
+        pub first: usize => FromOneOrFirst,
+        /// the texts, where steps do not hold them
+        pub chunks: Vec<String> => IfThere,
+        /// one for each chunk
+        pub steps: Vec<Step> => IfThere,
+        /// the final questions
+        pub answers: Vec<Asked> => IfThere,
+        /// the memory at the end
+        pub memory: Option<Items>,
+        /// all that was done to it; shows the memory of steps that do not hold it
+        pub journal: Vec<Entry> => IfThere,
+        /// the length of the memory at the end, in tokens
+        pub memory_tokens: Option<usize>,
+        /// the length of all chunks, in tokens
+        pub input_tokens: Option<usize>,
+        /// what the steps were rewarded with
+        pub rewards: Option<Rewarded>,
+    }
+}
+
+record! {
+    /// The rewards of a rollout's steps.
+    pub struct Rewarded as "PageRewards" {
+        /// a number for each step
+        pub total: Vec<Option<f64>> => IfThere,
+        /// its parts by name
+        pub terms: BTreeMap<String, Vec<Option<f64>>> => IfThere,
+    }
+}
 
 /// The reader's episodes, as many as a page has room for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -22,10 +62,13 @@ pub struct Episodes {
 }
 
 impl Episodes {
-    /// Adds a rollout with a title. A `group` is the heading of those that share it. Returns false if the page is full and the rollout was
+    /// Adds an episode with a title. A `group` is the heading of those that share it. Returns false if the page is full and the episode was
     /// left out.
-    pub fn push(&mut self, title: &str, group: &str, rollout: &Value) -> bool {
-        let mut episode = compact(rollout);
+    ///
+    /// # Errors
+    /// A journal that cannot be carried out.
+    pub fn push(&mut self, title: &str, group: &str, recorded: &Recorded) -> Result<bool> {
+        let mut episode = compact(recorded)?;
         episode.insert("title".into(), title.into());
         if !group.is_empty() {
             episode.insert("group".into(), group.into());
@@ -33,11 +76,11 @@ impl Episodes {
         let episode = Value::Object(episode);
         let size = episode.to_string().len();
         if self.size + size > LARGEST && !self.episodes.is_empty() {
-            return false;
+            return Ok(false);
         }
         self.size += size;
         self.episodes.push(episode);
-        true
+        Ok(true)
     }
 
     /// Reverses the order.
@@ -58,50 +101,42 @@ impl Episodes {
 
 /// The versions of items in an episode, each once.
 #[derive(Default)]
-struct Items {
-    known: HashMap<String, usize>,
+struct Versions {
+    known: HashMap<(u64, usize, Option<usize>, String, String), usize>,
     all: Vec<Value>,
 }
 
-impl Items {
+impl Versions {
     /// The index of a version. Its score does not matter.
-    fn index(&mut self, item: &Value) -> usize {
-        let part = |name: &str| item.get(name).filter(|value| !value.is_null());
-        let key = ["section", "id", "step", "closed", "content"].map(|name| format!("{:?}", part(name))).join(" ");
+    fn index(&mut self, item: &Item) -> usize {
+        let key = (item.id, item.step, item.closed, item.section.clone(), item.content.clone());
         if let Some(index) = self.known.get(&key) {
             return *index;
         }
-        let mut out = Map::new();
-        copy(item, &mut out, &["id", "step", "closed", "replaces"]);
-        let section = part("section").and_then(Value::as_str).filter(|section| !section.is_empty());
-        out.extend(section.map(|section| ("section".into(), section.into())));
-        out.insert("content".into(), text(part("content").and_then(Value::as_str).unwrap_or_default()).into());
-        let mut writes: Vec<Value> = items_of(item, "history").iter().filter_map(|version| version.get("step").cloned()).collect();
-        writes.extend(part("step").cloned());
+        let mut writes: Vec<usize> = item.writes().into_iter().map(|step| step + 1).collect();
         writes.dedup();
-        out.insert("writes".into(), writes.into());
-        self.all.push(Value::Object(out));
+        let section = Some(&item.section).filter(|section| !section.is_empty());
+        self.all.push(object([
+            ("id", json!(item.id)),
+            ("step", json!(item.step + 1)),
+            ("closed", json!(item.closed.map(|step| step + 1))),
+            ("replaces", json!(item.replaces)),
+            ("section", json!(section)),
+            ("content", text(&item.content).into()),
+            ("writes", json!(writes)),
+        ]));
         self.known.insert(key, self.all.len() - 1);
         self.all.len() - 1
     }
 
-    fn indices(&mut self, of: &Value, name: &str) -> Vec<usize> {
-        items_of(of, name).iter().map(|item| self.index(item)).collect()
+    fn indices(&mut self, items: &Items) -> Vec<usize> {
+        items.iter().map(|item| self.index(item)).collect()
     }
 }
 
-/// The list under a name, or an empty one.
-fn items_of<'a>(of: &'a Value, name: &str) -> &'a [Value] {
-    of.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn copy(from: &Value, to: &mut Map<String, Value>, names: &[&str]) {
-    for name in names {
-        if let Some(value) = from.get(*name).filter(|value| !value.is_null()) {
-            let value = value.as_str().map_or_else(|| value.clone(), |long| text(long).into());
-            to.insert((*name).into(), value);
-        }
-    }
+/// An object of the entries that have a value.
+fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Object(entries.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.into(), value)).collect())
 }
 
 /// A text, shortened if it is too long to read.
@@ -112,138 +147,147 @@ fn text(text: &str) -> String {
     }
 }
 
-fn compact(rollout: &Value) -> Map<String, Value> {
-    let mut items = Items::default();
-    let mut out = Map::new();
-    copy(rollout, &mut out, &["episode", "member", "first", "memory_tokens", "input_tokens"]);
-    let (recorded, chunks, journal) = (items_of(rollout, "steps"), items_of(rollout, "chunks"), items_of(rollout, "journal"));
-    let start = recorded.first().map_or(Vec::new(), |step| items.indices(step, "memory_before"));
+fn compact(recorded: &Recorded) -> Result<Map<String, Value>> {
+    let mut versions = Versions::default();
+    let Recorded { steps, chunks, journal, .. } = recorded;
+    // Steps of an evaluation do not hold the memory.
+    let held = steps.iter().any(|step| !(step.memory_before.is_empty() && step.memory_after.is_empty()));
+    let start = steps.first().map_or(Vec::new(), |step| versions.indices(&step.memory_before));
     let mut now = start.clone();
-    let first = rollout.get("first").and_then(Value::as_u64).unwrap_or(1);
-    let mut replay = Replay { rest: journal, now: BTreeMap::new() };
-    let mut steps = Vec::new();
-    for t in 0..recorded.len().max(chunks.len()) {
-        let mut one = Map::new();
-        if let Some(chunk) = chunks.get(t).and_then(Value::as_str) {
-            one.insert("chunk".into(), text(chunk).into());
-        }
-        let step = recorded.get(t).unwrap_or(&Value::Null);
-        let (add, gone) = if step.get("memory_after").is_some() {
-            let after = items.indices(step, "memory_after");
-            let changed = (without(&after, &now), without(&now, &after));
-            now = after;
-            changed
-        } else {
-            let changed = replay.step(first + t as u64, &mut items);
-            now.retain(|item| !changed.1.contains(item));
-            now.extend(&changed.0);
-            changed
+    let mut replay = Replay::new(journal);
+    let mut shown = Vec::new();
+    for t in 0..steps.len().max(chunks.len()) {
+        let step = steps.get(t);
+        let (add, gone) = match step.filter(|_| held) {
+            Some(step) => {
+                let after = versions.indices(&step.memory_after);
+                let changed = (without(&after, &now), without(&now, &after));
+                now = after;
+                changed
+            }
+            None => {
+                let changed = replay.step(recorded.first + t, &mut versions)?;
+                now.retain(|version| !changed.1.contains(version));
+                now.extend(&changed.0);
+                changed
+            }
         };
-        copy(step, &mut one, &["chunk", "prompt", "thought", "completion", "tokens", "stray"]);
-        one.insert("calls".into(), items_of(step, "calls").iter().map(call).collect());
-        one.insert("answers".into(), items_of(step, "chunk_answers").iter().map(|one| answer(one, &mut items)).collect());
-        one.extend([("add".into(), json!(add)), ("gone".into(), json!(gone))]);
-        steps.push(Value::Object(one));
+        let chunk = step.map(|step| &step.chunk).filter(|chunk| !chunk.is_empty()).or(chunks.get(t));
+        let said = |what: fn(&Step) -> Option<&String>| json!(step.and_then(what).filter(|said| !said.is_empty()).map(|said| text(said)));
+        let count = |what: fn(&Step) -> usize| json!(step.map(what));
+        shown.push(object([
+            ("chunk", json!(chunk.map(|chunk| text(chunk)))),
+            ("prompt", said(|step| Some(&step.prompt))),
+            ("thought", said(|step| step.thought.as_ref())),
+            ("completion", said(|step| Some(&step.completion))),
+            ("tokens", count(|step| step.tokens)),
+            ("stray", count(|step| step.stray)),
+            ("calls", step.map_or(Vec::new(), |step| step.calls.iter().map(call).collect()).into()),
+            ("answers", step.map_or(Vec::new(), |step| step.chunk_answers.iter().map(|one| answer(one, &mut versions)).collect()).into()),
+            ("add", json!(add)),
+            ("gone", json!(gone)),
+        ]));
     }
-    if recorded.is_empty() {
+    let memory = recorded.memory.as_ref().map_or(now, |memory| versions.indices(memory));
+    let answers: Vec<Value> = recorded.answers.iter().map(|one| answer(one, &mut versions)).collect();
+    let rewards = recorded.rewards.as_ref().map(|rewards| json!({ "total": rewards.total, "terms": rewards.terms }));
+    let Value::Object(mut out) = object([
+        ("episode", json!(recorded.episode)),
+        ("member", json!(recorded.member)),
+        ("first", json!(recorded.first + 1)),
+        ("memory_tokens", json!(recorded.memory_tokens)),
+        ("input_tokens", json!(recorded.input_tokens)),
+        ("rewards", json!(rewards)),
+        ("start", json!(start)),
+        ("steps", shown.into()),
+        ("memory", json!(memory)),
+        ("answers", answers.into()),
+    ]) else {
+        return Ok(Map::new());
+    };
+    if steps.is_empty() {
         out.insert(if journal.is_empty() { "unrecorded" } else { "uncalled" }.into(), true.into());
     }
-    let memory = match rollout.get("memory") {
-        Some(Value::Array(_)) => items.indices(rollout, "memory"),
-        _ => now,
-    };
-    let answers: Vec<Value> = items_of(rollout, "answers").iter().map(|one| answer(one, &mut items)).collect();
-    if let Some(rewards) = rollout.get("rewards").filter(|rewards| rewards.is_object()) {
-        let terms = rewards.get("terms").and_then(Value::as_object).cloned().unwrap_or_default();
-        let terms: Map<_, _> = terms.into_iter().filter(|(_, values)| values.is_array()).collect();
-        out.insert("rewards".into(), json!({ "total": items_of(rewards, "total"), "terms": terms }));
-    }
-    let parts = [("start", json!(start)), ("steps", steps.into()), ("memory", json!(memory)), ("answers", answers.into())];
-    out.extend(parts.map(|(name, value)| (name.to_string(), value)));
-    out.insert("items".into(), items.all.into());
-    out
+    out.insert("items".into(), versions.all.into());
+    Ok(out)
 }
 
 /// A memory rebuilt from a journal, for steps that do not hold the memory.
 struct Replay<'a> {
-    rest: &'a [Value],
-    /// The items by their ids.
-    now: BTreeMap<u64, Value>,
+    rest: &'a [Entry],
+    store: Store,
+    /// The version of each item that the memory holds.
+    now: HashMap<u64, usize>,
 }
 
-impl Replay<'_> {
-    /// Carries out the entries up to a step. Returns the versions of items that are new after it, and those that are gone.
-    fn step(&mut self, number: u64, items: &mut Items) -> (Vec<usize>, Vec<usize>) {
-        let own = self.rest.partition_point(|entry| entry.get("step").and_then(Value::as_u64).is_none_or(|step| step <= number));
-        let (entries, rest) = self.rest.split_at(own);
+impl<'a> Replay<'a> {
+    fn new(journal: &'a [Entry]) -> Self {
+        let inserted = journal.iter().find_map(|entry| match entry.operation {
+            Operation::Insert { id, .. } => Some(id),
+            _ => None,
+        });
+        Self { rest: journal, store: Store::with_first_id(inserted.unwrap_or(1)), now: HashMap::new() }
+    }
+
+    /// Carries out the entries up to a step, from 0: the versions of items that are new after it, and those that are gone.
+    fn step(&mut self, number: usize, versions: &mut Versions) -> Result<(Vec<usize>, Vec<usize>)> {
+        let (entries, rest) = self.rest.split_at(self.rest.partition_point(|entry| entry.step <= number));
         self.rest = rest;
-        // The items that the step changes, as they were before it.
-        let mut found: BTreeMap<u64, Option<Value>> = BTreeMap::new();
+        self.store.go_on(entries)?;
+        let mut changed: Vec<u64> = Vec::new();
         for entry in entries {
-            let Some(id) = entry.get("id").and_then(Value::as_u64) else { continue };
-            let before = self.now.remove(&id);
-            found.entry(id).or_insert_with(|| before.clone());
-            let ended = entry.get("replaces").and_then(Value::as_u64);
-            if let Some(ended) = ended {
-                let old = self.now.remove(&ended);
-                found.entry(ended).or_insert(old);
-            }
-            let part = |name: &str| entry.get(name).cloned().unwrap_or_else(|| "".into());
-            match entry.get("operation").and_then(Value::as_str) {
-                Some("insert") => {
-                    let version = json!({ "id": id, "section": part("section"), "step": part("step"), "content": part("content"), "replaces": ended });
-                    self.now.insert(id, version);
-                }
-                Some("update") => {
-                    let mut version = before.unwrap_or_else(|| json!({ "id": id, "section": "" }));
-                    let mut history = items_of(&version, "history").to_vec();
-                    history.push(json!({ "step": version.get("step") }));
-                    for (name, value) in [("step", part("step")), ("content", part("content")), ("history", history.into())] {
-                        version[name] = value;
-                    }
-                    self.now.insert(id, version);
-                }
-                // Deleted, or closed.
-                _ => {}
+            match &entry.operation {
+                Operation::Insert { id, replaces, .. } => changed.extend([Some(*id), *replaces].into_iter().flatten()),
+                Operation::Update { id, .. } | Operation::Delete { id } | Operation::Close { id } => changed.push(*id),
             }
         }
+        changed.sort_unstable();
+        changed.dedup();
         let (mut add, mut gone) = (Vec::new(), Vec::new());
-        for (id, before) in found {
-            let (before, after) = (before.map(|item| items.index(&item)), self.now.get(&id).map(|item| items.index(item)));
+        for id in changed {
+            let after = self.store.get(id).filter(|item| item.closed.is_none()).map(|item| versions.index(item));
+            let before = match after {
+                Some(version) => self.now.insert(id, version),
+                None => self.now.remove(&id),
+            };
             if before != after {
                 gone.extend(before);
                 add.extend(after);
             }
         }
-        (add, gone)
+        Ok((add, gone))
     }
 }
 
 /// The entries of the first list that the second does not have, in order.
 fn without(these: &[usize], those: &[usize]) -> Vec<usize> {
-    let those: std::collections::HashSet<_> = those.iter().collect();
+    let those: HashSet<_> = those.iter().collect();
     these.iter().filter(|one| !those.contains(one)).copied().collect()
 }
 
 /// A call. If it could not be read, its text is kept.
-fn call(call: &Value) -> Value {
-    let mut out = Map::new();
-    copy(call, &mut out, &["tool", "arguments", "valid", "reason"]);
-    if call.get("parsed") == Some(&Value::Bool(false)) {
-        copy(call, &mut out, &["raw"]);
-    }
-    Value::Object(out)
+fn call(call: &Outcome) -> Value {
+    object([
+        ("tool", json!(call.tool.as_deref().map(text))),
+        ("arguments", call.arguments.0.clone()),
+        ("valid", json!(call.valid)),
+        ("reason", json!(call.reason.as_deref().map(text))),
+        ("raw", if call.parsed { Value::Null } else { text(&call.raw).into() }),
+    ])
 }
 
-fn answer(answer: &Value, items: &mut Items) -> Value {
-    let mut out = Map::new();
-    copy(answer, &mut out, &["id", "question", "answer", "score", "kind", "metric", "used"]);
-    let gold = answer.get("gold").or(answer.get("answers"));
-    let gold: Vec<Value> =
-        gold.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(|gold| text(gold).into()).collect();
-    out.insert("gold".into(), gold.into());
-    let evidence = items_of(answer, "evidence").iter().filter(|item| item.is_object());
-    out.insert("evidence".into(), evidence.map(|item| json!([items.index(item), item.get("score")])).collect());
-    out.insert("chunks".into(), items_of(answer, "chunks").iter().filter(|chunk| chunk.is_u64()).cloned().collect());
-    Value::Object(out)
+fn answer(answer: &Asked, versions: &mut Versions) -> Value {
+    let evidence: Vec<Value> = answer.evidence.iter().map(|item| json!([versions.index(item), item.score])).collect();
+    object([
+        ("id", json!(answer.id)),
+        ("question", text(&answer.question).into()),
+        ("answer", text(&answer.answer).into()),
+        ("score", json!(answer.score)),
+        ("kind", json!(answer.kind)),
+        ("metric", json!(answer.metric)),
+        ("used", json!(answer.used.map(|used| used + 1))),
+        ("gold", answer.gold.iter().map(|gold| text(gold)).collect::<Vec<_>>().into()),
+        ("evidence", evidence.into()),
+        ("chunks", json!(answer.chunks.iter().map(|chunk| chunk + 1).collect::<Vec<_>>())),
+    ])
 }

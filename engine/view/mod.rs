@@ -12,7 +12,7 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-pub use episode::Episodes;
+pub use episode::{Episodes, Recorded, Rewarded};
 pub use run::page_of_run;
 
 use crate::{Error, Result, files};

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::episode::Recorded;
 use super::{Cell, Chart, ChartKind, Column, Content, Episodes, Page, Section, Series};
-use crate::{Error, Result, files};
+use crate::schema::read_json;
+use crate::{Error, Result, files, record};
 
 /// The most points of a curve. Longer runs are drawn as means.
 const POINTS: usize = 2000;
@@ -270,6 +272,19 @@ fn rounded(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
 
+record! {
+    /// A line of rollouts.jsonl.
+    struct Line {
+        /// the step of the run
+        step: Option<u64>,
+        /// which rollout of the step it is
+        rollout: Option<usize>,
+        /// the name of its episode
+        id: Option<String>,
+        ..recorded: Recorded,
+    }
+}
+
 /// The newest rollouts, as many as the page has room for. The file may be much larger than memory, so its lines are located first and then
 /// read from the end.
 fn rollouts(path: &Path) -> Result<Section> {
@@ -289,21 +304,26 @@ fn rollouts(path: &Path) -> Result<Section> {
         }
         let mut line = vec![0; *length as usize];
         file.seek(SeekFrom::Start(*start)).and_then(|_| file.read_exact(&mut line)).map_err(|e| Error::io(path, e))?;
-        let Ok(rollout @ Value::Object(_)) = serde_json::from_slice::<Value>(&line) else {
+        let Some(line) = serde_json::from_slice::<Value>(&line).ok().and_then(|line| read_json::<Line>(&line).ok()) else {
             broken.push(number + 1);
             continue;
         };
-        let named = |name: &str| rollout[name].as_u64().map(|number| format!("{name} {number}"));
-        let mut title = [named("episode"), named("rollout")].into_iter().flatten().collect::<Vec<_>>().join(", ");
-        if let Some(text) = rollout["id"].as_str() {
-            title = format!("{text}, {title}");
+        let named = |name: &str, number: Option<usize>| number.map(|number| format!("{name} {number}"));
+        let mut title =
+            [named("episode", line.recorded.episode), named("rollout", line.rollout)].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        if let Some(id) = &line.id {
+            title = format!("{id}, {title}");
         }
-        let group = rollout["step"].as_u64().map_or(String::new(), |step| format!("step {step}"));
-        let scores = rollout["answers"].as_array().into_iter().flatten().filter_map(|answer| answer["score"].as_f64());
-        let accuracy = mean(scores).map_or(String::new(), |mean| format!(", accuracy {:.0} %", 100.0 * mean));
-        let reward = rollout["rewards"]["total"].as_array().into_iter().flatten().filter_map(Value::as_f64);
-        let reward = mean(reward).map_or(String::new(), |mean| format!(", reward {mean:.3}"));
-        if !content.push(&format!("{title}{reward}{accuracy}"), &group, &rollout) {
+        let group = line.step.map_or(String::new(), |step| format!("step {step}"));
+        let accuracy = mean(line.recorded.answers.iter().filter_map(|answer| answer.score));
+        let accuracy = accuracy.map_or(String::new(), |mean| format!(", accuracy {:.0} %", 100.0 * mean));
+        let reward = mean(line.recorded.rewards.iter().flat_map(|rewards| &rewards.total).flatten().copied());
+        let reward = reward.map_or(String::new(), |mean| format!(", reward {mean:.3}"));
+        let Ok(room) = content.push(&format!("{title}{reward}{accuracy}"), &group, &line.recorded) else {
+            broken.push(number + 1);
+            continue;
+        };
+        if !room {
             left_out += number + 1;
             break;
         }

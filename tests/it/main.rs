@@ -12,5 +12,6 @@ mod model;
 mod ops;
 mod programs;
 mod reason;
+mod rollout;
 mod script;
 mod train;

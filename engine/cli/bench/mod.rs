@@ -1,7 +1,6 @@
 //! `finemem-engine bench`: how fast a device runs models of published shapes, with random weights.
 
 mod report;
-mod shapes;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -13,18 +12,19 @@ use finemem::device::{DType, Device, parallel, readable};
 use finemem::generate::{Generator, Options, Request, Room, Stream};
 use finemem::model::activations::Recompute;
 use finemem::model::lora::{Lora, TARGETS};
+use finemem::model::shapes::{Sizes, shapes};
 use finemem::model::{Config, Model, Tokenizer, Weights};
 use finemem::ops::elementwise;
 use finemem::ops::matmul::{self, Write};
 use finemem::random::Rng;
 use finemem::train::learner::Memory;
 use finemem::train::optimizer;
+use finemem::train::plan::fits;
 use finemem::train::sft::{Supervised, Weighted};
 use finemem::{Error, Result};
 use rayon::prelude::*;
 use report::Row;
 use serde_json::json;
-use shapes::{Sizes, shapes};
 
 use crate::device::Where;
 
@@ -75,13 +75,13 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
     let add_adapter = |model: &mut Model| model.add_lora(Lora::new(RANK, 2.0 * RANK as f64, &TARGETS)?, 0);
     let train = |model: &mut Model| Supervised::new(model, MEMORY, optimizer::Settings::default()).map(drop);
     // Before any of the memory is taken. Without room for sampling there is nothing to measure.
-    fits("sampling", &device, &config, dtype, |model| {
+    fits("sampling", &device, &config, &tokenizer()?, dtype, |model| {
         let (request, options) = request(model, SHORT, BATCHES[BATCHES.len() - 1], STEPS + 1);
         Generator::new(model)?.reserve(model, Room::of(&[request], &options))
     })
     .map_err(|e| Error::argument(format!("{name} in {}: {e}", settings.dtype)))?;
-    let lora_fits = fits("training", &device, &config, dtype, |model| add_adapter(model).and_then(|()| train(model)));
-    let full_fits = fits("training", &device, &config, DType::F32, train);
+    let lora_fits = fits("training", &device, &config, &tokenizer()?, dtype, |model| add_adapter(model).and_then(|()| train(model)));
+    let full_fits = fits("training", &device, &config, &tokenizer()?, DType::F32, train);
     println!("{name} in {} on {}", settings.dtype, device.describe());
     eprintln!("measuring the device");
     let peaks = Peaks::measure(&device)?;
@@ -142,13 +142,6 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
         "left_out": left_out,
     });
     std::fs::write(path, format!("{figures:#}\n")).map_err(|e| Error::io(path, e))
-}
-
-/// Fails if a model and what `set_up` makes for it do not fit the device. Both are made on a device that only counts.
-fn fits(what: &str, device: &Device, config: &Config, dtype: DType, set_up: impl FnOnce(&mut Model) -> Result<()>) -> Result<()> {
-    let counting = Device::planned();
-    set_up(&mut Model::zeros(config.clone(), tokenizer()?, &counting, dtype)?)?;
-    device.expect_memory(what, counting.counters().peak, |_| "free some, or choose a smaller shape".into())
 }
 
 /// The least tokenizer that a model can have; no text goes through it.
@@ -330,23 +323,4 @@ fn training(work: &str, model: &Model, operations: f64) -> Result<Row> {
     let dispatches = (model.device.counters().dispatches - before) as f64 / ROUNDS as f64;
     let (operations, dispatches) = (Some(operations), Some(dispatches));
     Ok(Row { seconds, tokens: Some(TOKENS), operations, dispatches, ..Row::new(work, &model.device) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_does_not_fit_is_refused_with_both_sizes() {
-        let device = Device::cpu();
-        let (name, small) = &shapes()[0];
-        let config = Config { num_hidden_layers: 1, vocab_size: 1000, ..small.clone() };
-        let error = |config: &Config| fits("sampling", &device, config, DType::BF16, |_| Ok(())).map_err(|e| e.to_string());
-        assert_eq!(error(&config), Ok(()), "{name}");
-        let huge = Config { vocab_size: 1 << 40, ..config };
-        if device.memory().is_some() {
-            let said = error(&huge).unwrap_err();
-            assert!(said.contains("sampling needs") && said.contains("GB of memory, but "), "{said}");
-        }
-    }
 }

@@ -348,6 +348,14 @@ impl Recorder<'_> {
         }
     }
 
+    /// [`Recorder::submit_and_read`] in f64; exact on the f64 executor.
+    pub fn submit_and_read_f64(self, tensor: &Tensor) -> Result<Vec<f64>> {
+        match self.submit_with_copy(tensor, DType::F32)? {
+            Some(bytes) => Ok(bytemuck::pod_collect_to_vec::<_, f32>(&bytes).into_iter().map(f64::from).collect()),
+            None => tensor.read_f64(),
+        }
+    }
+
     /// [`Recorder::submit_and_read`] for integers.
     pub fn submit_and_read_u32(self, tensor: &Tensor) -> Result<Vec<u32>> {
         match self.submit_with_copy(tensor, DType::U32)? {

@@ -24,6 +24,7 @@ static FILES: &[(&str, &str)] = files! {
     "bias"
     "bias_bwd"
     "clip_scale"
+    "compression"
     "copy"
     "embedding"
     "embedding_bwd"
@@ -43,6 +44,7 @@ static FILES: &[(&str, &str)] = files! {
     "rope"
     "rope_table"
     "sample"
+    "segment_mean"
     "sequence_ratio"
     "shared/attention"
     "shared/attention_tile"
@@ -113,7 +115,7 @@ pub fn variants() -> Result<&'static [Variant]> {
 
 /// The variant `name`; for a 16-bit weight `name.bf16` or `name.f16`. On a software adapter it is the same with `.software` added, if that
 /// exists.
-pub(crate) fn find(name: &str, weight: DType, software: bool) -> Result<&'static Variant> {
+pub fn find(name: &str, weight: DType, software: bool) -> Result<&'static Variant> {
     let all = variants()?;
     let name = if weight.packed() { format!("{name}.{}", weight.name()) } else { name.to_string() };
     let preferred = all.iter().find(|v| software && v.name.strip_suffix(SOFTWARE) == Some(&name));
@@ -123,7 +125,7 @@ pub(crate) fn find(name: &str, weight: DType, software: bool) -> Result<&'static
 }
 
 /// Reads lines `name DEFINE=VALUE FLAG …` (for the file of that name) and `name = file DEFINE=VALUE FLAG …`. `#` starts a comment.
-fn parse(text: &'static str) -> Result<Vec<Variant>> {
+pub fn parse(text: &'static str) -> Result<Vec<Variant>> {
     let mut variants: Vec<Variant> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let mut words = line.split('#').next().unwrap_or("").split_whitespace();
@@ -141,34 +143,4 @@ fn parse(text: &'static str) -> Result<Vec<Variant>> {
         variants.push(Variant { name, file, defines });
     }
     Ok(variants)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parses_lines() {
-        let variants = parse("# all\n\nadd WG=64\nadd.f16 = add WG=64 F16 # half\n").unwrap();
-        assert_eq!(variants[0], Variant { name: "add", file: "add", defines: vec![("WG", "64")] });
-        assert_eq!(variants[1], Variant { name: "add.f16", file: "add", defines: vec![("WG", "64"), ("F16", "")] });
-    }
-
-    #[test]
-    fn refuses_bad_lines() {
-        assert!(parse("add\nadd").unwrap_err().to_string().starts_with("shaders/variants.txt:2: variant 'add'"));
-        assert!(parse("add =").unwrap_err().to_string().contains("file"));
-    }
-
-    #[test]
-    fn software_adapters_prefer_their_own_variant() {
-        let name = |name, weight, software| find(name, weight, software).unwrap().name;
-        assert_eq!(name("rmsnorm", DType::F32, true), "rmsnorm.software");
-        assert_eq!(name("rmsnorm", DType::F32, false), "rmsnorm");
-        assert_eq!(name("add", DType::F32, true), "add");
-        assert_eq!(name("embedding", DType::BF16, true), "embedding.bf16.software");
-        assert_eq!(name("matmul_nt.vec4", DType::F16, true), "matmul_nt.vec4.f16");
-        assert!(find("nothing", DType::F32, true).is_err());
-        assert!(find("add", DType::F16, true).is_err());
-    }
 }

@@ -6,8 +6,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::device::float::{Float, dot};
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, simd};
-use crate::device::{DType, Tensor};
+use crate::device::{Args, DType, Grid, Kernel, Recorder, Tensor, kernel, simd};
 use crate::error::Result;
 
 /// Parameters of `sum_squares` and `clip_scale`.

@@ -7,11 +7,10 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use crate::device::Tensor;
 use crate::device::dots::{dots, weighted_sum};
 use crate::device::float::{Float, Strides, dot, largest, sum};
 use crate::device::parallel::can_fuse;
-use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, fused, kernel, rows, simd};
+use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, Tensor, fused, kernel, rows, simd};
 use crate::error::{Error, Result};
 
 /// Parameters of all kernels of this file.

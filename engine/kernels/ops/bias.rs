@@ -3,9 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::rmsnorm::PARTIAL_ROWS;
-use crate::device::Tensor;
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, rows};
+use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel, rows};
 use crate::error::Result;
 
 /// Parameters of the kernels of this file.

@@ -4,9 +4,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::Tensor;
 use crate::device::float::{Float, sum};
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, parallel, rows, simd};
+use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel, parallel, rows, simd};
 use crate::error::Result;
 
 /// Parameters: rows and columns of the logits, and the sampling temperature that divides them.

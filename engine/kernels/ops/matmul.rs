@@ -4,11 +4,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::Tensor;
 use crate::device::dots::{Row, dots};
 use crate::device::float::{Float, Strides};
 use crate::device::parallel::can_fuse;
-use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, Stored, Weight, columns, kernel};
+use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, Stored, Tensor, Weight, columns, kernel};
 use crate::error::{Error, Result};
 
 /// Parameters: `y` is `[m, n]`, the sum runs over `k`.

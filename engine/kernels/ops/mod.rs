@@ -7,6 +7,7 @@ pub mod adamw;
 pub mod attention;
 pub mod attribution;
 pub mod bias;
+pub mod compression;
 pub mod elementwise;
 pub mod embedding;
 pub mod logprob;
@@ -15,13 +16,13 @@ pub mod policy_loss;
 pub mod rmsnorm;
 pub mod rope;
 pub mod sample;
+pub mod segment_mean;
 pub mod swiglu;
 pub mod zscore;
 
 use std::collections::BTreeMap;
 
-use crate::device::DType;
-use crate::device::{Caps, Kernel, shaders};
+use crate::device::{Caps, DType, Kernel, shaders};
 use crate::error::Result;
 
 /// Every kernel of the engine.
@@ -31,6 +32,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         attention::KERNELS,
         attribution::KERNELS,
         bias::KERNELS,
+        compression::KERNELS,
         elementwise::KERNELS,
         embedding::KERNELS,
         logprob::KERNELS,
@@ -39,6 +41,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         rmsnorm::KERNELS,
         rope::KERNELS,
         sample::KERNELS,
+        segment_mean::KERNELS,
         swiglu::KERNELS,
         zscore::KERNELS,
     ]

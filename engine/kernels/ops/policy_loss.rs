@@ -25,9 +25,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::Tensor;
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel};
+use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel};
 use crate::error::Result;
 
 /// How ratio and advantage make a loss.

@@ -4,9 +4,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::Tensor;
 use crate::device::float::{Float, dot};
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, rows};
+use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel, rows};
 use crate::error::Result;
 
 /// Parameters of the row kernels of this file.

@@ -5,9 +5,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::Tensor;
 use crate::device::float::{Float, largest, sum};
-use crate::device::{Args, Grid, Kernel, Recorder, kernel, simd};
+use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel, simd};
 use crate::error::Result;
 use crate::random::philox4x32;
 

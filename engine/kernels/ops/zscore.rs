@@ -2,9 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::Tensor;
 use crate::device::float::Float;
-use crate::device::{Args, Grid, Kernel, Recorder, kernel};
+use crate::device::{Args, Grid, Kernel, Recorder, Tensor, kernel};
 use crate::error::Result;
 
 /// Parameters: the number of groups, the epsilon added to the deviation, whether to divide by it, and whether the mean leaves out the value

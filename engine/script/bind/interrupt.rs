@@ -36,7 +36,7 @@ impl Limits {
         let limits = self.clone();
         lua.set_interrupt(move |lua| {
             if let Some(end) = limits.end.borrow().clone() {
-                return Err(end.into());
+                return Err(mlua::Error::external(end));
             }
             let Some(text) = limits.reached() else { return Ok(VmState::Continue) };
             let place = lua.inspect_stack(0, |frame| Some(format!("{}:{}: ", frame.source().short_src?, frame.current_line()?)));

@@ -1,11 +1,12 @@
 //! `fm.reward`: the parts that reward scripts are made of. Each takes a batch and returns a number for every rollout and step.
 
-use mlua::{ExternalResult, Table, Value};
+use mlua::{ExternalResult, Lua, Table, Value};
 
+use super::session;
 use crate::api::lua::Reader;
 use crate::api::{Area, Function, Tab, function};
 use finemem::record;
-use finemem::reward::{self, Update};
+use finemem::reward::{Parts, Rewarder, Update};
 use finemem::rollout::Rollout;
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
@@ -49,36 +50,51 @@ const FUNCTIONS: &[Function] = &[
     function! {
         /// The share of a step's calls that were valid and carried out.
         "reward.format" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
-            Ok(rollouts(&given.batch.0)?.iter().map(reward::format).collect())
+            Ok(parts(lua, &given.batch.0, None)?.format())
         }
     },
     function! {
         /// The mean score of the questions about a step's chunk, asked right after the step.
         "reward.chunk_step" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
-            rollouts(&given.batch.0)?.iter().map(reward::chunk_step).collect::<finemem::Result<_>>().into_lua_err()
+            parts(lua, &given.batch.0, None)?.chunk_step().into_lua_err()
         }
     },
     function! {
         /// The score of the final questions, shared among the steps that wrote the items they were answered from.
         "reward.evidence" (lua, given: Evidence) -> Rewards: "rewards[rollout][step]" {
-            let rollouts = rollouts(&given.batch.0)?;
-            let rewards = rollouts.iter().map(|rollout| reward::evidence(rollout, given.beta, given.update));
-            rewards.collect::<finemem::Result<_>>().into_lua_err()
+            parts(lua, &given.batch.0, Some(given.update))?.evidence(given.beta).into_lua_err()
         }
     },
     function! {
         /// How much shorter the final memory is than all that was read; the same for every step.
         "reward.compression" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
-            Ok(rollouts(&given.batch.0)?.iter().map(reward::compression).collect())
+            Ok(parts(lua, &given.batch.0, None)?.compression())
         }
     },
     function! {
         /// The mean score of the final questions; the same for every step.
         "reward.outcome" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
-            rollouts(&given.batch.0)?.iter().map(reward::outcome).collect::<finemem::Result<_>>().into_lua_err()
+            parts(lua, &given.batch.0, None)?.outcome().into_lua_err()
         }
     },
 ];
+
+/// The parts of a batch's rewards, computed where the policy is. They are computed once for all five functions, unless the script changes
+/// something in between.
+fn parts(lua: &Lua, batch: &Table, update: Option<Update>) -> mlua::Result<Parts> {
+    let rollouts = rollouts(batch)?;
+    let session = session(lua);
+    let policy = session.policies.borrow().iter().rev().find_map(|policy| Some(policy.upgrade()?.model.device.clone()));
+    let device = match policy {
+        Some(device) => device,
+        None => session.device().into_lua_err()?.clone(),
+    };
+    let mut rewarder = session.rewarder.borrow_mut();
+    if !rewarder.as_ref().is_some_and(|rewarder| rewarder.device().same(&device)) {
+        *rewarder = None;
+    }
+    rewarder.get_or_insert_with(|| Rewarder::new(&device)).parts(&rollouts, update).into_lua_err()
+}
 
 /// The rollouts in a batch's table. They are read from the table and not looked up by its id, because a script may have changed them: given a
 /// judge's scores, for instance.

@@ -12,6 +12,7 @@ use super::{interrupt, model, run};
 use crate::RuntimeOptions;
 use finemem::device::Device;
 use finemem::model::Model;
+use finemem::reward::Rewarder;
 use finemem::{Result, generate};
 
 /// A script file that was loaded.
@@ -37,6 +38,8 @@ pub(crate) struct Session {
     /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
     pub(crate) frozen: RefCell<Vec<(Weak<Model>, generate::Shared)>>,
     pub(crate) policies: RefCell<Vec<Weak<model::Policy>>>,
+    /// What computes rewards, made for the first reward.
+    pub(crate) rewarder: RefCell<Option<Rewarder>>,
     pub(crate) limits: Rc<interrupt::Limits>,
     pub(crate) started: Instant,
 }

@@ -187,7 +187,7 @@ const FUNCTIONS: &[Function] = &[
         call: |lua, args| {
             let end = Error::Exit(args.get(lua, "error")?);
             session(lua).limits.end_now(lua, &end);
-            Err(end.into())
+            Err(mlua::Error::external(end))
         },
     },
     Function {

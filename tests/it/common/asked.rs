@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use finemem::device::Device;
 use finemem::model::{ChatTemplate, Config, Model, Tokenizer};
-use finemem::reason::Message;
+use finemem::reason::{Message, Role};
 use serde_json::json;
 
 const TEMPLATE: &str = "{% for message in messages %}[{{ message.role }}] {{ message.content }}\n{% endfor %}[assistant]";

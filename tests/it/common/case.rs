@@ -17,8 +17,7 @@
 use std::collections::HashMap;
 use std::ops::{Index, Range};
 
-use finemem::device::{DType, Tensor};
-use finemem::device::{Device, Recorder};
+use finemem::device::{DType, Device, Recorder, Tensor};
 use finemem::{Error, Result};
 
 use super::random::Random;
@@ -200,17 +199,6 @@ impl Case {
             }
         };
         Tensors(self.specs.iter().map(|spec| (spec.name, self.ok(create(spec)))).collect())
-    }
-
-    /// Records forward and backward `times` times in one recording.
-    pub fn record(&self, device: &Device, tensors: &Tensors, times: usize) -> Result<()> {
-        let mut rec = device.record();
-        for _ in 0..times {
-            for step in [&self.forward, &self.backward].into_iter().flatten() {
-                step(&mut rec, tensors)?;
-            }
-        }
-        rec.submit()
     }
 
     fn run(&self, device: &Device, steps: &[&Option<Step>], tensors: &Tensors) {

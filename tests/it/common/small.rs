@@ -1,7 +1,6 @@
 //! A small model with data, for tests of the whole.
 
-use finemem::device::Device;
-use finemem::device::Tensor;
+use finemem::device::{Device, Tensor};
 use finemem::model::{Config, Model, ModelType, Tokenizer, Weights};
 use finemem::ops::policy_loss::PolicyLoss;
 use finemem::random::Rng;

@@ -14,7 +14,7 @@ fn texts(questions: &[Question]) -> Vec<(&str, Vec<&str>)> {
 }
 
 fn metrics(episodes: &[Episode]) -> Vec<&str> {
-    episodes.iter().map(|e| e.questions[0].metric.as_deref().unwrap_or("none")).collect()
+    episodes.iter().map(|e| e.questions[0].metric.map_or("none", Metric::name)).collect()
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn memoryagentbench_of_every_split() {
     let asked = [("Who is the author of Rain?", vec!["Bo Li"]), ("Which country is Ana a citizen of?", vec!["Chile"])];
     assert_eq!(texts(&facts.chunk_questions[0]), asked);
     assert_eq!(texts(&facts.chunk_questions[1]), [("Who is the child of Jo?", vec!["Al"])]);
-    assert!(read.iter().flat_map(|e| &e.questions).all(|q| q.metric.as_ref().unwrap().parse::<Metric>().is_ok()));
+    assert!(read.iter().flat_map(|e| &e.questions).all(|q| q.metric.is_some()));
     assert_eq!(facts.questions[0].answers, ["Chile", "Republic of Chile"]);
     assert_eq!(facts.questions[0].id.as_deref(), Some("factconsolidation_sh_6k_no0"));
     // Without a number of facts a chunk has as many as its tokens hold, of four bytes each.
@@ -171,7 +171,7 @@ fn locomo_with_all_its_quirks() {
     );
     let about: Vec<usize> = read.chunk_questions.iter().map(Vec::len).collect();
     assert_eq!(about, [1, 0, 1]);
-    assert!(read.questions.iter().all(|q| q.metric.as_deref() == Some("locomo_f1")));
+    assert!(read.questions.iter().all(|q| q.metric == Some(Metric::LocomoF1)));
     let told: Vec<bool> =
         read.questions.iter().map(|q| q.instruction.as_ref().is_some_and(|told| told.contains("approximate date"))).collect();
     assert_eq!(told, [true, false, false, false, false], "only beside the temporal question");
@@ -209,7 +209,7 @@ fn judge(question: &Question) -> String {
         kind: question.kind.as_deref(),
         id: question.id.as_deref(),
     };
-    question.metric.as_ref().unwrap().parse::<Metric>().unwrap().judge(&judged).unwrap().concat()
+    question.metric.unwrap().judge(&judged).unwrap().concat()
 }
 
 #[test]

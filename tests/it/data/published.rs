@@ -164,7 +164,7 @@ fn memalpha_layout() {
         (asked.question.as_str(), asked.answers[0].as_str()),
         ("Sentence: I want to use auto top-up. Is there a limit?\nWhich label does this sentence have?", "8")
     );
-    assert_eq!(asked.metric.as_deref(), Some("boxed_label_strict"));
+    assert_eq!(asked.metric, Some(finemem::metrics::Metric::BoxedLabelStrict));
     assert!(episodes[0].questions[0].answers == ["Kurt Coleman"] && episodes[0].chunk_questions.iter().all(Vec::is_empty));
 }
 

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use finemem::memory::calls::{Call, Parsed, split_thought};
-use finemem_script::{Options, Runtime};
+use finemem_script::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 
 fn evaluate(text: &str) -> Result<Value, String> {
     let text = format!("local fm = require \"finemem\" {text}");
-    Runtime::new(Options::default()).unwrap().evaluate("test.lua", &text).map_err(|error| error.to_string())
+    Runtime::new(RuntimeOptions::default()).unwrap().evaluate("test.lua", &text).map_err(|error| error.to_string())
 }
 
 /// What a dialect reads, as lines: `tool {arguments}` for good calls, `! reason` for others, and the number of stray stretches.

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use finemem::Error;
-use finemem::device::DType;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::model::config::Llama3;
 use finemem::model::{Config, Model, ModelType};
 use safetensors::SafeTensors;

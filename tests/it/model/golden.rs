@@ -4,8 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::common::devices;
-use finemem::device::DType;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::generate::{Generator, Options, Request, Stream};
 use finemem::model::Model;
 use finemem::train::export::export;
@@ -198,11 +197,11 @@ fn ten_steps_of_adamw_are_those_of_pytorch() {
     each(|name, model, golden| {
         let adamw = &golden.adamw;
         let settings = Settings {
-            beta1: adamw.beta1,
-            beta2: adamw.beta2,
-            eps: adamw.eps,
-            weight_decay: adamw.weight_decay,
-            max_grad_norm: adamw.max_grad_norm,
+            beta1: adamw.beta1.into(),
+            beta2: adamw.beta2.into(),
+            eps: adamw.eps.into(),
+            weight_decay: adamw.weight_decay.into(),
+            max_grad_norm: adamw.max_grad_norm.into(),
         };
         let mut trainer = Supervised::new(model, Memory::default(), settings).unwrap();
         let sequences = golden.weighted(&adamw.counted);

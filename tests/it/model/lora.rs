@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 use crate::common::small::{gradients, model, samples};
 use crate::common::{case::distance, devices};
 use finemem::Error;
-use finemem::device::DType;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::model::activations::Recompute;
 use finemem::model::{Lora, Model, lora};
 use finemem::ops::policy_loss::PolicyLoss;
 use finemem::random::Rng;
+use finemem::rollout::Turn;
 use finemem::train::export::export;
-use finemem::train::grpo::{Credit, Grpo, Settings, Trained, Turn};
+use finemem::train::grpo::{Credit, Grpo, Settings, Trained};
 use finemem::train::learner::{Learner, Loss, Memory, Sample};
 use finemem::train::log::Checkpoint;
-use finemem::train::losses::Recipe;
+use finemem::train::losses::{LossName, Recipe};
 use finemem::train::optimizer::{Optimizer, Settings as AdamSettings};
-use finemem_script::{Options, Runtime};
+use finemem_script::{Runtime, RuntimeOptions};
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 
@@ -143,7 +143,7 @@ fn a_base_in_16_bits_gives_what_its_numbers_give_in_32() {
 }
 
 fn grpo_settings() -> Settings {
-    let verl = Recipe::named("verl", 256).unwrap();
+    let verl = Recipe::named(LossName::Verl, 256);
     Settings {
         lr: 1e-2,
         loss: Recipe { policy: PolicyLoss { kl_coef: 0.1, ..verl.policy }, ..verl },
@@ -402,7 +402,7 @@ fn scripts_make_train_save_and_load_adapters() {
         golden("untied").display(),
         folder.path().join("adapter").display()
     );
-    let options = || Options { device: "cpu".into(), ..Options::default() };
+    let options = || RuntimeOptions { device: "cpu".into(), ..RuntimeOptions::default() };
     let found = Runtime::new(options()).unwrap().evaluate("test.lua", &script).unwrap();
     let names: Vec<&str> = found["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     assert_eq!(names.len(), 8);

@@ -4,7 +4,7 @@ mod folders;
 mod generate;
 mod golden;
 mod gradients;
-mod hostile;
 mod lora;
+mod rows;
 mod sixteen_bits;
 mod template;

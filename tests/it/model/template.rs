@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use finemem::model::python::strftime;
 use finemem::model::{Chat, ChatTemplate, Tokenizer};
-use finemem_script::{Options, Runtime};
+use finemem_script::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 
 fn folder() -> std::path::PathBuf {
@@ -63,6 +64,15 @@ fn renders_as_transformers_does() {
         }
     }
     assert!(texts > 180 && tokens > 60 && errors > 20, "{texts} {tokens} {errors}");
+}
+
+/// Dates as Python's `strftime` wrote them.
+#[test]
+fn dates() {
+    for case in golden()["dates"].as_array().unwrap() {
+        let (format, time) = (case[0].as_str().unwrap(), case[1].as_u64().unwrap());
+        assert_eq!(strftime(format, time).unwrap(), case[2].as_str().unwrap(), "{format} of {time}");
+    }
 }
 
 #[test]
@@ -216,7 +226,7 @@ fn model(family: &str) -> tempfile::TempDir {
 fn evaluate(folder: &Path, text: &str) -> Result<Value, String> {
     let text =
         format!("local fm = require \"finemem\" local model = fm.model.load {{ path = [[{}]], device = 'cpu' }} {text}", folder.display());
-    Runtime::new(Options::default()).unwrap().evaluate("test.lua", &text).map_err(|error| error.to_string())
+    Runtime::new(RuntimeOptions::default()).unwrap().evaluate("test.lua", &text).map_err(|error| error.to_string())
 }
 
 #[test]

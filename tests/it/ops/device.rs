@@ -1,10 +1,8 @@
 //! What every executor promises: order, counters, slices, errors.
 
-
 use crate::common::{devices, gpus};
-use finemem::device::{Device, Grid};
+use finemem::device::{DType, Device, Grid, Tensor};
 use finemem::ops::elementwise::{self, ADD, Params};
-use finemem::device::{DType, Tensor};
 
 fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| (i % 1000) as f32).collect()

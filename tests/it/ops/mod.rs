@@ -2,6 +2,9 @@
 
 pub(crate) mod cases;
 pub(crate) mod checks;
+mod preprocess;
+mod random;
+mod reflect;
 
 use finemem::device::DType;
 use finemem::ops::matmul::{self, Write};
@@ -23,6 +26,7 @@ ops! {
     attention
     attribution
     bias
+    compression
     elementwise
     embedding
     logprob
@@ -31,6 +35,7 @@ ops! {
     rmsnorm
     rope
     sample
+    segment_mean
     swiglu
     zscore
 }

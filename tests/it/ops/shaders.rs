@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use finemem::device::DType;
 use finemem::device::gpu::reflect::reflect;
-use finemem::device::shaders::{self, Variant};
+use finemem::device::shaders::{self, Variant, find, parse};
 use finemem::ops::kernels;
 
 fn variants() -> &'static [Variant] {
@@ -85,4 +86,29 @@ fn every_file_has_a_header_and_every_binding_a_shape() {
             assert!(line.contains("// ["), "shaders/{name}.wgsl: no shape comment on '{line}'");
         }
     }
+}
+
+#[test]
+fn parses_lines() {
+    let variants = parse("# all\n\nadd WG=64\nadd.f16 = add WG=64 F16 # half\n").unwrap();
+    assert_eq!(variants[0], Variant { name: "add", file: "add", defines: vec![("WG", "64")] });
+    assert_eq!(variants[1], Variant { name: "add.f16", file: "add", defines: vec![("WG", "64"), ("F16", "")] });
+}
+
+#[test]
+fn refuses_bad_lines() {
+    assert!(parse("add\nadd").unwrap_err().to_string().starts_with("shaders/variants.txt:2: variant 'add'"));
+    assert!(parse("add =").unwrap_err().to_string().contains("file"));
+}
+
+#[test]
+fn software_adapters_prefer_their_own_variant() {
+    let name = |name, weight, software| find(name, weight, software).unwrap().name;
+    assert_eq!(name("rmsnorm", DType::F32, true), "rmsnorm.software");
+    assert_eq!(name("rmsnorm", DType::F32, false), "rmsnorm");
+    assert_eq!(name("add", DType::F32, true), "add");
+    assert_eq!(name("embedding", DType::BF16, true), "embedding.bf16.software");
+    assert_eq!(name("matmul_nt.vec4", DType::F16, true), "matmul_nt.vec4.f16");
+    assert!(find("nothing", DType::F32, true).is_err());
+    assert!(find("add", DType::F16, true).is_err());
 }

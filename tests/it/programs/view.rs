@@ -106,7 +106,7 @@ fn a_journal_stands_for_the_memories_of_its_steps() {
         end
         return fm.page.write { path = [[PATH]], title = "t", sections = { { kind = "episodes", title = "Episodes", episodes = {
           shown { steps = steps }, shown { chunks = chunks, journal = memory:journal {} } } } } }"#;
-    let runtime = finemem_script::Runtime::new(finemem_script::Options::default()).expect("a runtime");
+    let runtime = finemem_script::Runtime::new(finemem_script::RuntimeOptions::default()).expect("a runtime");
     runtime.evaluate("page.lua", &text.replace("PATH", path.to_str().expect("a path"))).expect("a page");
     let data = data_of(&std::fs::read_to_string(&path).expect("the page"));
     let episodes = data["sections"][0]["episodes"].as_array().expect("episodes");
@@ -214,7 +214,7 @@ fn charts_and_tables_are_checked() {
 fn scripts_write_pages() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("page.html");
-    let runtime = || finemem_script::Runtime::new(finemem_script::Options::default()).expect("a runtime");
+    let runtime = || finemem_script::Runtime::new(finemem_script::RuntimeOptions::default()).expect("a runtime");
     let text = super::runs::LUA.replace("PATH", path.to_str().expect("a path"));
     assert_eq!(runtime().evaluate("page.lua", &text).expect("a page"), json!(0));
     let data = data_of(&std::fs::read_to_string(&path).expect("the page"));
@@ -286,7 +286,7 @@ fn pages_work_in_a_browser() {
 
     let all = folder.path().join("sections.html");
     let text = super::runs::LUA.replace("PATH", all.to_str().expect("a path"));
-    let runtime = finemem_script::Runtime::new(finemem_script::Options::default()).expect("a runtime");
+    let runtime = finemem_script::Runtime::new(finemem_script::RuntimeOptions::default()).expect("a runtime");
     runtime.evaluate("page.lua", &text).expect("a page");
     let dom = browser.dom(&all, "#episode=1&step=end");
     assert!(dom.contains("class=\"band\"") && dom.contains("class=\"area\"") && dom.contains("class=\"whisker\""), "{dom}");

@@ -5,7 +5,7 @@ use finemem::metrics::*;
 use serde_json::Value;
 
 fn cases() -> Value {
-    serde_json::from_str(include_str!("metrics/cases.json")).expect("JSON")
+    serde_json::from_str(include_str!("../../metrics/cases.json")).expect("JSON")
 }
 
 fn texts(list: &Value) -> Vec<String> {
@@ -140,9 +140,9 @@ fn stems_equal_the_reference() {
 
 #[test]
 fn metrics_have_names() {
-    for (metric, name) in Metric::ALL.into_iter().zip(Metric::NAMES) {
-        assert_eq!(name.parse::<Metric>().unwrap(), metric);
-        assert_eq!(metric.to_string(), name);
+    for (metric, name) in Metric::ALL.iter().zip(Metric::NAMES) {
+        assert_eq!(name.parse::<Metric>().unwrap(), *metric);
+        assert_eq!(metric.to_string(), *name);
     }
     let error = "f1".parse::<Metric>().unwrap_err().to_string();
     assert!(error.contains("'f1'") && Metric::NAMES.iter().all(|name| error.contains(name)), "{error}");
@@ -157,7 +157,7 @@ fn metrics_have_names() {
         assert!(metric.check(&gold, kind, None).is_err(), "{metric} {kind:?}");
     }
     assert!(Metric::JudgeSummary.check(&[], None, None).is_err());
-    assert!(Metric::ALL.into_iter().all(|metric| metric.check(&gold, Some("abstention"), None).is_ok() != (metric == Metric::LocomoF1)));
+    assert!(Metric::ALL.iter().all(|metric| metric.check(&gold, Some("abstention"), None).is_ok() != (*metric == Metric::LocomoF1)));
 }
 
 #[test]

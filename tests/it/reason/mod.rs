@@ -1,7 +1,9 @@
 //! Answering questions: reasoners, servers, metrics.
 
+mod cache;
 mod extractive;
 mod metrics;
+mod prompt;
 mod reasoners;
 mod server;
 mod servers;

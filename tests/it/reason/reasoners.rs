@@ -13,7 +13,7 @@ use finemem::data;
 use finemem::generate::Shared;
 use finemem::model::{ChatTemplate, Model};
 use finemem::reason::{Local, Message, Query, Reason, fit, local};
-use finemem_script::{Options, Runtime};
+use finemem_script::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 
 fn texts(reasoner: &dyn Reason, chats: &[Vec<Message>]) -> Vec<String> {
@@ -53,7 +53,7 @@ fn items_that_a_local_model_has_no_room_for_are_left_out() {
 }
 
 fn evaluate(text: &str) -> finemem::Result<Value> {
-    let options = Options { device: "cpu".into(), ..Options::default() };
+    let options = RuntimeOptions { device: "cpu".into(), ..RuntimeOptions::default() };
     Runtime::new(options)?.evaluate("test.lua", &format!("local fm = require \"finemem\" {text}"))
 }
 

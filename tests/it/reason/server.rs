@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::common::fake::{Act, Fake, completion, ended, ok};
 use finemem::Error;
+use finemem::data::Question;
 use finemem::memory::Store;
 use finemem::reason::server::Settings;
-use finemem::reason::{Asking, How, Message, Query, Reason, Retrieval, Role, Server, UNKNOWN, ask, fit};
+use finemem::reason::{How, Message, Query, Reason, Retrieval, Role, Server, UNKNOWN, ask, fit};
 use serde_json::json;
 
 fn chat(text: &str) -> Vec<Message> {
@@ -312,20 +313,21 @@ fn questions_are_answered_from_memory() {
         store.set_step(step);
         store.insert(text).unwrap();
     }
-    let asking = |question| Asking { store: &store, question, instruction: None };
-    let retrieval = |how, top_k, max_prompt| Retrieval { how, top_k, max_prompt };
-    let asked = ask(&server, retrieval(How::Bm25, 2, None), &[asking("Where is Rufo?"), asking("Where is Ida?")]).unwrap();
-    assert_eq!((asked[0].answer.text.as_str(), asked[0].answer.known, asked[0].evidence.len()), ("Rufo is a dog", true, 2));
-    assert!(asked[0].evidence[0].1 > asked[0].evidence[1].1);
-    assert_eq!((asked[1].answer.text.as_str(), asked[1].answer.known), (UNKNOWN, false));
+    let question = |text: &str| Question { question: text.into(), ..Question::default() };
+    let (rufo, ida, mira) = (question("Where is Rufo?"), question("Where is Ida?"), question("Where is Mira?"));
+    let retrieval = |retrieval, top_k, max_question| Retrieval { retrieval, top_k, max_question };
+    let asked = ask(&server, retrieval(How::Bm25, 2, None), &[(&store, &rufo), (&store, &ida)]).unwrap();
+    assert_eq!((asked[0].answer.as_str(), asked[0].used, asked[0].evidence.len()), ("Rufo is a dog", None, 2));
+    assert!(asked[0].evidence[0].score > asked[0].evidence[1].score);
+    assert_eq!(asked[1].answer, UNKNOWN);
     // The whole memory in order of creation; without room the newest.
-    let asked = ask(&server, retrieval(How::Whole, 0, None), &[asking("Where is Mira?")]).unwrap();
-    assert_eq!((asked[0].answer.text.as_str(), asked[0].evidence.len()), ("Mira lives in Oska", 3));
-    assert_eq!(asked[0].evidence.iter().map(|(item, score)| (item.id, *score)).collect::<Vec<_>>(), [(3, None), (2, None), (1, None)]);
+    let asked = ask(&server, retrieval(How::Whole, 0, None), &[(&store, &mira)]).unwrap();
+    assert_eq!((asked[0].answer.as_str(), asked[0].evidence.len()), ("Mira lives in Oska", 3));
+    assert_eq!(asked[0].evidence.iter().map(|item| (item.id, item.score)).collect::<Vec<_>>(), [(3, None), (2, None), (1, None)]);
     let bare = server.count(&server.chat(&Query::new("Where is Mira?", [])).unwrap()).unwrap();
-    let asked = ask(&server, retrieval(How::Whole, 0, Some(bare + 6)), &[asking("Where is Mira?")]).unwrap();
-    assert_eq!((asked[0].answer.text.as_str(), asked[0].evidence.len(), asked[0].answer.usage.left_out), ("Mira lives in Bem", 1, 2));
-    let text = ask(&server, retrieval(How::Bm25, 3, Some(bare - 20)), &[asking("Where is Mira?")]).unwrap_err().to_string();
+    let asked = ask(&server, retrieval(How::Whole, 0, Some(bare + 6)), &[(&store, &mira)]).unwrap();
+    assert_eq!((asked[0].answer.as_str(), asked[0].evidence.len(), asked[0].usage.left_out), ("Mira lives in Bem", 1, 2));
+    let text = ask(&server, retrieval(How::Bm25, 3, Some(bare - 20)), &[(&store, &mira)]).unwrap_err().to_string();
     assert!(text.contains("without any item"), "{text}");
 }
 
@@ -339,10 +341,10 @@ fn sections_are_chosen_alike_and_core_is_always_there() {
     {
         store.insert_as(text, Some(section), None).unwrap();
     }
-    let asking = [Asking { store: &store, question: "Where?", instruction: Some("Mira!") }];
-    let chosen = |top_k, max_prompt| {
-        let asked = ask(&server, Retrieval { how: How::Sections, top_k, max_prompt }, &asking).unwrap().remove(0);
-        asked.evidence.iter().map(|(item, _)| item.content.clone()).collect::<Vec<_>>()
+    let question = Question { question: "Where?".into(), instruction: Some("Mira!".into()), ..Question::default() };
+    let chosen = |top_k, max_question| {
+        let asked = ask(&server, Retrieval { retrieval: How::Sections, top_k, max_question }, &[(&store, &question)]).unwrap().remove(0);
+        asked.evidence.iter().map(|item| item.content.clone()).collect::<Vec<_>>()
     };
     // Best first, rank by rank; the query has the instruction in it. With two items an idf is 0, and the first comes first.
     assert_eq!(chosen(20, None), ["who", "c", "e mira mira", "d mira", "a mira", "b"]);

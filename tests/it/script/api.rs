@@ -4,19 +4,19 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use finemem::Error;
-use finemem_script::{Options, Runtime, types};
+use finemem_script::{Runtime, RuntimeOptions, types};
 use serde_json::{Value, json};
 
-fn evaluate_with(options: Options, text: &str) -> finemem::Result<Value> {
+fn evaluate_with(options: RuntimeOptions, text: &str) -> finemem::Result<Value> {
     Runtime::new(options)?.evaluate("test.lua", &format!("local fm = require \"finemem\" {text}"))
 }
 
 fn evaluate(text: &str) -> Value {
-    evaluate_with(Options::default(), text).unwrap()
+    evaluate_with(RuntimeOptions::default(), text).unwrap()
 }
 
 fn complaint(text: &str) -> String {
-    match evaluate_with(Options::default(), text) {
+    match evaluate_with(RuntimeOptions::default(), text) {
         Err(Error::Script(text)) => text,
         other => panic!("{text}: {other:?}"),
     }
@@ -70,7 +70,7 @@ fn the_sandbox_holds() {
         let found = complaint(text);
         assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
     }
-    let bytecode = Runtime::new(Options::default()).unwrap().evaluate("x", "\u{6}\u{3}\u{1}");
+    let bytecode = Runtime::new(RuntimeOptions::default()).unwrap().evaluate("x", "\u{6}\u{3}\u{1}");
     assert!(matches!(bytecode, Err(Error::Script(_))));
 }
 
@@ -83,7 +83,7 @@ fn endless_scripts_are_stopped() {
         "string.find(string.rep('a', 1e6), string.rep('.-', 50) .. 'b')",
     ] {
         let started = Instant::now();
-        let result = evaluate_with(Options { time: Some(Duration::from_millis(200)), ..Options::default() }, text);
+        let result = evaluate_with(RuntimeOptions { time: Some(Duration::from_millis(200)), ..RuntimeOptions::default() }, text);
         assert!(matches!(&result, Err(Error::Script(text)) if text.contains("stopped after 0.2 seconds")), "{result:?}");
         assert!(started.elapsed() < Duration::from_secs(5));
     }
@@ -97,7 +97,7 @@ fn memory_is_limited() {
         "local s = 'x' while true do s = s .. s end",
         "local t = {} while true do t[#t + 1] = fm.json.decode { text = '[1,2,3]' } end",
     ] {
-        let result = evaluate_with(Options { memory: 32 << 20, ..Options::default() }, text);
+        let result = evaluate_with(RuntimeOptions { memory: 32 << 20, ..RuntimeOptions::default() }, text);
         assert!(matches!(&result, Err(Error::Script(text)) if text.contains("memory")), "{text}: {result:?}");
     }
 }
@@ -195,7 +195,7 @@ fn modules_are_found_and_recorded() {
     write("scripts/broken.lua", "local = 1");
     write("scripts/failing.lua", "local function f() error('boom') end\nf()");
     write("deep/er/main.lua", "local twice = require 'twice'\nassert(twice[1] and require 'tools.flat'.name == 'flat')");
-    let runtime = Runtime::new(Options::default()).unwrap();
+    let runtime = Runtime::new(RuntimeOptions::default()).unwrap();
     runtime.run(&folder.path().join("deep/er/main.lua")).unwrap();
     let loaded = runtime.loaded();
     let names: Vec<_> = loaded.iter().map(|file| file.path.file_name().unwrap().to_str().unwrap()).collect();
@@ -209,7 +209,7 @@ fn modules_are_found_and_recorded() {
         ("absent", "no file absent.lua in"),
     ] {
         write("deep/er/main.lua", &format!("local x = require '{module}'"));
-        let found = Runtime::new(Options::default()).unwrap().run(&folder.path().join("deep/er/main.lua")).unwrap_err().to_string();
+        let found = Runtime::new(RuntimeOptions::default()).unwrap().run(&folder.path().join("deep/er/main.lua")).unwrap_err().to_string();
         assert!(found.contains(said), "{module}\nsaid {found}\nnot {said}");
     }
 }
@@ -232,11 +232,13 @@ fn a_run_is_logged_and_resumed() {
     assert!(complaint(&open).contains("--resume"));
     assert!(complaint(&(open.clone() + &open)).contains("exists already"));
 
-    let resume = Options { resume: Some(path.clone()), ..Options::default() };
+    let resume = RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() };
     evaluate_with(resume, &(open.clone() + "run:log { step = 1, stats = { reward = 1 } } run:progress { step = 1, total = 1 }")).unwrap();
     assert_eq!(read("metrics.jsonl"), "{\"step\":1,\"reward\":1}\n");
-    let trainer =
-        evaluate_with(Options { resume: Some(path.clone()), ..Options::default() }, &(open + "run:checkpoint { step = 1, trainer = run }"));
+    let trainer = evaluate_with(
+        RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() },
+        &(open + "run:checkpoint { step = 1, trainer = run }"),
+    );
     assert!(trainer.unwrap_err().to_string().contains("a Run is none"));
 }
 
@@ -252,10 +254,13 @@ fn files_are_written_whole() {
 #[test]
 fn editor_types_are_fresh() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/types");
-    for (path, text) in types::files() {
+    for (path, text) in types() {
         let found = std::fs::read_to_string(folder.join(path)).unwrap_or_default();
         assert!(found == text, "scripts/types/{path} is not what the API table says; run `finemem-engine types`");
-        assert!(!path.ends_with(".luau") || Runtime::new(Options::default()).unwrap().evaluate(path, &text).is_ok(), "{path} is not Luau");
+        assert!(
+            !path.ends_with(".luau") || Runtime::new(RuntimeOptions::default()).unwrap().evaluate(path, &text).is_ok(),
+            "{path} is not Luau"
+        );
     }
 }
 
@@ -472,7 +477,7 @@ fn scripts_keep_their_word() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
     for name in ["judged", "baselines", "memory_designs", "readings", "branches", "roles"] {
-        let options = Options { arguments: vec![folder.path().display().to_string()], ..Options::default() };
+        let options = RuntimeOptions { arguments: vec![folder.path().display().to_string()], ..RuntimeOptions::default() };
         Runtime::new(options).unwrap().run(&root.join(format!("scripts/tests/{name}.lua"))).unwrap();
     }
 }

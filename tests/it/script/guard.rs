@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use finemem_script::{Options, Runtime};
+use finemem_script::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -30,7 +30,10 @@ local function go() return run:reward {{ step = 3, batch = batch, reward = mine,
 {rest}"
     );
     std::fs::write(folder.join("main.lua"), text).unwrap();
-    Runtime::new(Options { device: "cpu".into(), ..Options::default() }).unwrap().run(&folder.join("main.lua")).map_err(|e| e.to_string())
+    Runtime::new(RuntimeOptions { device: "cpu".into(), ..RuntimeOptions::default() })
+        .unwrap()
+        .run(&folder.join("main.lua"))
+        .map_err(|e| e.to_string())
 }
 
 fn lines(path: &Path) -> Vec<Value> {
@@ -41,7 +44,7 @@ fn lines(path: &Path) -> Vec<Value> {
 fn a_reward_that_fails_stops_the_run_and_leaves_its_rollouts() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path();
-    let batch = Runtime::new(Options::default()).unwrap().evaluate("batch", &format!("{BATCH}return batch.rollouts")).unwrap();
+    let batch = Runtime::new(RuntimeOptions::default()).unwrap().evaluate("batch", &format!("{BATCH}return batch.rollouts")).unwrap();
     let total = |total: &str| {
         format!("local mine = {{ name = 'mine' }}\n\nfunction mine.steps()\n  return {{ total = {total} }}\nend\nreturn mine")
     };
@@ -201,7 +204,7 @@ fn a_run_goes_on_after_its_reward_is_mended() {
 #[test]
 fn every_reward_gives_the_same_for_rollouts_read_back() {
     let path = Path::new(ROOT).join("scripts/tests/replayed.lua");
-    Runtime::new(Options::default()).unwrap().run(&path).unwrap();
+    Runtime::new(RuntimeOptions::default()).unwrap().run(&path).unwrap();
 }
 
 #[test]
@@ -247,7 +250,7 @@ return given",
         write("part.lua", "return { value = 1 }");
         write("mine.lua", "return { value = require('part').value, other = require 'other' }");
         std::fs::remove_file(folder.join("scripts/new.lua")).ok();
-        let runtime = Runtime::new(Options { device: "cpu".into(), watch, ..Options::default() }).unwrap();
+        let runtime = Runtime::new(RuntimeOptions { device: "cpu".into(), watch, ..RuntimeOptions::default() }).unwrap();
         runtime.evaluate(main.to_str().unwrap(), &script).unwrap()
     };
     let values: Vec<Value> = [1, 10, 20, 20, 20, 20, 20, 300, 300, 300, 300, 300, 7, 8].map(Value::from).to_vec();

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use finemem_script::{Options, Runtime};
+use finemem_script::{Runtime, RuntimeOptions};
 
 fn run(name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/tests").join(name);
-    Runtime::new(Options::default()).unwrap().run(&path).unwrap();
+    Runtime::new(RuntimeOptions::default()).unwrap().run(&path).unwrap();
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use crate::common::case::distance;
 use crate::common::small::{Against, config, gradients, model, samples};
 use crate::common::{devices, gpus};
-use finemem::device::DType;
-use finemem::device::{Caps, Counters, Device};
+use finemem::device::{Caps, Counters, DType, Device};
 use finemem::generate::{Completion, Generator, Options, Request, Stream};
 use finemem::model::Model;
 use finemem::model::activations::Recompute;
 use finemem::ops::policy_loss::{Level, PolicyLoss};
-use finemem::train::grpo::{Credit, Grpo, Settings as GrpoSettings, Turn};
+use finemem::rollout::Turn;
+use finemem::train::grpo::{Credit, Grpo, Settings as GrpoSettings};
 use finemem::train::learner::{Learner, Loss, Memory, Sample};
 use finemem::train::losses::{KlIn, Recipe};
 use finemem::train::optimizer::{Optimizer, Settings};
@@ -204,7 +204,7 @@ fn a_grpo_update_reads_once() {
         for (name, kl_coef, kl_in, minibatches) in
             [("verl", 0.0, loss, 1), ("verl", 0.1, loss, 2), ("gspo", 0.0, loss, 1), ("gspo", 0.1, loss, 2), ("rloo", 0.1, reward, 2)]
         {
-            let named = Recipe::named(name, 256).unwrap();
+            let named = Recipe::named(name.parse().unwrap(), 256);
             let settings = GrpoSettings {
                 lr: 1e-3,
                 loss: Recipe { policy: PolicyLoss { kl_coef, ..named.policy }, kl_in, ..named },

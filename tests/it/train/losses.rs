@@ -7,15 +7,15 @@ use std::path::Path;
 use crate::common::case::distance;
 use crate::common::devices;
 use crate::common::small::model;
-use finemem::device::DType;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::model::Model;
 use finemem::ops::policy_loss::{self, Estimator, Level, PolicyLoss, TERMS};
 use finemem::random::Rng;
 use finemem::reward::{Advantages, Baseline, Grouping, Place};
-use finemem::train::grpo::{Credit, Grpo, Settings, Stats, Turn};
+use finemem::rollout::Turn;
+use finemem::train::grpo::{Credit, Grpo, Settings, Stats};
 use finemem::train::learner::{Learner, Memory, Sample};
-use finemem::train::losses::{Aggregation, KlIn, Recipe};
+use finemem::train::losses::{Aggregation, KlIn, LossName, Recipe};
 use finemem::train::optimizer::Settings as AdamSettings;
 use serde::Deserialize;
 use serde_json::Value;
@@ -46,7 +46,7 @@ struct Case {
 
 impl Case {
     fn recipe(&self, longest: usize) -> Recipe {
-        let mut recipe = Recipe::named(&self.name, longest).unwrap();
+        let mut recipe = Recipe::named(self.name.parse().unwrap(), longest);
         for (key, value) in &self.changes {
             let number = value.as_f64().unwrap_or_default() as f32;
             match (key.as_str(), value.as_str().unwrap_or_default()) {
@@ -128,14 +128,14 @@ fn losses_and_gradients_are_those_of_pytorch() {
     let golden: Golden = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let place = |((episode, rollout), step): ((&usize, &usize), &usize)| Place { episode: *episode, rollout: *rollout, step: *step };
     let places: Vec<Place> = golden.episode.iter().zip(&golden.rollout).zip(&golden.step).map(place).collect();
-    for name in Recipe::NAMES {
+    for name in LossName::NAMES {
         assert!(golden.cases.iter().any(|case| case.name == *name && case.changes.is_empty()), "golden.json has no {name} as it is");
     }
     for device in [&[Device::cpu_f64()], &devices()[..]].concat() {
         // What is left in f64 is that settings are f32.
         let tolerance = if device.describe() == Device::cpu_f64().describe() { 1e-6 } else { 1e-5 };
         for case in &golden.cases {
-            let (recipe, grouping) = (case.recipe(golden.longest), case.grouping.parse().unwrap());
+            let (recipe, grouping) = (case.recipe(golden.longest), Grouping::of(case.grouping.parse().unwrap(), &[], &[]));
             let (logprob, old, reference) = (&golden.logprob, &golden.old, &golden.reference);
             let weights = case.weighted.then_some(golden.weights.as_slice());
             let batch = Batch { places: &places, rewards: &golden.rewards, logprob, old, reference, weights };
@@ -183,9 +183,9 @@ fn an_update_has_the_loss_of_its_batch() {
         let old: Vec<Vec<f32>> = turns.iter().map(|turn| turn.logprobs.clone()).collect();
         let places = places(&turns);
         let rewards = [0.0, 1.0, 0.5, 0.25, 1.0, 0.75, 0.125, 0.5];
-        for name in Recipe::NAMES {
+        for name in LossName::NAMES {
             for (kl_coef, kl_in) in [(0.0, KlIn::Loss), (0.3, KlIn::Loss), (0.3, KlIn::Reward)] {
-                let named = Recipe::named(name, 9).unwrap();
+                let named = Recipe::named(name.parse().unwrap(), 9);
                 let recipe = Recipe { policy: PolicyLoss { kl_coef, estimator: Estimator::K2, ..named.policy }, kl_in, ..named };
                 for grouping in [Grouping::Step, Grouping::Trajectory] {
                     let weights: Vec<Vec<f32>> = known.iter().enumerate().map(|(i, lp)| vec![(i % 3) as f32; lp.len()]).collect();
@@ -221,7 +221,7 @@ fn clip_ratios_are_of_tokens_or_of_turns() {
     let (places, rewards) = (places(&turns), [0.0, 1.0, 0.5, 0.25, 1.0, 0.75, 0.125, 0.5]);
     let old: Vec<Vec<f32>> = turns.iter().map(|turn| turn.logprobs.clone()).collect();
     let figures = |name: &str| -> (Stats, Vec<f64>) {
-        let mut recipe = Recipe::named(name, 9).unwrap();
+        let mut recipe = Recipe::named(name.parse().unwrap(), 9);
         recipe.policy.clip_high = recipe.policy.clip_high.min(0.1);
         let stats = trainer(&model, recipe).update(&model, &turns, &Credit::rewards(&rewards), 1.0, 0.0).unwrap();
         let batch = Batch { places: &places, rewards: &rewards, logprob: &known, old: &old, reference: &known, weights: None };
@@ -257,8 +257,8 @@ fn equal_rollouts_change_nothing() {
     let (turns, _) = turns(&model);
     let values = |model: &Model| model.weights.named().into_iter().map(|(_, w)| w.read().unwrap()).collect::<Vec<_>>();
     let before = values(&model);
-    for name in Recipe::NAMES {
-        let named = Recipe::named(name, 9).unwrap();
+    for name in LossName::NAMES {
+        let named = Recipe::named(name.parse().unwrap(), 9);
         let recipe = Recipe { policy: PolicyLoss { kl_coef: 0.0, ..named.policy }, ..named };
         for grouping in [Grouping::Step, Grouping::Trajectory] {
             let credit = Credit { grouping, ..Credit::rewards(&[0.3, 0.7, 0.3, 0.7, 0.9, 0.2, 0.9, 0.2]) };
@@ -293,12 +293,12 @@ fn credit_that_does_not_fit_is_refused() {
         (weights(|w| w[3].push(1.0)), "step 2 of rollout 2 has 2 tokens and 3 weights"),
         (weights(|w| w[2][0] = -1.0), "a weight of step 1 of rollout 2 is -1"),
     ] {
-        let mut trainer = trainer(&model, Recipe::named("verl", 9).unwrap());
+        let mut trainer = trainer(&model, Recipe::named(LossName::Verl, 9));
         let error = trainer.update(&model, &turns, &credit, 1.0, 1.0).unwrap_err().to_string();
         assert!(error.contains(said), "said {error}\nnot {said}");
         assert_eq!(trainer.updates(), 0, "nothing has changed");
     }
-    let rloo = Recipe::named("rloo", 9).unwrap();
+    let rloo = Recipe::named(LossName::Rloo, 9);
     let kl = Recipe { policy: PolicyLoss { kl_coef: 0.1, ..rloo.policy }, ..rloo };
     let given = Credit { advantages: Some(ones), ..Credit::default() };
     let error = trainer(&model, kl).update(&model, &turns, &given, 1.0, 1.0).unwrap_err().to_string();
@@ -308,7 +308,7 @@ fn credit_that_does_not_fit_is_refused() {
 #[test]
 fn settings_that_do_nothing_are_refused() {
     let changed = |name: &str, change: fn(&mut PolicyLoss)| {
-        let mut recipe = Recipe::named(name, 9).unwrap();
+        let mut recipe = Recipe::named(name.parse().unwrap(), 9);
         recipe.check().unwrap();
         change(&mut recipe.policy);
         recipe.check().unwrap_err().to_string()
@@ -318,6 +318,6 @@ fn settings_that_do_nothing_are_refused() {
     assert!(changed("verl", |loss| loss.dual_clip = 0.5).contains("more than 1"));
     assert!(changed("grpo", |loss| loss.clip_low = -0.1).contains("'clip_low' is -0.1"));
     assert!(changed("grpo", |loss| loss.kl_coef = f32::INFINITY).contains("'kl_coef' is inf"));
-    let error = Recipe::named("ppo", 9).unwrap_err().to_string();
-    assert!(error.contains("there is no loss 'ppo'; there are verl, grpo, dr_grpo, dapo, gspo, cispo, rloo, reinforce"), "{error}");
+    let error = "ppo".parse::<LossName>().unwrap_err().to_string();
+    assert!(error.contains("'ppo' is not one of verl, grpo, dr_grpo, dapo, gspo, cispo, rloo, reinforce"), "{error}");
 }

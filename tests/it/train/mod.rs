@@ -1,6 +1,7 @@
 //! Losses, rewards, updates, plans, runs.
 
 mod gpu;
+mod log;
 mod losses;
 mod plan;
 mod reward;

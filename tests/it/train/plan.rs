@@ -1,18 +1,20 @@
 //! The plan of a run against the memory that it takes.
 
 use crate::common::small::model;
-use finemem::device::DType;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::generate::{Generator, Options as Sampling, Request, Stream};
 use finemem::model::activations::Recompute;
 use finemem::model::lora::{Lora, TARGETS};
+use finemem::model::shapes::{Sizes, shapes};
+use finemem::model::{Config, Tokenizer};
 use finemem::ops::policy_loss::PolicyLoss;
-use finemem::train::grpo::{Credit, Grpo, Settings, Turn};
+use finemem::rollout::Turn;
+use finemem::train::grpo::{Credit, Grpo, Settings};
 use finemem::train::learner::Memory;
-use finemem::train::losses::Recipe;
+use finemem::train::losses::{LossName, Recipe};
 use finemem::train::optimizer::Settings as AdamSettings;
 use finemem::train::plan::{self, Plan, Workload};
-use finemem_script::{Options, Runtime};
+use finemem_script::{Runtime, RuntimeOptions};
 
 /// Rollouts of an episode.
 const GROUP: usize = 4;
@@ -24,7 +26,7 @@ fn actual(work: &Workload) -> u64 {
     if let Some(lora) = &work.lora {
         model.add_lora(lora.clone(), 1).unwrap();
     }
-    let loss = Recipe::named("verl", 256).unwrap();
+    let loss = Recipe::named(LossName::Verl, 256);
     let mut trainer = Grpo::new(
         &model,
         Settings {
@@ -116,7 +118,7 @@ fn what_is_computed_again_takes_no_memory() {
 
 /// The error of a script on a device with so many megabytes.
 fn refusal(script: &str, megabytes: u64) -> String {
-    let options = Options { device: "cpu".into(), device_memory: Some(megabytes * 1_000_000), ..Options::default() };
+    let options = RuntimeOptions { device: "cpu".into(), device_memory: Some(megabytes * 1_000_000), ..RuntimeOptions::default() };
     let policy = "local fm = require 'finemem'; local function policy() return fm.model.load { path = 'models/tiny' } end;";
     let text = format!("{policy} {script}");
     Runtime::new(options).unwrap().evaluate("test.lua", &text).map_or_else(|e| e.to_string(), |value| value.to_string())
@@ -175,17 +177,17 @@ fn rollouts_that_branch_keep_to_the_plan() {
     // The plan counts the rollouts of `episodes`; these rewards roll out six and twelve times as many at once.
     for (reward, settings) in [("memory_r2", "p = 1, m = 8"), ("treemem", "stages = 3, branching = 3")] {
         let script = format!(
-            "local loop, world = require 'lib.loop', require 'worlds.household'
+            "local learn, world = require 'learn', require 'worlds.household'
              local trainer = fm.grpo.new {{ policy = policy(), tools = require 'tools.flat', prompt = require 'prompts.flat',
                 reasoner = fm.reasoner.extractive {{}}, view = 'relevant', view_items = 6, group = 4, episodes = 1, max_tokens = 96,
                 max_prompt = 320, lr = 1e-4, micro_tokens = 1024 }}
-             local reward, most, updated = loop.reward '{reward}', 0, false
+             local reward, most, updated = learn.open '{reward}', 0, false
              for step = 1, 2 do
                 local episodes = world.sample {{ count = 1, seed = step, variety = 0.1, made_up = 0 }}
                 local option = {{ seed = 1, step = step, {settings} }}
-                local batches, batch = loop.rollout(trainer, reward, episodes, option)
+                local batches, batch = learn.rollout(trainer, reward, episodes, option)
                 for _, one in ipairs(batches) do most = math.max(most, #one.rollouts) end
-                updated = loop.update(trainer, batches, reward.steps(batch, option)).loss ~= nil or updated
+                updated = learn.update(trainer, batches, reward.steps(batch, option)).loss ~= nil or updated
              end
              return {{ planned = trainer.planned, peak = trainer.peak, most = most, updated = updated }}"
         );
@@ -216,4 +218,32 @@ fn half_the_bytes_for_matrices_in_16_bits() {
     let model = model(&Device::cpu(), true);
     let error = plan::plan(&model.config, &model.tokenizer, &long).unwrap_err().to_string();
     assert!(error.contains("610 tokens"), "{error}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_both_sizes() {
+    let device = Device::cpu();
+    let tokenizer = Tokenizer::train(vec!["a".into()], 300, &[], "<end>").unwrap();
+    let (name, small) = &shapes()[0];
+    let config = Config { num_hidden_layers: 1, vocab_size: 1000, ..small.clone() };
+    let error = |config: &Config| plan::fits("sampling", &device, config, &tokenizer, DType::BF16, |_| Ok(())).map_err(|e| e.to_string());
+    assert_eq!(error(&config), Ok(()), "{name}");
+    let huge = Config { vocab_size: 1 << 40, ..config };
+    if device.memory().is_some() {
+        let said = error(&huge).unwrap_err();
+        assert!(said.contains("sampling needs") && said.contains("GB of memory, and there are"), "{said}");
+    }
+}
+
+#[test]
+fn shapes_have_the_published_numbers_of_parameters() {
+    let counts = shapes().map(|(name, config)| (name, Sizes::of(&config).unwrap().all));
+    let published = [
+        ("qwen3-0.6b", 596_049_920),
+        ("qwen3-1.7b", 1_720_574_976),
+        ("qwen3-4b", 4_022_468_096),
+        ("llama-3.2-3b", 3_212_749_824),
+        ("qwen2.5-7b", 7_615_616_512),
+    ];
+    assert_eq!(counts, published);
 }

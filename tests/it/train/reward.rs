@@ -1,10 +1,13 @@
-//! Reward primitives: worked examples and the properties that credit must have.
+//! Reward primitives: worked examples, the properties that credit must have, and what a batch costs.
 
 use finemem::device::Device;
-use finemem::memory::Store;
-use finemem::reward::{
-    Advantages, Answered, Baseline, Evidence, Grouping, Place, Step, Trajectory, Update, chunk_step, compression, evidence, format, outcome,
-};
+use finemem::memory::{Item, Store};
+use finemem::reward::{Advantages, Baseline, GroupBy, Grouping, Parts, Place, Rewarder, Update};
+use finemem::rollout::Rollout;
+use finemem::schema::{Show, read_json};
+use serde_json::{Value, json};
+
+use crate::common::{devices, gpus};
 
 /// A small generator, so that the properties are tried on many rollouts.
 struct Draw(u64);
@@ -19,29 +22,73 @@ impl Draw {
         self.below(1 << 20) as f64 / f64::from(1 << 20)
     }
 
-    fn answered(&mut self, steps: usize) -> Answered {
-        let evidence = (0..self.below(6)).map(|_| {
+    fn asked(&mut self, steps: usize) -> Value {
+        let count = if steps == 0 { 0 } else { self.below(6) };
+        let evidence = (0..count).map(|_| {
             let mut writes: Vec<usize> = (0..1 + self.below(3)).map(|_| self.below(steps)).collect();
             writes.sort_unstable();
-            Evidence { step: writes[writes.len() - 1], created: writes[0], writes }
+            item(&writes)
         });
         let evidence = evidence.collect();
-        Answered { score: self.number(), evidence }
+        asked(self.number(), evidence)
     }
 
-    fn trajectory(&mut self) -> Trajectory {
-        let count = 1 + self.below(9);
-        let steps = (0..count).map(|_| Step {
-            calls: (0..self.below(5)).map(|_| self.below(2) == 1).collect(),
-            chunk_questions: (0..self.below(4)).map(|_| self.answered(count)).collect(),
+    fn rollout(&mut self, count: usize) -> Rollout {
+        let steps = (0..count).map(|_| {
+            let calls: Vec<bool> = (0..self.below(5)).map(|_| self.below(2) == 1).collect();
+            let chunk_answers = (0..self.below(4)).map(|_| self.asked(count)).collect();
+            step(&calls, chunk_answers)
         });
         let steps = steps.collect();
-        let questions = (0..self.below(8)).map(|_| self.answered(count)).collect();
-        Trajectory { steps, questions, memory_tokens: self.number() * 90.0, input_tokens: 100.0 }
+        let answers = (0..self.below(8)).map(|_| self.asked(count)).collect();
+        rollout(steps, answers, [self.below(300), self.below(3) * 100])
+    }
+
+    /// Rollouts of up to nine steps, some without any.
+    fn batch(&mut self, rollouts: usize) -> Vec<Rollout> {
+        (0..rollouts)
+            .map(|_| {
+                let steps = self.below(10);
+                self.rollout(steps)
+            })
+            .collect()
     }
 }
 
-const UPDATES: [Update; 3] = [Update::Last, Update::Origin, Update::Split];
+/// An item that was written at these steps, from 0.
+fn item(writes: &[usize]) -> Value {
+    let (last, before) = writes.split_last().unwrap();
+    let history: Vec<Value> = before.iter().map(|step| json!({ "step": step + 1 })).collect();
+    json!({ "step": last + 1, "created": writes[0] + 1, "history": history })
+}
+
+fn asked(score: impl Into<Value>, evidence: Vec<Value>) -> Value {
+    json!({ "question": "Where?", "score": score.into(), "evidence": evidence })
+}
+
+fn step(calls: &[bool], chunk_answers: Vec<Value>) -> Value {
+    let calls: Vec<Value> = calls.iter().map(|valid| json!({ "valid": valid })).collect();
+    json!({ "calls": calls, "chunk_answers": chunk_answers })
+}
+
+fn rollout(steps: Vec<Value>, answers: Vec<Value>, [memory, input]: [usize; 2]) -> Rollout {
+    read_json(&json!({ "steps": steps, "answers": answers, "memory_tokens": memory, "input_tokens": input })).unwrap()
+}
+
+/// A rollout of steps that are not looked at.
+fn of_steps(count: usize, answers: Vec<Value>) -> Rollout {
+    rollout(vec![step(&[], vec![]); count], answers, [0, 0])
+}
+
+/// The parts in f64.
+fn parts(rollouts: &[Rollout], update: Update) -> Parts {
+    Rewarder::new(&Device::cpu_f64()).parts(rollouts, Some(update)).unwrap()
+}
+
+/// The evidence of one rollout in f64.
+fn evidence(rollout: &Rollout, beta: f64, update: Update) -> Vec<f64> {
+    parts(std::slice::from_ref(rollout), update).evidence(beta).unwrap().remove(0)
+}
 
 fn close(a: f64, b: f64) {
     assert!((a - b).abs() < 1e-12, "{a} is not {b}");
@@ -50,12 +97,14 @@ fn close(a: f64, b: f64) {
 #[test]
 fn credit_is_conserved() {
     let mut draw = Draw(1);
-    for round in 0..600 {
-        let trajectory = draw.trajectory();
+    for round in 0..200 {
+        let batch = draw.batch(3);
         let beta = if round % 3 == 0 { 1.0 } else { draw.number() };
-        let global = outcome(&trajectory)[0];
-        for update in UPDATES {
-            close(evidence(&trajectory, beta, update).unwrap().iter().sum::<f64>(), global);
+        for update in Update::ALL {
+            let parts = parts(&batch, *update);
+            for (credit, outcome) in parts.evidence(beta).unwrap().iter().zip(parts.outcome().unwrap()) {
+                close(credit.iter().sum(), outcome.first().copied().unwrap_or(0.0));
+            }
         }
     }
 }
@@ -63,42 +112,37 @@ fn credit_is_conserved() {
 #[test]
 fn without_beta_all_steps_share_alike() {
     let mut draw = Draw(2);
-    for _ in 0..200 {
-        let trajectory = draw.trajectory();
-        for update in UPDATES {
-            let credit = evidence(&trajectory, 0.0, update).unwrap();
-            assert!(credit.iter().all(|value| *value == credit[0]));
+    for _ in 0..100 {
+        let batch = draw.batch(2);
+        for update in Update::ALL {
+            let credits = parts(&batch, *update).evidence(0.0).unwrap();
+            assert!(credits.iter().all(|credit| credit.iter().all(|value| *value == credit[0])));
         }
     }
 }
 
 #[test]
 fn one_question_and_one_item_credit_one_step() {
-    let item = Evidence { step: 2, created: 0, writes: vec![0, 1, 2] };
-    let trajectory = Trajectory {
-        steps: vec![Step::default(); 4],
-        questions: vec![Answered { score: 0.75, evidence: vec![item] }],
-        ..Default::default()
-    };
-    assert_eq!(evidence(&trajectory, 1.0, Update::Last).unwrap(), [0.0, 0.0, 0.75, 0.0]);
-    assert_eq!(evidence(&trajectory, 1.0, Update::Origin).unwrap(), [0.75, 0.0, 0.0, 0.0]);
-    assert_eq!(evidence(&trajectory, 1.0, Update::Split).unwrap(), [0.25, 0.25, 0.25, 0.0]);
+    let rollout = of_steps(4, vec![asked(0.75, vec![item(&[0, 1, 2])])]);
+    assert_eq!(evidence(&rollout, 1.0, Update::Last), [0.0, 0.0, 0.75, 0.0]);
+    assert_eq!(evidence(&rollout, 1.0, Update::Origin), [0.75, 0.0, 0.0, 0.0]);
+    assert_eq!(evidence(&rollout, 1.0, Update::Split), [0.25, 0.25, 0.25, 0.0]);
     let half = 0.5 * 0.75 / 4.0;
-    assert_eq!(evidence(&trajectory, 0.5, Update::Last).unwrap(), [half, half, half + 0.375, half]);
+    assert_eq!(evidence(&rollout, 0.5, Update::Last), [half, half, half + 0.375, half]);
 }
 
 #[test]
 fn the_order_of_the_questions_does_not_matter() {
     let mut draw = Draw(3);
-    for _ in 0..200 {
-        let trajectory = draw.trajectory();
-        let mut other = trajectory.clone();
-        other.questions.reverse();
-        if other.questions.len() > 2 {
-            other.questions.swap(0, 1);
+    for _ in 0..100 {
+        let rollout = draw.rollout(5);
+        let mut other = rollout.clone();
+        other.answers.reverse();
+        if other.answers.len() > 2 {
+            other.answers.swap(0, 1);
         }
-        for update in UPDATES {
-            let (a, b) = (evidence(&trajectory, 0.5, update).unwrap(), evidence(&other, 0.5, update).unwrap());
+        for update in Update::ALL {
+            let (a, b) = (evidence(&rollout, 0.5, *update), evidence(&other, 0.5, *update));
             a.iter().zip(&b).for_each(|(a, b)| close(*a, *b));
         }
     }
@@ -107,14 +151,9 @@ fn the_order_of_the_questions_does_not_matter() {
 #[test]
 fn steps_without_evidence_and_wrong_answers_get_nothing_of_it() {
     // The item of step 1 was deleted before the questions: no evidence can name the step, so only the uniform part is left.
-    let item = |step| Evidence { step, created: step, writes: vec![step] };
-    let questions = vec![
-        Answered { score: 1.0, evidence: vec![item(0), item(0), item(2), item(2)] },
-        Answered { score: 0.0, evidence: vec![item(3)] },
-        Answered { score: 1.0, evidence: vec![] },
-    ];
-    let trajectory = Trajectory { steps: vec![Step::default(); 4], questions, ..Default::default() };
-    let credit = evidence(&trajectory, 1.0, Update::Last).unwrap();
+    let of = |steps: &[usize]| steps.iter().map(|step| item(&[*step])).collect();
+    let questions = vec![asked(1.0, of(&[0, 0, 2, 2])), asked(0.0, of(&[3])), asked(1.0, vec![])];
+    let credit = evidence(&of_steps(4, questions), 1.0, Update::Last);
     let spread = 1.0 / 3.0 / 4.0;
     for (value, own) in credit.iter().zip([1.0 / 6.0, 0.0, 1.0 / 6.0, 0.0]) {
         close(*value, own + spread);
@@ -129,53 +168,130 @@ fn a_deleted_item_is_never_credited() {
         store.insert(content).unwrap();
     }
     store.delete(2).unwrap();
-    let retrieved = store.retrieve("Who has a dog?", 10);
-    let evidence_of =
-        |(item, _): &(&finemem::memory::Item, f64)| Evidence { step: item.step, created: item.created, writes: item.writes() };
-    let questions = vec![Answered { score: 1.0, evidence: retrieved.iter().map(evidence_of).collect() }];
-    let trajectory = Trajectory { steps: vec![Step::default(); 4], questions, ..Default::default() };
-    for update in UPDATES {
-        let credit = evidence(&trajectory, 1.0, update).unwrap();
+    let shown = |(item, _): &(&Item, f64)| serde_json::from_str(&item.show().to_string()).unwrap();
+    let evidence_of = store.retrieve("Who has a dog?", 10).iter().map(shown).collect();
+    let rollout = of_steps(4, vec![asked(1.0, evidence_of)]);
+    for update in Update::ALL {
+        let credit = evidence(&rollout, 1.0, *update);
         assert_eq!(credit[1], 0.0);
         close(credit.iter().sum(), 1.0);
     }
 }
 
 #[test]
-fn credit_of_unknown_steps_is_an_error() {
-    let item = |step, writes| Evidence { step, created: 0, writes };
-    let with = |evidence| Trajectory {
-        steps: vec![Step::default(); 2],
-        questions: vec![Answered { score: 1.0, evidence: vec![evidence] }],
-        ..Default::default()
-    };
-    assert!(evidence(&with(item(2, vec![0])), 0.5, Update::Last).unwrap_err().to_string().contains("step 2"));
-    assert!(evidence(&with(item(0, vec![0, 5])), 0.5, Update::Split).is_err());
-    assert!(evidence(&with(item(0, vec![])), 0.5, Update::Split).is_err());
-    assert!(evidence(&with(item(0, vec![0])), 1.5, Update::Last).is_err());
-    assert!(evidence(&with(item(0, vec![0])), f64::NAN, Update::Last).is_err());
-    assert_eq!(evidence(&Trajectory::default(), 0.5, Update::Last).unwrap(), [0.0; 0]);
+fn what_was_written_before_the_rollout_is_nobodys() {
+    // A rollout of two steps that goes on from the memory after step 3: half of the evidence is older.
+    let mut rollout = of_steps(2, vec![asked(1.0, vec![item(&[1]), item(&[1, 4])])]);
+    rollout.first = 3;
+    assert_eq!(evidence(&rollout, 1.0, Update::Last), [0.0, 0.5]);
+    assert_eq!(evidence(&rollout, 1.0, Update::Origin), [0.0, 0.0]);
+    assert_eq!(evidence(&rollout, 1.0, Update::Split), [0.0, 0.25]);
+}
+
+#[test]
+fn a_part_that_cannot_be_made_is_an_error_of_its_own() {
+    let with = |item: Value| [of_steps(2, vec![asked(1.0, vec![])]), of_steps(2, vec![asked(1.0, vec![]), asked(1.0, vec![item])])];
+    let complaint = |rollouts: &[Rollout], beta, update| parts(rollouts, update).evidence(beta).unwrap_err().to_string();
+    let late = complaint(&with(item(&[2])), 0.5, Update::Last);
+    assert_eq!(late, "question 2 has evidence that was written at step 3 of a rollout with 2 steps up to 2");
+    assert!(complaint(&with(item(&[0, 5, 1])), 0.5, Update::Split).contains("step 6"));
+    assert_eq!(evidence(&with(item(&[0, 5, 1]))[1], 0.0, Update::Last), [0.5, 0.5]);
+    assert_eq!(complaint(&with(item(&[0])), 1.5, Update::Last), "beta is 1.5; it must be between 0 and 1");
+    assert!(complaint(&with(item(&[0])), f64::NAN, Update::Last).contains("beta is NaN"));
+
+    // Without a score there is no outcome and no evidence, but everything else.
+    let unscored = || asked(Value::Null, vec![]);
+    let found = parts(&[rollout(vec![step(&[true], vec![asked(1.0, vec![])])], vec![unscored()], [1, 2])], Update::Last);
+    let missing = "the answer to \"Where?\" has no score; a judge has to give it one";
+    assert_eq!(found.outcome().unwrap_err().to_string(), missing);
+    assert_eq!(found.evidence(0.5).unwrap_err().to_string(), missing);
+    assert_eq!((found.format(), found.chunk_step().unwrap(), found.compression()), (vec![vec![1.0]], vec![vec![1.0]], vec![vec![0.5]]));
+    let found = parts(&[rollout(vec![step(&[], vec![unscored()])], vec![asked(1.0, vec![])], [1, 2])], Update::Last);
+    assert_eq!(found.chunk_step().unwrap_err().to_string(), missing);
+    assert_eq!((found.outcome().unwrap(), found.evidence(0.5).unwrap()), (vec![vec![1.0]], vec![vec![1.0]]));
+
+    let nothing: [Vec<f64>; 0] = [];
+    assert_eq!(parts(&[], Update::Last).evidence(0.5).unwrap(), nothing);
+    assert_eq!(evidence(&of_steps(0, vec![asked(1.0, vec![])]), 0.5, Update::Last), [0.0; 0]);
     assert_eq!("split".parse::<Update>().unwrap(), Update::Split);
     assert!("both".parse::<Update>().is_err());
 }
 
 #[test]
 fn the_other_terms_are_what_they_say() {
-    let answered = |score| Answered { score, evidence: vec![] };
-    let trajectory = Trajectory {
-        steps: vec![
-            Step { calls: vec![true, false, true, true], chunk_questions: vec![answered(1.0), answered(0.0)] },
-            Step { calls: vec![], chunk_questions: vec![] },
-        ],
-        questions: vec![answered(1.0), answered(0.5)],
-        memory_tokens: 150.0,
-        input_tokens: 100.0,
-    };
-    assert_eq!(format(&trajectory), [0.75, 0.0]);
-    assert_eq!(chunk_step(&trajectory), [0.5, 0.0]);
-    assert_eq!(compression(&trajectory), [-0.5, -0.5]);
-    assert_eq!(outcome(&trajectory), [0.75, 0.75]);
-    assert_eq!(compression(&Trajectory { input_tokens: 0.0, ..trajectory }), [0.0, 0.0]);
+    let answered = |scores: &[f64]| scores.iter().map(|score| asked(*score, vec![])).collect::<Vec<_>>();
+    let steps = vec![step(&[true, false, true, true], answered(&[1.0, 0.0])), step(&[], vec![])];
+    let first = rollout(steps.clone(), answered(&[1.0, 0.5]), [150, 100]);
+    let batch = [first, of_steps(0, answered(&[1.0])), rollout(steps[1..].to_vec(), vec![], [7, 0])];
+    for device in [devices(), vec![Device::cpu_f64()]].concat() {
+        let parts = Rewarder::new(&device).parts(&batch, None).unwrap();
+        assert_eq!(parts.format(), [vec![0.75, 0.0], vec![], vec![0.0]]);
+        assert_eq!(parts.chunk_step().unwrap(), [vec![0.5, 0.0], vec![], vec![0.0]]);
+        assert_eq!(parts.compression(), [vec![-0.5, -0.5], vec![], vec![0.0]]);
+        assert_eq!(parts.outcome().unwrap(), [vec![0.75, 0.75], vec![], vec![0.0]]);
+    }
+}
+
+/// All parts of a batch.
+fn all(parts: &Parts) -> Vec<Vec<Vec<f64>>> {
+    let fallible = [parts.chunk_step(), parts.outcome(), parts.evidence(0.3), parts.evidence(1.0)];
+    [parts.format(), parts.compression()].into_iter().chain(fallible.map(Result::unwrap)).collect()
+}
+
+#[test]
+fn every_device_makes_the_parts_of_the_f64_twin() {
+    let mut draw = Draw(4);
+    // Memory is kept from a larger batch to a smaller one and grows again.
+    let batches: Vec<Vec<Rollout>> = [3, 90, 1, 0, 31, 200].into_iter().map(|rollouts| draw.batch(rollouts)).collect();
+    for device in devices() {
+        let (mut rewarder, mut worst) = (Rewarder::new(&device), 0.0f64);
+        for (batch, update) in batches.iter().flat_map(|batch| Update::ALL.iter().map(move |update| (batch, *update))) {
+            let (found, expected) = (all(&rewarder.parts(batch, Some(update)).unwrap()), all(&parts(batch, update)));
+            let lengths = |all: &[Vec<Vec<f64>>]| -> Vec<usize> { all.iter().flatten().map(Vec::len).collect() };
+            assert_eq!(lengths(&found), lengths(&expected));
+            for (found, expected) in found.iter().flatten().flatten().zip(expected.iter().flatten().flatten()) {
+                let error = (found - expected).abs();
+                worst = worst.max(error);
+                assert!(error <= 1e-6, "{}: {found} instead of {expected}", device.describe());
+            }
+        }
+        eprintln!("{}: rewards are off by at most {worst:.1e}", device.describe());
+    }
+}
+
+#[test]
+fn a_batch_is_computed_once() {
+    let mut draw = Draw(5);
+    let batches: Vec<Vec<Rollout>> = (0..3).map(|_| (0..8).map(|_| draw.rollout(4)).collect()).collect();
+    // Other tests use the shared devices at the same time.
+    let own = |device: &Device| device.caps().map(|caps| Device::open_family(&caps.name, caps.software).unwrap());
+    for device in gpus().iter().filter_map(own).chain([Device::cpu()]) {
+        let gpu = u64::from(device.caps().is_some());
+        let mut rewarder = Rewarder::new(&device);
+        for (round, batch) in batches.iter().enumerate() {
+            let before = device.counters();
+            // As a reward that asks for one part after the other.
+            rewarder.parts(batch, None).unwrap().format();
+            rewarder.parts(batch, None).unwrap().chunk_step().unwrap();
+            let origin = rewarder.parts(batch, Some(Update::Origin)).unwrap().evidence(0.5).unwrap();
+            rewarder.parts(batch, None).unwrap().compression();
+            rewarder.parts(batch, None).unwrap().outcome().unwrap();
+            let after = device.counters();
+            // The first time nobody knows yet that the rule will be another than the default.
+            let times = if round == 0 { 2 } else { 1 };
+            let cost = [after.dispatches - before.dispatches, after.submits - before.submits, after.readbacks - before.readbacks];
+            assert_eq!(cost, [3 * times, gpu * times, gpu * times], "{}: dispatches, submits, readbacks", device.describe());
+            assert!(round == 0 || after.buffers == before.buffers, "{}", device.describe());
+            assert_eq!(rewarder.parts(batch, Some(Update::Origin)).unwrap().evidence(0.5).unwrap(), origin);
+        }
+        // A judge's score is another batch.
+        let mut judged = batches[2].clone();
+        let asked = judged.iter_mut().flat_map(|rollout| &mut rollout.answers).next().unwrap();
+        asked.score = Some(1.0 - asked.score.unwrap());
+        let before = (device.counters().dispatches, rewarder.parts(&batches[2], None).unwrap().outcome().unwrap());
+        assert_ne!(rewarder.parts(&judged, None).unwrap().outcome().unwrap(), before.1, "{}", device.describe());
+        assert_eq!(device.counters().dispatches - before.0, 3, "{}", device.describe());
+    }
 }
 
 /// Where the turns of `rewards[rollout][step]` stand, rollout i being of `episodes[i]`.
@@ -306,6 +422,6 @@ fn advantages_compare_within_an_episode() {
     assert!(fails(&[], &[], Grouping::Step).contains("0 rewards"));
     assert!(fails(&[1.0], &[turn], Grouping::Keys(vec![])).contains("0 group keys for 1 turns"));
     assert!(scorer.given(&[f32::INFINITY], &[turn]).err().expect("refused").to_string().contains("step 2 of rollout 4 is inf"));
-    assert_eq!("trajectory".parse::<Grouping>().unwrap(), Grouping::Trajectory);
-    assert!("group".parse::<Grouping>().is_err());
+    assert_eq!("trajectory".parse::<GroupBy>().unwrap(), GroupBy::Trajectory);
+    assert!("group".parse::<GroupBy>().is_err());
 }

@@ -1,7 +1,7 @@
 //! Updates as scripts ask for them: losses by name, what rewards may return, groupings, schedules.
 
-use finemem::train::losses::Recipe;
-use finemem_script::{Options, Runtime};
+use finemem::train::losses::LossName;
+use finemem_script::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 
 /// A trainer of the tiny policy, and a batch of two episodes with two rollouts each.
@@ -21,12 +21,12 @@ const MADE: &str = "
 ";
 
 fn run(text: &str) -> finemem::Result<Value> {
-    Runtime::new(Options { device: "cpu".into(), ..Options::default() })?.evaluate("test.lua", &format!("{MADE} {text}"))
+    Runtime::new(RuntimeOptions { device: "cpu".into(), ..RuntimeOptions::default() })?.evaluate("test.lua", &format!("{MADE} {text}"))
 }
 
 #[test]
 fn every_loss_trains() {
-    for name in Recipe::NAMES {
+    for name in LossName::NAMES {
         let text = format!(
             "local trainer = trainer {{ loss = '{name}' }}
             local stats

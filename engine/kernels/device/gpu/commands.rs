@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::pipelines::Pipeline;
 use super::{Gpu, IN_FLIGHT, OFFSET_ALIGNMENT, VECTOR_BYTES, lock};
-use crate::device::{DType, Tensor};
-use crate::device::{Grid, Launch};
+use crate::device::{DType, Grid, Launch, Tensor};
 use crate::error::{Error, Result};
 
 /// Bytes of the first uniform buffer.

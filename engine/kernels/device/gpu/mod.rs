@@ -15,8 +15,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::device::DType;
-use crate::device::shaders;
+use crate::device::{DType, shaders};
 use crate::error::{Error, Result};
 pub use caps::{Caps, adapters};
 pub(crate) use commands::Commands;

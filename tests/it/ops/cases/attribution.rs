@@ -8,7 +8,7 @@ use crate::common::random::Random;
 /// All cases.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rollouts, columns) in [(1, 1), (3, 5), (40, 7)] {
+    for (rollouts, columns) in [(1, 1), (3, 5), (41, 7)] {
         let mut random = Random::new("evidence", rollouts as u64);
         let lengths: Vec<u32> = (0..rollouts).map(|_| 1 + random.below(columns) as u32).collect();
         let (mut questions, mut entries, mut steps, mut shares) = (vec![0], vec![0], Vec::new(), Vec::new());
@@ -32,11 +32,11 @@ pub fn cases() -> Vec<Case> {
                 .integers("steps", &[steps.len()], steps)
                 .float_values("shares", &[shares.len()], shares)
                 .integers("lengths", &[lengths.len()], lengths)
-                .float("reward", &[rollouts, columns])
+                .float("credit", &[rollouts, columns])
                 .forward(|rec, t| {
                     let [scores, questions, entries] = [&t["scores"], &t["questions"], &t["entries"]];
                     let [steps, shares, lengths] = [&t["steps"], &t["shares"], &t["lengths"]];
-                    attribution::forward(rec, &Evidence { scores, questions, entries, steps, shares, lengths }, 0.3, &t["reward"])
+                    attribution::forward(rec, &Evidence { scores, questions, entries, steps, shares, lengths }, &t["credit"])
                 }),
         );
     }

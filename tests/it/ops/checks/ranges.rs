@@ -1,7 +1,6 @@
 //! Weights, gradients and moments that are larger than a binding may be are taken in ranges of their rows.
 
-use finemem::device::{DType, Tensor};
-use finemem::device::{Device, Recorder};
+use finemem::device::{DType, Device, Recorder, Tensor};
 use finemem::ops::embedding::{self, Groups};
 use finemem::ops::matmul::{self, Write};
 use finemem::ops::{adamw, elementwise};

@@ -1,7 +1,6 @@
 //! A row of a product has the same bits whatever other rows stand beside it: rollouts and training see equal numbers.
 
-use finemem::device::DType;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::ops::attention::{self, Heads};
 use finemem::ops::matmul::{self, Write};
 

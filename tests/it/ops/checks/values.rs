@@ -1,7 +1,6 @@
 //! Ops against numbers worked out by hand or by a plain loop.
 
-use finemem::device::DType;
-use finemem::device::Device;
+use finemem::device::{DType, Device};
 use finemem::ops::adamw;
 use finemem::ops::attribution::{self, Evidence};
 use finemem::ops::zscore;
@@ -76,15 +75,15 @@ fn attribution_follows_the_evidence() {
         let third = 1.0 / 3.0;
         let (steps, shares) = (integers(&[0, 1, 0, 0]), floats(&[third, third, third, 1.0]));
         let lengths = integers(&[2, 3, 1]);
-        let reward = device.tensor(&[9.0; 9], &[3, 3]).unwrap();
+        let credit = device.tensor(&[9.0; 9], &[3, 3]).unwrap();
         let evidence =
             Evidence { scores: &scores, questions: &questions, entries: &entries, steps: &steps, shares: &shares, lengths: &lengths };
         let mut rec = device.record();
-        attribution::forward(&mut rec, &evidence, 0.5, &reward).unwrap();
+        attribution::forward(&mut rec, &evidence, &credit).unwrap();
         rec.submit().unwrap();
-        // Half of the mean score 0.75 goes to both steps alike; of the other half, step 0 gets (2/3 + 0.5/2) / 2, step 1 (1/3 + 0.5/2) / 2.
-        let [first, second] = [2.0 / 3.0, 1.0 / 3.0].map(|share| 0.5 * 0.75 / 2.0 + 0.5 * (share + 0.25) / 2.0);
-        close(&device, &reward.read().unwrap(), &[first, second, 0.0, 0.0, 0.0, 0.0, 0.8, 0.0, 0.0]);
+        // Step 0 gets (2/3 + 0.5/2) / 2 of the mean score 0.75, step 1 (1/3 + 0.5/2) / 2.
+        let [first, second] = [2.0 / 3.0, 1.0 / 3.0].map(|share| (share + 0.25) / 2.0);
+        close(&device, &credit.read().unwrap(), &[first, second, 0.0, 0.0, 0.0, 0.0, 0.8, 0.0, 0.0]);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Model folders made to break a reader, and how much memory reading and writing take: counted by an allocator of this program's own.
+//! Model folders made to break a reader, and how much memory reading and writing take: an allocator counts that of the whole process, so
+//! this is an executable of its own.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};

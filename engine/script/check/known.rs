@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::api::{Field, Function, Kind, Object};
-use super::bind::AREAS;
+use crate::api::{Function, Kind, Object};
+use crate::bind::AREAS;
+
+/// The globals that the walk follows: functions that return what they are given, `require`, and `table` for its `clone`.
+const BUILTINS: [&str; 5] = ["assert", "ipairs", "pairs", "require", "table"];
 
 /// What is known of a value.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub(super) enum Type {
     Local(usize),
     /// What `pairs` and `ipairs` give, by what it goes through.
     Each(Kind),
+    /// One of [`BUILTINS`], or `clone` for `table.clone`.
+    Builtin(&'static str),
 }
 
 impl Type {
@@ -38,6 +43,11 @@ impl Type {
         }
     }
 
+    /// What a global is.
+    pub(super) fn global(name: &str) -> Self {
+        BUILTINS.into_iter().find(|builtin| *builtin == name).map_or(Self::Unknown, Self::Builtin)
+    }
+
     /// What a loop over the value gives beside its keys, or an index.
     pub(super) fn element(&self) -> Self {
         match self {
@@ -52,6 +62,7 @@ impl Type {
             (Self::Function(a, _), Self::Function(b, _)) => std::ptr::eq(*a, *b),
             (Self::Value(a), Self::Value(b)) | (Self::Each(a), Self::Each(b)) => same(a, b),
             (Self::Local(a), Self::Local(b)) => a == b,
+            (Self::Builtin(a), Self::Builtin(b)) => a == b,
             _ => false,
         }
     }
@@ -173,61 +184,6 @@ impl<'a> Scopes<'a> {
 
     pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
         self.0.iter().flat_map(|scope| scope.keys().copied())
-    }
-}
-
-/// How the keys of a table literal are checked.
-#[derive(Clone)]
-pub(super) enum Shape {
-    /// The arguments of a function or a record: who wants them, and the keys.
-    Keys(String, &'static [Field]),
-    List(Kind),
-    Map(Kind),
-    Free,
-}
-
-impl Shape {
-    /// What a literal must look like where a kind is expected. `named` says that its first entry has a name.
-    pub(super) fn of(kind: Option<&Kind>, named: bool) -> Self {
-        match kind {
-            Some(Kind::Record(record)) => Self::Keys(format!("a {}", record.name), record.fields).when(record.checked),
-            Some(Kind::List(kind)) => Self::List(**kind),
-            Some(Kind::Map(kind)) => Self::Map(**kind),
-            Some(Kind::Either(kinds)) => {
-                let fits = |kind: &&Kind| match kind {
-                    Kind::List(_) => !named,
-                    Kind::Record(_) | Kind::Map(_) => named,
-                    Kind::Table | Kind::Any => true,
-                    _ => false,
-                };
-                let mut fitting = kinds.iter().filter(fits);
-                match (fitting.next(), fitting.next()) {
-                    (Some(kind), None) => Self::of(Some(kind), named),
-                    _ => Self::Free,
-                }
-            }
-            _ => Self::Free,
-        }
-    }
-
-    fn when(self, checked: bool) -> Self {
-        if checked { self } else { Self::Free }
-    }
-}
-
-/// Whether a literal of one token may stand where a kind is expected; nil stands for a key that is left out.
-pub(super) fn fits(kind: &Kind, token: &str) -> bool {
-    let first = token.chars().next().unwrap_or(' ');
-    let text = ['"', '\'', '`', '['].contains(&first);
-    match kind {
-        _ if token == "nil" => true,
-        Kind::Any => true,
-        Kind::Boolean => ["true", "false"].contains(&token),
-        Kind::Number | Kind::Integer => first.is_ascii_digit() || first == '.',
-        Kind::Text => text,
-        Kind::Choice(words) => text && (!['"', '\''].contains(&first) || words.contains(&token.trim_matches(first))),
-        Kind::Either(kinds) => kinds.iter().any(|kind| fits(kind, token)),
-        _ => false,
     }
 }
 
