@@ -6,6 +6,7 @@ use super::alike;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::random::philox4x32;
+use crate::{record, words};
 
 /// The random numbers of a sequence: a Philox key and three words of the counter. The fourth word is the token's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,21 +32,22 @@ pub struct Request {
     pub streams: Vec<Stream>,
 }
 
-/// How to sample, for a whole batch.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// 0 is greedy.
-    pub temperature: f32,
-    /// 0 keeps all.
-    pub top_k: u32,
-    /// 1 keeps all.
-    pub top_p: f32,
-    /// Keeps tokens whose probability is at least this share of the likeliest one's; 0 keeps all.
-    pub min_p: f32,
-    /// Longest completion, in tokens.
-    pub max_tokens: usize,
-    /// Texts that end a completion, in addition to the model's end tokens. The completion includes them.
-    pub stop: Vec<String>,
+record! {
+    /// How to sample, for a whole batch.
+    pub struct Options {
+        /// longest completion in tokens
+        pub max_tokens: usize,
+        /// 0 is greedy
+        pub temperature: f32 = 1.0,
+        /// keep the likely tokens with this probability
+        pub top_p: f32 = 1.0,
+        /// keep so many likely tokens; 0 keeps all
+        pub top_k: u32 = 0,
+        /// keep tokens at least so likely, relative to the likeliest
+        pub min_p: f32 = 0.0,
+        /// texts that end a completion; they stay in it
+        pub stop: Vec<String> => OrDefault,
+    }
 }
 
 impl Options {
@@ -75,7 +77,9 @@ pub enum Finish {
     Length,
 }
 
-/// A sampled completion.
+words! { impl Finish { Stop = "stop", Length = "length" } }
+
+/// What was sampled.
 #[derive(Clone, Debug)]
 pub struct Completion {
     /// Tokens, including the end token if there was one.

@@ -26,7 +26,7 @@ pub use judge::{
 pub use labels::{boxed_label, boxed_label_strict};
 pub use porter::stem;
 pub use rouge::rouge_l;
-pub use summary::{Mean, Scored, Summary, bootstrap_interval, mean, paired, student, summary};
+pub use summary::{Mean, Row, Scored, Summary, bootstrap_interval, mean, paired, student, summary};
 pub use text::normalise;
 pub use titles::{edit_distance, recall_at_k};
 

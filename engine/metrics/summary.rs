@@ -2,43 +2,56 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::{Error, Result};
+use crate::{Error, Result, record};
 
-/// A mean of scores.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Mean {
-    /// The mean.
-    pub mean: f64,
-    /// The lower end of its 95 % interval.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
-    /// How many scores went into it.
-    pub count: usize,
+record! {
+    /// A mean with its 95 % interval.
+    #[derive(Copy)]
+    pub struct Mean as "Interval" {
+        /// the mean of the scores
+        pub mean: f64,
+        /// the lower end of its 95 % interval
+        pub low: f64,
+        /// the upper end
+        pub high: f64,
+        /// how many scores there are
+        pub n: usize,
+    }
 }
 
-/// The score of one question.
-#[derive(Debug, Clone)]
-pub struct Scored {
-    /// The source that the question is from.
-    pub source: String,
-    /// The metric that it was scored by.
-    pub metric: String,
-    /// The score.
-    pub score: f64,
+record! {
+    /// The score of one question; an `Asked` is one too.
+    pub struct Scored as "Result" {
+        /// the source that the question is from
+        pub source: String,
+        /// the metric that it was scored by
+        pub metric: String,
+        /// the score
+        pub score: f64,
+    }
 }
 
-/// The figures of a table.
-#[derive(Debug, Clone)]
-pub struct Summary {
-    /// Source, metric and mean over the questions that have both, in order of first appearance.
-    pub rows: Vec<(String, String, Mean)>,
-    /// The mean of the rows' means: each source counts the same, however many questions it has. Also called macro average. None without
-    /// scores.
-    pub over_sources: Option<Mean>,
-    /// The mean of all scores: each question counts the same, so that large sources weigh more. Also called micro average. None without
-    /// scores.
-    pub over_questions: Option<Mean>,
+record! {
+    /// The mean score of a source by a metric.
+    pub struct Row as "SummaryRow" {
+        /// the source
+        pub source: String,
+        /// the metric
+        pub metric: String,
+        ..pub mean: Mean,
+    }
+}
+
+record! {
+    /// The figures of a table.
+    pub struct Summary as "Summary" {
+        /// a row for each source and metric, in order of first appearance
+        pub rows: Vec<Row>,
+        /// the mean of the rows' means, also called macro average: each source counts the same; `n` is the number of rows; none without scores
+        pub over_sources: Option<Mean>,
+        /// the mean of all scores, also called micro average: each question counts the same; none without scores
+        pub over_questions: Option<Mean>,
+    }
 }
 
 /// The means per source and metric and their two averages.
@@ -60,10 +73,15 @@ pub fn summary(results: &[Scored], seed: u64) -> Summary {
     let mean_of_means = |of: &mut dyn FnMut(&[f64]) -> f64| groups.iter().map(|group| of(&group.2)).sum::<f64>() / groups.len() as f64;
     let over_sources = || {
         let (low, high) = bootstrap(seed, false, |draw| mean_of_means(&mut |scores| resampled(scores, draw)));
-        Mean { mean: mean_of_means(&mut average), low, high, count: groups.len() }
+        Mean { mean: mean_of_means(&mut average), low, high, n: groups.len() }
+    };
+    let row = |(source, metric, scores): &(&str, &str, Vec<f64>)| Row {
+        source: source.to_string(),
+        metric: metric.to_string(),
+        mean: mean(scores, seed),
     };
     Summary {
-        rows: groups.iter().map(|(source, metric, scores)| (source.to_string(), metric.to_string(), mean(scores, seed))).collect(),
+        rows: groups.iter().map(row).collect(),
         over_sources: (!all.is_empty()).then(over_sources),
         over_questions: (!all.is_empty()).then(|| mean(&all, seed)),
     }
@@ -72,22 +90,22 @@ pub fn summary(results: &[Scored], seed: u64) -> Summary {
 /// The mean of scores with its interval, see [`bootstrap_interval`].
 pub fn mean(scores: &[f64], seed: u64) -> Mean {
     let (low, high) = bootstrap_interval(scores, seed);
-    Mean { mean: average(scores), low, high, count: scores.len() }
+    Mean { mean: average(scores), low, high, n: scores.len() }
 }
 
 /// The mean of values that are independent and roughly normal, such as one of each seed, with its 95 % interval by Student's t distribution;
 /// the bootstrap's is too narrow for a handful of them. One value alone has an interval without ends, none have the mean 0.
 pub fn student(values: &[f64]) -> Mean {
-    let (mean, count) = (average(values), values.len());
-    let half = match StudentsT::new(0.0, 1.0, count as f64 - 1.0) {
+    let (mean, n) = (average(values), values.len());
+    let half = match StudentsT::new(0.0, 1.0, n as f64 - 1.0) {
         Ok(t) => {
             let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-            t.inverse_cdf(0.975) * (squares / (count as f64 - 1.0) / count as f64).sqrt()
+            t.inverse_cdf(0.975) * (squares / (n as f64 - 1.0) / n as f64).sqrt()
         }
         // No degree of freedom.
         Err(_) => f64::INFINITY,
     };
-    Mean { mean, low: mean - half, high: mean + half, count }
+    Mean { mean, low: mean - half, high: mean + half, n }
 }
 
 /// How much better `a` is than `b` on the same questions: the mean of the differences with its interval. It is much narrower

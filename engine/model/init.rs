@@ -17,6 +17,17 @@ use super::weights::{Weights, normal, start_of_vector};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::random::Rng;
+use crate::words;
+
+words! {
+    /// How the weights of a new model begin.
+    pub enum Start {
+        /// Random: [`Weights::random`].
+        Random = "random",
+        /// Random, with the circuits that copy: [`Weights::copying`].
+        Copying = "copying",
+    }
+}
 
 /// Element 0 of every embedding.
 const CONSTANT: f64 = 0.5;

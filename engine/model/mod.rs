@@ -21,12 +21,36 @@ use std::path::Path;
 
 use crate::device::{DType, Device};
 use crate::error::{Error, Result};
+use crate::words;
 pub use config::{Config, ModelType};
 use folder::Folder;
+pub use init::Start;
 pub use lora::Lora;
 pub use template::{Chat, ChatTemplate};
 pub use tokenizer::Tokenizer;
 pub use weights::{Gradients, Weights};
+
+words! {
+    /// How the numbers of weights are kept.
+    pub enum Precision {
+        /// 32 bits.
+        F32 = "f32",
+        /// The upper half of 32 bits.
+        Bf16 = "bf16",
+        /// IEEE 754 binary16.
+        F16 = "f16",
+    }
+}
+
+impl From<Precision> for DType {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::BF16,
+            Precision::F16 => Self::F16,
+        }
+    }
+}
 
 /// A model on a device.
 pub struct Model {

@@ -10,25 +10,26 @@ use super::{Message, Reason, Reply, Role, Usage, prompt};
 use crate::generate::{Finish, Options, Request, Shared, Stream};
 use crate::memory::calls;
 use crate::model::{Chat, Model};
-use crate::{Error, Result};
+use crate::schema::defaults;
+use crate::{Error, Result, record};
 
-/// How a local model answers.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// 0 is greedy.
-    pub temperature: f32,
-    /// Longest reply in tokens.
-    pub max_tokens: usize,
-    /// The seed of sampling. What a chat gets depends on the seed and the chat alone.
-    pub seed: u64,
-    /// Whether the model thinks before it answers, where its chat template knows of that.
-    pub thinking: bool,
+record! {
+    /// How a local model answers.
+    pub struct Settings {
+        /// longest reply in tokens
+        pub max_tokens: usize = 256,
+        /// 0 is greedy
+        pub temperature: f32 = 0.0,
+        /// the seed of sampling; a reply depends on it and on the chat, on nothing else
+        pub seed: u64 => Seed = 0,
+        /// whether the model thinks before it answers, if its template knows
+        pub thinking: bool = false,
+    }
 }
 
 impl Default for Settings {
-    /// Greedy replies of at most 256 tokens, without thinking.
     fn default() -> Self {
-        Self { temperature: 0.0, max_tokens: 256, seed: 0, thinking: false }
+        defaults()
     }
 }
 

@@ -1,76 +1,66 @@
 //! A model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp, Ollama and transformers do.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::cache::{self, Cache, Kept, locked};
 use super::http::Endpoint;
 use super::{Message, Reason, Reply, Usage, prompt};
 use crate::model::Tokenizer;
-use crate::{Error, Result, stop};
+use crate::schema::read_json;
+use crate::{Error, Result, record, stop};
 
-/// What a server is asked for, and how.
-#[derive(Clone)]
-pub struct Settings {
-    /// The base address, such as `http://127.0.0.1:8000/v1`.
-    pub url: String,
-    /// The model's name at the server.
-    pub model: String,
-    /// The environment variable that holds the key. The key is written nowhere.
-    pub key_env: Option<String>,
-    /// 0 is greedy.
-    pub temperature: f64,
-    /// Longest reply in tokens.
-    pub max_tokens: usize,
-    /// How many tokens a prompt and its reply may have together; `None` where that is not known.
-    pub context: Option<usize>,
-    /// The seed of sampling, for servers that know of one.
-    pub seed: Option<u64>,
-    /// More fields of the request, such as `chat_template_kwargs`. One that is null takes a field out.
-    pub extra: Map<String, Value>,
-    /// How long one request may take, its reply included.
-    pub timeout: Duration,
-    /// How many more times a request is tried.
-    pub retries: usize,
-    /// The pause before the second try; it doubles with every further one.
-    pub pause: Duration,
-    /// Requests at a time.
-    pub concurrency: usize,
-    /// The file that keeps replies; `None` keeps them in memory.
-    pub cache: Option<PathBuf>,
-    /// Whether to answer from the cache alone.
-    pub offline: bool,
-    /// Counts the tokens of prompts; without it four bytes make a token.
-    pub tokenizer: Option<Tokenizer>,
+/// The pause before the second try of a request.
+const PAUSE: Duration = Duration::from_millis(500);
+
+record! {
+    /// What a server is asked for, and how.
+    pub struct Settings {
+        /// the base address, such as `http://127.0.0.1:8000/v1`
+        pub url: String,
+        /// the model's name at the server
+        pub model: String,
+        /// the environment variable that holds the key, such as OPENAI_API_KEY; the key is written nowhere
+        pub key_env: Option<String>,
+        /// longest reply in tokens
+        pub max_tokens: usize = 1024,
+        /// tokens that a prompt and its reply may have together at the server, counted as `tokenizer` says: the items that fit a question
+        /// least are left out
+        pub context: Option<usize>,
+        /// 0 is greedy
+        pub temperature: f64 = 0.0,
+        /// the seed of sampling, for servers that know of one
+        pub seed: Option<u64>,
+        /// more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` takes
+        /// one out
+        pub extra: BTreeMap<String, Value> => OrDefault,
+        /// seconds that one request may take
+        pub timeout: Duration => Seconds = Duration::from_secs(120),
+        /// how many more times a request is tried after 429, 5xx, a timeout or a broken connection
+        pub retries: usize = 5,
+        /// requests at a time
+        pub concurrency: usize = 8,
+        /// the file that keeps replies; by default replies.jsonl in the folder of the run that is open when it is first asked, else memory
+        pub cache: Option<PathBuf>,
+        /// whether to answer from the cache alone; what it lacks is an error
+        pub offline: bool = false,
+        /// a tokenizer.json to count the tokens of prompts by; by default four bytes make a token
+        pub tokenizer: Option<PathBuf>,
+    }
 }
 
 impl Settings {
-    /// Greedy answers of at most 1,024 tokens from a model at an address.
+    /// A model at an address, all else by default.
     pub fn new(url: impl Into<String>, model: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            model: model.into(),
-            key_env: None,
-            temperature: 0.0,
-            max_tokens: 1024,
-            context: None,
-            seed: None,
-            extra: Map::new(),
-            timeout: Duration::from_secs(120),
-            retries: 5,
-            pause: Duration::from_millis(500),
-            concurrency: 8,
-            cache: None,
-            offline: false,
-            tokenizer: None,
-        }
+        let named = json!({ "url": url.into(), "model": model.into() });
+        read_json(&named).expect("all else has a default")
     }
 }
 
@@ -79,6 +69,8 @@ pub struct Server {
     endpoint: Endpoint,
     /// Set when it is first needed.
     cache: OnceCell<Arc<Cache>>,
+    /// Counts the tokens of prompts.
+    tokenizer: Option<Tokenizer>,
     settings: Settings,
 }
 
@@ -133,9 +125,14 @@ impl Server {
     /// A reasoner that asks nothing yet.
     ///
     /// # Errors
-    /// An address that is none, an environment variable that is not set, a cache that cannot be used.
+    /// An address that is none, an environment variable that is not set, a cache or a tokenizer that cannot be used.
     pub fn new(settings: Settings) -> Result<Self> {
-        let Settings { timeout, retries, pause, concurrency, offline, .. } = settings;
+        Self::with_pause(settings, PAUSE)
+    }
+
+    /// [`Server::new`] with another pause before the second try of a request; it doubles with every further one.
+    pub fn with_pause(settings: Settings, pause: Duration) -> Result<Self> {
+        let Settings { timeout, retries, concurrency, offline, .. } = settings;
         if timeout.is_zero() || concurrency == 0 || settings.max_tokens == 0 {
             return Err(Error::argument("'timeout', 'concurrency' and 'max_tokens' must be positive"));
         }
@@ -158,7 +155,8 @@ impl Server {
         }
         let opened = settings.cache.as_deref().map(|path| Cache::open(path, offline)).transpose()?;
         let cache = opened.map_or_else(OnceCell::new, OnceCell::from);
-        Ok(Self { endpoint, cache, settings })
+        let tokenizer = settings.tokenizer.as_deref().map(Tokenizer::load).transpose()?;
+        Ok(Self { endpoint, cache, tokenizer, settings })
     }
 
     /// Keeps replies in a file, beginning with what it holds; does nothing once there is a cache, as after the first question.
@@ -293,7 +291,7 @@ impl Reason for Server {
     }
 
     fn count(&self, chat: &[Message]) -> Result<usize> {
-        match &self.settings.tokenizer {
+        match &self.tokenizer {
             Some(tokenizer) => chat.iter().map(|message| Ok(tokenizer.encode(&message.content)?.len())).sum(),
             None => Ok(prompt::estimate(chat)),
         }

@@ -10,6 +10,8 @@
 mod read;
 mod show;
 
+use std::time::Duration;
+
 pub use read::{Problem, Read, Source, defaults, read_json, read_json_as};
 pub use show::{Show, Shown};
 
@@ -107,7 +109,7 @@ described! {
     Boolean: bool;
     Number: f32, f64;
     Integer: u8, u32, u64, usize, i64;
-    Text: String, &str;
+    Text: String, &str, std::path::PathBuf;
     Any: serde_json::Value;
 }
 
@@ -249,6 +251,35 @@ impl As<usize> for FromOneOrFirst {
     }
     fn read<S: Source>(source: &S) -> Result<usize, Problem> {
         if source.is_nil() { Ok(0) } else { FromOne::read(source) }
+    }
+}
+
+/// A seed: any whole number outside; one below 0 is a large one in Rust.
+pub struct Seed;
+
+impl As<u64> for Seed {
+    const KIND: Kind = Kind::Integer;
+    const NEED: Need = Need::Required;
+    fn show(value: &u64) -> Shown<'_> {
+        Shown::Integer(*value as i64)
+    }
+    fn read<S: Source>(source: &S) -> Result<u64, Problem> {
+        <Plain as As<i64>>::read(source).map(|seed| seed as u64)
+    }
+}
+
+/// A time as a number of seconds.
+pub struct Seconds;
+
+impl As<Duration> for Seconds {
+    const KIND: Kind = Kind::Number;
+    const NEED: Need = Need::Required;
+    fn show(value: &Duration) -> Shown<'_> {
+        Shown::Number(value.as_secs_f64())
+    }
+    fn read<S: Source>(source: &S) -> Result<Duration, Problem> {
+        let seconds = <Plain as As<f64>>::read(source)?;
+        Duration::try_from_secs_f64(seconds).map_err(|_| Problem::new(format!("is {seconds}; it is a number of seconds")))
     }
 }
 

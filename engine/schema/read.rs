@@ -159,6 +159,7 @@ read! {
     |source| source.number() => f64;
     |source| source.number().map(|value| value as f32) => f32;
     |source| source.text() => String;
+    |source| source.text().map(Into::into) => std::path::PathBuf;
     |source| source.json() => Json;
     |source| whole(source.number()?) => u8, u32, u64, usize, i64;
 }
@@ -167,7 +168,7 @@ read! {
 fn whole<T: TryFrom<i64>>(value: f64) -> Result<T, Problem> {
     let exact = value.fract() == 0.0 && value.abs() <= (1u64 << 53) as f64;
     let whole = exact.then(|| T::try_from(value as i64).ok()).flatten();
-    whole.ok_or_else(|| Problem::new(if exact { "is out of range" } else { "must be a whole number" }))
+    whole.ok_or_else(|| Problem::new(if exact { format!("is {value}, which is out of range") } else { "must be a whole number".into() }))
 }
 
 impl<T: Read> Read for Option<T> {

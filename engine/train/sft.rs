@@ -7,14 +7,16 @@ use super::log::Checkpoint;
 use super::optimizer::{Optimizer, Settings, expect_trainable};
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::record;
 
-/// A sequence and the weight of each prediction: `weights[i]` is for `tokens[i + 1]`.
-#[derive(Clone, Debug)]
-pub struct Weighted {
-    /// Token ids.
-    pub tokens: Vec<u32>,
-    /// Weights, one fewer than tokens.
-    pub weights: Vec<f32>,
+record! {
+    /// Tokens, and how much the prediction of each counts.
+    pub struct Weighted as "Sequence", checked {
+        /// token ids
+        pub tokens: Vec<u32>,
+        /// one less than the tokens: `weights[i]` belongs to `tokens[i + 1]`
+        pub weights: Vec<f32>,
+    }
 }
 
 /// The samples for `loss = −Σ weight · logprob / count(weight ≠ 0)`.
@@ -44,17 +46,19 @@ pub fn loss(samples: &[Sample], report: &Report) -> f64 {
     samples.iter().flat_map(|s| &s.weights).zip(&report.logprob).map(|(w, lp)| f64::from(*w) * f64::from(*lp)).sum()
 }
 
-/// The figures of a step.
-#[derive(Clone, Copy, Debug)]
-pub struct Stats {
-    /// Weighted mean of the negative log-likelihood before the step.
-    pub loss: f64,
-    /// Mean entropy of the predictions.
-    pub entropy: f64,
-    /// Norm of the gradient before clipping.
-    pub grad_norm: f64,
-    /// Number of tokens processed.
-    pub tokens: usize,
+record! {
+    /// What a step did.
+    #[derive(Copy)]
+    pub struct Stats {
+        /// weighted mean of the negative log-likelihood, before the step
+        pub loss: f64,
+        /// mean entropy of the predictions
+        pub entropy: f64,
+        /// norm of the gradient before clipping
+        pub grad_norm: f64,
+        /// number of tokens that went through the model
+        pub tokens: usize,
+    }
 }
 
 /// A supervised trainer.

@@ -15,7 +15,8 @@ use serde_json::Value;
 pub use episode::{Episodes, Recorded, Rewarded};
 pub use run::page_of_run;
 
-use crate::{Error, Result, files};
+use crate::schema::{Described, Kind, Problem, Read, Show, Shown, Source, read_json};
+use crate::{Error, Result, files, record, words};
 
 /// A page.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,44 +55,42 @@ pub enum Content {
     },
     /// Names and values.
     Facts {
-        /// Pairs of a name and its value.
-        #[serde(deserialize_with = "list")]
+        /// Pairs of a name and what stands beside it.
         rows: Vec<(String, String)>,
     },
     /// A table that sorts by any column.
     Table {
         /// One per column.
-        #[serde(deserialize_with = "list")]
         columns: Vec<Column>,
-        /// Rows, with one cell for each column.
-        #[serde(deserialize_with = "list")]
+        /// Rows of as many cells as there are columns.
         rows: Vec<Vec<Cell>>,
     },
     /// Charts side by side.
     Charts {
         /// The charts.
-        #[serde(deserialize_with = "list")]
         charts: Vec<Chart>,
     },
     /// A reader that steps through episodes.
     Episodes(Episodes),
 }
 
-/// A column of a table.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Column {
-    /// What stands above it.
-    pub name: String,
-    /// Decimal places; by default there are four significant digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digits: Option<u32>,
-    /// Whether 0.5 is shown as 50 %.
-    #[serde(default)]
-    pub percent: bool,
+record! {
+    /// A column of a table.
+    #[derive(Serialize, Deserialize)]
+    pub struct Column as "PageColumn", checked {
+        /// what stands above it
+        pub name: String,
+        /// digits behind the point; by default four significant ones
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub digits: Option<u32>,
+        /// whether 0.5 is shown as 50 %
+        #[serde(default)]
+        pub percent: bool = false,
+    }
 }
 
 /// A cell of a table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Cell {
     /// A number.
@@ -111,96 +110,146 @@ pub enum Cell {
     Nothing(()),
 }
 
-impl<'de> Deserialize<'de> for Cell {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let part = |name: &str| value.get(name)?.as_f64();
-        match &value {
-            Value::Null => Ok(Self::Nothing(())),
-            Value::String(text) => Ok(Self::Text(text.clone())),
-            Value::Number(number) => Ok(Self::Number(number.as_f64().unwrap_or(f64::NAN))),
-            Value::Object(_) => match (part("value"), part("low"), part("high")) {
-                (Some(value), Some(low), Some(high)) => Ok(Self::Interval { value, low, high }),
-                (Some(value), None, None) => Ok(Self::Number(value)),
-                _ => Ok(Self::Nothing(())),
-            },
-            _ => Err(serde::de::Error::custom("a cell is a number, a string, { value, low, high } or null")),
+impl Described for Cell {
+    const KIND: Kind = Kind::Any;
+}
+
+impl Show for Cell {
+    fn show(&self) -> Shown<'_> {
+        match self {
+            Self::Number(number) => number.show(),
+            Self::Text(text) => text.show(),
+            Self::Interval { value, low, high } => {
+                Shown::Map([("value", value), ("low", low), ("high", high)].map(|(name, number)| (name.into(), number.show())).into())
+            }
+            Self::Nothing(()) => Shown::Nil,
         }
     }
 }
 
-/// A chart.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Chart {
-    /// What it shows.
-    pub title: String,
-    /// How it is drawn.
-    pub kind: ChartKind,
-    /// The label of the x axis.
-    #[serde(default = "step")]
-    pub x: String,
-    /// The unit of the y axis.
-    #[serde(default)]
-    pub y: String,
-    /// Whether 0.5 is shown as 50 %.
-    #[serde(default)]
-    pub percent: bool,
-    /// A remark below it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub note: String,
-    /// What is drawn.
-    #[serde(deserialize_with = "list")]
-    pub series: Vec<Series>,
+impl Read for Cell {
+    fn read<S: Source>(source: &S) -> Result<Self, Problem> {
+        if let Ok(number) = source.number() {
+            return Ok(Self::Number(number));
+        }
+        if let Ok(text) = source.text() {
+            return Ok(Self::Text(text));
+        }
+        if is_null(source) {
+            return Ok(Self::Nothing(()));
+        }
+        if source.get("value").is_err() || source.list().is_ok_and(|items| !items.is_empty()) {
+            return Err(Problem::new("is no cell: a cell is a number, a string, { value, low, high } or null"));
+        }
+        let part = |name: &str| source.get(name).and_then(|part| part.number()).ok().filter(|number| number.is_finite());
+        Ok(match (part("value"), part("low"), part("high")) {
+            (Some(value), Some(low), Some(high)) => Self::Interval { value, low, high },
+            (Some(value), None, None) => Self::Number(value),
+            _ => Self::Nothing(()),
+        })
+    }
 }
 
-/// How a chart is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChartKind {
-    /// A line for each series, with a band where it has `low` and `high`.
-    Lines,
-    /// Stacked series.
-    Areas,
-    /// Stacked shares of the sum of absolute values.
-    Shares,
-    /// A dot for each point, with error bars where there are intervals.
-    Scatter,
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_json(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
 }
 
-/// A series of a chart. Lists are as long as `x`; values that are missing or not finite are gaps.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Series {
-    /// Its name in the legend.
-    pub name: String,
-    /// The x values, ascending except in a scatter.
-    #[serde(deserialize_with = "list")]
-    pub x: Vec<f64>,
-    /// The values.
-    #[serde(deserialize_with = "list")]
-    pub y: Vec<Option<f64>>,
-    /// Lower ends of the intervals.
-    #[serde(default, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
-    pub low: Vec<Option<f64>>,
-    /// Upper ends of the intervals.
-    #[serde(default, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
-    pub high: Vec<Option<f64>>,
-    /// Left ends of the x intervals.
-    #[serde(default, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
-    pub x_low: Vec<Option<f64>>,
-    /// Right ends of the x intervals.
-    #[serde(default, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
-    pub x_high: Vec<Option<f64>>,
+/// Whether a value is what JSON's null is.
+fn is_null(source: &impl Source) -> bool {
+    source.is_nil() || source.json().is_ok_and(|json| json.is_null())
+}
+
+record! {
+    /// A chart.
+    #[derive(Serialize, Deserialize)]
+    pub struct Chart as "PageChart", checked {
+        /// what it shows
+        pub title: String,
+        /// lines with bands, series stacked, their shares stacked, or dots with error bars
+        pub kind: ChartKind,
+        /// what the x axis counts
+        #[serde(default = "step")]
+        pub x: String = step(),
+        /// the unit of the y axis
+        #[serde(default)]
+        pub y: String => OrDefault,
+        /// whether 0.5 is shown as 50 %
+        #[serde(default)]
+        pub percent: bool = false,
+        /// a remark below
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub note: String => OrDefault,
+        /// what is drawn
+        pub series: Vec<Series>,
+    }
 }
 
 fn step() -> String {
     "step".into()
 }
 
-/// A list. Lua writes an empty one as `{}`.
-fn list<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(deserializer: D) -> std::result::Result<Vec<T>, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::Object(map) if map.is_empty() => Ok(Vec::new()),
-        other => serde_json::from_value(other).map_err(serde::de::Error::custom),
+words! {
+    /// How a chart is drawn.
+    pub enum ChartKind {
+        /// A line for each series, with a band where it has `low` and `high`.
+        Lines = "lines",
+        /// Series stacked on one another.
+        Areas = "areas",
+        /// Stacked shares of the sum of the sizes.
+        Shares = "shares",
+        /// A dot for each point, with error bars where there are ends.
+        Scatter = "scatter",
+    }
+}
+
+record! {
+    /// One series of a chart. All lists are as long as `x`; a number that is not finite is a gap, and so is fm.json.null.
+    #[derive(Default, Serialize, Deserialize)]
+    pub struct Series as "PageSeries", checked {
+        /// its name in the legend
+        pub name: String,
+        /// where its points are, ascending but for a scatter
+        pub x: Vec<f64>,
+        /// the values
+        pub y: Vec<Point>,
+        /// lower ends of the values: a band, or error bars
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub low: Vec<Point> => OrDefault,
+        /// upper ends of the values
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub high: Vec<Point> => OrDefault,
+        /// left ends of the places of a scatter
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub x_low: Vec<Point> => OrDefault,
+        /// right ends of the places of a scatter
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub x_high: Vec<Point> => OrDefault,
+    }
+}
+
+/// A number of a series, or a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Point(pub Option<f64>);
+
+impl Described for Point {
+    const KIND: Kind = Kind::Any;
+}
+
+impl Show for Point {
+    fn show(&self) -> Shown<'_> {
+        self.0.show()
+    }
+}
+
+impl Read for Point {
+    fn read<S: Source>(source: &S) -> Result<Self, Problem> {
+        match source.number() {
+            Ok(number) => Ok(Self(Some(number).filter(|number| number.is_finite()))),
+            Err(_) if is_null(source) => Ok(Self(None)),
+            Err(problem) => Err(problem),
+        }
     }
 }
 
@@ -260,7 +309,7 @@ impl Page {
 }
 
 impl Series {
-    fn check(&self, kind: ChartKind) -> std::result::Result<(), String> {
+    fn check(&self, kind: ChartKind) -> Result<(), String> {
         let count = self.x.len();
         if self.y.len() != count {
             return Err(format!(".y has {} values, and x has {count}", self.y.len()));

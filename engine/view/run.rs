@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::episode::Recorded;
-use super::{Cell, Chart, ChartKind, Column, Content, Episodes, Page, Section, Series};
+use super::{Cell, Chart, ChartKind, Column, Content, Episodes, Page, Point, Section, Series};
 use crate::schema::read_json;
 use crate::{Error, Result, files, record};
 
@@ -138,12 +138,12 @@ impl Metrics {
         names
     }
 
-    /// The steps and values of a figure. In long runs each point is the mean of several steps.
-    fn curve(&self, name: &str) -> (Vec<f64>, Vec<Option<f64>>) {
+    /// The places and values of a figure: means over as many steps as it takes to have few points.
+    fn curve(&self, name: &str) -> (Vec<f64>, Vec<Point>) {
         let value = |row: &Map<String, Value>| row.get(name).map(Value::as_f64);
         // A step that logs null is a gap; a step that does not log the figure is not.
         let logged: Vec<_> = self.rows.iter().filter_map(|(step, row)| Some((*step, value(row)?))).collect();
-        let bin = |bin: &[(f64, Option<f64>)]| (bin[bin.len() - 1].0, mean(bin.iter().filter_map(|(_, value)| *value)).map(rounded));
+        let bin = |bin: &[(f64, Option<f64>)]| (bin[bin.len() - 1].0, Point(mean(bin.iter().filter_map(|(_, value)| *value)).map(rounded)));
         logged.chunks(logged.len().div_ceil(POINTS).max(1)).map(bin).unzip()
     }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use mlua::{AnyUserData, Function, Lua, Table, UserDataRef, UserDataRefMut, Value};
+use mlua::{AnyUserData, Function, Lua, LuaString, Table, UserDataRef, UserDataRefMut, Value};
 
 use super::{Handle, Kind, Scripted};
 use finemem::schema::{Described, Problem, Read, Show, Shown, Source};
@@ -44,8 +44,22 @@ host! {
     Callback(Function) = Kind::Function(&[], &Kind::Any), "a function", |value| value.as_function().cloned();
     /// A table as it is.
     Tab(Table) = Kind::Table, "a table", |value| value.as_table().cloned();
+    /// A string that need not be UTF-8.
+    Bytes(LuaString) = Kind::Text, "a string", |value| value.as_string().cloned();
     /// Anything but nil.
     Any(Value) = Kind::Any, "a value", |value| (!value.is_nil()).then(|| value.clone());
+}
+
+impl From<Function> for Callback {
+    fn from(function: Function) -> Self {
+        Self(function.clone(), Value::Function(function))
+    }
+}
+
+impl From<LuaString> for Bytes {
+    fn from(text: LuaString) -> Self {
+        Self(text.clone(), Value::String(text))
+    }
 }
 
 impl From<Table> for Tab {

@@ -15,7 +15,7 @@ pub(crate) mod types;
 pub(crate) use arguments::Args;
 use arguments::{arguments, full_name, hint};
 pub(crate) use finemem::schema::{Field, Kind, Need, Record};
-pub(crate) use host::{Any, Callback, Object as Handed, Tab};
+pub(crate) use host::{Any, Bytes, Callback, Object as Handed, Tab};
 
 use finemem::train::log::Checkpoint;
 use finemem::{Error, Result};

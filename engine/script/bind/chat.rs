@@ -1,68 +1,83 @@
 //! `model:apply_chat_template`: a conversation as the text that a model was trained on.
 
-use mlua::{ExternalResult, IntoLua, Lua, Table, Value};
+use mlua::{ExternalResult, Value};
 use serde_json::Value as Json;
 
-use super::model::Shared;
-use crate::api::convert;
-use crate::api::{Args, Function, Kind, Need, default, optional, required};
+use super::model::ModelHandle;
+use crate::api::lua::read;
+use crate::api::{Any, Function, Kind, convert, method};
 use finemem::memory::tools::Tool;
 use finemem::model::Chat;
+use finemem::record;
 
-const TABLES: Kind = Kind::List(&Kind::Table);
+const TABLES: Kind = Kind::Either(&[Kind::List(&Kind::Table), Kind::Text]);
+const VARIABLES: Kind = Kind::Map(&Kind::Any);
 
-pub(crate) const APPLY: Function = Function {
-    path: "apply_chat_template",
-    doc: "Writes a conversation as the model's chat template says, as in transformers. Special tokens in messages are not escaped. A template \
-          that asks for the date gets that of today, in UTC.",
-    params: &[
-        required(
-            "messages",
-            Kind::Either(&[TABLES, Kind::Text]),
-            "`{ role, content, … }` each, or the list as JSON text, which keeps the order of keys in arguments of calls",
-        ),
-        optional("tools", Kind::Either(&[TABLES, Kind::Text]), "tools as `fm.grpo.new` takes them, or a list of descriptions as JSON text"),
-        default("add_generation_prompt", Kind::Boolean, Need::Boolean(true), "whether the text ends where the model's answer begins"),
-        optional("enable_thinking", Kind::Boolean, "whether the model is to think first, if its template knows"),
-        optional("variables", Kind::Map(&Kind::Any), "more variables for the template, such as `date_string`"),
-    ],
-    returns: Kind::Text,
-    result: "the text; `model:encode` makes the tokens that transformers makes of it",
-    call: apply,
-};
-
-fn apply(lua: &Lua, args: &Args) -> mlua::Result<Value> {
-    let variables = match json(args.get::<Option<Value>>(lua, "variables")?, "variables")? {
-        Some(Json::Object(variables)) => variables,
-        _ => Default::default(),
-    };
-    let tools = match args.get::<Option<Value>>(lua, "tools")? {
-        Some(Value::Table(tables)) => Some(tables.sequence_values().map(|table| described(&table?)).collect::<mlua::Result<_>>()?),
-        text => json(text, "tools")?.map(|value| items(value, "tools")).transpose()?,
-    };
-    let chat = Chat {
-        messages: json(args.get(lua, "messages")?, "messages")?.map_or(Ok(Vec::new()), |value| items(value, "messages"))?,
-        tools,
-        add_generation_prompt: args.get(lua, "add_generation_prompt")?,
-        enable_thinking: args.get(lua, "enable_thinking")?,
-        variables,
-    };
-    args.this::<Shared>()?.0.0.model.chat_template.render(&chat).into_lua_err()?.into_lua(lua)
-}
-
-/// An argument as JSON; a string is JSON text.
-fn json(value: Option<Value>, key: &str) -> mlua::Result<Option<Json>> {
-    let wrong = |reason: String| mlua::Error::runtime(format!("'{key}' cannot be used: {reason}"));
-    match value {
-        None => Ok(None),
-        Some(Value::String(text)) => serde_json::from_slice(&text.as_bytes()).map(Some).map_err(|e| wrong(format!("it is not JSON: {e}"))),
-        Some(value) => convert::to_json(&value).map(Some).map_err(wrong),
+record! {
+    /// Arguments.
+    struct Conversation {
+        /// `{ role, content, … }` each, or the list as JSON text, which keeps the order of keys in arguments of calls
+        messages: Any as TABLES,
+        /// tools as `fm.grpo.new` takes them, or a list of descriptions as JSON text
+        tools: Option<Any> as TABLES,
+        /// whether the text ends where the model's answer begins
+        add_generation_prompt: bool = true,
+        /// whether the model is to think first, if its template knows
+        enable_thinking: Option<bool>,
+        /// more variables for the template, such as `date_string`
+        variables: Option<Any> as VARIABLES,
     }
 }
 
-/// The items of a JSON list; an empty table has none.
-fn items(value: Json, key: &str) -> mlua::Result<Vec<Json>> {
-    match value {
+record! {
+    /// A tool as `fm.grpo.new` takes it, or a description in the form that templates see, which holds such a table.
+    struct ToolTable {
+        /// the table, in such a description
+        function: Option<Any>,
+        /// its name
+        name: Option<String>,
+        /// what it does
+        description: String => OrDefault,
+        /// JSON schema of the arguments
+        parameters: Option<Any>,
+    }
+}
+
+pub(crate) const APPLY: Function = method! {
+    /// Writes a conversation as the model's chat template says, as in transformers. Special tokens in messages are not escaped. A template
+    /// that asks for the date gets that of today, in UTC.
+    "apply_chat_template" (lua, this: ModelHandle, given: Conversation) -> String: "the text; `model:encode` makes the tokens that transformers makes of it" {
+        let variables = match given.variables.map(|variables| json("variables", &variables.0)).transpose()? {
+            Some(Json::Object(variables)) => variables,
+            _ => Default::default(),
+        };
+        let tools = match given.tools.map(|tools| tools.0) {
+            Some(Value::Table(tables)) => Some(tables.sequence_values().map(|table| described(&table?)).collect::<mlua::Result<_>>()?),
+            text => text.map(|text| items("tools", &text)).transpose()?,
+        };
+        let chat = Chat {
+            messages: items("messages", &given.messages.0)?,
+            tools,
+            add_generation_prompt: given.add_generation_prompt,
+            enable_thinking: given.enable_thinking,
+            variables,
+        };
+        this.policy().model.chat_template.render(&chat).into_lua_err()
+    }
+};
+
+/// An argument as JSON; a string is JSON text.
+fn json(key: &str, value: &Value) -> mlua::Result<Json> {
+    let found = match value {
+        Value::String(text) => serde_json::from_slice(&text.as_bytes()).map_err(|e| format!("it is not JSON: {e}")),
+        value => convert::to_json(value),
+    };
+    found.map_err(|reason| mlua::Error::runtime(format!("'{key}' cannot be used: {reason}")))
+}
+
+/// The items of an argument that is a list; an empty table has none.
+fn items(key: &str, value: &Value) -> mlua::Result<Vec<Json>> {
+    match json(key, value)? {
         Json::Array(items) => Ok(items),
         Json::Object(entries) if entries.is_empty() => Ok(Vec::new()),
         _ => Err(mlua::Error::runtime(format!("'{key}' is not a list"))),
@@ -70,11 +85,14 @@ fn items(value: Json, key: &str) -> mlua::Result<Vec<Json>> {
 }
 
 /// The description of a tool: of one as `fm.grpo.new` takes it, or of a description in the form that this makes.
-fn described(table: &Table) -> mlua::Result<Json> {
-    let inner: Option<Table> = table.raw_get("function")?;
-    let table = inner.as_ref().unwrap_or(table);
-    let name: String = table.raw_get("name").map_err(|_| mlua::Error::runtime("a tool in 'tools' has no name"))?;
-    let description: Option<String> = table.raw_get("description")?;
-    let parameters = convert::to_json(&table.raw_get("parameters")?).map_err(|e| mlua::Error::runtime(format!("tool {name}: {e}")))?;
-    Ok(Tool::new(&name, &description.unwrap_or_default(), parameters).into_lua_err()?.to_json())
+fn described(tool: &Value) -> mlua::Result<Json> {
+    let read = |table: &Value| read::<ToolTable>(table).map_err(|problem| mlua::Error::runtime(format!("a tool in 'tools': {problem}")));
+    let mut found = read(tool)?;
+    if let Some(inner) = &found.function {
+        found = read(&inner.0)?;
+    }
+    let name = found.name.ok_or_else(|| mlua::Error::runtime("a tool in 'tools' has no name"))?;
+    let parameters = found.parameters.map_or(Ok(Json::Null), |parameters| convert::to_json(&parameters.0));
+    let parameters = parameters.map_err(|e| mlua::Error::runtime(format!("tool {name}: {e}")))?;
+    Ok(Tool::new(&name, &found.description, parameters).into_lua_err()?.to_json())
 }

@@ -142,19 +142,25 @@ impl Chosen {
     /// The entry of each turn in a list; every turn must have one, and nothing else.
     fn per_turn<T: FromLua>(&self, name: &str, lists: &Option<Vec<Tab>>) -> mlua::Result<Option<Vec<T>>> {
         let Some(lists) = lists else { return Ok(None) };
-        if lists.len() != self.states.len() {
-            return Err(mlua::Error::runtime(format!("'{name}' has {} rollouts, the batch has {}", lists.len(), self.states.len())));
-        }
-        let mut steps = vec![0; lists.len()];
+        let mut steps = vec![0; self.states.len()];
         self.turns.iter().for_each(|turn| steps[turn.rollout] += 1);
-        for (i, (list, steps)) in lists.iter().zip(steps).enumerate() {
-            if list.0.raw_len() != steps {
-                let found = list.0.raw_len();
-                return Err(mlua::Error::runtime(format!("'{name}[{}]' has {found} steps, the rollout has {steps}", i + 1)));
-            }
-        }
+        each_step(name, lists, &steps).map_err(mlua::Error::runtime)?;
         self.turns.iter().map(|turn| lists[turn.rollout].0.raw_get(turn.step + 1)).collect::<mlua::Result<_>>().map(Some)
     }
+}
+
+/// Whether lists have an entry for each step of each rollout, and no more; `steps` is how many steps each rollout has.
+pub(crate) fn each_step(name: &str, lists: &[Tab], steps: &[usize]) -> Result<(), String> {
+    if lists.len() != steps.len() {
+        return Err(format!("'{name}' has {} rollouts, the batch has {}", lists.len(), steps.len()));
+    }
+    for (i, (list, steps)) in lists.iter().zip(steps).enumerate() {
+        let found = list.0.raw_len();
+        if found != *steps {
+            return Err(format!("'{name}[{}]' has {found} steps, the rollout has {steps}", i + 1));
+        }
+    }
+    Ok(())
 }
 
 /// The weight of each token of a turn: one for all, or a list.

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use mlua::{ExternalResult, Lua};
 
 use super::credit::{self, Batches};
-use super::dialect::{DIALECT, Dialect};
-use super::model::{Policy, Shared};
+use super::dialect::{Dialect, DialectTable};
+use super::model::{ModelHandle, Policy};
 use super::reason::Reasoner;
 use super::reward::BATCH;
 use super::rollout::{self, Contract, VIEW, View};
@@ -50,7 +50,7 @@ record! {
     /// Arguments.
     struct New {
         /// the model to train
-        policy: Handed<Shared>,
+        policy: Handed<ModelHandle>,
         /// the memory tools
         tools: Any as TOOLS,
         /// makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many there are, and in each section; `last` is the step before
@@ -58,7 +58,7 @@ record! {
         /// answers the questions
         reasoner: Handed<Reasoner>,
         /// how the policy writes calls; by default as Hermes and Qwen do
-        dialect: Option<Tab> as DIALECT,
+        dialect: Option<DialectTable>,
         /// rollouts of each episode
         group: usize = 8,
         /// seed of sampling and of the order of samples
@@ -199,7 +199,7 @@ static TRAINER: Object = Object {
 impl Trainer {
     fn new(lua: &Lua, given: &New) -> mlua::Result<Self> {
         super::free_dropped(lua)?;
-        let policy = given.policy.borrow()?.0.0.clone();
+        let policy = given.policy.borrow()?.policy().clone();
         let model = &policy.model;
         let settings = Settings {
             lr: given.lr as f32,
@@ -234,7 +234,7 @@ impl Trainer {
             let schema = convert::to_json(&mlua::Value::Table(table.parameters.0.clone())).map_err(mlua::Error::runtime)?;
             tools.push(Tool::new(&table.name, &table.description, schema).into_lua_err()?);
         }
-        let dialect = Dialect::from_table(given.dialect.as_ref().map(|dialect| dialect.0.clone()))?;
+        let dialect = Dialect::of(given.dialect.as_ref());
         let sampling = Options {
             temperature: given.temperature as f32,
             top_k: 0,

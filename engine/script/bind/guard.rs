@@ -1,5 +1,6 @@
 //! `fm.reward.call` and `run:reward`: a reward is called within a limit of time and its result is checked; where it fails, the rollouts are kept for another try.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,84 +8,104 @@ use std::time::Duration;
 use mlua::{Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
+use super::credit::{EACH_STEP, GROUPS, WEIGHTS, each_step};
+use super::interrupt;
 use super::reward::BATCH;
 use super::run::Shared;
-use super::{credit, interrupt};
 use crate::api::arguments::complaint;
-use crate::api::convert;
-use crate::api::{Area, Args, Field, Function, Kind, Need, Record, default, message, must_pass, optional, required};
+use crate::api::lua::read;
+use crate::api::{Any, Area, Callback, Function, Kind, Tab, convert, function, message, method, must_pass};
 use finemem::reward::GroupBy;
-use finemem::schema::Described;
-use finemem::{Error, Result, files};
-
-/// What a reward gives for a batch.
-pub(crate) static REWARDS: Record = Record {
-    name: "Rewards",
-    doc: "What the steps of a batch get. In all lists, `[i][t]` is step t of rollout i.",
-    fields: &[
-        required("total", credit::EACH_STEP, "the reward of each step; only logged where there are `advantages`"),
-        optional("terms", Kind::Map(&credit::EACH_STEP), "its parts by name"),
-        optional("advantages", credit::EACH_STEP, "for `trainer:update`, as are all that follow"),
-        optional("weights", credit::WEIGHTS, "how much each step, or each of its tokens, counts in the loss"),
-        optional("grouping", GroupBy::KIND, "what is compared"),
-        optional("groups", credit::GROUPS, "steps with equal keys are compared"),
-        optional("scale_rewards", Kind::Boolean, "whether advantages are divided by the group's deviation"),
-    ],
-    checked: false,
-};
-
-/// A reward, as the modules of `scripts/rewards` are.
-pub(crate) static REWARD: Record = Record {
-    name: "Reward",
-    doc: "A reward: scripts/rewards/README.md says how to write one.",
-    fields: &[
-        required(
-            "steps",
-            Kind::Function(&[("batch", BATCH), ("option", Kind::Table)], &Kind::Record(&REWARDS)),
-            "gives every step of every rollout its reward",
-        ),
-        optional("name", Kind::Text, "its name, for messages"),
-        optional("needs", Kind::List(&Kind::Text), "what `option` must hold"),
-        optional("rollout", Kind::Any, "rolls out, for rewards that branch"),
-    ],
-    checked: false,
-};
+use finemem::schema::{Described, Problem};
+use finemem::{Error, Result, files, record};
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
-const REWARDED: Field = required("batch", BATCH, "what is rewarded");
-const OF: Field = required("reward", Kind::Record(&REWARD), "the reward");
-const OPTION: Field = optional("option", Kind::Table, "what the reward is given beside the batch");
-const SECONDS: Field = default("seconds", Kind::Number, Need::Number(600.0), "how long it may take");
+const TERMS: Kind = Kind::Map(&EACH_STEP);
 
-const FUNCTIONS: &[Function] = &[Function {
-    path: "reward.call",
-    doc: "Calls `reward.steps(batch, option)`, and checks that it gives a finite number for each step of each rollout.",
-    params: &[REWARDED, OF, OPTION, SECONDS],
-    returns: Kind::Record(&REWARDS),
-    result: "what the reward gave",
-    call: |lua, args| Call::of(lua, args)?.rewards(lua).map(Value::Table),
+record! {
+    /// What the steps of a batch get. In all lists, `[i][t]` is step t of rollout i.
+    pub(crate) struct Rewards as "Rewards" {
+        /// the reward of each step; only logged where there are `advantages`
+        pub(crate) total: Vec<Tab> as EACH_STEP,
+        /// its parts by name
+        pub(crate) terms: BTreeMap<String, Vec<Tab>> as TERMS => OrDefault,
+        /// for `trainer:update`, as are all that follow
+        advantages: Option<Vec<Tab>> as EACH_STEP,
+        /// how much each step, or each of its tokens, counts in the loss
+        weights: Option<Vec<Tab>> as WEIGHTS,
+        /// what is compared
+        grouping: Option<GroupBy>,
+        /// steps with equal keys are compared
+        groups: Option<Vec<Tab>> as GROUPS,
+        /// whether advantages are divided by the group's deviation
+        scale_rewards: Option<bool>,
+    }
+}
+
+const REWARDS: Kind = Rewards::KIND;
+const STEPS: Kind = Kind::Function(&[("batch", BATCH), ("option", Kind::Table)], &REWARDS);
+
+record! {
+    /// A reward: scripts/rewards/README.md says how to write one.
+    struct Reward as "Reward" {
+        /// gives every step of every rollout its reward
+        steps: Callback as STEPS,
+        /// its name, for messages
+        name: Option<String>,
+        /// what `option` must hold
+        needs: Option<Vec<String>>,
+        /// rolls out, for rewards that branch
+        rollout: Option<Any>,
+    }
+}
+
+const REWARD: Kind = Reward::KIND;
+
+record! {
+    /// One call of a reward.
+    struct Call {
+        /// what is rewarded
+        batch: Tab as BATCH,
+        /// the reward
+        reward: Tab as REWARD,
+        /// what the reward is given beside the batch
+        option: Option<Tab>,
+        /// how long it may take
+        seconds: Duration => Seconds = Duration::from_secs(600),
+    }
+}
+
+record! {
+    /// Arguments.
+    struct OfStep {
+        /// the step of the run, from 1
+        step: u64,
+        ..call: Call,
+    }
+}
+
+const FUNCTIONS: &[Function] = &[function! {
+    /// Calls `reward.steps(batch, option)`, and checks that it gives a finite number for each step of each rollout.
+    "reward.call" (lua, given: Call) -> Tab as REWARDS: "what the reward gave" {
+        given.rewards(lua)
+    }
 }];
 
 /// The method of a run.
-pub(crate) const METHOD: Function = Function {
-    path: "reward",
-    doc: "Rewards a batch as `fm.reward.call` does. Where that fails or takes too long, the rollouts are written whole to failed_step_<step>.jsonl in \
-          the run's folder, from which scripts/replay.lua tries the reward again, and the error says so.",
-    params: &[required("step", Kind::Integer, "the step of the run, from 1"), REWARDED, OF, OPTION, SECONDS],
-    returns: Kind::Record(&REWARDS),
-    result: "what the reward gave",
-    call: |lua, args| {
-        let call = Call::of(lua, args)?;
+pub(crate) const METHOD: Function = method! {
+    /// Rewards a batch as `fm.reward.call` does. Where that fails or takes too long, the rollouts are written whole to failed_step_<step>.jsonl in
+    /// the run's folder, from which scripts/replay.lua tries the reward again, and the error says so.
+    "reward" (lua, this: Shared, given: OfStep) -> Tab as REWARDS: "what the reward gave" {
+        let OfStep { step, call } = given;
         let error = match call.rewards(lua) {
-            Ok(given) => return Ok(Value::Table(given)),
+            Ok(rewards) => return Ok(rewards),
             Err(error) if must_pass(&error) => return Err(error),
             Err(error) => message(&error),
         };
-        let step: u64 = args.get(lua, "step")?;
-        let folder = args.this::<Shared>()?.open.borrow().folder().to_path_buf();
+        let folder = this.open.borrow().folder().to_path_buf();
         let (what, traceback) = error.split_once(TRACEBACK).map_or((error.as_str(), None), |(what, lines)| (what, Some(lines)));
-        let name: String = call.reward.get::<Option<String>>("name")?.unwrap_or("NAME".into());
+        let name = call.reward().ok().and_then(|reward| reward.name).unwrap_or("NAME".into());
         let kept = match call.keep(&folder, step) {
             Ok(path) => format!(
                 "Its rollouts are in {0}. Try the reward on them:\n  finemem-engine run scripts/replay.lua -- --rollouts {0} --rewards {name}\n\
@@ -96,38 +117,28 @@ pub(crate) const METHOD: Function = Function {
         };
         let traceback = traceback.map_or(String::new(), |lines| format!("{TRACEBACK}{lines}"));
         Err(mlua::Error::runtime(format!("the reward of step {step} failed: {}\n{kept}{traceback}", what.trim_end())))
-    },
+    }
 };
 
 const TRACEBACK: &str = "\nstack traceback:";
 
-/// One call of a reward.
-struct Call {
-    batch: Table,
-    reward: Table,
-    option: Table,
-    limit: Duration,
-}
-
 impl Call {
-    fn of(lua: &Lua, args: &Args) -> mlua::Result<Self> {
-        let option: Option<Table> = args.get(lua, "option")?;
-        Ok(Self {
-            batch: args.get(lua, "batch")?,
-            reward: args.get(lua, "reward")?,
-            option: option.map_or_else(|| lua.create_table(), Ok)?,
-            limit: Duration::try_from_secs_f64(args.get(lua, "seconds")?)
-                .map_err(|_| mlua::Error::runtime("'seconds' must not be negative"))?,
-        })
+    fn reward(&self) -> Result<Reward, Problem> {
+        read(&Value::Table(self.reward.0.clone()))
     }
 
     /// What the reward gives, if it is what an update can use.
-    fn rewards(&self, lua: &Lua) -> mlua::Result<Table> {
-        let steps: mlua::Function = self
-            .reward
-            .get("steps")
-            .map_err(|_| mlua::Error::runtime("a reward is a table with the function 'steps', and this has none"))?;
-        let given: Value = interrupt::within(lua, self.limit, || steps.call((&self.batch, &self.option)))?;
+    fn rewards(&self, lua: &Lua) -> mlua::Result<Tab> {
+        let wrong = |problem: Problem| match problem.place.as_str() {
+            "steps" => mlua::Error::runtime("a reward is a table with the function 'steps', and this has none"),
+            _ => mlua::Error::runtime(problem.within("reward")),
+        };
+        let steps = self.reward().map_err(wrong)?.steps.0;
+        let option = match &self.option {
+            Some(option) => option.0.clone(),
+            None => lua.create_table()?,
+        };
+        let given: Value = interrupt::within(lua, self.seconds, || steps.call((&self.batch.0, option)))?;
         checked(&given, &self.batch).map_err(|text| {
             let info = steps.info();
             let place = info.short_src.zip(info.line_defined).map(|(file, line)| format!("{file}:{line}: "));
@@ -138,8 +149,8 @@ impl Call {
     /// Writes the rollouts and what of `option` can be written, one rollout a line, all or nothing.
     fn keep(&self, folder: &Path, step: u64) -> Result<PathBuf> {
         let path = folder.join(format!("failed_step_{step}.jsonl"));
-        let rollouts: Vec<Value> = self.batch.get("rollouts").map_err(|_| Error::argument("'batch.rollouts' must be a list"))?;
-        let plain = self.option.pairs::<String, Value>().flatten();
+        let rollouts = rollouts(&self.batch)?;
+        let plain = self.option.iter().flat_map(|option| option.0.pairs::<String, Value>().flatten());
         let mut plain: Map<_, _> = plain.filter_map(|(name, value)| Some((name, convert::to_json(&value).ok()?))).collect();
         plain.sort_keys();
         files::write_with(&path, |file| {
@@ -158,45 +169,56 @@ impl Call {
     }
 }
 
-fn checked(given: &Value, batch: &Table) -> Result<Table, String> {
-    let Value::Table(given) = given else { return Err(format!("must be a table with 'total', not a {}", given.type_name())) };
-    if let Some(text) = complaint(given, REWARDS.fields) {
-        return Err(format!("is wrong: {text}"));
+/// The rollouts of a batch as the script has them.
+pub(crate) fn rollouts(batch: &Tab) -> Result<Vec<Value>> {
+    batch.0.get("rollouts").map_err(|_| Error::argument("'batch.rollouts' must be a list"))
+}
+
+record! {
+    /// What a check of rewards looks at in a rollout.
+    struct Played {
+        /// its steps
+        steps: Vec<PlayedStep>,
     }
-    let wrong = |e: mlua::Error| message(&e);
-    let rollouts: Vec<Table> = batch.get("rollouts").map_err(|_| "cannot be checked: 'batch.rollouts' must be a list".to_string())?;
-    let steps: Vec<usize> =
-        rollouts.iter().map(|rollout| Ok(rollout.get::<Table>("steps")?.raw_len())).collect::<mlua::Result<_>>().map_err(wrong)?;
-    let mut lists = Vec::new();
-    for name in ["total", "advantages", "weights", "groups"] {
-        lists.extend(given.get::<Option<Table>>(name).map_err(wrong)?.map(|list| (name.to_string(), list)));
+}
+
+record! {
+    /// What a check of rewards looks at in a step.
+    struct PlayedStep {
+        /// how many tokens the policy wrote
+        tokens: Option<usize>,
     }
-    for pair in given.get::<Option<Table>>("terms").map_err(wrong)?.iter().flat_map(|terms| terms.pairs::<String, Table>()) {
-        let (name, list) = pair.map_err(wrong)?;
-        lists.push((format!("terms.{name}"), list));
-    }
-    for (name, list) in &lists {
-        if list.raw_len() != rollouts.len() {
-            return Err(format!("is wrong: '{name}' has {} rollouts, the batch has {}", list.raw_len(), rollouts.len()));
-        }
-        for (i, expected) in steps.iter().enumerate() {
-            let found = list.raw_get::<Table>(i + 1).map_err(wrong)?.raw_len();
-            if found != *expected {
-                return Err(format!("is wrong: '{name}[{}]' has {found} steps, the rollout has {expected}", i + 1));
-            }
-        }
-    }
+}
+
+/// The rewards that `steps` gave for a batch, if there is one for each step of each rollout.
+fn checked(given: &Value, batch: &Tab) -> Result<Tab, String> {
+    let Value::Table(table) = given else { return Err(format!("must be a table with 'total', not a {}", given.type_name())) };
+    fits(table, batch).map(|()| table.clone().into())
+}
+
+fn fits(table: &Table, batch: &Tab) -> Result<(), String> {
+    let wrong = |text: String| format!("is wrong: {text}");
+    complaint(table, Rewards::RECORD.fields).map_or(Ok(()), Err).map_err(wrong)?;
+    let rewards: Rewards = read(&Value::Table(table.clone())).map_err(|problem| wrong(problem.to_string()))?;
+    let rollouts = rollouts(batch).map_err(|error| format!("cannot be checked: {error}"))?;
+    let played = (1..).zip(&rollouts).map(|(i, rollout)| read(rollout).map_err(|problem| problem.within(format!("batch.rollouts[{i}]"))));
+    let played = played.collect::<Result<Vec<Played>, _>>().map_err(|problem| format!("cannot be checked: {problem}"))?;
+    let steps: Vec<usize> = played.iter().map(|rollout| rollout.steps.len()).collect();
+    let Rewards { total, terms, advantages, weights, groups, .. } = &rewards;
+    let lists = [("total", Some(total)), ("advantages", advantages.as_ref()), ("weights", weights.as_ref()), ("groups", groups.as_ref())];
+    let lists = lists.into_iter().filter_map(|(name, lists)| Some((name.to_string(), lists?)));
+    let mut lists = lists.chain(terms.iter().map(|(name, lists)| (format!("terms.{name}"), lists)));
+    lists.try_for_each(|(name, lists)| each_step(&name, lists, &steps)).map_err(wrong)?;
     // A step may have a weight for each of its tokens.
-    for (i, list) in given.get::<Option<Vec<Table>>>("weights").map_err(wrong)?.iter().flatten().enumerate() {
-        for (t, weights) in list.sequence_values::<Value>().flatten().enumerate() {
-            let tokens = rollouts[i].get::<Vec<Table>>("steps").and_then(|steps| steps[t].get::<Option<usize>>("tokens")).map_err(wrong)?;
-            if let (Value::Table(weights), Some(tokens)) = (weights, tokens)
+    for (i, list) in weights.iter().flatten().enumerate() {
+        for (t, weights) in list.0.sequence_values::<Value>().flatten().enumerate() {
+            if let (Value::Table(weights), Some(tokens)) = (weights, played[i].steps[t].tokens)
                 && weights.raw_len() != tokens
             {
                 let (found, place) = (weights.raw_len(), format!("weights[{}][{}]", i + 1, t + 1));
-                return Err(format!("is wrong: '{place}' has {found} numbers, the step has {tokens} tokens"));
+                return Err(wrong(format!("'{place}' has {found} numbers, the step has {tokens} tokens")));
             }
         }
     }
-    Ok(given.clone())
+    Ok(())
 }

@@ -2,155 +2,104 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
 
 use mlua::{ExternalResult, Function as LuaFunction, Lua, Value, WeakLua};
-use serde_json::Value as Json;
 
-use super::model::Shared;
+use super::model::ModelHandle;
 use super::reason::{CHAT, Reasoner};
 use super::session;
 use crate::api::arguments::checked;
-use crate::api::convert::{self, list};
-use crate::api::lua::read;
-use crate::api::{Area, Args, Field, Function, Kind, Need, default, object, optional, required};
-use finemem::Result;
-use finemem::generate;
-use finemem::model::{Model, Tokenizer};
+use crate::api::lua::{read, write};
+use crate::api::{Area, Callback, Function, Handed, Kind, function};
+use finemem::model::Model;
 use finemem::reason::{Local, Message, Query, Reason, Reply, Server, local, server};
+use finemem::{Result, generate, record};
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
-const PROMPT: Field = optional(
-    "prompt",
-    Kind::Function(&[("input", Kind::Table)], &CHAT),
-    "makes the chat that asks a question from { question, instruction, items }, each item { content, section, rank }, in the order in which they \
-     were written, the best fit of rank 1; by default the memory and rules as the system message, the question as the user's",
-);
+const PROMPT: Kind = Kind::Function(&[("input", Kind::Table)], &CHAT);
+
+record! {
+    /// The prompt of a reasoner.
+    struct Prompt {
+        /// makes the chat that asks a question from { question, instruction, items }, each item { content, section, rank }, in the order in
+        /// which they were written, the best fit of rank 1; by default the memory and rules as the system message, the question as the user's
+        prompt: Option<Callback> as PROMPT,
+    }
+}
+
+record! {
+    /// What a script's prompt is made from.
+    struct Input {
+        /// the question
+        question: String,
+        /// what a model is told beside it
+        instruction: Option<String>,
+        /// the items to answer from, in the order in which they were written
+        items: Vec<InputItem>,
+    }
+}
+
+record! {
+    /// An item that a question is answered from.
+    struct InputItem {
+        /// what it says
+        content: String,
+        /// the part of the memory that it stands in
+        section: String,
+        /// how well it fits, from 1, the best
+        rank: usize => FromOne,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct OfModel {
+        /// its folder. The tensors are shared with another reasoner of this folder, or with a model from it that has an adapter, without which
+        /// the reasoner answers
+        path: Option<PathBuf>,
+        /// a loaded model instead, without its adapter; its tensors are shared
+        model: Option<Handed<ModelHandle>>,
+        ..settings: local::Settings,
+        ..own: Prompt,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct OfServer {
+        ..settings: server::Settings,
+        ..own: Prompt,
+    }
+}
 
 const FUNCTIONS: &[Function] = &[
-    Function {
-        path: "reasoner.model",
-        doc: "A reasoner with a language model in this process, which stays as it is while a policy is trained.",
-        params: &[
-            optional(
-                "path",
-                Kind::Text,
-                "its folder. The tensors are shared with another reasoner of this folder, or with a model from it that has an adapter, without \
-                 which the reasoner answers",
-            ),
-            optional("model", Kind::Object("Model"), "a loaded model instead, without its adapter; its tensors are shared"),
-            default("max_tokens", Kind::Integer, Need::Number(256.0), "longest reply in tokens"),
-            default("temperature", Kind::Number, Need::Number(0.0), "0 is greedy"),
-            default(
-                "seed",
-                Kind::Integer,
-                Need::Number(0.0),
-                "the seed of sampling; a reply depends on it and on the chat, on nothing else",
-            ),
-            default("thinking", Kind::Boolean, Need::Boolean(false), "whether the model thinks before it answers, if its template knows"),
-            PROMPT,
-        ],
-        returns: Kind::Object("Reasoner"),
-        result: "the reasoner",
-        call: |lua, args| {
-            let settings = local::Settings {
-                temperature: args.get(lua, "temperature")?,
-                max_tokens: args.get(lua, "max_tokens")?,
-                seed: args.get::<i64>(lua, "seed")? as u64,
-                thinking: args.get(lua, "thinking")?,
-            };
-            let (path, model): (Option<PathBuf>, Value) =
-                (args.get::<Option<String>>(lua, "path")?.map(Into::into), args.get(lua, "model")?);
-            let (model, generator, policy) = match (path, model.is_nil()) {
-                (Some(path), true) => {
-                    let (model, generator) = frozen(lua, &path).into_lua_err()?;
+    function! {
+        /// A reasoner with a language model in this process, which stays as it is while a policy is trained.
+        "reasoner.model" (lua, given: OfModel) -> Handed<Reasoner>: "the reasoner" {
+            let (model, generator, policy) = match (&given.path, &given.model) {
+                (Some(path), None) => {
+                    let (model, generator) = frozen(lua, path).into_lua_err()?;
                     (model, generator, None)
                 }
-                (None, false) => {
-                    let policy = args.object::<Shared>(lua, "model")?.0.0.clone();
+                (None, Some(model)) => {
+                    let policy = model.borrow()?.policy().clone();
                     (Rc::new(policy.model.base()), policy.generator.clone(), Some(policy))
                 }
                 _ => return Err(mlua::Error::runtime("one of 'path' and 'model' says which model it is")),
             };
-            let reason = Local::new(model, generator, settings).into_lua_err()?;
-            object(lua, Reasoner { policy, ..Reasoner::new(prompted(lua, args, Rc::new(reason))?) })
-        },
+            let reason = Local::new(model, generator, given.settings).into_lua_err()?;
+            Handed::new(lua, Reasoner { policy, ..Reasoner::new(given.own.around(lua, Rc::new(reason))) })
+        }
     },
-    Function {
-        path: "reasoner.server",
-        doc: "A reasoner with a model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp and Ollama do. Replies are \
-              kept by model, messages and parameters, so that nothing is asked twice.",
-        params: &[
-            required("url", Kind::Text, "the base address, such as http://127.0.0.1:8000/v1"),
-            required("model", Kind::Text, "the model's name at the server"),
-            optional(
-                "key_env",
-                Kind::Text,
-                "the environment variable that holds the key, such as OPENAI_API_KEY; the key is written nowhere",
-            ),
-            default("max_tokens", Kind::Integer, Need::Number(1024.0), "longest reply in tokens"),
-            optional(
-                "context",
-                Kind::Integer,
-                "tokens that a prompt and its reply may have together at the server, counted as `tokenizer` says: the items that fit a question least are left out",
-            ),
-            default("temperature", Kind::Number, Need::Number(0.0), "0 is greedy"),
-            optional("seed", Kind::Integer, "the seed of sampling, for servers that know of one"),
-            optional(
-                "extra",
-                Kind::Map(&Kind::Any),
-                "more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` takes one out",
-            ),
-            default("timeout", Kind::Number, Need::Number(120.0), "seconds that one request may take"),
-            default(
-                "retries",
-                Kind::Integer,
-                Need::Number(5.0),
-                "how many more times a request is tried after 429, 5xx, a timeout or a broken connection",
-            ),
-            default("concurrency", Kind::Integer, Need::Number(8.0), "requests at a time"),
-            optional(
-                "cache",
-                Kind::Text,
-                "the file that keeps replies; by default replies.jsonl in the folder of the run that is open when it is first asked, else memory",
-            ),
-            default("offline", Kind::Boolean, Need::Boolean(false), "whether to answer from the cache alone; what it lacks is an error"),
-            optional("tokenizer", Kind::Text, "a tokenizer.json to count the tokens of prompts by; by default four bytes make a token"),
-            PROMPT,
-        ],
-        returns: Kind::Object("Reasoner"),
-        result: "the reasoner",
-        call: |lua, args| {
-            let timeout: f64 = args.get(lua, "timeout")?;
-            let tokenizer: Option<String> = args.get(lua, "tokenizer")?;
-            let extra =
-                convert::to_json(&args.get(lua, "extra")?).map_err(|e| mlua::Error::runtime(format!("'extra' cannot be sent: {e}")))?;
-            let server = Rc::new(
-                Server::new(server::Settings {
-                    key_env: args.get(lua, "key_env")?,
-                    temperature: args.get(lua, "temperature")?,
-                    max_tokens: args.get(lua, "max_tokens")?,
-                    context: args.get(lua, "context")?,
-                    seed: args.get(lua, "seed")?,
-                    extra: match extra {
-                        Json::Object(fields) => fields,
-                        _ => Default::default(),
-                    },
-                    timeout: Duration::try_from_secs_f64(timeout)
-                        .map_err(|_| mlua::Error::runtime(format!("'timeout' is {timeout}; it is a number of seconds")))?,
-                    retries: args.get(lua, "retries")?,
-                    concurrency: args.get(lua, "concurrency")?,
-                    cache: args.get::<Option<String>>(lua, "cache")?.map(Into::into),
-                    offline: args.get(lua, "offline")?,
-                    tokenizer: tokenizer.map(|path| Tokenizer::load(Path::new(&path))).transpose().into_lua_err()?,
-                    ..server::Settings::new(args.get::<String>(lua, "url")?, args.get::<String>(lua, "model")?)
-                })
-                .into_lua_err()?,
-            );
-            let reason = prompted(lua, args, server.clone())?;
-            object(lua, Reasoner { server: Some(server), ..Reasoner::new(reason) })
-        },
+    function! {
+        /// A reasoner with a model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp and Ollama do. Replies are
+        /// kept by model, messages and parameters, so that nothing is asked twice.
+        "reasoner.server" (lua, given: OfServer) -> Handed<Reasoner>: "the reasoner" {
+            let server = Rc::new(Server::new(given.settings).into_lua_err()?);
+            let reason = given.own.around(lua, server.clone());
+            Handed::new(lua, Reasoner { server: Some(server), ..Reasoner::new(reason) })
+        }
     },
 ];
 
@@ -178,12 +127,14 @@ fn frozen(lua: &Lua, path: &Path) -> Result<(Rc<Model>, generate::Shared)> {
     Ok((model, generator))
 }
 
-/// The reasoner with the script's own prompt, if the script has one.
-fn prompted(lua: &Lua, args: &Args, reason: Rc<dyn Reason>) -> mlua::Result<Rc<dyn Reason>> {
-    Ok(match args.get::<Option<LuaFunction>>(lua, "prompt")? {
-        Some(prompt) => Rc::new(Prompted { reason, prompt, lua: lua.weak() }),
-        None => reason,
-    })
+impl Prompt {
+    /// The reasoner with the script's own prompt, if the script has one.
+    fn around(self, lua: &Lua, reason: Rc<dyn Reason>) -> Rc<dyn Reason> {
+        match self.prompt {
+            Some(prompt) => Rc::new(Prompted { reason, prompt: prompt.0, lua: lua.weak() }),
+            None => reason,
+        }
+    }
 }
 
 /// A reasoner whose chats a script makes.
@@ -196,18 +147,17 @@ struct Prompted {
 impl Prompted {
     fn call(&self, query: &Query<'_>) -> mlua::Result<Vec<Message>> {
         let lua = self.lua.try_upgrade().ok_or_else(|| mlua::Error::runtime("the script has ended"))?;
-        let input = lua.create_table()?;
-        input.raw_set("question", query.question)?;
-        input.raw_set("instruction", query.instruction)?;
-        let entry = |entry: &finemem::reason::Entry<'_>| {
-            let table = lua.create_table()?;
-            table.raw_set("content", entry.content)?;
-            table.raw_set("section", entry.section)?;
-            table.raw_set("rank", entry.rank + 1)?;
-            Ok(table)
+        let item = |entry: &finemem::reason::Entry<'_>| InputItem {
+            content: entry.content.to_owned(),
+            section: entry.section.to_owned(),
+            rank: entry.rank,
         };
-        input.raw_set("items", list(&lua, query.shown().into_iter().map(entry))?)?;
-        let chat: Value = self.prompt.call(input)?;
+        let input = Input {
+            question: query.question.to_owned(),
+            instruction: query.instruction.map(str::to_owned),
+            items: query.shown().into_iter().map(item).collect(),
+        };
+        let chat: Value = self.prompt.call(write(&lua, &input)?)?;
         checked(&CHAT, &chat).map_err(|e| mlua::Error::runtime(format!("what 'prompt' returns {e}")))?;
         let chat: Vec<Message> = read(&chat).map_err(mlua::Error::runtime)?;
         if chat.is_empty() { Err(mlua::Error::runtime("a chat needs at least one message")) } else { Ok(chat) }

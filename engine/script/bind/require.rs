@@ -4,35 +4,35 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mlua::{ExternalResult, Function, IntoLua, Lua, Table, Value};
+use mlua::{ExternalResult, Function, Lua, Table, Value};
 use serde_json::{Map, Value as Json};
 
 use super::session::{Loaded, Session};
 use super::{interrupt, session};
 use crate::api;
-use crate::api::{Area, Kind, optional, required};
-use finemem::{Error, Result};
+use crate::api::{Area, function};
+use finemem::{Error, Result, record};
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
-const FUNCTIONS: &[api::Function] = &[api::Function {
-    path: "reload",
-    doc: "Under `finemem-engine run --watch`: loads a module afresh if its file has changed since it was loaded, or that of a module that it \
-          requires as it is loaded. From then on `require` gives the new one; values of the old one stay as they are. A file that cannot be \
-          loaded is reported, and the old module stays. Without `--watch` nothing happens.",
-    params: &[
-        required("module", Kind::Text, "its name, as `require` takes it"),
-        optional("step", Kind::Integer, "the step from which it counts, for run.json"),
-    ],
-    returns: Kind::Boolean,
-    result: "whether it was loaded afresh",
-    call: |lua, args| {
-        {
-            let session = session(lua);
-            session.options.watch && reload(lua, &session, &args.get::<String>(lua, "module")?, args.get(lua, "step")?)?
-        }
-        .into_lua(lua)
-    },
+record! {
+    /// Arguments.
+    struct Reload {
+        /// its name, as `require` takes it
+        module: String,
+        /// the step from which it counts, for run.json
+        step: Option<u64>,
+    }
+}
+
+const FUNCTIONS: &[api::Function] = &[function! {
+    /// Under `finemem-engine run --watch`: loads a module afresh if its file has changed since it was loaded, or that of a module that it
+    /// requires as it is loaded. From then on `require` gives the new one; values of the old one stay as they are. A file that cannot be
+    /// loaded is reported, and the old module stays. Without `--watch` nothing happens.
+    "reload" (lua, given: Reload) -> bool: "whether it was loaded afresh" {
+        let session = session(lua);
+        Ok(session.options.watch && reload(lua, &session, &given.module, given.step)?)
+    }
 }];
 
 /// How long a module that is loaded afresh may take.
@@ -196,7 +196,7 @@ fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::
             }
             Ok(true)
         }
-        Err(error) if crate::api::must_pass(&error) => Err(error),
+        Err(error) if api::must_pass(&error) => Err(error),
         Err(error) => {
             undo.call::<()>(())?;
             session.loaded.borrow_mut().truncate(count);

@@ -1,21 +1,22 @@
 //! `fm.run`, `fm.log`, `fm.stopping`: the run's folder and its progress, as scripts see them.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mlua::{AnyUserData, ExternalResult, IntoLua, Lua, Table, Value};
+use mlua::{AnyUserData, ExternalResult, IntoLua, Value};
 use serde_json::{Map, Value as Json};
 
+use super::guard::{self, Rewards};
 use super::reward::BATCH;
 use super::session::Session;
-use super::{AREAS, guard, session};
-use crate::api::convert;
-use crate::api::{Area, Args, Function, Kind, Need, Object, Property, Scripted, default, object, optional, required};
+use super::{AREAS, session};
+use crate::api::{Any, Area, Function, Handed, Handle, Kind, Object, Property, Scripted, Tab, convert, function, method};
 use finemem::train::log::{Checkpoint, Description, Run};
-use finemem::{Error, Result, stop};
+use finemem::{Error, Result, record, stop};
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&RUN] };
 
@@ -33,58 +34,104 @@ pub(crate) struct Shared {
     pub(crate) open: Rc<RefCell<OpenRun>>,
 }
 
-const STATS: Kind = Kind::Map(&Kind::Any);
-const STEP: Kind = Kind::Integer;
+const SETTINGS: Kind = Kind::Map(&Kind::Any);
+
+record! {
+    /// Arguments.
+    struct Open {
+        /// the folder; by default the next free runs/<script>-<number>
+        path: Option<PathBuf>,
+        /// whether to go on with the run in this folder if there is one
+        resume: bool = false,
+        /// the run's seed, for run.json
+        seed: Option<i64>,
+        /// settings to record in run.json
+        arguments: Option<Tab> as SETTINGS,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Log {
+        /// the step, from 1
+        step: u64,
+        /// figures by name; a figure that is not finite is logged as null
+        stats: BTreeMap<String, Any>,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Rollouts {
+        /// the step, from 1
+        step: u64,
+        /// the batch
+        batch: Tab as BATCH,
+        /// how many of them; all by default
+        count: Option<usize>,
+        /// what the steps got, and for what; a page of the run shows it
+        rewards: Option<Rewards>,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Save {
+        /// the last step that was done
+        step: u64,
+        /// the trainer to save
+        trainer: Any,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Restore {
+        /// the trainer to load
+        trainer: Any,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Progress {
+        /// the steps done
+        step: u64,
+        /// the steps to do
+        total: u64,
+        /// what to show beside it
+        text: String => OrDefault,
+    }
+}
 
 const FUNCTIONS: &[Function] = &[
-    Function {
-        path: "run.open",
-        doc: "Opens the run's folder: a new one, or with `--resume` the one to go on with. One run can be open at a time.",
-        params: &[
-            optional("path", Kind::Text, "the folder; by default the next free runs/<script>-<number>"),
-            default("resume", Kind::Boolean, Need::Boolean(false), "whether to go on with the run in this folder if there is one"),
-            optional("seed", Kind::Integer, "the run's seed, for run.json"),
-            optional("arguments", Kind::Map(&Kind::Any), "settings to record in run.json"),
-        ],
-        returns: Kind::Object("Run"),
-        result: "the run",
-        call: |lua, args| {
-            let session = session(lua);
-            let path: Option<String> = args.get(lua, "path")?;
-            let arguments: Value = args.get(lua, "arguments")?;
-            let settings =
-                convert::to_json(&arguments).map_err(|e| mlua::Error::runtime(format!("'arguments' cannot be recorded: {e}")))?;
-            let seed = args.get::<Option<i64>>(lua, "seed")?.map(|seed| seed as u64);
-            let run = open(&session, path.map(PathBuf::from), args.get(lua, "resume")?, seed, settings).into_lua_err()?;
-            object(lua, Shared { open: run })
-        },
+    function! {
+        /// Opens the run's folder: a new one, or with `--resume` the one to go on with. One run can be open at a time.
+        "run.open" (lua, given: Open) -> Handed<Shared>: "the run" {
+            let settings = given.arguments.map_or(Ok(Json::Null), |settings| convert::to_json(&Value::Table(settings.0)));
+            let settings = settings.map_err(|e| mlua::Error::runtime(format!("'arguments' cannot be recorded: {e}")))?;
+            let seed = given.seed.map(|seed| seed as u64);
+            let open = open(&session(lua), given.path, given.resume, seed, settings).into_lua_err()?;
+            Handed::new(lua, Shared { open })
+        }
     },
-    Function {
-        path: "log",
-        doc: "Logs a step's figures to the open run; opens one when there is none.",
-        params: &[
-            required("step", STEP, "the step, from 1"),
-            required("stats", STATS, "figures by name; a figure that is not finite is logged as null"),
-        ],
-        returns: Kind::Nil,
-        result: "",
-        call: |lua, args| {
+    function! {
+        /// Logs a step's figures to the open run; opens one when there is none.
+        "log" (lua, given: Log) -> () {
             let session = session(lua);
             let known = session.run.borrow().clone();
             let run = match known {
                 Some(run) => run,
                 None => open(&session, None, false, None, Json::Null).into_lua_err()?,
             };
-            log(lua, args, &run)
-        },
+            log(&given, &run)
+        }
     },
-    Function {
-        path: "stopping",
-        doc: "Whether somebody pressed Ctrl-C. A script that asks ends its loop itself; one that never asks is ended at once.",
-        params: &[],
-        returns: Kind::Boolean,
-        result: "true when the script should save what it has and end",
-        call: |_, _| Ok(Value::Boolean(stop::asked())),
+    function! {
+        /// Whether somebody pressed Ctrl-C. A script that asks ends its loop itself; one that never asks is ended at once.
+        "stopping" (lua) -> bool: "true when the script should save what it has and end" {
+            Ok(stop::asked())
+        }
     },
 ];
 
@@ -106,108 +153,64 @@ static RUN: Object = Object {
         },
     ],
     methods: &[
-        Function {
-            path: "log",
-            doc: "Logs a step's figures to metrics.jsonl and for TensorBoard.",
-            params: &[
-                required("step", STEP, "the step, from 1"),
-                required("stats", STATS, "figures by name; a figure that is not finite is logged as null"),
-            ],
-            returns: Kind::Nil,
-            result: "",
-            call: |lua, args| log(lua, args, &args.this::<Shared>()?.open),
+        method! {
+            /// Logs a step's figures to metrics.jsonl and for TensorBoard.
+            "log" (lua, this: Shared, given: Log) -> () {
+                log(&given, &this.open)
+            }
         },
         guard::METHOD,
-        Function {
-            path: "rollouts",
-            doc: "Appends the rollouts of a batch to rollouts.jsonl, one a line.",
-            params: &[
-                required("step", STEP, "the step, from 1"),
-                required("batch", BATCH, "the batch"),
-                optional("count", Kind::Integer, "how many of them; all by default"),
-                optional("rewards", Kind::Record(&guard::REWARDS), "what the steps got, and for what; a page of the run shows it"),
-            ],
-            returns: Kind::Nil,
-            result: "",
-            call: |lua, args| {
-                let batch: Table = args.get(lua, "batch")?;
-                let rollouts: Vec<Value> = batch.get("rollouts").map_err(|_| mlua::Error::runtime("'batch.rollouts' must be a list"))?;
-                let count: Option<usize> = args.get(lua, "count")?;
-                let rewards: Option<Table> = args.get(lua, "rewards")?;
-                let (step, this) = (args.get(lua, "step")?, args.this::<Shared>()?);
-                for (i, rollout) in rollouts.iter().enumerate().take(count.unwrap_or(usize::MAX)) {
+        method! {
+            /// Appends the rollouts of a batch to rollouts.jsonl, one a line.
+            "rollouts" (lua, this: Shared, given: Rollouts) -> () {
+                let rollouts = guard::rollouts(&given.batch).into_lua_err()?;
+                for (i, rollout) in rollouts.iter().enumerate().take(given.count.unwrap_or(usize::MAX)) {
                     let json =
                         convert::to_json(rollout).map_err(|e| mlua::Error::runtime(format!("rollout {} cannot be written: {e}", i + 1)))?;
                     let mut line = Map::from_iter([("rollout".to_string(), Json::from(i + 1))]);
                     line.extend(json.as_object().cloned().unwrap_or_default());
-                    if let Some(rewards) = &rewards {
-                        line.insert("rewards".into(), rewards_of(rewards, i + 1)?);
+                    if let Some(rewards) = &given.rewards {
+                        line.insert("rewards".into(), rewards_of(rewards, i)?);
                     }
-                    this.open.borrow_mut().run().into_lua_err()?.rollout(step, &line).into_lua_err()?;
+                    this.open.borrow_mut().run().into_lua_err()?.rollout(given.step, &line).into_lua_err()?;
                 }
-                Ok(Value::Nil)
-            },
+                Ok(())
+            }
         },
-        Function {
-            path: "checkpoint",
-            doc: "Writes a checkpoint that `--resume` can go on from. The run keeps the newest two.",
-            params: &[required("step", STEP, "the last step that was done"), required("trainer", Kind::Any, "the trainer to save")],
-            returns: Kind::Text,
-            result: "the checkpoint's folder",
-            call: |lua, args| {
-                let step = args.get(lua, "step")?;
-                let this = args.this::<Shared>()?;
+        method! {
+            /// Writes a checkpoint that `--resume` can go on from. The run keeps the newest two.
+            "checkpoint" (lua, this: Shared, given: Save) -> String: "the checkpoint's folder" {
                 let mut open = this.open.borrow_mut();
-                let path =
-                    open.run().into_lua_err()?.checkpoint(step, |folder| part(lua, args, |trainer| trainer.save(folder))).into_lua_err()?;
-                path.display().to_string().into_lua(lua)
-            },
+                let save = |folder: &Path| part(&given.trainer, |trainer| trainer.save(folder));
+                let path = open.run().into_lua_err()?.checkpoint(given.step, save).into_lua_err()?;
+                Ok(path.display().to_string())
+            }
         },
-        Function {
-            path: "restore",
-            doc: "Brings the trainer to the newest checkpoint of a resumed run; does nothing in a fresh one.",
-            params: &[required("trainer", Kind::Any, "the trainer to load")],
-            returns: Kind::Integer,
-            result: "the last step that is done, 0 in a fresh run",
-            call: |lua, args| {
-                let this = args.this::<Shared>()?;
+        method! {
+            /// Brings the trainer to the newest checkpoint of a resumed run; does nothing in a fresh one.
+            "restore" (lua, this: Shared, given: Restore) -> u64: "the last step that is done, 0 in a fresh run" {
                 let newest =
                     this.open.borrow_mut().run().into_lua_err()?.newest_checkpoint().map(|(step, path)| (step, path.to_path_buf()));
                 if let Some((_, path)) = &newest {
-                    part(lua, args, |trainer| trainer.load(path)).into_lua_err()?;
+                    part(&given.trainer, |trainer| trainer.load(path)).into_lua_err()?;
                 }
-                newest.map_or(0, |(step, _)| step).into_lua(lua)
-            },
+                Ok(newest.map_or(0, |(step, _)| step))
+            }
         },
-        Function {
-            path: "progress",
-            doc: "Shows how far the run is: a bar on a terminal, now and then a line elsewhere.",
-            params: &[
-                required("step", STEP, "the steps done"),
-                required("total", STEP, "the steps to do"),
-                optional("text", Kind::Text, "what to show beside it"),
-            ],
-            returns: Kind::Nil,
-            result: "",
-            call: |lua, args| {
-                let (step, total): (u64, u64) = (args.get(lua, "step")?, args.get(lua, "total")?);
-                let text: Option<String> = args.get(lua, "text")?;
-                args.this::<Shared>()?.open.borrow_mut().progress(step, total, &text.unwrap_or_default());
-                Ok(Value::Nil)
-            },
+        method! {
+            /// Shows how far the run is: a bar on a terminal, now and then a line elsewhere.
+            "progress" (lua, this: Shared, given: Progress) -> () {
+                this.open.borrow_mut().progress(given.step, given.total, &given.text);
+                Ok(())
+            }
         },
-        Function {
-            path: "close",
-            doc: "Ends the run, so that the script can open another. A run that is still open when the script ends is ended then.",
-            params: &[],
-            returns: Kind::Nil,
-            result: "",
-            call: |lua, args| {
-                let this = args.this::<Shared>()?;
+        method! {
+            /// Ends the run, so that the script can open another. A run that is still open when the script ends is ended then.
+            "close" (lua, this: Shared) -> () {
                 this.open.borrow_mut().run = None;
                 session(lua).run.borrow_mut().take_if(|open| Rc::ptr_eq(open, &this.open));
-                Ok(Value::Nil)
-            },
+                Ok(())
+            }
         },
     ],
     checkpoint: None,
@@ -225,13 +228,12 @@ impl Scripted for Shared {
 }
 
 fn with<R>(this: &AnyUserData, read: impl FnOnce(&mut OpenRun) -> Result<R>) -> mlua::Result<R> {
-    Ok(read(&mut this.borrow::<crate::api::Handle<Shared>>()?.open.borrow_mut()).into_lua_err()?)
+    Ok(read(&mut this.borrow::<Handle<Shared>>()?.open.borrow_mut()).into_lua_err()?)
 }
 
-/// Calls `act` with the trainer of the arguments.
-fn part(lua: &Lua, args: &Args, mut act: impl FnMut(&mut dyn Checkpoint) -> Result<()>) -> Result<()> {
-    let value: Value = args.get(lua, "trainer").map_err(|e| crate::error(&e))?;
-    let data = value.as_userdata().ok_or_else(|| Error::argument("'trainer' must be a trainer"))?;
+/// Calls `act` with the trainer that a script passed.
+fn part(trainer: &Any, mut act: impl FnMut(&mut dyn Checkpoint) -> Result<()>) -> Result<()> {
+    let data = trainer.0.as_userdata().ok_or_else(|| Error::argument("'trainer' must be a trainer"))?;
     let name = data.type_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let object = AREAS.iter().flat_map(|area| area.objects).find(|object| object.name == name);
     match object.and_then(|object| object.checkpoint) {
@@ -282,21 +284,16 @@ fn open(session: &Session, path: Option<PathBuf>, resume: bool, seed: Option<u64
     Ok(open)
 }
 
-/// The rewards of one rollout, counted from 1: `{ total, terms }`, with null for what is not finite.
-fn rewards_of(rewards: &Table, rollout: usize) -> mlua::Result<Json> {
-    let steps = |of: &Table, name: &str| {
-        let values: Value = of.get(rollout).unwrap_or(Value::Nil);
-        let wrong = |e| mlua::Error::runtime(format!("'rewards.{name}[{rollout}]' cannot be written: {e}"));
+/// The rewards of one rollout: `{ total, terms }`, with null for what is not finite.
+fn rewards_of(rewards: &Rewards, rollout: usize) -> mlua::Result<Json> {
+    let steps = |name: &str, lists: &[Tab]| {
+        let values = lists.get(rollout).map_or(Value::Nil, |list| Value::Table(list.0.clone()));
+        let wrong = |e| mlua::Error::runtime(format!("'rewards.{name}[{}]' cannot be written: {e}", rollout + 1));
         convert::to_json_or_null(&values).map_err(wrong)
     };
-    let mut terms = Map::new();
-    for pair in rewards.get::<Option<Table>>("terms")?.iter().flat_map(|terms| terms.pairs::<String, Table>()) {
-        let (name, values) = pair?;
-        terms.insert(name.clone(), steps(&values, &format!("terms.{name}"))?);
-    }
-    terms.sort_keys();
-    let total: Table = rewards.get("total").map_err(|_| mlua::Error::runtime("'rewards.total' must be a list of lists"))?;
-    Ok(serde_json::json!({ "total": steps(&total, "total")?, "terms": terms }))
+    let terms = rewards.terms.iter().map(|(name, lists)| Ok((name.clone(), steps(&format!("terms.{name}"), lists)?)));
+    let terms = terms.collect::<mlua::Result<Map<_, _>>>()?;
+    Ok(serde_json::json!({ "total": steps("total", &rewards.total)?, "terms": terms }))
 }
 
 /// The next free folder for a run of a script.
@@ -306,20 +303,16 @@ fn fresh(script: &Path) -> PathBuf {
     (1..).map(numbered).find(|path| !path.exists()).expect("there is a free number")
 }
 
-fn log(lua: &Lua, args: &Args, run: &RefCell<OpenRun>) -> mlua::Result<Value> {
-    let stats: Table = args.get(lua, "stats")?;
+fn log(given: &Log, run: &RefCell<OpenRun>) -> mlua::Result<()> {
     let mut values = Map::new();
-    for pair in stats.pairs::<String, Value>() {
-        let (name, value) = pair?;
-        let value = match value {
+    for (name, value) in &given.stats {
+        let value = match &value.0 {
             Value::Number(n) if !n.is_finite() => Json::Null,
-            value => convert::to_json(&value).map_err(|e| mlua::Error::runtime(format!("'stats.{name}' cannot be logged: {e}")))?,
+            value => convert::to_json(value).map_err(|e| mlua::Error::runtime(format!("'stats.{name}' cannot be logged: {e}")))?,
         };
-        values.insert(name, value);
+        values.insert(name.clone(), value);
     }
-    values.sort_keys();
-    run.borrow_mut().run().into_lua_err()?.log(args.get(lua, "step")?, &values).into_lua_err()?;
-    Ok(Value::Nil)
+    run.borrow_mut().run().into_lua_err()?.log(given.step, &values).into_lua_err()
 }
 
 impl OpenRun {

@@ -2,52 +2,63 @@
 
 use mlua::{Function as LuaFunction, Lua, Value};
 
-use crate::api::{Area, Args, Function, Kind, Need, default, raising, required};
+use crate::api::{Any, Area, Callback, Function, Kind, function, raising};
+use finemem::record;
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
 const SCHEDULE: Kind = Kind::Function(&[("step", Kind::Number)], &Kind::Number);
-const RESULT: &str = "a function of the step";
+const NUMBER_OR_SCHEDULE: Kind = Kind::Either(&[Kind::Number, SCHEDULE]);
+
+record! {
+    /// Arguments.
+    struct Between {
+        /// the value up to `start`
+        from: f64,
+        /// the value from `start + steps` on
+        to: f64,
+        /// how many steps it takes
+        steps: f64,
+        /// the step at which it begins to change
+        start: f64 = 0.0,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Piecewise {
+        /// `{ { step, value }, … }`, steps rising: the value from that step on; before the first step it is the first value
+        points: Vec<Vec<f64>>,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct WarmUp {
+        /// the value after the warm-up: a number, or a schedule
+        to: Any as NUMBER_OR_SCHEDULE,
+        /// how many steps the warm-up takes; with 1 or less there is none
+        steps: f64,
+    }
+}
 
 const FUNCTIONS: &[Function] = &[
-    Function {
-        path: "schedule.linear",
-        doc: "A value that goes from one number to another in a straight line, and stays there.",
-        params: &[
-            required("from", Kind::Number, "the value up to `start`"),
-            required("to", Kind::Number, "the value from `start + steps` on"),
-            required("steps", Kind::Number, "how many steps it takes"),
-            default("start", Kind::Number, Need::Number(0.0), "the step at which it begins to change"),
-        ],
-        returns: SCHEDULE,
-        result: RESULT,
-        call: |lua, args| between(lua, args, |x| x),
+    function! {
+        /// A value that goes from one number to another in a straight line, and stays there.
+        "schedule.linear" (lua, given: Between) -> Callback as SCHEDULE: "a function of the step" {
+            between(lua, &given, |x| x)
+        }
     },
-    Function {
-        path: "schedule.cosine",
-        doc: "A value that goes from one number to another along half a cosine, slowly at both ends, and stays there.",
-        params: &[
-            required("from", Kind::Number, "the value up to `start`"),
-            required("to", Kind::Number, "the value from `start + steps` on"),
-            required("steps", Kind::Number, "how many steps it takes"),
-            default("start", Kind::Number, Need::Number(0.0), "the step at which it begins to change"),
-        ],
-        returns: SCHEDULE,
-        result: RESULT,
-        call: |lua, args| between(lua, args, |x| 0.5 - 0.5 * (std::f64::consts::PI * x).cos()),
+    function! {
+        /// A value that goes from one number to another along half a cosine, slowly at both ends, and stays there.
+        "schedule.cosine" (lua, given: Between) -> Callback as SCHEDULE: "a function of the step" {
+            between(lua, &given, |x| 0.5 - 0.5 * (std::f64::consts::PI * x).cos())
+        }
     },
-    Function {
-        path: "schedule.piecewise",
-        doc: "A value that changes at given steps and is constant between them.",
-        params: &[required(
-            "points",
-            Kind::List(&Kind::List(&Kind::Number)),
-            "`{ { step, value }, … }`, steps rising: the value from that step on; before the first step it is the first value",
-        )],
-        returns: SCHEDULE,
-        result: RESULT,
-        call: |lua, args| {
-            let points: Vec<Vec<f64>> = args.get(lua, "points")?;
+    function! {
+        /// A value that changes at given steps and is constant between them.
+        "schedule.piecewise" (lua, given: Piecewise) -> Callback as SCHEDULE: "a function of the step" {
+            let points = given.points;
             let wrong = |i: usize, what: &str| Err(mlua::Error::runtime(format!("'points[{}]' {what}", i + 1)));
             if points.is_empty() {
                 return Err(mlua::Error::runtime("'points' is empty"));
@@ -64,35 +75,27 @@ const FUNCTIONS: &[Function] = &[
                 let next = points.partition_point(|point| point[0] <= step);
                 Ok(points[next.saturating_sub(1)][1])
             })
-        },
+        }
     },
-    Function {
-        path: "schedule.warm_up",
-        doc: "A value that rises from near 0 to what it should be: step 1 gives `to / steps`, step `steps` and all later ones `to`.",
-        params: &[
-            required("to", Kind::Either(&[Kind::Number, SCHEDULE]), "the value after the warm-up: a number, or a schedule"),
-            required("steps", Kind::Number, "how many steps the warm-up takes; with 1 or less there is none"),
-        ],
-        returns: SCHEDULE,
-        result: RESULT,
-        call: |lua, args| {
-            let steps = args.get::<f64>(lua, "steps")?.max(1.0);
+    function! {
+        /// A value that rises from near 0 to what it should be: step 1 gives `to / steps`, step `steps` and all later ones `to`.
+        "schedule.warm_up" (lua, given: WarmUp) -> Callback as SCHEDULE: "a function of the step" {
+            let steps = given.steps.max(1.0);
             let part = move |step: f64| (step / steps).clamp(0.0, 1.0);
-            match args.get::<Value>(lua, "to")? {
+            match given.to.0 {
                 Value::Function(to) => schedule(lua, move |step| Ok(value_of(&to, step)? * part(step))),
-                _ => {
-                    let to: f64 = args.get(lua, "to")?;
+                to => {
+                    let to: f64 = lua.unpack(to)?;
                     schedule(lua, move |step| Ok(to * part(step)))
                 }
             }
-        },
+        }
     },
 ];
 
 /// From one number to another: `shape` maps the part of the way in time to that in value, both from 0 to 1.
-fn between(lua: &Lua, args: &Args, shape: fn(f64) -> f64) -> mlua::Result<Value> {
-    let number = |key: &str| args.get::<f64>(lua, key);
-    let (from, to, steps, start) = (number("from")?, number("to")?, number("steps")?, number("start")?);
+fn between(lua: &Lua, given: &Between, shape: fn(f64) -> f64) -> mlua::Result<Callback> {
+    let Between { from, to, steps, start } = *given;
     if steps <= 0.0 {
         return Err(mlua::Error::runtime(format!("'steps' is {steps}; it must be more than 0")));
     }
@@ -121,10 +124,10 @@ fn value_of(schedule: &LuaFunction, step: f64) -> mlua::Result<f64> {
 }
 
 /// A Lua function of the step.
-fn schedule(lua: &Lua, value: impl Fn(f64) -> mlua::Result<f64> + 'static) -> mlua::Result<Value> {
+fn schedule(lua: &Lua, value: impl Fn(f64) -> mlua::Result<f64> + 'static) -> mlua::Result<Callback> {
     let function = raising(lua, 2, move |_, values| match values.front().and_then(number) {
         Some(step) if values.len() == 1 => Ok(Value::Number(value(step)?)),
         _ => Err(mlua::Error::runtime("a schedule takes one number, the step")),
-    })?;
-    Ok(Value::Function(function))
+    });
+    function.map(Callback::from)
 }

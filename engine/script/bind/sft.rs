@@ -2,64 +2,52 @@
 
 use std::rc::Rc;
 
-use mlua::{ExternalResult, IntoLua, Lua, Table};
+use mlua::{ExternalResult, Lua};
 
-use super::model::{Policy, SEQUENCE, Shared, sequences};
-use crate::api::{Area, Args, Field, Function, Handle, Kind, Need, Object, Scripted, default, object, optional, required};
-use finemem::model::activations::Recompute;
+use super::model::{ModelHandle, Policy};
+use crate::api::{Area, Function, Handed, Handle, Kind, Object, Scripted, function, method};
+use finemem::record;
 use finemem::train::learner::Memory;
 use finemem::train::optimizer::Settings;
 use finemem::train::plan;
-use finemem::train::sft::{self, Supervised};
+use finemem::train::sft::{self, Stats, Supervised, Weighted};
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&SFT] };
 
-/// The argument of trainers that [`memory`] reads besides `micro_tokens`.
-pub(crate) const RECOMPUTE: Field = default(
-    "recompute",
-    Kind::Choice(&Recompute::NAMES),
-    Need::Text("none"),
-    "what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them",
-);
-
-/// How a trainer uses memory.
-pub(crate) fn memory(lua: &Lua, args: &Args) -> mlua::Result<Memory> {
-    Ok(Memory { micro_tokens: args.get(lua, "micro_tokens")?, recompute: args.get::<String>(lua, "recompute")?.parse().into_lua_err()? })
+record! {
+    /// Arguments.
+    struct New {
+        /// the model to train
+        policy: Handed<ModelHandle>,
+        /// learning rate of steps that name none
+        lr: f64 = 1e-3,
+        /// decay of the first moment
+        beta1: f64 = Settings::default().beta1,
+        /// decay of the second moment
+        beta2: f64 = Settings::default().beta2,
+        /// decoupled weight decay of matrices
+        weight_decay: f64 = Settings::default().weight_decay,
+        /// largest norm of the gradient; 0 for no clipping
+        max_grad_norm: f64 = Settings::default().max_grad_norm,
+        ..memory: Memory,
+    }
 }
 
-const FUNCTIONS: &[Function] = &[Function {
-    path: "sft.new",
-    doc: "A supervised trainer: AdamW on the weighted log-likelihood of given sequences.",
-    params: &[
-        required("policy", Kind::Object("Model"), "the model to train"),
-        default("lr", Kind::Number, Need::Number(1e-3), "learning rate of steps that name none"),
-        default("beta1", Kind::Number, Need::Number(0.9), "decay of the first moment"),
-        default("beta2", Kind::Number, Need::Number(0.95), "decay of the second moment"),
-        default("weight_decay", Kind::Number, Need::Number(0.0), "decoupled weight decay of matrices"),
-        default("max_grad_norm", Kind::Number, Need::Number(1.0), "largest norm of the gradient; 0 for no clipping"),
-        default("micro_tokens", Kind::Integer, Need::Number(4096.0), "tokens that go through the model at a time"),
-        RECOMPUTE,
-    ],
-    returns: Kind::Object("SftTrainer"),
-    result: "the trainer",
-    call: |lua, args| {
-        super::free_dropped(lua)?;
-        let policy = args.object::<Shared>(lua, "policy")?.0.0.clone();
-        let settings = Settings {
-            beta1: args.get(lua, "beta1")?,
-            beta2: args.get(lua, "beta2")?,
-            weight_decay: args.get(lua, "weight_decay")?,
-            max_grad_norm: args.get(lua, "max_grad_norm")?,
-            ..Settings::default()
-        };
-        let memory = memory(lua, args)?;
-        let model = &policy.model;
-        let more = plan::more(model, |model| Supervised::new(model, memory, settings).map(drop)).into_lua_err()?;
-        let advice = |_| "set recompute = \"all\" or lower micro_tokens, train an adapter, or take a smaller model".to_string();
-        model.device.expect_memory("training", more, advice).into_lua_err()?;
-        let trainer = Supervised::new(&policy.model, memory, settings).into_lua_err()?;
-        object(lua, Sft { policy, trainer, lr: args.get(lua, "lr")? })
-    },
+record! {
+    /// Arguments.
+    struct Step {
+        /// what to learn
+        sequences: Vec<Weighted>,
+        /// learning rate of this step
+        lr: Option<f32>,
+    }
+}
+
+const FUNCTIONS: &[Function] = &[function! {
+    /// A supervised trainer: AdamW on the weighted log-likelihood of given sequences.
+    "sft.new" (lua, given: New) -> Handed<Sft>: "the trainer" {
+        Handed::new(lua, Sft::new(lua, &given)?)
+    }
 }];
 
 /// A supervised trainer and the model it trains.
@@ -69,39 +57,46 @@ struct Sft {
     lr: f32,
 }
 
+/// Scripts see [`Stats`] as figures by name, like those of other trainers.
+const FIGURES: Kind = Kind::Map(&Kind::Number);
+
 static SFT: Object = Object {
     name: Sft::NAME,
     doc: "A supervised trainer.",
     properties: &[],
-    methods: &[Function {
-        path: "step",
-        doc: "One AdamW step on the mean negative log-likelihood of the counted tokens.",
-        params: &[
-            required("sequences", Kind::List(&Kind::Record(&SEQUENCE)), "what to learn"),
-            optional("lr", Kind::Number, "learning rate of this step"),
-        ],
-        returns: Kind::Map(&Kind::Number),
-        result: "loss, entropy, grad_norm and tokens",
-        call: |lua, args| {
-            let sequences = sequences(&args.get::<Vec<Table>>(lua, "sequences")?)?;
-            let mut this = args.this_mut::<Sft>()?;
-            let sft = &mut this.0;
-            let lr = args.get::<Option<f32>>(lua, "lr")?.unwrap_or(sft.lr);
-            let stats = sft.trainer.step(&sft.policy.model, &sequences, lr).into_lua_err()?;
-            let table = lua.create_table()?;
-            table.raw_set("loss", stats.loss)?;
-            table.raw_set("entropy", stats.entropy)?;
-            table.raw_set("grad_norm", stats.grad_norm)?;
-            table.raw_set("tokens", stats.tokens)?;
-            table.into_lua(lua)
-        },
+    methods: &[method! {
+        /// One AdamW step on the mean negative log-likelihood of the counted tokens.
+        "step" (lua, mut this: Sft, given: Step) -> Stats as FIGURES: "loss, entropy, grad_norm and tokens" {
+            let Sft { policy, trainer, lr } = &mut this.0;
+            trainer.step(&policy.model, &given.sequences, given.lr.unwrap_or(*lr)).into_lua_err()
+        }
     }],
     checkpoint: Some(|data, act| {
         let mut this = data.borrow_mut::<Handle<Sft>>()?;
         let Sft { policy, trainer, .. } = &mut this.0;
-        Ok(act(&mut sft::Trained { trainer, model: &policy.model }).into_lua_err()?)
+        act(&mut sft::Trained { trainer, model: &policy.model }).into_lua_err()
     }),
 };
+
+impl Sft {
+    fn new(lua: &Lua, given: &New) -> mlua::Result<Self> {
+        super::free_dropped(lua)?;
+        let policy = given.policy.borrow()?.policy().clone();
+        let model = &policy.model;
+        let settings = Settings {
+            beta1: given.beta1,
+            beta2: given.beta2,
+            weight_decay: given.weight_decay,
+            max_grad_norm: given.max_grad_norm,
+            ..Settings::default()
+        };
+        let more = plan::more(model, |model| Supervised::new(model, given.memory, settings).map(drop)).into_lua_err()?;
+        let advice = |_| "set recompute = \"all\" or lower micro_tokens, train an adapter, or take a smaller model".to_string();
+        model.device.expect_memory("training", more, advice).into_lua_err()?;
+        let trainer = Supervised::new(model, given.memory, settings).into_lua_err()?;
+        Ok(Self { policy, trainer, lr: given.lr as f32 })
+    }
+}
 
 impl Scripted for Sft {
     const NAME: &'static str = "SftTrainer";

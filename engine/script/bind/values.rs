@@ -1,16 +1,17 @@
 //! `fm.json`, `fm.read`, `fm.write`, `fm.rng`, and what a script knows about itself.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::Write as _;
 use std::path::PathBuf;
 
-use mlua::{ExternalResult, IntoLua, Lua, LuaSerdeExt, MultiValue, Table, Value};
+use mlua::{ExternalResult, IntoLua, Lua, LuaSerdeExt, MultiValue, Value};
+use serde_json::Value as Json;
 
 use super::{require, session};
-use crate::api::convert;
-use crate::api::{Area, Args, Constant, Function, Kind, Need, Object, Scripted, default, object, optional, required};
-use finemem::Error;
+use crate::api::lua::read;
+use crate::api::{Any, Area, Bytes, Constant, Function, Handed, Kind, Object, Scripted, Tab, convert, function, method};
 use finemem::random::Rng;
+use finemem::{Error, record};
 
 pub(crate) const AREA: Area = Area { constants: CONSTANTS, functions: FUNCTIONS, objects: &[&RNG] };
 
@@ -25,265 +26,306 @@ const CONSTANTS: &[Constant] = &[
     Constant { path: "json.null", kind: Kind::Any, doc: "What JSON's `null` is in Lua.", get: |lua| Ok(lua.null()) },
 ];
 
+record! {
+    /// Arguments.
+    struct Encode {
+        /// what to write
+        value: Any,
+        /// whether to use several lines and two spaces of indent
+        pretty: bool = false,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Decode {
+        /// the JSON text
+        text: Bytes,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Scan {
+        /// the text
+        text: Bytes,
+        /// the place where the value begins, in bytes from 1; blanks before it are skipped
+        from: usize = 1,
+    }
+}
+
+const TABLE: Kind = Kind::Table;
+
+record! {
+    /// What was read from the middle of a text.
+    struct Scanned {
+        /// the value
+        value: Json,
+        /// the place behind it
+        next: usize,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct File {
+        /// the file
+        path: PathBuf,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Replace {
+        /// the file
+        path: PathBuf,
+        /// its new content
+        text: Bytes,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Append {
+        /// the file
+        path: PathBuf,
+        /// what to add
+        text: Bytes,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct FileOrFolder {
+        /// the file or folder
+        path: PathBuf,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Folder {
+        /// the folder
+        path: PathBuf,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Modules {
+        /// its name, with dots as `require` takes it, such as `rewards`
+        folder: String,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Text {
+        /// the text
+        text: Bytes,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Exit {
+        /// what went wrong, in one line: the command says it, without a traceback, and fails
+        error: Option<String>,
+    }
+}
+
+const SEED: Kind = Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]);
+
+record! {
+    /// Arguments.
+    struct NewRng {
+        /// a whole number, or a list such as { seed, step, episode }
+        seed: Any as SEED,
+    }
+}
+
 const FUNCTIONS: &[Function] = &[
-    Function {
-        path: "json.encode",
-        doc: "Writes a value as JSON. An empty table becomes `{}`, unless `fm.json.decode` made it from `[]`.",
-        params: &[
-            required("value", Kind::Any, "what to write"),
-            default("pretty", Kind::Boolean, Need::Boolean(false), "whether to use several lines and two spaces of indent"),
-        ],
-        returns: Kind::Text,
-        result: "the JSON text",
-        call: |lua, args| {
-            let json =
-                convert::to_json(&args.get(lua, "value")?).map_err(|e| mlua::Error::runtime(format!("'value' cannot be written: {e}")))?;
-            let text = if args.get(lua, "pretty")? { serde_json::to_string_pretty(&json) } else { serde_json::to_string(&json) };
-            text.map_err(mlua::Error::external)?.into_lua(lua)
-        },
+    function! {
+        /// Writes a value as JSON. An empty table becomes `{}`, unless `fm.json.decode` made it from `[]`.
+        "json.encode" (lua, given: Encode) -> String: "the JSON text" {
+            let json = convert::to_json(&given.value.0).map_err(|e| mlua::Error::runtime(format!("'value' cannot be written: {e}")))?;
+            let text = if given.pretty { serde_json::to_string_pretty(&json) } else { serde_json::to_string(&json) };
+            text.map_err(mlua::Error::external)
+        }
     },
-    Function {
-        path: "json.decode",
-        doc: "Reads JSON.",
-        params: &[required("text", Kind::Text, "the JSON text")],
-        returns: Kind::Any,
-        result: "the value; `null` is `fm.json.null`",
-        call: |lua, args| {
-            let text: mlua::LuaString = args.get(lua, "text")?;
-            let value = serde_json::from_slice(&text.as_bytes()).map_err(|e| mlua::Error::runtime(format!("'text' is not JSON: {e}")))?;
-            convert::from_json(lua, &value)
-        },
+    function! {
+        /// Reads JSON.
+        "json.decode" (lua, given: Decode) -> Json: "the value; `null` is `fm.json.null`" {
+            serde_json::from_slice(&given.text.0.as_bytes()).map_err(|e| mlua::Error::runtime(format!("'text' is not JSON: {e}")))
+        }
     },
-    Function {
-        path: "json.scan",
-        doc: "Reads one JSON value that other text may follow.",
-        params: &[
-            required("text", Kind::Text, "the text"),
-            default(
-                "from",
-                Kind::Integer,
-                Need::Number(1.0),
-                "the place where the value begins, in bytes from 1; blanks before it are skipped",
-            ),
-        ],
-        returns: Kind::Table,
-        result: "`{ value, next }`: the value, and the place behind it",
-        call: |lua, args| {
-            let (text, from): (mlua::LuaString, usize) = (args.get(lua, "text")?, args.get(lua, "from")?);
-            let bytes = text.as_bytes();
+    function! {
+        /// Reads one JSON value that other text may follow.
+        "json.scan" (lua, given: Scan) -> Scanned as TABLE: "`{ value, next }`: the value, and the place behind it" {
+            let (bytes, from) = (given.text.0.as_bytes(), given.from);
             let rest = from.checked_sub(1).and_then(|from| bytes.get(from..));
             let rest = rest.ok_or_else(|| mlua::Error::runtime(format!("'from' is {from}, outside the text of {} bytes", bytes.len())))?;
             let mut values = serde_json::Deserializer::from_slice(rest).into_iter();
             let value = values.next().ok_or_else(|| mlua::Error::runtime("there is no JSON value"))?;
             let value = value.map_err(|e| mlua::Error::runtime(format!("there is no JSON value: {e}")))?;
-            let table = lua.create_table()?;
-            table.raw_set("value", convert::from_json(lua, &value)?)?;
-            table.raw_set("next", from + values.byte_offset())?;
-            table.into_lua(lua)
-        },
+            Ok(Scanned { value, next: from + values.byte_offset() })
+        }
     },
-    Function {
-        path: "read",
-        doc: "Reads a file.",
-        params: &[required("path", Kind::Text, "the file")],
-        returns: Kind::Text,
-        result: "its content",
-        call: |lua, args| {
-            let path: PathBuf = args.get::<String>(lua, "path")?.into();
-            let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e)).into_lua_err()?;
-            Ok(Value::String(lua.create_string(bytes)?))
-        },
+    function! {
+        /// Reads a file.
+        "read" (lua, given: File) -> Bytes: "its content" {
+            let bytes = std::fs::read(&given.path).map_err(|e| Error::io(&given.path, e)).into_lua_err()?;
+            lua.create_string(bytes).map(Bytes::from)
+        }
     },
-    Function {
-        path: "write",
-        doc: "Writes a file, and the folders above it. The old content is replaced at once or not at all.",
-        params: &[required("path", Kind::Text, "the file"), required("text", Kind::Text, "its new content")],
-        returns: Kind::Nil,
-        result: "",
-        call: |lua, args| {
-            let path: PathBuf = args.get::<String>(lua, "path")?.into();
-            let text: mlua::LuaString = args.get(lua, "text")?;
-            finemem::files::write(&path, &text.as_bytes()).into_lua_err()?;
-            Ok(Value::Nil)
-        },
+    function! {
+        /// Writes a file, and the folders above it. The old content is replaced at once or not at all.
+        "write" (lua, given: Replace) -> () {
+            finemem::files::write(&given.path, &given.text.0.as_bytes()).into_lua_err()
+        }
     },
-    Function {
-        path: "append",
-        doc: "Adds to the end of a file, and makes the folders above it. When this returns the text is on the disk.",
-        params: &[required("path", Kind::Text, "the file"), required("text", Kind::Text, "what to add")],
-        returns: Kind::Nil,
-        result: "",
-        call: |lua, args| {
-            let path: PathBuf = args.get::<String>(lua, "path")?.into();
-            let text: mlua::LuaString = args.get(lua, "text")?;
-            finemem::files::append(&path, &text.as_bytes()).into_lua_err()?;
-            Ok(Value::Nil)
-        },
+    function! {
+        /// Adds to the end of a file, and makes the folders above it. When this returns the text is on the disk.
+        "append" (lua, given: Append) -> () {
+            finemem::files::append(&given.path, &given.text.0.as_bytes()).into_lua_err()
+        }
     },
-    Function {
-        path: "exists",
-        doc: "Whether there is such a file or folder.",
-        params: &[required("path", Kind::Text, "the file or folder")],
-        returns: Kind::Boolean,
-        result: "true if there is",
-        call: |lua, args| Ok(Value::Boolean(PathBuf::from(args.get::<String>(lua, "path")?).exists())),
+    function! {
+        /// Whether there is such a file or folder.
+        "exists" (lua, given: FileOrFolder) -> bool: "true if there is" {
+            Ok(given.path.exists())
+        }
     },
-    Function {
-        path: "list",
-        doc: "What a folder holds.",
-        params: &[required("path", Kind::Text, "the folder")],
-        returns: Kind::List(&Kind::Text),
-        result: "the names of its files and folders, sorted",
-        call: |lua, args| {
-            let path: PathBuf = args.get::<String>(lua, "path")?.into();
-            let mut names = std::fs::read_dir(&path)
-                .and_then(|entries| {
-                    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<Result<Vec<_>, _>>()
-                })
-                .map_err(|e| Error::io(&path, e))
-                .into_lua_err()?;
+    function! {
+        /// What a folder holds.
+        "list" (lua, given: Folder) -> Vec<String>: "the names of its files and folders, sorted" {
+            let name = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+            let names = std::fs::read_dir(&given.path).and_then(|entries| entries.map(name).collect::<std::io::Result<Vec<_>>>());
+            let mut names = names.map_err(|e| Error::io(&given.path, e)).into_lua_err()?;
             names.sort();
-            names.into_lua(lua)
-        },
+            Ok(names)
+        }
     },
-    Function {
-        path: "modules",
-        doc: "The modules in a folder, wherever `require` looks for it.",
-        params: &[required("folder", Kind::Text, "its name, with dots as `require` takes it, such as `rewards`")],
-        returns: Kind::List(&Kind::Text),
-        result: "the modules' names, sorted, as `require` takes them: `rewards.finemem` and so on",
-        call: |lua, args| {
-            let folder: String = args.get(lua, "folder")?;
+    function! {
+        /// The modules in a folder, wherever `require` looks for it.
+        "modules" (lua, given: Modules) -> Vec<String>: "the modules' names, sorted, as `require` takes them: `rewards.finemem` and so on" {
+            let folder = &given.folder;
             let below = folder.replace('.', "/");
             let searched = require::folders(&session(lua).script.borrow());
             let entries = searched.iter().filter_map(|path| std::fs::read_dir(path.join(&below)).ok()).flatten().flatten();
             let files = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
             let names: BTreeSet<String> = files.filter_map(|file| Some(format!("{folder}.{}", file.strip_suffix(".lua")?))).collect();
-            lua.create_sequence_from(names)?.into_lua(lua)
-        },
+            Ok(names.into_iter().collect())
+        }
     },
-    Function {
-        path: "sha256",
-        doc: "A name for a text that no other text has, such as for what was made of it.",
-        params: &[required("text", Kind::Text, "the text")],
-        returns: Kind::Text,
-        result: "its SHA-256, 64 hexadecimal digits",
-        call: |lua, args| finemem::files::sha256(&args.get::<mlua::LuaString>(lua, "text")?.as_bytes()).into_lua(lua),
+    function! {
+        /// A name for a text that no other text has, such as for what was made of it.
+        "sha256" (lua, given: Text) -> String: "its SHA-256, 64 hexadecimal digits" {
+            Ok(finemem::files::sha256(&given.text.0.as_bytes()))
+        }
     },
-    Function {
-        path: "seconds",
-        doc: "A clock, for measuring how long something takes.",
-        params: &[],
-        returns: Kind::Number,
-        result: "seconds since the script began",
-        call: |lua, _| Ok(Value::Number(session(lua).started.elapsed().as_secs_f64())),
+    function! {
+        /// A clock, for measuring how long something takes.
+        "seconds" (lua) -> f64: "seconds since the script began" {
+            Ok(session(lua).started.elapsed().as_secs_f64())
+        }
     },
-    Function {
-        path: "exit",
-        doc: "Ends the script here; `pcall` does not catch it. The command succeeds, unless there is an `error`.",
-        params: &[optional("error", Kind::Text, "what went wrong, in one line: the command says it, without a traceback, and fails")],
-        returns: Kind::Nil,
-        result: "",
-        call: |lua, args| {
-            let end = Error::Exit(args.get(lua, "error")?);
+    function! {
+        /// Ends the script here; `pcall` does not catch it. The command succeeds, unless there is an `error`.
+        "exit" (lua, given: Exit) -> () {
+            let end = Error::Exit(given.error);
             session(lua).limits.end_now(lua, &end);
             Err(mlua::Error::external(end))
-        },
+        }
     },
-    Function {
-        path: "rng.new",
-        doc: "A stream of random numbers that depends on nothing but its seed, on every machine.",
-        params: &[required(
-            "seed",
-            Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]),
-            "a whole number, or a list such as { seed, step, episode }",
-        )],
-        returns: Kind::Object("Rng"),
-        result: "the stream",
-        call: |lua, args| {
-            let seeds: Vec<i64> = match args.get::<Value>(lua, "seed")? {
-                Value::Table(list) => list.sequence_values().collect::<mlua::Result<_>>()?,
-                seed => vec![lua.unpack(seed)?],
+    function! {
+        /// A stream of random numbers that depends on nothing but its seed, on every machine.
+        "rng.new" (lua, given: NewRng) -> Handed<Rng>: "the stream" {
+            let seeds = match &given.seed.0 {
+                list @ Value::Table(_) => read::<Vec<i64>>(list),
+                one => read(one).map(|seed| vec![seed]),
             };
-            let seeds: Vec<u64> = seeds.into_iter().map(|seed| seed as u64).collect();
-            object(lua, Rng::new(&seeds))
-        },
+            let seeds: Vec<u64> = seeds.map_err(mlua::Error::runtime)?.into_iter().map(|seed| seed as u64).collect();
+            Handed::new(lua, Rng::new(&seeds))
+        }
     },
 ];
+
+const LIST: Kind = Kind::List(&Kind::Any);
+
+record! {
+    /// Arguments.
+    struct Between {
+        /// the smallest that can come
+        low: i64 = 1,
+        /// the largest that can come
+        high: i64,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Pick {
+        /// a list that is not empty
+        list: Tab as LIST,
+    }
+}
+
+record! {
+    /// Arguments.
+    struct Shuffle {
+        /// the list
+        list: Tab as LIST,
+    }
+}
 
 static RNG: Object = Object {
     name: Rng::NAME,
     doc: "A stream of random numbers.",
     properties: &[],
     methods: &[
-        Function {
-            path: "number",
-            doc: "The next number.",
-            params: &[],
-            returns: Kind::Number,
-            result: "a number of at least 0 and below 1",
-            call: |_, args| Ok(Value::Number(args.this_mut::<Rng>()?.number())),
+        method! {
+            /// The next number.
+            "number" (lua, mut this: Rng) -> f64: "a number of at least 0 and below 1" {
+                Ok(this.number())
+            }
         },
-        Function {
-            path: "integer",
-            doc: "The next whole number, each equally likely.",
-            params: &[
-                default("low", Kind::Integer, Need::Number(1.0), "the smallest that can come"),
-                required("high", Kind::Integer, "the largest that can come"),
-            ],
-            returns: Kind::Integer,
-            result: "a whole number from `low` to `high`",
-            call: |lua, args| {
-                let (low, high): (i64, i64) = (args.get(lua, "low")?, args.get(lua, "high")?);
+        method! {
+            /// The next whole number, each equally likely.
+            "integer" (lua, mut this: Rng, given: Between) -> i64: "a whole number from `low` to `high`" {
+                let Between { low, high } = given;
                 if low > high {
                     return Err(mlua::Error::runtime(format!("'low' is {low}, above 'high', which is {high}")));
                 }
-                let offset = args.this_mut::<Rng>()?.below((high - low) as u64 + 1);
-                Ok(Value::Number((low + offset as i64) as f64))
-            },
+                Ok(low + this.below((high - low) as u64 + 1) as i64)
+            }
         },
-        Function {
-            path: "pick",
-            doc: "One item of a list, each equally likely.",
-            params: &[required("list", LIST, "a list that is not empty")],
-            returns: Kind::Any,
-            result: "the item",
-            call: |lua, args| {
-                let list = items(lua, args)?;
-                let length = list.raw_len();
+        method! {
+            /// One item of a list, each equally likely.
+            "pick" (lua, mut this: Rng, given: Pick) -> Any: "the item" {
+                let length = given.list.0.raw_len();
                 if length == 0 {
                     return Err(mlua::Error::runtime("'list' is empty"));
                 }
-                list.raw_get(args.this_mut::<Rng>()?.below(length as u64) + 1)
-            },
+                given.list.0.raw_get(this.below(length as u64) + 1).map(|item: Value| item.into())
+            }
         },
-        Function {
-            path: "shuffle",
-            doc: "Puts the items of a list in random order, in place.",
-            params: &[required("list", LIST, "the list")],
-            returns: LIST,
-            result: "the same list",
-            call: |lua, args| {
-                let list = items(lua, args)?;
-                let mut rng = args.this_mut::<Rng>()?;
+        method! {
+            /// Puts the items of a list in random order, in place.
+            "shuffle" (lua, mut this: Rng, given: Shuffle) -> Tab as LIST: "the same list" {
+                let list = &given.list.0;
                 for i in (2..=list.raw_len()).rev() {
-                    let j = rng.below(i as u64) as usize + 1;
+                    let j = this.below(i as u64) as usize + 1;
                     let (a, b): (Value, Value) = (list.raw_get(i)?, list.raw_get(j)?);
                     list.raw_set(i, b)?;
                     list.raw_set(j, a)?;
                 }
-                Ok(Value::Table(list))
-            },
+                Ok(given.list)
+            }
         },
     ],
     checkpoint: None,
 };
-
-const LIST: Kind = Kind::List(&Kind::Any);
-
-fn items(lua: &Lua, args: &Args) -> mlua::Result<Table> {
-    args.get(lua, "list")
-}
 
 impl Scripted for Rng {
     const NAME: &'static str = "Rng";

@@ -56,7 +56,7 @@ impl Fake {
 
     /// Settings of a reasoner that asks it and does not wait long.
     pub fn settings(&self) -> Settings {
-        Settings { pause: Duration::from_millis(5), timeout: Duration::from_secs(20), retries: 2, ..Settings::new(&self.address, "tiny") }
+        Settings { timeout: Duration::from_secs(20), retries: 2, ..Settings::new(&self.address, "tiny") }
     }
 
     pub fn count(&self) -> usize {

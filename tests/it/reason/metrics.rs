@@ -238,14 +238,14 @@ fn a_summary_has_both_averages() {
     results.push(Scored { metric: "token_f1".into(), ..scored("small", 0.25) });
     let only_one: Vec<Scored> = results[..100].to_vec();
     let figures = summary(&only_one, 1);
-    assert_eq!(figures.rows.iter().map(|row| (row.0.as_str(), row.2.count)).collect::<Vec<_>>(), [("large", 90), ("small", 10)]);
+    assert_eq!(figures.rows.iter().map(|row| (row.source.as_str(), row.mean.n)).collect::<Vec<_>>(), [("large", 90), ("small", 10)]);
     let (over_questions, over_sources) = (figures.over_questions.unwrap(), figures.over_sources.unwrap());
     assert!(near(over_questions.mean, 0.4) && near(over_sources.mean, 2.0 / 3.0));
     // Of the average over sources only the large one varies: half its interval, p ± 1.96 √(p (1 - p) / 90).
     let half = 0.5 * 1.96 * (2.0 / 9.0 / 90.0f64).sqrt();
     assert!((over_sources.high - 2.0 / 3.0 - half).abs() < 0.01 && (2.0 / 3.0 - half - over_sources.low).abs() < 0.01);
     assert!(over_questions.low < 0.4 && over_questions.high > 0.4);
-    assert_eq!((figures.rows[1].2.low, figures.rows[1].2.high), (1.0, 1.0));
+    assert_eq!((figures.rows[1].mean.low, figures.rows[1].mean.high), (1.0, 1.0));
     assert_eq!(summary(&results, 1).rows.len(), 3);
     assert_eq!(summary(&only_one, 1).over_sources, figures.over_sources);
     let empty = summary(&[], 1);
@@ -257,7 +257,7 @@ fn pairs_are_compared_question_by_question() {
     let hard: Vec<f64> = (0..100).map(|i| f64::from(i % 2 == 0)).collect();
     let better: Vec<f64> = (0..100).map(|i| f64::from(i % 2 == 0 || i % 10 == 1)).collect();
     let gain = paired(&better, &hard, 3).unwrap();
-    assert!(near(gain.mean, 0.1) && gain.low > 0.0 && gain.high < 0.2 && gain.count == 100, "{gain:?}");
+    assert!(near(gain.mean, 0.1) && gain.low > 0.0 && gain.high < 0.2 && gain.n == 100, "{gain:?}");
     let error = paired(&better, &hard[1..], 3).unwrap_err().to_string();
     assert!(error.contains("100") && error.contains("99"), "{error}");
 }
@@ -269,8 +269,8 @@ fn a_few_values_have_the_interval_of_student() {
     let half = 2.7764451052 * (2.5f64 / 5.0).sqrt();
     assert!(near(five.mean, 3.0) && (five.high - 3.0 - half).abs() < 1e-8 && (3.0 - five.low - half).abs() < 1e-8, "{five:?}");
     let two = student(&[0.0, 2.0]);
-    assert!((two.high - 1.0 - 12.7062047362).abs() < 1e-8 && two.count == 2, "{two:?}");
+    assert!((two.high - 1.0 - 12.7062047362).abs() < 1e-8 && two.n == 2, "{two:?}");
     let (one, none) = (student(&[0.5]), student(&[]));
     assert_eq!((one.mean, one.low, one.high), (0.5, f64::NEG_INFINITY, f64::INFINITY));
-    assert_eq!((none.mean, none.count), (0.0, 0));
+    assert_eq!((none.mean, none.n), (0.0, 0));
 }

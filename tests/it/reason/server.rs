@@ -17,6 +17,11 @@ fn chat(text: &str) -> Vec<Message> {
     vec![Message::new(Role::User, text)]
 }
 
+/// A reasoner that tries again soon.
+fn asking(settings: Settings) -> finemem::Result<Server> {
+    Server::with_pause(settings, Duration::from_millis(5))
+}
+
 fn said(server: &Server, text: &str) -> String {
     server.complete(&[chat(text)]).unwrap().remove(0).text
 }
@@ -34,7 +39,7 @@ fn answers_come_in_order_and_equal_chats_are_asked_once() {
         thread::sleep(Duration::from_millis(if text == "0" { 100 } else { 1 }));
         format!("<think>hm</think> answer {text}")
     });
-    let server = Server::new(Settings { seed: Some(7), max_tokens: 9, ..fake.settings() }).unwrap();
+    let server = asking(Settings { seed: Some(7), max_tokens: 9, ..fake.settings() }).unwrap();
     let chats: Vec<_> = (0..40).map(|i| chat(&(i % 20).to_string())).collect();
     let replies = server.complete(&chats).unwrap();
     for (i, reply) in replies.iter().enumerate() {
@@ -56,7 +61,7 @@ fn answers_come_in_order_and_equal_chats_are_asked_once() {
     );
     assert!(server.complete(&[]).unwrap().is_empty());
     let extra = json!({ "max_tokens": null, "max_completion_tokens": 5, "chat_template_kwargs": { "enable_thinking": false } });
-    said(&Server::new(Settings { extra: extra.as_object().unwrap().clone(), ..fake.settings() }).unwrap(), "x");
+    said(&asking(Settings { extra: extra.as_object().unwrap().clone().into_iter().collect(), ..fake.settings() }).unwrap(), "x");
     let body = fake.seen.lock().unwrap()[20].body.clone();
     assert_eq!((body.get("max_tokens"), &body["max_completion_tokens"]), (None, &json!(5)));
     assert_eq!(body["chat_template_kwargs"]["enable_thinking"], json!(false));
@@ -76,7 +81,7 @@ fn requests_run_side_by_side_and_no_more_than_allowed() {
         at_a_time.lock().unwrap().0 -= 1;
         text.into()
     });
-    let server = Server::new(Settings { concurrency: 4, ..fake.settings() }).unwrap();
+    let server = asking(Settings { concurrency: 4, ..fake.settings() }).unwrap();
     server.complete(&(0..32).map(|i| chat(&i.to_string())).collect::<Vec<_>>()).unwrap();
     assert_eq!(most.lock().unwrap().1, 4);
 }
@@ -95,10 +100,10 @@ fn faults_that_pass_are_waited_for() {
         ("not UTF-8 in an error", || Act::Reply(502, "", "\u{fffd}\u{0}".into())),
     ] {
         let fake = Fake::new(move |number, _| if number < 2 { fault() } else { ok("Bem") });
-        let server = Server::new(fake.settings()).unwrap();
+        let server = asking(fake.settings()).unwrap();
         let reply = server.complete(&[chat("Where?")]).unwrap().remove(0);
         assert_eq!((reply.text.as_str(), reply.usage.requests, fake.count()), ("Bem", 3, 3), "{name}");
-        let server = Server::new(Settings { retries: 1, ..Fake::new(move |_, _| fault()).settings() }).unwrap();
+        let server = asking(Settings { retries: 1, ..Fake::new(move |_, _| fault()).settings() }).unwrap();
         let text = complaint(&server);
         assert!(text.contains("/v1/chat/completions failed after 2 tries: "), "{name}: {text}");
         println!("{name}: {text}");
@@ -108,7 +113,7 @@ fn faults_that_pass_are_waited_for() {
 #[test]
 fn what_the_server_asks_to_wait_is_waited() {
     let fake = Fake::new(|number, _| if number == 0 { Act::Reply(429, "retry-after: 1\r\n", "slow".into()) } else { ok("Bem") });
-    said(&Server::new(fake.settings()).unwrap(), "Where?");
+    said(&asking(fake.settings()).unwrap(), "Where?");
     let seen = fake.seen.lock().unwrap();
     assert!(seen[1].at - seen[0].at >= Duration::from_secs(1));
 }
@@ -132,7 +137,7 @@ fn faults_that_stay_are_not_tried_again() {
     ] {
         let act = Mutex::new(Some(act));
         let fake = Fake::new(move |_, _| act.lock().unwrap().take().unwrap_or(Act::HangUp));
-        let text = complaint(&Server::new(fake.settings()).unwrap());
+        let text = complaint(&asking(fake.settings()).unwrap());
         assert!(text.contains(said) && text.contains(&fake.address) && text.len() < 600, "{text}");
         assert_eq!(fake.count(), 1, "{text}");
     }
@@ -142,12 +147,12 @@ fn faults_that_stay_are_not_tried_again() {
 fn no_reply_in_time_and_nobody_there() {
     let fake = Fake::new(|_, _| Act::Wait(Duration::from_secs(5)));
     let began = Instant::now();
-    let server = Server::new(Settings { timeout: Duration::from_millis(200), retries: 1, ..fake.settings() }).unwrap();
+    let server = asking(Settings { timeout: Duration::from_millis(200), retries: 1, ..fake.settings() }).unwrap();
     let text = complaint(&server);
     assert!(text.contains("failed after 2 tries: no reply within 0.2 seconds"), "{text}");
     assert!(began.elapsed() < Duration::from_secs(3));
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = Server::new(Settings { url: format!("http://{free}/v1"), ..fake.settings() }).unwrap();
+    let server = asking(Settings { url: format!("http://{free}/v1"), ..fake.settings() }).unwrap();
     let text = complaint(&server);
     assert!(text.contains("failed after 3 tries") && text.contains("is the server running?"), "{text}");
 }
@@ -156,7 +161,7 @@ fn no_reply_in_time_and_nobody_there() {
 fn contents_of_other_shapes() {
     for (content, text) in [(json!(null), ""), (json!([{ "type": "text", "text": "a" }, { "type": "text", "text": "b" }]), "ab")] {
         let fake = Fake::new(move |_, _| Act::Reply(200, "", json!({ "choices": [{ "message": { "content": content } }] }).to_string()));
-        assert_eq!(said(&Server::new(fake.settings()).unwrap(), "Where?"), text);
+        assert_eq!(said(&asking(fake.settings()).unwrap(), "Where?"), text);
     }
 }
 
@@ -177,7 +182,7 @@ fn a_reply_that_was_cut_off_says_so() {
         let settings = || Settings { cache: Some(folder.path().join("replies.jsonl")), ..fake.settings() };
         // Asked, and from the cache.
         for offline in [false, true] {
-            let server = Server::new(Settings { offline, ..settings() }).unwrap();
+            let server = asking(Settings { offline, ..settings() }).unwrap();
             let query = Query::new("Where?", []);
             let reply = server.complete(&[server.chat(&query).unwrap()]).unwrap().remove(0);
             assert_eq!((reply.text.as_str(), reply.usage.cut), (text, cut), "{content} {reason}");
@@ -197,13 +202,13 @@ fn a_later_process_reports_what_replies_took_once() {
         let replies = server.complete(&chats).unwrap();
         replies.iter().map(|reply| (reply.usage.requests, reply.usage.seconds > 0.0, reply.usage.cached)).collect()
     };
-    let server = Server::new(settings()).unwrap();
+    let server = asking(settings()).unwrap();
     assert_eq!(took(&server, &["a", "a", "b"]), [(3, true, 0), (0, false, 1), (1, true, 0)]);
     // Another reasoner of this process.
-    assert_eq!(took(&Server::new(settings()).unwrap(), &["a", "c"]), [(0, false, 1), (1, true, 0)]);
+    assert_eq!(took(&asking(settings()).unwrap(), &["a", "c"]), [(0, false, 1), (1, true, 0)]);
     drop(server);
     for offline in [false, true] {
-        let server = Server::new(Settings { offline, ..settings() }).unwrap();
+        let server = asking(Settings { offline, ..settings() }).unwrap();
         assert_eq!(took(&server, &["b", "a", "a"]), [(1, true, 1), (3, true, 1), (0, false, 1)], "as a process that goes on, or replays");
         assert_eq!(took(&server, &["b", "c"]), [(0, false, 1), (1, true, 1)]);
     }
@@ -219,9 +224,9 @@ fn what_a_context_has_no_room_for_is_left_out() {
     });
     let items = vec!["Mira lives in Oska, where she has been since she was a child."; 100];
     let query = Query::new("Where?", items.iter().copied());
-    let text = Server::new(fake.settings()).unwrap().answer(std::slice::from_ref(&query)).unwrap_err().to_string();
+    let text = asking(fake.settings()).unwrap().answer(std::slice::from_ref(&query)).unwrap_err().to_string();
     assert!(text.contains("maximum context length is 4096") && text.contains("--context"), "{text}");
-    let server = Server::new(Settings { context: Some(700), max_tokens: 100, ..fake.settings() }).unwrap();
+    let server = asking(Settings { context: Some(700), max_tokens: 100, ..fake.settings() }).unwrap();
     let mut short = query.clone();
     let left_out = fit(&server, &mut short, None).unwrap();
     assert!((50..100).contains(&left_out) && short.items.len() == 100 - left_out, "{left_out}");
@@ -245,7 +250,7 @@ fn settings_that_cannot_be() {
         (Settings { offline: true, ..settings() }, "cache"),
         (extra("messages"), "may not change \"messages\""),
     ] {
-        let text = Server::new(settings).err().unwrap().to_string();
+        let text = asking(settings).err().unwrap().to_string();
         assert!(text.contains(said) && !text.contains("secret"), "{text}");
     }
 }
@@ -260,13 +265,13 @@ fn a_cache_is_replayed_offline_and_nothing_is_asked_twice() {
     );
     let chats: Vec<_> = (0..12).map(|i| chat(&i.to_string())).collect();
     let settings = || Settings { cache: Some(path.clone()), concurrency: 1, ..fake.settings() };
-    assert!(Server::new(settings()).unwrap().complete(&chats).is_err());
+    assert!(asking(settings()).unwrap().complete(&chats).is_err());
     assert_eq!(fake.count(), 6);
-    let replies = Server::new(settings()).unwrap().complete(&chats).unwrap();
+    let replies = asking(settings()).unwrap().complete(&chats).unwrap();
     assert_eq!((fake.count(), replies[4].usage.cached, replies[5].usage.requests), (13, 1, 1));
     // Another address, offline.
     let offline = Settings { offline: true, url: "http://127.0.0.1:9/v1".into(), ..settings() };
-    let server = Server::new(offline.clone()).unwrap();
+    let server = asking(offline.clone()).unwrap();
     assert_eq!(
         server.complete(&chats).unwrap().iter().map(|reply| reply.text.as_str()).collect::<Vec<_>>(),
         (0..12).map(|i| i.to_string()).collect::<Vec<_>>()
@@ -274,7 +279,7 @@ fn a_cache_is_replayed_offline_and_nothing_is_asked_twice() {
     let text = server.complete(&[chat("1"), chat("new")]).unwrap_err().to_string();
     assert!(text.contains("1 of 2 requests") && text.contains("\"new\"") && text.contains("replies.jsonl"), "{text}");
     // Other parameters are other requests.
-    assert!(Server::new(Settings { temperature: 0.5, ..offline }).unwrap().complete(&chats).is_err());
+    assert!(asking(Settings { temperature: 0.5, ..offline }).unwrap().complete(&chats).is_err());
     assert_eq!(fake.count(), 13);
 }
 
@@ -289,7 +294,7 @@ fn the_key_is_sent_and_never_kept() {
         0 => ok(&format!("Your key is {KEY}.")),
         _ => Act::Reply(401, "", format!("Incorrect API key provided: {KEY}")),
     });
-    let server = Server::new(Settings { key_env: Some("FINEMEM_TEST_KEY".into()), cache: Some(cache.clone()), ..fake.settings() }).unwrap();
+    let server = asking(Settings { key_env: Some("FINEMEM_TEST_KEY".into()), cache: Some(cache.clone()), ..fake.settings() }).unwrap();
     assert_eq!(said(&server, "a"), "Your key is (the key).");
     let text = complaint(&server);
     assert!(text.contains("Incorrect API key provided: (the key)"), "{text}");
@@ -307,7 +312,7 @@ fn questions_are_answered_from_memory() {
         let word = question.trim_end_matches('?').rsplit(' ').next().unwrap().to_owned();
         ok(system.lines().find(|line| line.contains(&word)).map_or(UNKNOWN, |line| line.split_once(". ").unwrap().1))
     });
-    let server = Server::new(fake.settings()).unwrap();
+    let server = asking(fake.settings()).unwrap();
     let mut store = Store::new();
     for (step, text) in ["Mira lives in Oska", "Rufo is a dog", "Mira lives in Bem"].iter().enumerate() {
         store.set_step(step);
@@ -334,7 +339,7 @@ fn questions_are_answered_from_memory() {
 #[test]
 fn sections_are_chosen_alike_and_core_is_always_there() {
     let fake = Fake::answering(|_| "Oska".into());
-    let server = Server::new(fake.settings()).unwrap();
+    let server = asking(fake.settings()).unwrap();
     let mut store = Store::new();
     for (section, text) in
         [("semantic", "a mira"), ("core", "who"), ("semantic", "b"), ("episodic", "c"), ("episodic", "d mira"), ("semantic", "e mira mira")]
@@ -364,7 +369,7 @@ fn sections_are_chosen_alike_and_core_is_always_there() {
 /// Every number of items is tried by the search as by trying one after the other.
 #[test]
 fn as_many_items_as_fit() {
-    let server = Server::new(Settings::new("http://127.0.0.1:9/v1", "tiny")).unwrap();
+    let server = asking(Settings::new("http://127.0.0.1:9/v1", "tiny")).unwrap();
     for total in [0, 1, 2, 63, 64, 65, 200, 1000] {
         let mut store = Store::new();
         (0..total).for_each(|i| drop(store.insert(&format!("item {i:04}"))));

@@ -297,7 +297,7 @@ fn memories_are_kept_with_their_history() {
     for (text, said) in [
         ("memory:insert { content = 'Bo plays the cello' }", "test.lua:7: Memory:insert: "),
         ("memory:update { id = 9, content = 'x' }", "no item has id 9"),
-        ("memory:get { id = -1 }", "'id' cannot be used: out of range"),
+        ("memory:get { id = -1 }", "'id' is -1, which is out of range"),
         ("memory:set_step { step = 0 }", "steps count from 1"),
         ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is no journal entry"),
         ("fm.memory.import { path = 'absent.jsonl' }", "absent.jsonl"),
@@ -396,7 +396,7 @@ fn metrics_score_judge_and_sum_up() {
         ("verdict { metric = 'rouge_l', replies = { 'yes' }, gold = {} }", "rouge_l needs no judge"),
         ("summary { results = { { source = 'a', metric = 'b' } } }", "score"),
         ("paired_interval { scores = { 1 }, than = {} }", "1 scores cannot be paired with 0"),
-        ("recall_at_k { answer = '', gold = {}, k = -1 }", "'k' cannot be used"),
+        ("recall_at_k { answer = '', gold = {}, k = -1 }", "'k' is -1"),
     ] {
         let found = complaint(&format!("fm.metric.{text}"));
         assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");
