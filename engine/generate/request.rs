@@ -99,7 +99,7 @@ impl Completion {
     }
 }
 
-/// [`Generator::stream`] calls this for each new token, with the request, the number of its completion, and the completion so far.
+/// [`Generator::stream`](super::Generator::stream) calls this for each new token, with the request, the number of its completion, and the completion so far.
 /// [`ControlFlow::Break`] ends the completion.
 pub type OnToken<'a> = dyn FnMut(usize, usize, &Completion) -> ControlFlow<()> + 'a;
 

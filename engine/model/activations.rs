@@ -22,7 +22,7 @@ words! {
 
 /// What the attention half of a block keeps for its backward pass.
 pub(super) struct Attention {
-    /// Normed input: [N, C], and the norm's factors: [N]
+    /// Normed input: `[N, C]`, and the norm's factors: `[N]`
     pub(super) h: Tensor,
     pub(super) rstd: Tensor,
     /// Input of the QK norm, if the model has one

@@ -30,13 +30,13 @@ pub struct Buffers {
 pub struct Batch {
     /// Number of tokens.
     pub tokens: usize,
-    /// Token ids: [T]
+    /// Token ids: `[T]`
     pub ids: Tensor,
-    /// Positions inside the sequences: [T]
+    /// Positions inside the sequences: `[T]`
     pub positions: Tensor,
     /// `[q_start, q_len, kv_start, kv_len]`: [S, 4]
     pub seqs: Tensor,
-    /// For the embedding's gradient, see [`Groups`]: [T], [U], [U + 1]
+    /// For the embedding's gradient, see [`Groups`]: `[T]`, `[U]`, `[U + 1]`
     pub groups: (Tensor, Tensor, Tensor),
 }
 

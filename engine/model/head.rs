@@ -24,23 +24,23 @@ pub struct Head {
 
 /// The rows of a batch with a target: `targets[i]` follows hidden state `rows[i]`.
 pub struct Targets<'a> {
-    /// Rows of the hidden states: [R]
+    /// Rows of the hidden states: `[R]`
     pub rows: &'a Tensor,
-    /// Tokens: [R]
+    /// Tokens: `[R]`
     pub tokens: &'a Tensor,
     /// Divides the logits.
     pub temperature: f32,
-    /// Out, log-probabilities: [R]
+    /// Out, log-probabilities: `[R]`
     pub logprob: &'a Tensor,
-    /// Out, entropies: [R]
+    /// Out, entropies: `[R]`
     pub entropy: &'a Tensor,
 }
 
 /// The source of each log-probability's gradient.
 pub enum Objective<'a> {
-    /// A list: [R].
+    /// A list: `[R]`.
     Coefficients(&'a Tensor),
-    /// A policy loss. All tensors are [R], except `advantages` [turns] and `terms` [R, 4].
+    /// A policy loss. All tensors are `[R]`, except `advantages` `[turns]` and `terms` `[R, 4]`.
     Policy {
         /// Which.
         loss: PolicyLoss,

@@ -22,7 +22,7 @@ pub struct Weights<T = Tensor> {
     pub embed: T,
     /// The blocks.
     pub layers: Vec<Layer<T>>,
-    /// Final norm: [C]
+    /// Final norm: `[C]`
     pub norm: T,
     /// Head: [V, C]; `None` when tied to the embedding.
     pub head: Option<T>,
@@ -34,7 +34,7 @@ pub type Gradients = Weights<Option<Tensor>>;
 /// Parameters of one block.
 #[derive(Clone)]
 pub struct Layer<T = Tensor> {
-    /// Norm before attention: [C]
+    /// Norm before attention: `[C]`
     pub input_norm: T,
     /// [H · D, C]
     pub q: Linear<T>,
@@ -42,13 +42,13 @@ pub struct Layer<T = Tensor> {
     pub k: Linear<T>,
     /// [KV · D, C]
     pub v: Linear<T>,
-    /// QK norm of the queries, if the model has one: [D]
+    /// QK norm of the queries, if the model has one: `[D]`
     pub q_norm: Option<T>,
-    /// QK norm of the keys: [D]
+    /// QK norm of the keys: `[D]`
     pub k_norm: Option<T>,
     /// [C, H · D]
     pub o: Linear<T>,
-    /// Norm before the SwiGLU layer: [C]
+    /// Norm before the SwiGLU layer: `[C]`
     pub post_norm: T,
     /// [F, C]
     pub gate: Linear<T>,
@@ -63,7 +63,7 @@ pub struct Layer<T = Tensor> {
 pub struct Linear<T = Tensor> {
     /// [outputs, inputs]
     pub weight: T,
-    /// [outputs]
+    /// `[outputs]`
     pub bias: Option<T>,
     /// The adapter, if there is one; it is trained instead of the weight.
     pub lora: Option<Adapter<T>>,

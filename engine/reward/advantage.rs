@@ -88,15 +88,15 @@ const EPSILON: f32 = 1e-6;
 /// Computes advantages on a device. Its memory is kept from call to call.
 pub struct Advantages {
     device: Device,
-    /// Rewards and advantages: [N]. Member indices: [N]. Starts: [N + 1].
+    /// Rewards and advantages: `[N]`. Member indices: `[N]`. Starts: `[N + 1]`.
     tensors: Option<[Tensor; 4]>,
 }
 
 /// The advantages of some turns. They stay on the device.
 pub struct Advantage {
-    /// Advantages: [V], one a turn or one a rollout. The next call overwrites them.
+    /// Advantages: `[V]`, one a turn or one a rollout. The next call overwrites them.
     pub values: Tensor,
-    /// Which of them is a turn's: [N].
+    /// Which of them is a turn's: `[N]`.
     pub index: Vec<u32>,
     /// Whether the rewards of a turn's group differ: where they do not, the advantage is 0.
     pub varies: Vec<bool>,

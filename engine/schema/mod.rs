@@ -83,12 +83,6 @@ pub enum Need {
     Optional,
     /// A value is taken, shown here as JSON.
     Default(fn() -> String),
-    /// TRANSITION
-    Boolean(bool),
-    /// TRANSITION
-    Number(f64),
-    /// TRANSITION
-    Text(&'static str),
 }
 
 /// A type with a known [`Kind`].

@@ -40,7 +40,7 @@ pub enum Loss<'a> {
     Policy {
         /// Which.
         policy: PolicyLoss,
-        /// Advantages, of which each sample names one: [turns]
+        /// Advantages, of which each sample names one: `[turns]`
         advantages: &'a Tensor,
         /// Weights of the policy that the KL term compares with.
         reference: Option<&'a Weights>,
@@ -86,13 +86,13 @@ impl Default for Memory {
 
 /// The numbers of a micro-batch's targets on the device.
 struct Rows {
-    /// Rows of the hidden states, tokens, and turns: [N]
+    /// Rows of the hidden states, tokens, and turns: `[N]`
     index: Tensor,
     tokens: Tensor,
     turns: Tensor,
     /// Where the rows of each sample start: [samples + 1]
     starts: Tensor,
-    /// Weights, log-probabilities when sampled and of the reference, log-ratios of sequences, and derivatives: [N]
+    /// Weights, log-probabilities when sampled and of the reference, log-ratios of sequences, and derivatives: `[N]`
     weights: Tensor,
     old: Tensor,
     reference: Tensor,

@@ -22,7 +22,6 @@ use finemem::train::optimizer;
 use finemem::train::plan::fits;
 use finemem::train::sft::{Supervised, Weighted};
 use finemem::{Error, Result};
-use rayon::prelude::*;
 use report::Row;
 use serde_json::json;
 
@@ -166,9 +165,8 @@ impl Peaks {
         let times = if device.caps().is_some_and(|caps| !caps.software) { 32 } else { 1 };
         let read = if device.caps().is_none() {
             let words = vec![1u64; BYTES / 8];
-            let sum = || words.par_chunks(1 << 16).map(|block| parallel::dispatch::<f32, _>(|| block.iter().sum::<u64>())).sum::<u64>();
             let best = best(5, || {
-                assert_eq!(std::hint::black_box(sum()), words.len() as u64);
+                assert_eq!(std::hint::black_box(parallel::total(&words)), words.len() as u64);
                 Ok(())
             })?;
             BYTES as f64 / best

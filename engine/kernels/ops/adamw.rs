@@ -55,7 +55,7 @@ pub const ADAMW: Kernel = kernel!("adamw", AdamW, [In, Out, Out, Out, Out], adam
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&SUM_SQUARES, &CLIP_SCALE, &ADAMW];
 
-/// `partial[slot] = Σ g²`.   g: any shape   partial: [slots]
+/// `partial[slot] = Σ g²`.   g: any shape   partial: `[slots]`
 pub fn sum_squares(rec: &mut Recorder<'_>, g: &Tensor, slot: usize, partial: &Tensor) -> Result<()> {
     for (first, piece) in g.pieces()? {
         let params = NormParams { elements: piece.len() as u32, slot: slot as u32, max_norm: 0.0, accumulate: (first > 0).into() };
@@ -64,7 +64,7 @@ pub fn sum_squares(rec: &mut Recorder<'_>, g: &Tensor, slot: usize, partial: &Te
     Ok(())
 }
 
-/// Norm and clip factor.   partial: [slots]   out: [2]
+/// Norm and clip factor.   partial: `[slots]`   out: `[2]`
 pub fn clip_scale(rec: &mut Recorder<'_>, partial: &Tensor, max_norm: f32, out: &Tensor) -> Result<()> {
     out.expect("clip_scale out", &[2])?;
     let params = NormParams { elements: partial.len() as u32, slot: 0, max_norm, accumulate: 0 };

@@ -26,17 +26,17 @@ pub const KERNELS: &[&Kernel] = &[&ATTRIBUTION];
 
 /// What the kernel reads, in compressed rows: rollouts own questions, questions own evidence.
 pub struct Evidence<'a> {
-    /// Score of each question: [≥ Q]
+    /// Score of each question: `[≥ Q]`
     pub scores: &'a Tensor,
     /// First question of each rollout, and the end: [R + 1]
     pub questions: &'a Tensor,
     /// First evidence entry of each question, and the end: [Q + 1]
     pub entries: &'a Tensor,
-    /// The step each entry credits; one that no rollout has is nobody's: [≥ E]
+    /// The step each entry credits; one that no rollout has is nobody's: `[≥ E]`
     pub steps: &'a Tensor,
-    /// The entry's part of its question; a question's parts add up to 1: [≥ E]
+    /// The entry's part of its question; a question's parts add up to 1: `[≥ E]`
     pub shares: &'a Tensor,
-    /// Number of steps of each rollout: [R]
+    /// Number of steps of each rollout: `[R]`
     pub lengths: &'a Tensor,
 }
 

@@ -31,14 +31,14 @@ fn params(x: &Tensor) -> Params {
     Params { rows: rows as u32, cols: cols as u32, block: PARTIAL_ROWS as u32, pad: 0 }
 }
 
-/// `y += b` in every row.   b: [C]   y: [rows, C]
+/// `y += b` in every row.   b: `[C]`   y: `[rows, C]`
 pub fn forward(rec: &mut Recorder<'_>, b: &Tensor, y: &Tensor) -> Result<()> {
     let (rows, cols) = y.rows_cols();
     b.expect("bias b", &[cols])?;
     rec.run(BIAS.grid(Grid::Rows(rows)), &params(y), &[b, y])
 }
 
-/// Gradient of the bias, `db += Σ_rows dy`, by partial sums in `partial`: [≥ rows / 64, C].   dy: [rows, C]   db: [C]
+/// Gradient of the bias, `db += Σ_rows dy`, by partial sums in `partial`: [≥ rows / 64, C].   dy: `[rows, C]`   db: `[C]`
 pub fn backward(rec: &mut Recorder<'_>, dy: &Tensor, partial: &Tensor, db: &Tensor) -> Result<()> {
     let (rows, cols) = dy.rows_cols();
     let parts = rows.div_ceil(PARTIAL_ROWS);

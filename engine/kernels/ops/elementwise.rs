@@ -56,14 +56,14 @@ pub fn add(rec: &mut Recorder<'_>, x: &Tensor, y: &Tensor) -> Result<()> {
     rec.run(ADD.grid(Grid::Elements(x.len().div_ceil(4))), &elements(x, 0.0), &[x, y])
 }
 
-/// `y[c] += Σ_r x[r, c]`.   x: [R, C]   y: [C]
+/// `y[c] += Σ_r x[r, c]`.   x: `[R, C]`   y: `[C]`
 pub fn add_rows(rec: &mut Recorder<'_>, x: &Tensor, y: &Tensor) -> Result<()> {
     let (rows, cols) = x.rows_cols();
     y.expect("add_rows y", &[cols])?;
     rec.run(ADD_ROWS.grid(Grid::Elements(cols)), &Params { rows: rows as u32, cols: cols as u32, value: 0.0, pad: 0 }, &[x, y])
 }
 
-/// Copies rows: `y[to[i]] = x[from[i]]`. No row may be written twice.   x: [·, C]   from, to: [n]   y: [·, C]
+/// Copies rows: `y[to[i]] = x[from[i]]`. No row may be written twice.   x: `[·, C]`   from, to: `[n]`   y: `[·, C]`
 pub fn move_rows(rec: &mut Recorder<'_>, x: &Tensor, from: &Tensor, to: &Tensor, y: &Tensor) -> Result<()> {
     let (n, cols) = (from.len(), x.rows_cols().1);
     if y.rows_cols().1 != cols || to.len() != n {

@@ -26,9 +26,9 @@ pub const KERNELS: &[&Kernel] = &[&EMBEDDING, &EMBEDDING_BWD];
 
 /// Which rows of `dx` belong to which token. The host makes it from the ids for the backward pass.
 pub struct Groups {
-    /// Positions sorted by token, ties in order: [T].
+    /// Positions sorted by token, ties in order: `[T]`.
     pub order: Vec<u32>,
-    /// The distinct tokens: [U].
+    /// The distinct tokens: `[U]`.
     pub tokens: Vec<u32>,
     /// Where each token's positions start in `order`, and the end: [U + 1].
     pub starts: Vec<u32>,
@@ -52,7 +52,7 @@ impl Groups {
     }
 }
 
-/// `x[t] = table[ids[t]]`; rows of ids outside the table are left as they are.   ids: [T]   table: [V, C], 32 or 16 bits   x: [T, C]
+/// `x[t] = table[ids[t]]`; rows of ids outside the table are left as they are.   ids: `[T]`   table: `[V, C]`, 32 or 16 bits   x: `[T, C]`
 pub fn forward(rec: &mut Recorder<'_>, ids: &Tensor, table: &Tensor, x: &Tensor) -> Result<()> {
     let cols = table.rows_cols().1;
     x.expect("embedding x", &[ids.len(), cols])?;
@@ -66,7 +66,7 @@ pub fn forward(rec: &mut Recorder<'_>, ids: &Tensor, table: &Tensor, x: &Tensor)
 
 /// `dtable[tokens[u]] += Σ dx` over the positions of that token (see [`Groups`]).
 ///
-/// dx: [T, C]   order: [T]   tokens: [U]   starts: [U + 1]   dtable: [V, C]
+/// dx: `[T, C]`   order: `[T]`   tokens: `[U]`   starts: `[U + 1]`   dtable: `[V, C]`
 pub fn backward(rec: &mut Recorder<'_>, dx: &Tensor, order: &Tensor, tokens: &Tensor, starts: &Tensor, dtable: &Tensor) -> Result<()> {
     let cols = dtable.rows_cols().1;
     for (first, piece) in dtable.pieces()? {

@@ -31,7 +31,7 @@ fn params(logits: &Tensor, temperature: f32) -> Params {
     Params { rows: rows as u32, vocab: vocab as u32, inverse_temperature: 1.0 / temperature, pad: 0 }
 }
 
-/// Log-probabilities and entropies.   logits: [R, V]   targets, logprob, entropy, lse: [R]
+/// Log-probabilities and entropies.   logits: `[R, V]`   targets, logprob, entropy, lse: `[R]`
 pub fn forward(
     rec: &mut Recorder<'_>,
     logits: &Tensor,
@@ -46,7 +46,7 @@ pub fn forward(
     rec.run(LOGPROB.grid(Grid::Rows(rows)), &params(logits, temperature), &[logits, targets, logprob, entropy, lse])
 }
 
-/// Replaces the logits by the gradient of `Σ coefficient · logprob`.   coefficient, lse: [R]   logits: [R, V]
+/// Replaces the logits by the gradient of `Σ coefficient · logprob`.   coefficient, lse: `[R]`   logits: `[R, V]`
 pub fn backward(
     rec: &mut Recorder<'_>,
     targets: &Tensor,

@@ -139,7 +139,7 @@ pub const KERNELS: &[&Kernel] = &[&POLICY_LOSS, &SEQUENCE_RATIO];
 /// Loss and its derivative by the log-probability. All tokens of a turn have its advantage: `A = advantages[turn[i]]`. `old` holds the
 /// log-probabilities when sampled, or with [`Level::Sequence`] the log-ratios from [`sequence_ratio`].
 ///
-/// logprob, old, reference, turn, weight, coefficient: [R]   advantages: [turns]   terms: [R, 4]
+/// logprob, old, reference, turn, weight, coefficient: `[R]`   advantages: `[turns]`   terms: `[R, 4]`
 pub fn forward(
     rec: &mut Recorder<'_>,
     loss: PolicyLoss,
@@ -169,7 +169,7 @@ pub fn forward(
 
 /// The log-ratio of each token's sequence: the mean over its tokens of `logprob − old`.
 ///
-/// logprob, old, ratio: [R]   starts: [sequences + 1], the first row of each and the end
+/// logprob, old, ratio: `[R]`   starts: `[sequences + 1]`, the first row of each and the end
 pub fn sequence_ratio(rec: &mut Recorder<'_>, logprob: &Tensor, old: &Tensor, starts: &Tensor, ratio: &Tensor) -> Result<()> {
     let sequences = starts.len().saturating_sub(1);
     let params = RatioParams { sequences: sequences as u32, pad: [0; 3] };

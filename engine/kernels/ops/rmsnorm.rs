@@ -39,14 +39,14 @@ fn params(x: &Tensor, eps: f32, mode: usize) -> Params {
     Params { rows: rows as u32, cols: cols as u32, eps, mode: mode as u32 }
 }
 
-/// `y = x · rstd(x) · w`.   x, y: [rows, C]   w: [C]   rstd: [rows]
+/// `y = x · rstd(x) · w`.   x, y: `[rows, C]`   w: `[C]`   rstd: `[rows]`
 pub fn forward(rec: &mut Recorder<'_>, x: &Tensor, w: &Tensor, y: &Tensor, rstd: &Tensor, eps: f32) -> Result<()> {
     let (rows, cols) = x.rows_cols();
     w.expect("rmsnorm w", &[cols])?;
     rec.run(RMSNORM.grid(Grid::Rows(rows)), &params(x, eps, 0), &[x, w, y, rstd])
 }
 
-/// `sum = x + delta`, `y = sum · rstd(sum) · w`.   x, delta, sum, y: [rows, C]   w: [C]   rstd: [rows]
+/// `sum = x + delta`, `y = sum · rstd(sum) · w`.   x, delta, sum, y: `[rows, C]`   w: `[C]`   rstd: `[rows]`
 pub fn residual_forward(
     rec: &mut Recorder<'_>,
     x: &Tensor,
@@ -64,7 +64,7 @@ pub fn residual_forward(
 
 /// Gradient of the input. With `accumulate` (the residual stream) it is added to `dx`, else it replaces `dx`.
 ///
-/// dy, x, dx: [rows, C]   w: [C]   rstd: [rows]
+/// dy, x, dx: `[rows, C]`   w: `[C]`   rstd: `[rows]`
 pub fn backward(rec: &mut Recorder<'_>, dy: &Tensor, x: &Tensor, w: &Tensor, rstd: &Tensor, dx: &Tensor, accumulate: bool) -> Result<()> {
     let (rows, _) = x.rows_cols();
     rec.run(RMSNORM_BWD.grid(Grid::Rows(rows)), &params(x, 0.0, accumulate.into()), &[dy, x, w, rstd, dx])

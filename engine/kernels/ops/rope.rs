@@ -25,7 +25,7 @@ pub const ROPE: Kernel = kernel!("rope", Params, [In, Out], twin);
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&ROPE_TABLE, &ROPE];
 
-/// Cosines and sines of a batch.   positions: [T]   frequencies: [D/2]   table: [T, D]
+/// Cosines and sines of a batch.   positions: `[T]`   frequencies: `[D/2]`   table: `[T, D]`
 pub fn table(rec: &mut Recorder<'_>, positions: &Tensor, frequencies: &Tensor, table: &Tensor) -> Result<()> {
     let (tokens, half) = (positions.len(), frequencies.len());
     table.expect("rope table", &[tokens, 2 * half])?;

@@ -35,7 +35,7 @@ pub enum Baseline {
 
 /// `y[i] = (x[i] − mean) / (deviation + eps)` in groups; 0 if a group does not vary or has one member (our choice, as in verl).
 ///
-/// x, y: [N]   members: [N], indices sorted by group   starts: [G + 1]
+/// x, y: `[N]`   members: `[N]`, indices sorted by group   starts: `[G + 1]`
 pub fn forward(
     rec: &mut Recorder<'_>,
     x: &Tensor,

@@ -1,41 +1,17 @@
 //! Checking the one table of arguments of a call, and reading it.
 
-use mlua::{AnyUserData, FromLua, Lua, MultiValue, Table, UserDataRef, UserDataRefMut, Value};
+use mlua::{AnyUserData, Lua, MultiValue, Table, UserDataRef, UserDataRefMut, Value};
 
 use super::{Field, Function, Handle, Kind, Need, Object, Scripted, lua};
 use finemem::schema::{Problem, Read};
 
 /// The checked arguments of one call.
 pub(crate) struct Args {
-    function: &'static Function,
     table: Option<Table>,
     this: Option<AnyUserData>,
 }
 
 impl Args {
-    /// The value of a key, or its default; `T = Option<_>` for a key that may be absent.
-    pub(crate) fn get<T: FromLua>(&self, lua: &Lua, key: &str) -> mlua::Result<T> {
-        let param = self.function.params.iter().find(|p| p.name == key).expect("the key is in the function's table");
-        let mut value = match &self.table {
-            Some(table) => table.raw_get(key)?,
-            None => Value::Nil,
-        };
-        if value.is_nil() {
-            value = match param.need {
-                Need::Boolean(value) => Value::Boolean(value),
-                Need::Number(value) => Value::Number(value),
-                Need::Text(value) => Value::String(lua.create_string(value)?),
-                _ => Value::Nil,
-            };
-        }
-        T::from_lua(value, lua).map_err(|error| match error {
-            mlua::Error::FromLuaConversionError { message, .. } => {
-                mlua::Error::runtime(format!("'{key}' cannot be used: {}", message.as_deref().unwrap_or("out of range")))
-            }
-            other => other,
-        })
-    }
-
     /// All of them, as the record whose fields are the function's parameters.
     pub(crate) fn read<T: Read>(&self, lua: &Lua) -> mlua::Result<T> {
         let table = match &self.table {
@@ -43,11 +19,6 @@ impl Args {
             None => lua.create_table()?,
         };
         lua::read(&Value::Table(table)).map_err(mlua::Error::runtime)
-    }
-
-    /// An object passed under a key.
-    pub(crate) fn object<T: Scripted>(&self, lua: &Lua, key: &str) -> mlua::Result<UserDataRef<Handle<T>>> {
-        self.get::<AnyUserData>(lua, key)?.borrow()
     }
 
     /// The object whose method this is.
@@ -249,5 +220,5 @@ pub(crate) fn arguments(function: &'static Function, object: Option<&'static Obj
         None => function.params.iter().find(|p| matches!(p.need, Need::Required)).map(missing_key),
     };
     wrong.map_or(Ok(()), Err)?;
-    Ok(Args { function, table, this })
+    Ok(Args { table, this })
 }

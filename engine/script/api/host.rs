@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use mlua::{AnyUserData, Function, Lua, LuaString, Table, UserDataRef, UserDataRefMut, Value};
+use mlua::{AnyUserData, Function, Lua, LuaString, Table, UserDataRef, Value};
 
 use super::{Handle, Kind, Scripted};
 use finemem::schema::{Described, Problem, Read, Show, Shown, Source};
@@ -86,11 +86,6 @@ impl<T: Scripted> Object<T> {
     /// What it holds.
     pub(crate) fn borrow(&self) -> mlua::Result<UserDataRef<Handle<T>>> {
         self.0.borrow()
-    }
-
-    /// What it holds, to be changed.
-    pub(crate) fn borrow_mut(&self) -> mlua::Result<UserDataRefMut<Handle<T>>> {
-        self.0.borrow_mut()
     }
 }
 

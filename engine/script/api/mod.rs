@@ -20,21 +20,6 @@ pub(crate) use host::{Any, Bytes, Callback, Object as Handed, Tab};
 use finemem::train::log::Checkpoint;
 use finemem::{Error, Result};
 
-/// A key that must be given.
-pub(crate) const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Field {
-    Field { name, kind, need: Need::Required, doc }
-}
-
-/// A key that may be left out.
-pub(crate) const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Field {
-    Field { name, kind, need: Need::Optional, doc }
-}
-
-/// A key with a default.
-pub(crate) const fn default(name: &'static str, kind: Kind, need: Need, doc: &'static str) -> Field {
-    Field { name, kind, need, doc }
-}
-
 /// One function, or one method of an object.
 #[derive(Debug)]
 pub(crate) struct Function {
@@ -154,11 +139,6 @@ return function(methods, other)
         return other(object, key)
     end
 end";
-
-/// Makes a new object for the script.
-pub(crate) fn object<T: Scripted>(lua: &Lua, value: T) -> mlua::Result<Value> {
-    lua.create_userdata(Handle(value))?.into_lua(lua)
-}
 
 /// What went wrong, as the user should read it: without the names of error variants, with a traceback where there is one.
 pub(crate) fn message(error: &mlua::Error) -> String {

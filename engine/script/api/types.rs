@@ -81,9 +81,6 @@ fn with_default(param: &Field) -> String {
     match param.need {
         Need::Required | Need::Optional => param.doc.to_string(),
         Need::Default(shown) => format!("{} (default {})", param.doc, shown()),
-        Need::Boolean(value) => format!("{} (default {value})", param.doc),
-        Need::Number(value) => format!("{} (default {value})", param.doc),
-        Need::Text(value) => format!("{} (default {value:?})", param.doc),
     }
 }
 

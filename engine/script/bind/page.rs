@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use mlua::{ExternalResult, Value};
 
-use crate::api::{Area, Function, Tab, convert, function};
-use finemem::view::{Cell, Chart, Column, Content, Episodes, Page, Section};
+use crate::api::lua::read;
+use crate::api::{Area, Function, Kind, Tab, function};
+use finemem::schema::Described;
+use finemem::view::{Cell, Chart, Column, Content, Episodes, Page, Recorded, Section};
 use finemem::{record, words};
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
+
+const RECORDED: Kind = Recorded::KIND;
 
 words! {
     /// What a section shows.
@@ -59,7 +63,7 @@ record! {
         group: String => OrDefault,
         /// a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; what its steps lack comes from `chunks` and from
         /// `journal`, and without `steps` these are all that is shown beside `memory` and `answers`
-        rollout: Tab,
+        rollout: Tab as RECORDED,
     }
 }
 
@@ -120,7 +124,9 @@ fn section(table: SectionTable) -> Result<(Section, usize), String> {
         Shows::Episodes => {
             let mut kept = Episodes::default();
             // Rollouts are large: each becomes what the page keeps of it before the next is looked at.
-            for EpisodeTable { title, group, rollout } in episodes.unwrap_or_default() {
+            for (i, EpisodeTable { title, group, rollout }) in episodes.unwrap_or_default().into_iter().enumerate() {
+                let rollout = read::<Recorded>(&Value::Table(rollout.0))
+                    .map_err(|problem| format!("is wrong at episodes[{}]: {}", i + 1, problem.within("rollout")))?;
                 let room = kept.push(&title, &group, &rollout).map_err(|e| format!("cannot be shown: {e}"))?;
                 left_out += usize::from(!room);
             }

@@ -2,9 +2,11 @@
 
 pub(crate) mod cases;
 pub(crate) mod checks;
+mod device;
 mod preprocess;
 mod random;
 mod reflect;
+mod shaders;
 
 use finemem::device::DType;
 use finemem::ops::matmul::{self, Write};

@@ -1,7 +1,7 @@
 //! What scripts can do, what they cannot, and what they are told.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use finemem::Error;
 use finemem_script::{Runtime, RuntimeOptions, types};
@@ -82,10 +82,8 @@ fn endless_scripts_are_stopped() {
         "coroutine.wrap(function() while true do end end)()",
         "string.find(string.rep('a', 1e6), string.rep('.-', 50) .. 'b')",
     ] {
-        let started = Instant::now();
         let result = evaluate_with(RuntimeOptions { time: Some(Duration::from_millis(200)), ..RuntimeOptions::default() }, text);
         assert!(matches!(&result, Err(Error::Script(text)) if text.contains("stopped after 0.2 seconds")), "{result:?}");
-        assert!(started.elapsed() < Duration::from_secs(5));
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use finemem_script::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
@@ -83,10 +82,8 @@ fn a_reward_that_fails_stops_the_run_and_leaves_its_rollouts() {
         ("return { steps = function() end }".into(), "mine.lua:1: what 'steps' gives must be a table with 'total', not a nil"),
         ("return { name = 'mine' }".into(), "a reward is a table with the function 'steps'"),
     ] {
-        let began = Instant::now();
         let found = rewarded(folder, &reward, "go()").unwrap_err();
         assert!(found.contains(said), "{reward}\nsaid {found}\nnot {said}");
-        assert!(began.elapsed() < Duration::from_secs(20), "{reward}");
         assert!(found.contains("the reward of step 3 failed: ") && found.contains("main.lua:10"), "{found}");
         assert_eq!(found.matches("stack traceback:").count(), 1, "{found}");
         let path = folder.join("run/failed_step_3.jsonl");
