@@ -131,6 +131,11 @@ pub fn can_fuse<E: Element>() -> bool {
     return E::WIDE && cfg!(target_arch = "aarch64");
 }
 
+/// The sum of numbers, read by all cores: it takes the time that reading them takes.
+pub fn total(words: &[u64]) -> u64 {
+    words.par_chunks(4 * BLOCK_ELEMENTS).map(|block| dispatch::<f32, _>(|| block.iter().sum::<u64>())).sum()
+}
+
 /// The number of rows in a block if a row is about `width` elements of work.
 pub fn block_rows(width: usize) -> usize {
     (BLOCK_ELEMENTS / width.max(1)).max(1)

@@ -18,7 +18,7 @@ use mlua::Lua;
 
 use crate::api;
 use crate::bind::require;
-use finemem::Result;
+use finemem::{Error, Result};
 use mentions::Mentions;
 use walk::{Names, walk};
 
@@ -31,8 +31,19 @@ pub struct Findings {
     pub problems: Vec<String>,
 }
 
+/// Room for scripts that nest as deeply as Luau lets them, which takes about 100 MiB. What is not needed is not taken.
+const STACK: usize = 256 << 20;
+
 /// Checks a script and everything it requires.
 pub(crate) fn check(script: &Path, globals: &HashSet<String>) -> Result<Findings> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || look(script, globals));
+        let found = thread.map_err(|e| Error::io(script, e))?.join();
+        found.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn look(script: &Path, globals: &HashSet<String>) -> Result<Findings> {
     let lua = Lua::new();
     let mut findings = Findings { files: vec![script.to_path_buf()], problems: Vec::new() };
     let mut parsed = Vec::new();

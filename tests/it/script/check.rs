@@ -227,6 +227,19 @@ print(other.rng, other.fm.nonsense, error('never run')) -- fm.nothing {}",
 }
 
 #[test]
+fn deep_nesting_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (open, inside, close) in
+        [("do ", "", " end"), ("print(", "1", ")"), ("if 1 then ", "", " end"), ("print(if 1 then 2 else ", "3", ")")]
+    {
+        let deep = |depth| format!("{}{inside}{}", open.repeat(depth), close.repeat(depth));
+        assert_eq!(problems(folder.path(), &deep(180)), Vec::<String>::new(), "{open}");
+    }
+    let blocks = format!("{}fm.rgn(){}", "do ".repeat(900), " end".repeat(900));
+    assert!(problems(folder.path(), &blocks)[0].contains("there is no fm.rgn"));
+}
+
+#[test]
 fn every_script_is_clean() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     let (mut folders, mut count, copies) = (vec![root.clone()], 0, tempfile::tempdir().unwrap());
