@@ -242,7 +242,7 @@ fn interrupt(running: &Running) {
 fn stopping(running: &mut Running) -> BufReader<ChildStderr> {
     let mut stderr = BufReader::new(running.0.stderr.take().unwrap());
     let mut said = String::new();
-    while !said.contains("once more to stop at once") {
+    while !said.contains("press Ctrl-C again to stop at once") {
         assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "{said}");
     }
     stderr
