@@ -22,9 +22,9 @@ record! {
     /// An episode as the policy read it.
     pub struct Rollout as "Rollout" {
         /// which of the batch's episodes it is
-        pub episode: usize => FromOneOrFirst,
+        pub episode: usize => FromOneIfThere,
         /// which of the episode's group it is
-        pub member: usize => FromOneOrFirst,
+        pub member: usize => FromOneIfThere,
         /// the number of its first step; by default 1
         pub first: usize => FromOneOrFirst,
         /// the memory that it began with, as the episode names it

@@ -234,6 +234,20 @@ impl As<Vec<usize>> for FromOne {
     }
 }
 
+/// [`FromOne`], and like [`IfThere`] 1 where it is absent.
+pub struct FromOneIfThere;
+
+impl As<usize> for FromOneIfThere {
+    const KIND: Kind = Kind::Integer;
+    const NEED: Need = Need::Required;
+    fn show(value: &usize) -> Shown<'_> {
+        FromOne::show(value)
+    }
+    fn read<S: Source>(source: &S) -> Result<usize, Problem> {
+        FromOneOrFirst::read(source)
+    }
+}
+
 /// [`FromOne`], and 1 where it is left out.
 pub struct FromOneOrFirst;
 

@@ -174,7 +174,7 @@ impl Reason for Prompted {
     }
 
     fn chat(&self, query: &Query<'_>) -> Result<Vec<Message>> {
-        self.call(query).map_err(|e| crate::error(&e))
+        self.call(query).map_err(|e| crate::api::error(&e))
     }
 
     fn count(&self, chat: &[Message]) -> Result<usize> {

@@ -237,7 +237,7 @@ fn part(trainer: &Any, mut act: impl FnMut(&mut dyn Checkpoint) -> Result<()>) -
     let name = data.type_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let object = AREAS.iter().flat_map(|area| area.objects).find(|object| object.name == name);
     match object.and_then(|object| object.checkpoint) {
-        Some(checkpoint) => checkpoint(data, &mut act).map_err(|e| crate::error(&e)),
+        Some(checkpoint) => checkpoint(data, &mut act).map_err(|e| crate::api::error(&e)),
         None => Err(Error::argument(format!("'trainer' must be a trainer, and a {name} is none"))),
     }
 }
