@@ -47,7 +47,6 @@ const TOOLS: Kind = Kind::List(&Kind::Record(ToolTable::RECORD));
 const EPISODES: Kind = Kind::List(&Kind::Table);
 
 record! {
-    /// Arguments.
     struct New {
         /// the model to train
         policy: Handed<ModelHandle>,
@@ -97,10 +96,7 @@ record! {
         ..loss: LossSettings,
         ..memory: Memory,
     }
-}
 
-record! {
-    /// Arguments.
     struct Rollout {
         /// what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, and `roles`: what the policy is at each chunk
         episodes: Vec<Any> as EPISODES,

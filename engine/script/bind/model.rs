@@ -86,7 +86,6 @@ record! {
 const ADAPTER: Kind = Kind::Either(&[Adapter::KIND, Kind::Text]);
 
 record! {
-    /// Arguments.
     struct Load {
         /// the folder
         path: PathBuf,
@@ -102,7 +101,6 @@ record! {
 const CONFIG: Kind = Kind::Map(&Kind::Any);
 
 record! {
-    /// Arguments.
     struct New {
         /// what config.json of a published model holds
         config: Json as CONFIG,
@@ -113,10 +111,7 @@ record! {
         /// plain random weights, or random ones with attention that copies before any training
         init: Start = Start::Random,
     }
-}
 
-record! {
-    /// Arguments.
     struct Train {
         /// what to learn from
         texts: Vec<String>,
@@ -129,36 +124,24 @@ record! {
         /// the special token that ends a text
         end_token: String = "<|im_end|>".into(),
     }
-}
 
-record! {
-    /// Arguments.
     struct Encode {
         /// the text
         text: String,
     }
-}
 
-record! {
-    /// Arguments.
     struct Decode {
         /// token ids
         tokens: Vec<u32>,
         /// whether to leave special tokens out
         skip_special_tokens: bool = false,
     }
-}
 
-record! {
-    /// Arguments.
     struct Score {
         /// at least two token ids
         tokens: Vec<u32>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Differentiate {
         /// the sequences
         sequences: Vec<Weighted>,
@@ -168,7 +151,6 @@ record! {
 const PROMPTS: Kind = Kind::List(&Kind::Either(&[<Vec<u32>>::KIND, Kind::Text]));
 
 record! {
-    /// Arguments.
     struct Generate {
         /// texts or lists of token ids
         prompts: Vec<Any> as PROMPTS,
@@ -180,19 +162,14 @@ record! {
         group: u32 = 1,
         ..options: Options,
     }
-}
 
-record! {
-    /// Arguments.
     struct Save {
         /// the folder
         path: PathBuf,
         /// how numbers are stored
         dtype: Precision = Precision::F32,
     }
-}
 
-record! {
     /// What was sampled after a prompt.
     struct Completion as "Completion" {
         /// token ids, with the end token if there was one
@@ -204,9 +181,7 @@ record! {
         /// why it ended
         finish: Finish,
     }
-}
 
-record! {
     /// The gradient of one parameter.
     struct Gradient as "Gradient" {
         /// its norm
@@ -214,9 +189,7 @@ record! {
         /// its first four values
         first: Vec<f32>,
     }
-}
 
-record! {
     /// A loss and its gradient.
     struct Gradients as "Gradients" {
         /// `-Σ weights[i] · lp[i] / count(weights ≠ 0)`

@@ -26,9 +26,7 @@ record! {
         /// which they were written, the best fit of rank 1; by default the memory and rules as the system message, the question as the user's
         prompt: Option<Callback> as PROMPT,
     }
-}
 
-record! {
     /// What a script's prompt is made from.
     struct Input {
         /// the question
@@ -38,9 +36,7 @@ record! {
         /// the items to answer from, in the order in which they were written
         items: Vec<InputItem>,
     }
-}
 
-record! {
     /// An item that a question is answered from.
     struct InputItem {
         /// what it says
@@ -50,10 +46,7 @@ record! {
         /// how well it fits, from 1, the best
         rank: usize => FromOne,
     }
-}
 
-record! {
-    /// Arguments.
     struct OfModel {
         /// its folder. The tensors are shared with another reasoner of this folder, or with a model from it that has an adapter, without which
         /// the reasoner answers
@@ -63,10 +56,7 @@ record! {
         ..settings: local::Settings,
         ..own: Prompt,
     }
-}
 
-record! {
-    /// Arguments.
     struct OfServer {
         ..settings: server::Settings,
         ..own: Prompt,

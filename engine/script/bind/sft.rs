@@ -15,7 +15,6 @@ use finemem::train::sft::{self, Stats, Supervised, Weighted};
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&SFT] };
 
 record! {
-    /// Arguments.
     struct New {
         /// the model to train
         policy: Handed<ModelHandle>,
@@ -31,10 +30,7 @@ record! {
         max_grad_norm: f64 = Settings::default().max_grad_norm,
         ..memory: Memory,
     }
-}
 
-record! {
-    /// Arguments.
     struct Step {
         /// what to learn
         sequences: Vec<Weighted>,
