@@ -18,7 +18,7 @@ use finemem::reason::Retrieval;
 use finemem::reward::GroupBy;
 use finemem::rollout::{Request, play};
 use finemem::train::grpo::{Grpo, Settings, Trained};
-use finemem::train::learner::Memory;
+use finemem::train::learner::Budget;
 use finemem::train::losses::LossSettings;
 use finemem::train::optimizer::Settings as AdamSettings;
 use finemem::train::plan::{self, Workload};
@@ -94,7 +94,7 @@ record! {
         train: bool = true,
         ..retrieval: Retrieval,
         ..loss: LossSettings,
-        ..memory: Memory,
+        ..memory: Budget,
     }
 
     struct Rollout {

@@ -15,7 +15,7 @@ use finemem::device::DType;
 use finemem::generate::{self, Finish, Options, Request, Room, Stream};
 use finemem::model::{Config, Lora, Model, Precision, Start, Tokenizer, lora};
 use finemem::schema::Described;
-use finemem::train::learner::{Learner, Loss, Memory};
+use finemem::train::learner::{Budget, Learner, Loss};
 use finemem::train::optimizer::{Optimizer, Settings};
 use finemem::train::sft::{self, Weighted};
 use finemem::{Result, record};
@@ -25,7 +25,7 @@ pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objec
 /// A model that scripts and trainers share, with the memory for using it.
 pub(crate) struct Policy {
     pub(crate) model: Model,
-    pub(crate) generator: generate::Shared,
+    pub(crate) generator: generate::SharedGenerator,
     scorer: RefCell<Option<Learner>>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct ModelHandle(Rc<Policy>);
 
 impl ModelHandle {
     fn new(model: Model) -> Self {
-        Self(Rc::new(Policy { model, generator: generate::Shared::default(), scorer: RefCell::default() }))
+        Self(Rc::new(Policy { model, generator: generate::SharedGenerator::default(), scorer: RefCell::default() }))
     }
 
     /// The model and its memory.
@@ -57,7 +57,7 @@ impl Policy {
     fn score(&self, sequence: Weighted) -> Result<Vec<f32>> {
         let mut scorer = self.scorer.borrow_mut();
         if scorer.is_none() {
-            *scorer = Some(Learner::new(&self.model, Memory::default(), false)?);
+            *scorer = Some(Learner::new(&self.model, Budget::default(), false)?);
         }
         let samples = sft::samples(&[sequence])?;
         match scorer.as_mut() {
@@ -370,7 +370,7 @@ impl Generate {
 
 fn gradients(model: &Model, sequences: &[Weighted]) -> Result<Gradients> {
     let samples = sft::samples(sequences)?;
-    let mut learner = Learner::new(model, Memory::default(), true)?;
+    let mut learner = Learner::new(model, Budget::default(), true)?;
     let optimizer = Optimizer::new(model, Settings::default())?;
     learner.begin(model, &samples)?;
     learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads))?;

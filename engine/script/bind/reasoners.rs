@@ -94,7 +94,7 @@ const FUNCTIONS: &[Function] = &[
 ];
 
 /// The model in a folder that nobody trains, and what samples from it: one that is there already, if it is the same.
-fn frozen(lua: &Lua, path: &Path) -> Result<(Rc<Model>, generate::Shared)> {
+fn frozen(lua: &Lua, path: &Path) -> Result<(Rc<Model>, generate::SharedGenerator)> {
     let session = session(lua);
     let same = |model: &Model| {
         let place = |path: &Path| path.canonicalize().ok();
@@ -110,7 +110,7 @@ fn frozen(lua: &Lua, path: &Path) -> Result<(Rc<Model>, generate::Shared)> {
     let policies: Vec<_> = session.policies.borrow().iter().filter_map(std::rc::Weak::upgrade).collect();
     let (model, generator) = match policies.iter().find(|policy| policy.model.lora.is_some() && same(&policy.model)) {
         Some(policy) => (policy.model.base(), policy.generator.clone()),
-        None => (Model::load_as(path, session.device()?, None)?, generate::Shared::default()),
+        None => (Model::load_as(path, session.device()?, None)?, generate::SharedGenerator::default()),
     };
     let model = Rc::new(model);
     known.push((Rc::downgrade(&model), generator.clone()));
