@@ -194,7 +194,7 @@
 
 ---A column of a table.
 ---@class (exact) fm.PageColumn
----@field name string what stands above it
+---@field name string its heading
 ---@field digits? integer digits behind the point; by default four significant ones
 ---@field percent? boolean whether 0.5 is shown as 50 % (default false)
 
@@ -211,12 +211,12 @@
 ---One series of a chart. All lists are as long as `x`; a number that is not finite is a gap, and so is fm.json.null.
 ---@class (exact) fm.PageSeries
 ---@field name string its name in the legend
----@field x number[] where its points are, ascending but for a scatter
+---@field x number[] the x values, ascending except in a scatter
 ---@field y any[] the values
 ---@field low? any[] lower ends of the values: a band, or error bars
 ---@field high? any[] upper ends of the values
----@field x_low? any[] left ends of the places of a scatter
----@field x_high? any[] right ends of the places of a scatter
+---@field x_low? any[] left ends of the x intervals of a scatter
+---@field x_high? any[] right ends of the x intervals of a scatter
 
 ---An episode to step through.
 ---@class (exact) fm.PageEpisode

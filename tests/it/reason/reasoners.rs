@@ -245,7 +245,7 @@ fn interrupt(running: &Running) {
 fn stopping(running: &mut Running) -> BufReader<ChildStderr> {
     let mut stderr = BufReader::new(running.0.stderr.take().unwrap());
     let mut said = String::new();
-    while !said.contains("once more to stop at once") {
+    while !said.contains("press Ctrl-C again to stop at once") {
         assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "{said}");
     }
     stderr
@@ -268,7 +268,7 @@ fn the_first_interrupt_keeps_what_is_on_its_way() {
     assert!(!running.0.wait().unwrap().success());
     let mut said = String::new();
     stderr.read_to_string(&mut said).unwrap();
-    assert!(said.contains("stopped by the user") && said.contains("replies.jsonl: the same command goes on"), "{said}");
+    assert!(said.contains("stopped by the user") && said.contains("replies.jsonl: run the same command again"), "{said}");
     let kept = std::fs::read_to_string(folder.path().join("replies.jsonl")).unwrap();
     assert_eq!((kept.lines().count(), kept.contains("Bem"), fake.count()), (1, true, 1));
 }

@@ -313,7 +313,7 @@ fn settings_that_do_nothing_are_refused() {
         change(&mut recipe.policy);
         recipe.check().unwrap_err().to_string()
     };
-    assert!(changed("cispo", |loss| loss.dual_clip = 3.0).contains("'dual_clip' bounds a clipped loss"));
+    assert!(changed("cispo", |loss| loss.dual_clip = 3.0).contains("'dual_clip' applies only to clipped losses"));
     assert!(changed("rloo", |loss| loss.level = Level::Sequence).contains("'ratio' does nothing"));
     assert!(changed("verl", |loss| loss.dual_clip = 0.5).contains("more than 1"));
     assert!(changed("grpo", |loss| loss.clip_low = -0.1).contains("'clip_low' is -0.1"));
