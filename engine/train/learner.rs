@@ -340,6 +340,23 @@ impl Learner {
         self.score_weights(model, &model.weights, samples, temperature)
     }
 
+    /// The log-probability of every token after the first, of many sequences. Those of a sequence do not depend on the others.
+    ///
+    /// # Errors
+    /// A sequence that does not fit the model.
+    pub fn logprobs(&mut self, model: &Model, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+        if sequences.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sample = |tokens: &Vec<u32>| {
+            let targets: Vec<u32> = (1..tokens.len() as u32).collect();
+            Sample { tokens: tokens.clone(), weights: vec![1.0; targets.len()], targets, ..Sample::default() }
+        };
+        let samples: Vec<Sample> = sequences.iter().map(sample).collect();
+        let mut found = self.score(model, &samples, 1.0)?.logprob.into_iter();
+        Ok(samples.iter().map(|sample| found.by_ref().take(sample.targets.len()).collect()).collect())
+    }
+
     /// [`Learner::score`] with other weights than the model's.
     pub fn score_weights(&mut self, model: &Model, weights: &Weights, samples: &[Sample], temperature: f32) -> Result<Report> {
         self.begin(model, samples)?;

@@ -54,16 +54,13 @@ impl Policy {
         self.generator.release();
     }
 
-    fn score(&self, sequence: Weighted) -> Result<Vec<f32>> {
+    fn logprobs(&self, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
         let mut scorer = self.scorer.borrow_mut();
-        if scorer.is_none() {
-            *scorer = Some(Learner::new(&self.model, Budget::default(), false)?);
-        }
-        let samples = sft::samples(&[sequence])?;
-        match scorer.as_mut() {
-            Some(scorer) => Ok(scorer.score(&self.model, &samples, 1.0)?.logprob),
-            None => Ok(Vec::new()),
-        }
+        let scorer = match scorer.take() {
+            Some(known) => scorer.insert(known),
+            None => scorer.insert(Learner::new(&self.model, Budget::default(), false)?),
+        };
+        scorer.logprobs(&self.model, sequences)
     }
 }
 
@@ -140,6 +137,11 @@ record! {
     struct Score {
         /// at least two token ids
         tokens: Vec<u32>,
+    }
+
+    struct ScoreAll {
+        /// token ids of each, at least two
+        sequences: Vec<Vec<u32>>,
     }
 
     struct Differentiate {
@@ -297,8 +299,16 @@ static MODEL: Object = Object {
                 if given.tokens.len() < 2 {
                     return Err(mlua::Error::runtime("'tokens' must have at least two elements"));
                 }
-                let weights = vec![1.0; given.tokens.len() - 1];
-                this.policy().score(Weighted { tokens: given.tokens, weights }).into_lua_err()
+                Ok(this.policy().logprobs(&[given.tokens]).into_lua_err()?.remove(0))
+            }
+        },
+        method! {
+            /// `logprobs` of many sequences at once: faster than one after the other, with the same numbers.
+            "logprobs_all" (lua, this: ModelHandle, given: ScoreAll) -> Vec<Vec<f32>>: "a list for each sequence" {
+                if let Some(short) = given.sequences.iter().position(|tokens| tokens.len() < 2) {
+                    return Err(mlua::Error::runtime(format!("'sequences[{}]' must have at least two elements", short + 1)));
+                }
+                this.policy().logprobs(&given.sequences).into_lua_err()
             }
         },
         method! {
