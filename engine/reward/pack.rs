@@ -12,19 +12,19 @@ const BEFORE: usize = u32::MAX as usize;
 /// What the kernels read. `R` is the number of rollouts, `S` that of all their steps.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Numbers {
-    /// Scores of the final questions, then of each step 1 for a valid call and 0 for another one, then scores of each step's questions: [N]
+    /// Scores of the final questions, then of each step 1 for a valid call and 0 for another one, then scores of each step's questions: `[N]`
     pub(super) values: Vec<f64>,
-    /// Where the lists of the R rollouts, the S steps and once more the S steps begin in the values, and the end: [R + 2 S + 1]
+    /// Where the lists of the R rollouts, the S steps and once more the S steps begin in the values, and the end: `[R + 2 S + 1]`
     pub(super) starts: Vec<u32>,
-    /// First evidence entry of each final question, and the end: [Q + 1]
+    /// First evidence entry of each final question, and the end: `[Q + 1]`
     pub(super) entries: Vec<u32>,
-    /// The step that each entry credits: [E]
+    /// The step that each entry credits: `[E]`
     pub(super) steps: Vec<u32>,
-    /// Its part of the question; those of a question add up to 1: [E]
+    /// Its part of the question; those of a question add up to 1: `[E]`
     pub(super) shares: Vec<f64>,
-    /// Steps of each rollout: [R]
+    /// Steps of each rollout: `[R]`
     pub(super) lengths: Vec<u32>,
-    /// Tokens of the memory at the end, and of all chunks: [R]
+    /// Tokens of the memory at the end, and of all chunks: `[R]`
     pub(super) memory: Vec<f64>,
     pub(super) input: Vec<f64>,
 }

@@ -37,13 +37,13 @@ pub struct Parts {
 /// What the kernels made of a batch of `R` rollouts with `S` steps in all.
 #[derive(Debug, Default)]
 struct Results {
-    /// Of each rollout: [R]
+    /// Of each rollout: `[R]`
     outcome: Vec<f64>,
     compression: Vec<f64>,
-    /// Of each step: [S]
+    /// Of each step: `[S]`
     format: Vec<f64>,
     chunk_step: Vec<f64>,
-    /// Of each step, what evidence credits it with: [S]
+    /// Of each step, what evidence credits it with: `[S]`
     credit: Vec<f64>,
 }
 

@@ -42,9 +42,7 @@ record! {
         /// the length of all chunks, in tokens
         pub input_tokens: usize,
     }
-}
 
-record! {
     /// What the policy did with a chunk.
     pub struct Step as "RolloutStep" {
         /// the chunk
@@ -74,9 +72,7 @@ record! {
         /// the chunk's own questions, asked right after it
         pub chunk_answers: Vec<Asked> => IfThere,
     }
-}
 
-record! {
     /// A call and what came of it.
     pub struct Outcome as "RolloutCall" {
         /// the tool, if one was named

@@ -61,9 +61,9 @@ pub struct Report {
 }
 
 record! {
-    /// How a learner uses memory.
+    /// How much memory a learner uses, and for what.
     #[derive(Copy)]
-    pub struct Memory {
+    pub struct Budget {
         /// tokens that go through the model at a time; a longer sequence goes alone
         pub micro_tokens: usize = 4096,
         /// what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them
@@ -71,14 +71,14 @@ record! {
     }
 }
 
-impl Memory {
+impl Budget {
     /// With room for one sequence of `longest` tokens.
     pub fn for_sequence(self, longest: usize) -> Self {
         Self { micro_tokens: self.micro_tokens.max(longest.next_multiple_of(256)), ..self }
     }
 }
 
-impl Default for Memory {
+impl Default for Budget {
     fn default() -> Self {
         defaults()
     }
@@ -118,7 +118,7 @@ const MAX_ROWS: usize = 1 << 16;
 
 /// Runs samples through a model.
 pub struct Learner {
-    memory: Memory,
+    memory: Budget,
     differentiates: bool,
     capacity: usize,
     acts: Activations,
@@ -135,7 +135,7 @@ pub struct Learner {
 
 impl Learner {
     /// A learner for `model`, or a scorer without memory for gradients.
-    pub fn new(model: &Model, memory: Memory, differentiates: bool) -> Result<Self> {
+    pub fn new(model: &Model, memory: Budget, differentiates: bool) -> Result<Self> {
         let capacity = memory.micro_tokens.max(ALIGN);
         let (device, config) = (&model.device, &model.config);
         Ok(Self {
@@ -338,6 +338,23 @@ impl Learner {
     /// Log-probabilities and entropies of the targets of `samples`.
     pub fn score(&mut self, model: &Model, samples: &[Sample], temperature: f32) -> Result<Report> {
         self.score_weights(model, &model.weights, samples, temperature)
+    }
+
+    /// The log-probability of every token after the first, of many sequences. Those of a sequence do not depend on the others.
+    ///
+    /// # Errors
+    /// A sequence that does not fit the model.
+    pub fn logprobs(&mut self, model: &Model, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+        if sequences.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sample = |tokens: &Vec<u32>| {
+            let targets: Vec<u32> = (1..tokens.len() as u32).collect();
+            Sample { tokens: tokens.clone(), weights: vec![1.0; targets.len()], targets, ..Sample::default() }
+        };
+        let samples: Vec<Sample> = sequences.iter().map(sample).collect();
+        let mut found = self.score(model, &samples, 1.0)?.logprob.into_iter();
+        Ok(samples.iter().map(|sample| found.by_ref().take(sample.targets.len()).collect()).collect())
     }
 
     /// [`Learner::score`] with other weights than the model's.

@@ -41,9 +41,7 @@ record! {
         /// what the steps were rewarded with
         pub rewards: Option<Rewarded>,
     }
-}
 
-record! {
     /// The rewards of a rollout's steps.
     pub struct Rewarded as "PageRewards" {
         /// a number for each step

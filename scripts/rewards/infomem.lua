@@ -15,30 +15,47 @@ local shared = require "rewards.shared"
 
 local infomem = { name = "infomem", needs = { "policy" } }
 
--- The mean log-probability of the gold answer's tokens after a text.
-local function likelihood(policy, text, gold)
-  local head, whole = policy:encode { text = text }, policy:encode { text = text .. gold }
-  local logprobs = policy:logprobs { tokens = whole }
-  local sum, count = 0, 0
-  for k = math.min(#head, #whole - 1), #logprobs do
-    sum, count = sum + logprobs[k], count + 1
+-- For each case { text, gold }, the mean log-probability of the gold answer's tokens after the text. All cases are one batch.
+local function likelihoods(policy, cases)
+  local sequences, heads, means = {}, {}, {}
+  for c, case in ipairs(cases) do
+    sequences[c], heads[c] = policy:encode { text = case[1] .. case[2] }, #policy:encode { text = case[1] }
   end
-  return sum / math.max(1, count)
+  for c, logprobs in ipairs(policy:logprobs_all { sequences = sequences }) do
+    local sum, count = 0, 0
+    for k = math.min(heads[c], #logprobs), #logprobs do
+      sum, count = sum + logprobs[k], count + 1
+    end
+    means[c] = sum / math.max(1, count)
+  end
+  return means
 end
 
--- I for one question. `known` keeps likelihoods, because many rollouts of a group need the same ones.
-function infomem.gain(policy, asked, known)
-  local lines, gold = {}, " " .. asked.gold[1]
-  for k, item in ipairs(asked.evidence) do
-    lines[k] = item.content .. "\n"
-  end
-  local function of(memory)
-    local text = memory .. "Question: " .. asked.question .. "\nAnswer:"
+-- I for each question. Many rollouts of a group need the same likelihoods, so equal cases are measured once.
+function infomem.gains(policy, questions)
+  local cases, known = {}, {}
+  local function case(asked, memory)
+    local text, gold = memory .. "Question: " .. asked.question .. "\nAnswer:", " " .. asked.gold[1]
     local key = text .. "\0" .. gold
-    known[key] = known[key] or likelihood(policy, text, gold)
+    if not known[key] then
+      table.insert(cases, { text, gold })
+      known[key] = #cases
+    end
     return known[key]
   end
-  return of(table.concat(lines)) - of ""
+  local with, without, gains = {}, {}, {}
+  for n, asked in ipairs(questions) do
+    local lines = {}
+    for k, item in ipairs(asked.evidence) do
+      lines[k] = item.content .. "\n"
+    end
+    with[n], without[n] = case(asked, table.concat(lines)), case(asked, "")
+  end
+  local means = likelihoods(policy, cases)
+  for n = 1, #questions do
+    gains[n] = means[with[n]] - means[without[n]]
+  end
+  return gains
 end
 
 -- The questions of an episode that are measured, by their text.
@@ -56,22 +73,29 @@ local function drawn(rollout, option)
 end
 
 function infomem.steps(batch, option)
-  local known, gain = {}, {}
-  for _, group in ipairs(shared.groups(batch)) do
-    local succeeded, gains = {}, {}
-    for _, i in ipairs(group) do
-      local successes, chosen = {}, drawn(batch.rollouts[i], option)
-      for _, asked in ipairs(batch.rollouts[i].answers) do
-        if asked.score > 0 and chosen[asked.question] then
-          successes[#successes + 1] = infomem.gain(option.policy, asked, known)
-        end
-      end
-      gain[i] = 0
-      if #successes > 0 then
-        succeeded[#succeeded + 1], gains[#gains + 1] = i, shared.mean(successes)
+  -- The successes of all rollouts, and of each where its own stand among them.
+  local successes, own = {}, {}
+  for i, rollout in ipairs(batch.rollouts) do
+    local chosen = drawn(rollout, option)
+    own[i] = {}
+    for _, asked in ipairs(rollout.answers) do
+      if asked.score > 0 and chosen[asked.question] then
+        table.insert(successes, asked)
+        table.insert(own[i], #successes)
       end
     end
-    for k, z in ipairs(shared.zscores(gains)) do
+  end
+  local gains, gain = infomem.gains(option.policy, successes), {}
+  for _, group in ipairs(shared.groups(batch)) do
+    local succeeded, means = {}, {}
+    for _, i in ipairs(group) do
+      gain[i] = 0
+      if #own[i] > 0 then
+        table.insert(succeeded, i)
+        table.insert(means, shared.mean(own[i], function(n) return gains[n] end))
+      end
+    end
+    for k, z in ipairs(shared.zscores(means)) do
       gain[succeeded[k]] = z
     end
   end

@@ -40,7 +40,7 @@ function batches.play(plan)
   }
   for t, operations in ipairs(plan.steps) do
     memory:set_step { step = first + t - 1 }
-    local step = { calls = {}, written = {}, memory_before = memory:items {}, prompt = "", completion = "", tokens = 4, stray = false }
+    local step = { calls = {}, written = {}, memory_before = memory:items {}, prompt = "", completion = "", tokens = 4, stray = 0 }
     for k, operation in ipairs(operations) do
       step.calls[k] = { tool = operation[1], arguments = {}, valid = operation[1] ~= "wrong", parsed = true }
       step.written[#step.written + 1] = act(memory, operation)
@@ -137,16 +137,21 @@ function batches.policy()
     texts[list] = arguments.text
     return list
   end
-  function policy.logprobs(_, arguments)
-    local text = texts[arguments.tokens]
-    local head, gold = text:match "^(.*)\nAnswer: (.*)$"
-    return table.create(#text - 1, head:find(gold, 1, true) and -0.5 or -2)
+  function policy.logprobs_all(_, arguments)
+    local all = {}
+    for n, tokens in ipairs(arguments.sequences) do
+      local text = texts[tokens]
+      local head, gold = text:match "^(.*)\nAnswer: (.*)$"
+      all[n] = table.create(#text - 1, head:find(gold, 1, true) and -0.5 or -2)
+    end
+    return all
   end
   return policy
 end
 
 function batches.near(found, expected, what)
-  assert(math.abs(found - expected) < 1e-9, string.format("%s: %s is not %s", what, tostring(found), tostring(expected)))
+  -- Devices compute rewards in f32.
+  assert(math.abs(found - expected) < 1e-6, string.format("%s: %s is not %s", what, tostring(found), tostring(expected)))
 end
 
 -- Compares lists of numbers, one list for each rollout.

@@ -238,7 +238,7 @@ same(credit.weights, { { 0.5, 0.5, 1, 1 }, { 0.5, 0.5, 1, 1 } }, "memact, weight
 --   mean, and their deviation is 0.75 * sqrt(2). r = score + 0.5 * z, and for F the score of 0.
 local infomem = loop.reward "infomem"
 local policy = batches.policy()
-near(infomem.gain(policy, a.answers[1], {}), 1.5, "infomem, gain")
+near(infomem.gains(policy, { a.answers[1] })[1], 1.5, "infomem, gain")
 local e = A()
 for _, asked in ipairs(e.answers) do
   asked.evidence = {}

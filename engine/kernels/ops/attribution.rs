@@ -28,9 +28,9 @@ pub const KERNELS: &[&Kernel] = &[&ATTRIBUTION];
 pub struct Evidence<'a> {
     /// Score of each question: `[≥ Q]`
     pub scores: &'a Tensor,
-    /// First question of each rollout, and the end: [R + 1]
+    /// First question of each rollout, and the end: `[R + 1]`
     pub questions: &'a Tensor,
-    /// First evidence entry of each question, and the end: [Q + 1]
+    /// First evidence entry of each question, and the end: `[≥ Q + 1]`
     pub entries: &'a Tensor,
     /// The step that each entry credits. A step that the rollout does not have credits nothing: `[≥ E]`
     pub steps: &'a Tensor,
@@ -41,7 +41,7 @@ pub struct Evidence<'a> {
 }
 
 /// `credit[r, t]`, 0 beyond a rollout's length. A question without evidence credits all steps equally, so that a rollout's credits add up
-/// to its mean score.   credit: [R, columns]
+/// to its mean score.   credit: `[R, columns]`
 pub fn forward(rec: &mut Recorder<'_>, evidence: &Evidence<'_>, credit: &Tensor) -> Result<()> {
     let e = evidence;
     let (rollouts, columns) = credit.rows_cols();

@@ -23,7 +23,7 @@ pub const KERNELS: &[&Kernel] = &[&SEGMENT_MEAN];
 
 /// `y[g] = mean(x[starts[g]], …, x[starts[g + 1] − 1])`, 0 for a segment without values.
 ///
-/// x: [≥ N]   starts: [G + 1], rising, the last is N   y: `[G]`
+/// x: `[≥ N]`   starts: `[G + 1]`, rising, the last is N   y: `[G]`
 pub fn forward(rec: &mut Recorder<'_>, x: &Tensor, starts: &Tensor, y: &Tensor) -> Result<()> {
     let segments = y.len();
     starts.expect("segment_mean starts", &[segments + 1])?;

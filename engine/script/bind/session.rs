@@ -60,7 +60,7 @@ pub(crate) struct Session {
     pub(crate) device: OnceCell<Device>,
     pub(crate) run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
     /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
-    pub(crate) frozen: RefCell<Vec<(Weak<Model>, generate::Shared)>>,
+    pub(crate) frozen: RefCell<Vec<(Weak<Model>, generate::SharedGenerator)>>,
     pub(crate) policies: RefCell<Vec<Weak<model::Policy>>>,
     /// What computes rewards, made for the first reward.
     pub(crate) rewarder: RefCell<Option<Rewarder>>,

@@ -172,7 +172,7 @@ fn long_runs_become_means_and_large_ones_are_cut() {
     std::fs::write(folder.path().join("metrics.jsonl"), lines).expect("written");
     let line = |step: usize| {
         let chunk = format!("{step} {}", "word ".repeat(3000));
-        let steps: Vec<Value> = (0..20).map(|_| json!({ "chunk": chunk })).collect();
+        let steps: Vec<Value> = (0..20).map(|_| json!({ "chunk": chunk, "calls": [] })).collect();
         json!({ "step": step, "rollout": 1, "steps": steps }).to_string() + "\n"
     };
     let lines: String = (1..=100).map(line).collect();

@@ -435,7 +435,7 @@ fn rewards_are_made_of_parts() {
     let batch = "local function item(step, created, history) return { id = 1, step = step, created = created, content = '', history = history or {} } end
         local batch = { rollouts = { {
             steps = {
-                { calls = { { valid = true }, { valid = false } }, chunk_answers = { { score = 1 }, { score = 0.5 } } },
+                { calls = { { valid = true }, { valid = false } }, chunk_answers = { { score = 1, evidence = {} }, { score = 0.5, evidence = {} } } },
                 { calls = {}, chunk_answers = {} },
             },
             answers = {
@@ -455,10 +455,10 @@ fn rewards_are_made_of_parts() {
     assert_eq!(reward("evidence { batch = batch, beta = 1, update = 'split' }"), json!([0.375, 0.125]));
     for (text, said) in [
         ("batch.rollouts[1].steps[2].calls[1] = {}", "'batch.rollouts[1].steps[2].calls[1].valid' is missing"),
-        ("batch.rollouts[1].answers[2].score = 'x'", "'batch.rollouts[1].answers[2].score' is not what a batch has there"),
+        ("batch.rollouts[1].answers[2].score = 'x'", "'batch.rollouts[1].answers[2].score' must be a number"),
         (
             "batch.rollouts[1].answers[2].evidence[1].step = 3",
-            "'batch.rollouts[1].answers[2].evidence[1]' was written at step 3 of a rollout with 2 steps",
+            "question 2 has evidence that was written at step 3 of a rollout with 2 steps",
         ),
         ("batch.rollouts = nil", "'batch.rollouts' is missing"),
     ] {

@@ -1,12 +1,14 @@
-//! Reward primitives: worked examples, the properties that credit must have, and what a batch costs.
+//! Reward primitives: worked examples, the properties that credit must have, and what a batch costs; likelihoods that rewards ask for.
 
 use finemem::device::Device;
 use finemem::memory::{Item, Store};
 use finemem::reward::{Advantages, Baseline, GroupBy, Grouping, Parts, Place, Rewarder, Update};
 use finemem::rollout::Rollout;
 use finemem::schema::{Show, read_json};
+use finemem::train::learner::{Budget, Learner};
 use serde_json::{Value, json};
 
+use crate::common::small::model;
 use crate::common::{devices, gpus};
 
 /// A small generator, so that the properties are tried on many rollouts.
@@ -424,4 +426,25 @@ fn advantages_compare_within_an_episode() {
     assert!(scorer.given(&[f32::INFINITY], &[turn]).err().expect("refused").to_string().contains("step 2 of rollout 4 is inf"));
     assert_eq!("trajectory".parse::<GroupBy>().unwrap(), GroupBy::Trajectory);
     assert!("group".parse::<GroupBy>().is_err());
+}
+
+#[test]
+fn likelihoods_of_a_batch_are_those_of_each_sequence() {
+    let mut draw = Draw(6);
+    // Some that share a micro-batch, and one that is longer than the smaller micro-batches.
+    let lengths = [2, 3, 7, 31, 5, 90, 2, 64, 17, 40, 11];
+    let sequences: Vec<Vec<u32>> = lengths.iter().map(|length| (0..*length).map(|_| draw.below(300) as u32).collect()).collect();
+    for (device, tied) in devices().iter().flat_map(|device| [(device, true), (device, false)]) {
+        let model = model(device, tied);
+        let bits = |logprobs: &[f32]| logprobs.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let mut alone = Learner::new(&model, Budget::default(), false).unwrap();
+        let expected: Vec<_> =
+            sequences.iter().map(|tokens| bits(&alone.logprobs(&model, std::slice::from_ref(tokens)).unwrap()[0])).collect();
+        for micro_tokens in [64, 128, 4096] {
+            let mut learner = Learner::new(&model, Memory { micro_tokens, ..Budget::default() }, false).unwrap();
+            let found = learner.logprobs(&model, &sequences).unwrap();
+            assert!(found.iter().map(|found| bits(found)).eq(expected.iter().cloned()), "{}: {micro_tokens}", device.describe());
+        }
+        assert!(alone.logprobs(&model, &[]).unwrap().is_empty());
+    }
 }
