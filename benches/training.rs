@@ -7,7 +7,7 @@ mod common;
 use std::time::Instant;
 
 use finemem::random::Rng;
-use finemem::train::learner::Memory;
+use finemem::train::learner::Budget;
 use finemem::train::optimizer::Settings;
 use finemem::train::sft::{Supervised, Weighted};
 
@@ -15,7 +15,7 @@ fn main() {
     let model = common::model();
     let mut rng = Rng::new(&[2]);
     let sequences: Vec<Weighted> = (0..16).map(|_| Weighted { tokens: common::tokens(&mut rng, 256), weights: vec![1.0; 255] }).collect();
-    let mut trainer = Supervised::new(&model, Memory::default(), Settings::default()).expect("a trainer");
+    let mut trainer = Supervised::new(&model, Budget::default(), Settings::default()).expect("a trainer");
     let mut best = f64::INFINITY;
     for _ in 0..4 {
         let start = Instant::now();

@@ -8,7 +8,7 @@ use finemem::model::Tokenizer;
 use finemem::model::activations::Recompute;
 use finemem::model::folder::Folder;
 use finemem::model::lora::{Lora, TARGETS};
-use finemem::train::learner::Memory;
+use finemem::train::learner::Budget;
 use finemem::train::plan::{self, Workload};
 use finemem::{Error, Result};
 
@@ -69,7 +69,7 @@ pub(crate) fn plan(settings: &Settings) -> Result<()> {
         rollouts: settings.episodes * settings.group,
         prompt: settings.prompt,
         completion: settings.completion,
-        memory: Memory { micro_tokens: settings.micro_tokens, recompute: settings.recompute.parse()? },
+        memory: Budget { micro_tokens: settings.micro_tokens, recompute: settings.recompute.parse()? },
     };
     let tokenizer = Tokenizer::load(&settings.model.join("tokenizer.json"))?;
     println!("{}", plan::plan(&config, &tokenizer, &work)?);

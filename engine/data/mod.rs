@@ -51,9 +51,7 @@ record! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub instruction: Option<String>,
     }
-}
 
-record! {
     /// Text in chunks, and questions about it.
     #[derive(Eq, Serialize, Deserialize)]
     pub struct Episode as "Episode" {

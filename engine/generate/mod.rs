@@ -80,9 +80,9 @@ struct Kept {
 
 /// A [`Generator`] that is made when it is first needed, shared by all callers that sample from models of the same sizes on one device.
 #[derive(Clone, Default)]
-pub struct Shared(Rc<RefCell<Option<Generator>>>);
+pub struct SharedGenerator(Rc<RefCell<Option<Generator>>>);
 
-impl Shared {
+impl SharedGenerator {
     /// [`Generator::generate`].
     pub fn generate(&self, model: &Model, requests: &[Request], options: &Options) -> Result<Vec<Vec<Completion>>> {
         self.with(model, |generator| {

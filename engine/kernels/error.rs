@@ -68,12 +68,12 @@ impl std::fmt::Display for Error {
         match self {
             Self::Io { path, reason } | Self::Format { path, reason } => write!(f, "{}: {reason}", path.display()),
             Self::Shape(text) | Self::Argument(text) | Self::Device(text) | Self::Server(text) | Self::Script(text) => f.write_str(text),
-            Self::Exit(reason) => f.write_str(reason.as_deref().unwrap_or("the script ended itself")),
+            Self::Exit(reason) => f.write_str(reason.as_deref().unwrap_or("the script called fm.exit")),
             Self::Stopped(None) => f.write_str("stopped by the user"),
             Self::Stopped(Some(replies)) => write!(
                 f,
-                "stopped by the user; the server's replies are kept in {}: the same command goes on, or `finemem-engine run --resume` if that is in a \
-                 run's folder",
+                "stopped by the user; the server's replies are kept in {}: run the same command again to continue, or `finemem-engine run --resume` \
+                 if that is in a run's folder",
                 replies.display()
             ),
         }

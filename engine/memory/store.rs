@@ -24,9 +24,7 @@ record! {
         /// what the item said from then on
         pub content: String => IfThere,
     }
-}
 
-record! {
     /// A remembered piece of text.
     pub struct Item as "Item" {
         /// its id: given by the store, counting up, never used twice in one store

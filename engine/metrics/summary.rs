@@ -17,9 +17,7 @@ record! {
         /// how many scores there are
         pub n: usize,
     }
-}
 
-record! {
     /// The score of one question; an `Asked` is one too.
     pub struct Scored as "Result" {
         /// the source that the question is from
@@ -29,9 +27,7 @@ record! {
         /// the score
         pub score: f64,
     }
-}
 
-record! {
     /// The mean score of a source by a metric.
     pub struct Row as "SummaryRow" {
         /// the source
@@ -40,9 +36,7 @@ record! {
         pub metric: String,
         ..pub mean: Mean,
     }
-}
 
-record! {
     /// The figures of a table.
     pub struct Summary as "Summary" {
         /// a row for each source and metric, in order of first appearance

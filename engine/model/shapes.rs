@@ -72,7 +72,7 @@ pub struct Sizes {
     pub vectors: usize,
     /// Parameters in the matrices of the blocks.
     pub blocks: usize,
-    /// Parameters in the head.
+    /// Parameters in the matrix of the head.
     pub head: usize,
 }
 

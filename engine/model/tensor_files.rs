@@ -56,7 +56,7 @@ impl TensorFiles {
         let (single, index) = (folder.join(SINGLE), folder.join(INDEX));
         match (single.exists(), index.exists()) {
             (true, _) => return Self::open(&single),
-            (false, false) => return Err(Error::io(&single, format!("there is neither this file nor an {INDEX} that names shards"))),
+            (false, false) => return Err(Error::io(&single, format!("no such file, and no {INDEX} that names shards"))),
             _ => {}
         }
         let text = files::read_small(&index, LARGEST_HEADER)?;

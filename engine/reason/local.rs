@@ -7,7 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{Message, Reason, Reply, Role, Usage, prompt};
-use crate::generate::{Finish, Options, Request, Shared, Stream};
+use crate::generate::{Finish, Options, Request, SharedGenerator, Stream};
 use crate::memory::calls;
 use crate::model::{Chat, Model};
 use crate::schema::defaults;
@@ -36,7 +36,7 @@ impl Default for Settings {
 /// The reasoner.
 pub struct Local {
     model: Rc<Model>,
-    generator: Shared,
+    generator: SharedGenerator,
     settings: Settings,
 }
 
@@ -45,7 +45,7 @@ impl Local {
     ///
     /// # Errors
     /// A model without a chat template, or without room for a prompt.
-    pub fn new(model: Rc<Model>, generator: Shared, settings: Settings) -> Result<Self> {
+    pub fn new(model: Rc<Model>, generator: SharedGenerator, settings: Settings) -> Result<Self> {
         let longest = model.config.max_position_embeddings;
         if settings.max_tokens == 0 || settings.max_tokens >= longest {
             let asked = settings.max_tokens;

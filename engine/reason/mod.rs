@@ -119,9 +119,7 @@ record! {
         /// what is said
         pub content: String,
     }
-}
 
-record! {
     /// What a model says to a chat.
     pub struct Reply as "Reply" {
         /// the text, without a thought before it; empty where that is all there is

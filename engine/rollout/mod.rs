@@ -22,9 +22,9 @@ record! {
     /// An episode as the policy read it.
     pub struct Rollout as "Rollout" {
         /// which of the batch's episodes it is
-        pub episode: usize => FromOneOrFirst,
+        pub episode: usize => FromOneIfThere,
         /// which of the episode's group it is
-        pub member: usize => FromOneOrFirst,
+        pub member: usize => FromOneIfThere,
         /// the number of its first step; by default 1
         pub first: usize => FromOneOrFirst,
         /// the memory that it began with, as the episode names it
@@ -42,9 +42,7 @@ record! {
         /// the length of all chunks, in tokens
         pub input_tokens: usize,
     }
-}
 
-record! {
     /// What the policy did with a chunk.
     pub struct Step as "RolloutStep" {
         /// the chunk
@@ -74,9 +72,7 @@ record! {
         /// the chunk's own questions, asked right after it
         pub chunk_answers: Vec<Asked> => IfThere,
     }
-}
 
-record! {
     /// A call and what came of it.
     pub struct Outcome as "RolloutCall" {
         /// the tool, if one was named

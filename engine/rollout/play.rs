@@ -63,7 +63,7 @@ pub trait Sample {
     fn take_turn(&self, turn: usize, requests: &[generate::Request], options: &Options) -> Result<Vec<Vec<Completion>>>;
 }
 
-impl Sample for (&Model, &generate::Shared) {
+impl Sample for (&Model, &generate::SharedGenerator) {
     fn encode(&self, text: &str) -> Result<Vec<u32>> {
         self.0.tokenizer.encode(text)
     }

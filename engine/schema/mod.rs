@@ -234,6 +234,20 @@ impl As<Vec<usize>> for FromOne {
     }
 }
 
+/// [`FromOne`], and like [`IfThere`] 1 where it is absent.
+pub struct FromOneIfThere;
+
+impl As<usize> for FromOneIfThere {
+    const KIND: Kind = Kind::Integer;
+    const NEED: Need = Need::Required;
+    fn show(value: &usize) -> Shown<'_> {
+        FromOne::show(value)
+    }
+    fn read<S: Source>(source: &S) -> Result<usize, Problem> {
+        FromOneOrFirst::read(source)
+    }
+}
+
 /// [`FromOne`], and 1 where it is left out.
 pub struct FromOneOrFirst;
 
@@ -277,7 +291,7 @@ impl As<Duration> for Seconds {
     }
 }
 
-/// Declares a struct that scripts and files see as a table.
+/// Declares structs that scripts and files see as tables.
 ///
 /// ```
 /// finemem::record! {
@@ -307,8 +321,8 @@ impl As<Duration> for Seconds {
 /// a name is that of the arguments of a function.
 #[macro_export]
 macro_rules! record {
-    (
-        $(#[doc = $doc:literal])+
+    (@one
+        $(#[doc = $doc:literal])*
         $(#[derive($($derive:ident),+)])?
         $vis:vis struct $name:ident $(as $said:literal $(, $checked:ident)?)? {
             $(
@@ -318,7 +332,7 @@ macro_rules! record {
             $(..$flat_vis:vis $flat:ident: $flat_ty:ty,)*
         }
     ) => {
-        $(#[doc = $doc])+
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq $($(, $derive)+)?)]
         $vis struct $name {
             $($(#[doc = $field_doc])+ $(#[serde $serde])* $field_vis $field: $ty,)*
@@ -329,7 +343,7 @@ macro_rules! record {
             /// What scripts and editors are told about it.
             $vis const RECORD: &'static $crate::schema::Record = &$crate::schema::Record {
                 name: concat!($($said)?),
-                doc: $crate::record!(@doc $($doc),+),
+                doc: $crate::record!(@doc $($doc),*),
                 fields: {
                     const OWN: &[$crate::schema::Field] = &[$($crate::schema::Field {
                         name: stringify!($field),
@@ -385,7 +399,12 @@ macro_rules! record {
     };
     (@checked) => { false };
     (@checked checked) => { true };
-    (@doc $doc:literal $(, $more:literal)*) => { $crate::schema::trimmed(concat!($doc $(, $more)*)) };
+    (@doc $($doc:literal),*) => { $crate::schema::trimmed(concat!($($doc),*)) };
+    ($(
+        $(#[$($attribute:tt)*])* $vis:vis struct $name:ident $(as $said:literal $(, $checked:ident)?)? { $($body:tt)* }
+    )+) => { $(
+        $crate::record! { @one $(#[$($attribute)*])* $vis struct $name $(as $said $(, $checked)?)? { $($body)* } }
+    )+ };
 }
 
 /// Declares an enum of plain cases that have names.

@@ -7,17 +7,15 @@ mod bind;
 mod check;
 mod prompt;
 
-use std::cell::{OnceCell, RefCell};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use mlua::{Lua, LuaOptions, StdLib, Value};
 
-use api::{convert, types};
-pub use bind::session::Loaded;
+use api::{convert, error, types};
 use bind::session::Session;
+pub use bind::session::{Loaded, RuntimeOptions};
 use bind::{AREAS, require, values};
 pub use check::Findings;
 use finemem::{Error, Result};
@@ -33,31 +31,6 @@ pub fn types() -> [(&'static str, String); 2] {
     types::files(AREAS)
 }
 
-/// How a script is run.
-#[derive(Debug, Clone)]
-pub struct RuntimeOptions {
-    /// What the script sees as `fm.args`.
-    pub arguments: Vec<String>,
-    /// Where kernels run: `auto`, `gpu`, `cpu` or part of an adapter's name.
-    pub device: String,
-    /// Bytes of memory that models and training keep to; `None` leaves it at what the device has.
-    pub device_memory: Option<u64>,
-    /// The folder of a run to go on with.
-    pub resume: Option<PathBuf>,
-    /// Whether `fm.reload` loads modules whose files have changed.
-    pub watch: bool,
-    /// How many bytes of Lua values the script may hold.
-    pub memory: usize,
-    /// How long the script may run; longer is an error. `None` sets no limit.
-    pub time: Option<Duration>,
-}
-
-impl Default for RuntimeOptions {
-    fn default() -> Self {
-        Self { arguments: Vec::new(), device: "auto".into(), device_memory: None, resume: None, watch: false, memory: 2 << 30, time: None }
-    }
-}
-
 /// A Lua state that can do what the API allows, and nothing else.
 pub struct Runtime {
     lua: Lua,
@@ -69,20 +42,7 @@ impl Runtime {
     pub fn new(options: RuntimeOptions) -> Result<Self> {
         let libraries = StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::BIT | StdLib::BUFFER;
         let lua = Lua::new_with(libraries, LuaOptions::new()).map_err(|e| error(&e))?;
-        let session = Rc::new(Session {
-            options,
-            script: RefCell::default(),
-            loaded: RefCell::default(),
-            modules: RefCell::default(),
-            refused: RefCell::default(),
-            device: OnceCell::new(),
-            run: RefCell::default(),
-            frozen: RefCell::default(),
-            policies: RefCell::default(),
-            rewarder: RefCell::default(),
-            limits: Rc::default(),
-            started: Instant::now(),
-        });
+        let session = Rc::new(Session::new(options));
         lua.set_app_data(session.clone());
         prepare(&lua, &session).map_err(|e| error(&e))?;
         Ok(Self { lua, session })
@@ -145,21 +105,4 @@ fn prepare(lua: &Lua, session: &Session) -> mlua::Result<()> {
         session.limits.end_after(lua, limit);
     }
     Ok(())
-}
-
-/// The engine's error for one of Lua's.
-fn error(error: &mlua::Error) -> Error {
-    match error.downcast_ref::<Error>() {
-        Some(end @ (Error::Stopped(_) | Error::Exit(_))) => end.clone(),
-        _ => {
-            let text = api::message(error);
-            let noise =
-                |line: &str| ["[C]: in ?", "[C]: in function 'error'"].contains(&line.trim()) || line.trim().starts_with("finemem:");
-            let lines: Vec<&str> = text.lines().filter(|line| !noise(line)).collect();
-            // A script's function that Rust called has a traceback of its own, which goes down to the same end.
-            let mut tracebacks = lines.iter().enumerate().filter(|(_, line)| **line == "stack traceback:").map(|(at, _)| at);
-            let end = tracebacks.nth(1).unwrap_or(lines.len());
-            Error::Script(lines[..end].join("\n"))
-        }
-    }
 }

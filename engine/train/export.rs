@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::learner::{Learner, Memory};
+use super::learner::{Budget, Learner};
 use super::sft::{self, Weighted};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -78,7 +78,7 @@ fn score(model: &Model, what: &str) -> Result<Vec<f32>> {
     let tokens: Vec<u32> =
         (0..model.config.max_position_embeddings.min(TOKENS + 1)).map(|_| rng.next_u32() % model.config.vocab_size as u32).collect();
     let samples = sft::samples(&[Weighted { weights: vec![1.0; tokens.len() - 1], tokens }])?;
-    let memory = Memory { micro_tokens: 128, ..Memory::default() };
+    let memory = Budget { micro_tokens: 128, ..Budget::default() };
     let found = Learner::new(model, memory, false)?.score(model, &samples, 1.0)?.logprob;
     match found.iter().all(|lp| lp.is_finite()) {
         true => Ok(found),

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::learner::{Learner, Loss, Memory, Report, Sample};
+use super::learner::{Budget, Learner, Loss, Report, Sample};
 use super::log::Checkpoint;
 use super::losses::Recipe;
 use super::optimizer::{Optimizer, Settings as AdamSettings, expect_trainable};
@@ -31,7 +31,7 @@ pub struct Settings {
     /// The optimiser.
     pub adam: AdamSettings,
     /// How much memory is used.
-    pub memory: Memory,
+    pub memory: Budget,
 }
 
 fn place(turn: &Turn) -> Place {

@@ -61,9 +61,9 @@ pub struct Report {
 }
 
 record! {
-    /// How a learner uses memory.
+    /// How much memory a learner uses, and for what.
     #[derive(Copy)]
-    pub struct Memory {
+    pub struct Budget {
         /// tokens that go through the model at a time; a longer sequence goes alone
         pub micro_tokens: usize = 4096,
         /// what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them
@@ -71,14 +71,14 @@ record! {
     }
 }
 
-impl Memory {
+impl Budget {
     /// With room for one sequence of `longest` tokens.
     pub fn for_sequence(self, longest: usize) -> Self {
         Self { micro_tokens: self.micro_tokens.max(longest.next_multiple_of(256)), ..self }
     }
 }
 
-impl Default for Memory {
+impl Default for Budget {
     fn default() -> Self {
         defaults()
     }
@@ -118,7 +118,7 @@ const MAX_ROWS: usize = 1 << 16;
 
 /// Runs samples through a model.
 pub struct Learner {
-    memory: Memory,
+    memory: Budget,
     differentiates: bool,
     capacity: usize,
     acts: Activations,
@@ -135,7 +135,7 @@ pub struct Learner {
 
 impl Learner {
     /// A learner for `model`, or a scorer without memory for gradients.
-    pub fn new(model: &Model, memory: Memory, differentiates: bool) -> Result<Self> {
+    pub fn new(model: &Model, memory: Budget, differentiates: bool) -> Result<Self> {
         let capacity = memory.micro_tokens.max(ALIGN);
         let (device, config) = (&model.device, &model.config);
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::learner::{Learner, Memory};
+use super::learner::{Budget, Learner};
 use super::optimizer::{Optimizer, Settings};
 use crate::device::{DType, Device, Planned, readable};
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ pub struct Workload {
     /// Longest completion, in tokens.
     pub completion: usize,
     /// The memory settings of the update. A sequence longer than `micro_tokens` is a micro-batch of its own.
-    pub memory: Memory,
+    pub memory: Budget,
 }
 
 impl Workload {
@@ -44,7 +44,7 @@ impl Workload {
     }
 
     /// The memory settings of the update, with room for the longest sequence.
-    pub fn update(&self) -> Memory {
+    pub fn update(&self) -> Budget {
         self.memory.for_sequence(self.prompt + self.completion)
     }
 }
@@ -163,14 +163,14 @@ pub fn plan_on(device: &Device, config: &Config, tokenizer: &Tokenizer, work: &W
 /// Variants of `work` that take less memory, each with its change.
 fn less(work: &Workload) -> Vec<(String, Workload)> {
     let mut ways = Vec::new();
-    let mut with = |what: &str, memory: Memory, change: &dyn Fn(&mut Workload)| {
+    let mut with = |what: &str, memory: Budget, change: &dyn Fn(&mut Workload)| {
         let mut other = Workload { memory, ..work.clone() };
         change(&mut other);
         let name = Recompute::NAMES[memory.recompute as usize];
         ways.push((format!("recompute {name}{what}"), other));
     };
-    let all = Memory { recompute: Recompute::All, ..work.memory };
-    with("", Memory { recompute: Recompute::Attention, ..work.memory }, &|_| ());
+    let all = Budget { recompute: Recompute::All, ..work.memory };
+    with("", Budget { recompute: Recompute::Attention, ..work.memory }, &|_| ());
     with("", all, &|_| ());
     let lora = work.lora.clone().or_else(|| Lora::new(16, 32.0, &TARGETS).ok());
     let all_weights = work.train && work.lora.is_none();
@@ -185,7 +185,7 @@ fn less(work: &Workload) -> Vec<(String, Workload)> {
     }
     let (prompt, completion, micro_tokens) = (work.prompt / 2, work.completion / 2, work.memory.micro_tokens / 2);
     let what = format!(", prompts of {prompt} tokens, completions of {completion}, micro_tokens {micro_tokens}");
-    with(&what, Memory { micro_tokens, ..all }, &|work| {
+    with(&what, Budget { micro_tokens, ..all }, &|work| {
         work.prompt = prompt;
         work.completion = completion;
     });

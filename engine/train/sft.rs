@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::learner::{Learner, Loss, Memory, Report, Sample};
+use super::learner::{Budget, Learner, Loss, Report, Sample};
 use super::log::Checkpoint;
 use super::optimizer::{Optimizer, Settings, expect_trainable};
 use crate::error::{Error, Result};
@@ -69,7 +69,7 @@ pub struct Supervised {
 
 impl Supervised {
     /// A trainer for `model`.
-    pub fn new(model: &Model, memory: Memory, settings: Settings) -> Result<Self> {
+    pub fn new(model: &Model, memory: Budget, settings: Settings) -> Result<Self> {
         expect_trainable(model)?;
         Ok(Self { learner: Learner::new(model, memory, true)?, optimizer: Optimizer::new(model, settings)? })
     }

@@ -42,7 +42,7 @@ function chart(spec) {
     point(-1);
   };
 
-  // Shows what stands at the stop `at`; none at -1.
+  // Shows the values at the stop `at`; -1 shows nothing.
   const point = (at) => {
     frame.at = at;
     frame.cursor.replaceChildren();
@@ -81,7 +81,7 @@ function chart(spec) {
   return figure;
 }
 
-// What a reader hears instead of the picture.
+// The text for screen readers.
 function summary(spec, format) {
   const parts = spec.series.map((one) => {
     const known = one.x.map((x, i) => [x, one.y[i]]).filter((pair) => pair[1] !== null && pair[1] !== undefined);
@@ -168,7 +168,7 @@ function axes(svg, frame, spec, width, format) {
 
 const known = (value) => typeof value === "number";
 
-// The runs of neighbouring points for which `whole` holds.
+// The runs of adjacent points for which `whole` holds.
 function runs(length, whole) {
   const found = [];
   let run = [];
@@ -202,7 +202,7 @@ function lines(svg, series, { px, py }) {
   }
 }
 
-// For each x the parts of the stack: negative ones go below zero. Shares are of the sum of sizes.
+// For each x the parts of the stack; negative ones go below zero. Shares are of the sum of absolute values.
 function stackUp(series, table, share) {
   const at = series.map((one) => new Map(one.x.map((x, i) => [x, one.y[i]])));
   return table.map((x) => {
@@ -279,7 +279,7 @@ function scatterStops(spec, series, frame, format) {
   })).filter((stop) => Number.isFinite(stop.py));
 }
 
-// The stop nearest to a place.
+// The stop nearest to a position.
 function nearest(frame, x, y) {
   let best = -1;
   let least = Infinity;

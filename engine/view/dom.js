@@ -15,8 +15,8 @@ function fill(element, attributes, children) {
   return element;
 }
 
-// A number for reading: four significant digits, thousands apart, a true minus sign. What is not a number is a dash. `even` keeps zeros at
-// the end, as columns want it; `bare` leaves out the percent sign.
+// A number for display: four significant digits, separated thousands, a true minus sign; a dash if it is not a number. `even` keeps
+// trailing zeros, for columns; `bare` leaves out the percent sign.
 function shown(value, format) {
   if (typeof value !== "number" || !Number.isFinite(value)) return "–";
   let text;

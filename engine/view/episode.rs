@@ -1,4 +1,4 @@
-//! Episodes as the reader of a page takes them: each version of an item once, and memories as what each step changes.
+//! Episodes as a page's reader takes them: each version of an item once, and memories as the changes of each step.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::reason::Asked;
 use crate::rollout::{Outcome, Step};
 use crate::{Result, record};
 
-/// How much text of episodes a page holds, in bytes of JSON.
+/// The most text of episodes in a page, in bytes of JSON.
 const LARGEST: usize = 16 << 20;
 /// Longest single text, in characters.
 const LONGEST: usize = 20_000;
@@ -41,9 +41,7 @@ record! {
         /// what the steps were rewarded with
         pub rewards: Option<Rewarded>,
     }
-}
 
-record! {
     /// The rewards of a rollout's steps.
     pub struct Rewarded as "PageRewards" {
         /// a number for each step
@@ -53,7 +51,7 @@ record! {
     }
 }
 
-/// Episodes for the reader, as many as a page has room for.
+/// The reader's episodes, as many as a page has room for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Episodes {
     episodes: Vec<Value>,
@@ -62,7 +60,8 @@ pub struct Episodes {
 }
 
 impl Episodes {
-    /// Adds an episode under a title; a `group` heads those that share it. False means that it was left out because the page is full.
+    /// Adds an episode with a title. A `group` is the heading of those that share it. Returns false if the page is full and the episode was
+    /// left out.
     ///
     /// # Errors
     /// A journal that cannot be carried out.
@@ -106,7 +105,7 @@ struct Versions {
 }
 
 impl Versions {
-    /// The index of a version. Scores are not part of it.
+    /// The index of a version. Its score does not matter.
     fn index(&mut self, item: &Item) -> usize {
         let key = (item.id, item.step, item.closed, item.section.clone(), item.content.clone());
         if let Some(index) = self.known.get(&key) {
@@ -264,7 +263,7 @@ fn without(these: &[usize], those: &[usize]) -> Vec<usize> {
     these.iter().filter(|one| !those.contains(one)).copied().collect()
 }
 
-/// A call. Its text is kept where it could not be read.
+/// A call. If it could not be read, its text is kept.
 fn call(call: &Outcome) -> Value {
     object([
         ("tool", json!(call.tool.as_deref().map(text))),

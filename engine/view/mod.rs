@@ -21,7 +21,7 @@ use crate::{Error, Result, files, record, words};
 /// A page.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Page {
-    /// What stands above it.
+    /// The title.
     pub title: String,
     /// Its sections, from top to bottom.
     pub sections: Vec<Section>,
@@ -55,14 +55,14 @@ pub enum Content {
     },
     /// Names and values.
     Facts {
-        /// Pairs of a name and what stands beside it.
+        /// Pairs of a name and its value.
         rows: Vec<(String, String)>,
     },
     /// A table that sorts by any column.
     Table {
         /// One per column.
         columns: Vec<Column>,
-        /// Rows of as many cells as there are columns.
+        /// Rows, with one cell for each column.
         rows: Vec<Vec<Cell>>,
     },
     /// Charts side by side.
@@ -78,7 +78,7 @@ record! {
     /// A column of a table.
     #[derive(Serialize, Deserialize)]
     pub struct Column as "PageColumn", checked {
-        /// what stands above it
+        /// its heading
         pub name: String,
         /// digits behind the point; by default four significant ones
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +139,7 @@ impl Read for Cell {
             return Ok(Self::Nothing(()));
         }
         if source.get("value").is_err() || source.list().is_ok_and(|items| !items.is_empty()) {
-            return Err(Problem::new("is no cell: a cell is a number, a string, { value, low, high } or null"));
+            return Err(Problem::new("is not a cell: a cell is a number, a string, { value, low, high } or null"));
         }
         let part = |name: &str| source.get(name).and_then(|part| part.number()).ok().filter(|number| number.is_finite());
         Ok(match (part("value"), part("low"), part("high")) {
@@ -156,7 +156,7 @@ impl<'de> Deserialize<'de> for Cell {
     }
 }
 
-/// Whether a value is what JSON's null is.
+/// Whether a value is JSON's null.
 fn is_null(source: &impl Source) -> bool {
     source.is_nil() || source.json().is_ok_and(|json| json.is_null())
 }
@@ -195,11 +195,11 @@ words! {
     pub enum ChartKind {
         /// A line for each series, with a band where it has `low` and `high`.
         Lines = "lines",
-        /// Series stacked on one another.
+        /// Stacked series.
         Areas = "areas",
-        /// Stacked shares of the sum of the sizes.
+        /// Stacked shares of the sum of absolute values.
         Shares = "shares",
-        /// A dot for each point, with error bars where there are ends.
+        /// A dot for each point, with error bars where there are intervals.
         Scatter = "scatter",
     }
 }
@@ -210,7 +210,7 @@ record! {
     pub struct Series as "PageSeries", checked {
         /// its name in the legend
         pub name: String,
-        /// where its points are, ascending but for a scatter
+        /// the x values, ascending except in a scatter
         pub x: Vec<f64>,
         /// the values
         pub y: Vec<Point>,
@@ -220,10 +220,10 @@ record! {
         /// upper ends of the values
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub high: Vec<Point> => OrDefault,
-        /// left ends of the places of a scatter
+        /// left ends of the x intervals of a scatter
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub x_low: Vec<Point> => OrDefault,
-        /// right ends of the places of a scatter
+        /// right ends of the x intervals of a scatter
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub x_high: Vec<Point> => OrDefault,
     }
@@ -262,7 +262,7 @@ impl Page {
                 Content::Table { columns, rows } => {
                     if let Some((n, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != columns.len()) {
                         let (cells, columns) = (row.len(), columns.len());
-                        return Err(Error::argument(format!("{at}.rows[{}] has {cells} cells, and there are {columns} columns", n + 1)));
+                        return Err(Error::argument(format!("{at}.rows[{}] has {cells} cells, but there are {columns} columns", n + 1)));
                     }
                 }
                 Content::Charts { charts } => {

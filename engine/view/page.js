@@ -63,7 +63,7 @@ contents.addEventListener("click", (event) => {
   if (folded) folded.open = true;
 });
 
-// Light and dark as the system says, until the reader says otherwise.
+// Light or dark follows the system until the reader chooses.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const button = document.getElementById("theme");
 const theme = (name) => {

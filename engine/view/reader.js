@@ -1,7 +1,7 @@
 // The reader: steps through an episode chunk by chunk, to the questions at the end.
 //
-// What is shown stands in the address: #episode=2&step=3, counted from 1, or step=end for the questions; &reader=2 on a page with more
-// than one reader. A memory is kept as what each step adds and takes away; `items` holds each version of an item once.
+// The address says what is shown: #episode=2&step=3, counted from 1, or step=end for the questions; &reader=2 on a page with more than one
+// reader. A memory is stored as what each step adds and removes; `items` has each version of an item once.
 
 const readers = [];
 
@@ -17,7 +17,7 @@ function reader(section) {
     const at = step >= list(episodes[episode].steps).length ? "end" : step + 1;
     return `${number > 1 ? `reader=${number}&` : ""}episode=${episode + 1}&step=${at}`;
   };
-  // A link to a step of the episode at hand, by its number; steps before a rollout that goes on with another one have nowhere to lead to.
+  // A link to a step of this episode, by its number. Steps before the first of a rollout that continues another one have no link.
   const link = (step) => {
     const at = step - first(episodes[view.episode]);
     return at >= 0 && at < episodes[view.episode].steps.length ? h("a", { href: `#${place(view.episode, at)}` }, `step ${step}`) : `step ${step}`;
@@ -67,7 +67,7 @@ function reader(section) {
         button("next", "→", "Next step (right arrow)", 1, end)));
   }
 
-  // One button a step, its bars the reward by term, or the calls where no reward is known.
+  // One button for each step. Its bars are the reward by term, or the calls if no reward is known.
   function strip(now) {
     const { names, values, title } = bars(now);
     const largest = Math.max(1e-9, ...values.map((one) => one.reduce((sum, v) => sum + Math.max(0, v), 0)));
@@ -151,7 +151,7 @@ function reader(section) {
     one.replaces !== undefined && h("span", { class: "chip" }, `replaces [${one.replaces}]`),
   ];
 
-  // The memory after a step, with what the step changed marked.
+  // The memory after a step, with the step's changes marked.
   function difference(now, before, after, t) {
     const old = new Map(before.map((i) => [key(now.items[i]), i]));
     const fresh = new Map(after.map((i) => [key(now.items[i]), i]));
@@ -249,7 +249,7 @@ function reader(section) {
   return root;
 }
 
-// The number of the first step of an episode: more than 1 where it goes on with another rollout.
+// The number of an episode's first step: more than 1 if it continues another rollout.
 const first = (now) => now.first || 1;
 
 // The mean over the answers that have a score.
@@ -263,7 +263,7 @@ const order = (a, b) => String(a.section || "").localeCompare(String(b.section |
 const mark = (good, label) => h("span", { class: good ? "mark good" : "mark bad", role: "img", "aria-label": label, title: label }, good ? "✓" : "✗");
 const folded = (title, text) => text && h("details", {}, h("summary", {}, title), h("pre", {}, text));
 
-// A <details> whose content is made when it is opened first.
+// A <details> whose content is made when it is first opened.
 function lazily(title, make) {
   const details = h("details", { ontoggle: () => details.childElementCount === 1 && details.append(...[make()].flat()) }, h("summary", {}, title));
   return details;
@@ -292,7 +292,7 @@ function bars(now) {
   return { names: tools, values: now.steps.map((step) => tools.map((tool) => step.calls.filter((call) => (call.tool || "unreadable") === tool).length)), title: "calls by tool" };
 }
 
-// The new text with what was there before struck out, word by word.
+// The new text with the old words struck out, word by word.
 function words(before, after) {
   const [a, b] = [before.match(/\s+|\S+/g) || [], after.match(/\s+|\S+/g) || []];
   if (a.length * b.length > 250000) return [h("del", {}, before), " ", h("ins", {}, after)];
@@ -310,7 +310,7 @@ function words(before, after) {
   return out.map(([kind, text]) => (kind ? h(kind, {}, text) : text));
 }
 
-// Follows the address, and steps by arrow keys.
+// Follows the address; arrow keys change the step.
 function follow() {
   const asked = new URLSearchParams(location.hash.slice(1));
   const view = readers[(Number(asked.get("reader")) || 1) - 1];

@@ -285,7 +285,8 @@ record! {
     }
 }
 
-/// The newest rollouts that the page has room for. The file may be far larger than memory: its lines are found first, then read from the end.
+/// The newest rollouts, as many as the page has room for. The file may be much larger than memory, so its lines are located first and then
+/// read from the end.
 fn rollouts(path: &Path) -> Result<Section> {
     let mut content = Episodes::default();
     let mut note = Vec::new();

@@ -17,7 +17,7 @@ use finemem::model::{Config, Model, Tokenizer, Weights};
 use finemem::ops::elementwise;
 use finemem::ops::matmul::{self, Write};
 use finemem::random::Rng;
-use finemem::train::learner::Memory;
+use finemem::train::learner::Budget;
 use finemem::train::optimizer;
 use finemem::train::plan::fits;
 use finemem::train::sft::{Supervised, Weighted};
@@ -60,7 +60,7 @@ const BATCHES: [usize; 3] = [1, 16, 64];
 const ROUNDS: usize = 3;
 
 /// The memory settings of a training step.
-const MEMORY: Memory = Memory { micro_tokens: TOKENS, recompute: Recompute::None };
+const MEMORY: Budget = Budget { micro_tokens: TOKENS, recompute: Recompute::None };
 /// Rank of the adapter.
 const RANK: usize = 16;
 

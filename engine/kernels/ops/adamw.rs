@@ -71,7 +71,7 @@ pub fn clip_scale(rec: &mut Recorder<'_>, partial: &Tensor, max_norm: f32, out: 
     rec.run(CLIP_SCALE.grid(Grid::Groups(1, 1, 1)), &params, &[partial, out])
 }
 
-/// One update of `w` by `scale[1] · g`; sets `g` to zero.   w, g, m, v: the same shape   scale: [2]
+/// One update of `w` by `scale[1] · g`; sets `g` to zero.   w, g, m, v: the same shape   scale: `[2]`
 pub fn step(rec: &mut Recorder<'_>, adamw: AdamW, scale: &Tensor, w: &Tensor, g: &Tensor, m: &Tensor, v: &Tensor) -> Result<()> {
     [g, m, v].iter().try_for_each(|state| state.expect("adamw state", w.shape()))?;
     w.expect_dtype(DType::F32)?;

@@ -1,5 +1,5 @@
-//! Evidence-anchored reward attribution (Fine-Mem, arXiv 2601.08435): the score of a question goes back to the steps that wrote the
-//! items which were retrieved for it.
+//! Evidence-anchored reward attribution (Fine-Mem, arXiv 2601.08435): the score of a question goes to the steps that wrote the items
+//! retrieved for it.
 //!
 //! `credit[r, t] = N_t = (1 / n) · Σ_j s_j · Σ_{m ∈ M_j, φ(m) = t} share(m)`, over the n questions of rollout r
 
@@ -32,16 +32,16 @@ pub struct Evidence<'a> {
     pub questions: &'a Tensor,
     /// First evidence entry of each question, and the end: `[≥ Q + 1]`
     pub entries: &'a Tensor,
-    /// The step each entry credits; one that no rollout has is nobody's: `[≥ E]`
+    /// The step that each entry credits. A step that the rollout does not have credits nothing: `[≥ E]`
     pub steps: &'a Tensor,
-    /// The entry's part of its question; a question's parts add up to 1: `[≥ E]`
+    /// The entry's share of its question. The shares of a question add up to 1: `[≥ E]`
     pub shares: &'a Tensor,
     /// Number of steps of each rollout: `[R]`
     pub lengths: &'a Tensor,
 }
 
-/// `credit[r, t]`, 0 beyond a rollout's length. A question without evidence credits all steps alike, so that a rollout's credits
-/// add up to its mean score.   credit: `[R, columns]`
+/// `credit[r, t]`, 0 beyond a rollout's length. A question without evidence credits all steps equally, so that a rollout's credits add up
+/// to its mean score.   credit: `[R, columns]`
 pub fn forward(rec: &mut Recorder<'_>, evidence: &Evidence<'_>, credit: &Tensor) -> Result<()> {
     let e = evidence;
     let (rollouts, columns) = credit.rows_cols();

@@ -1,4 +1,4 @@
-//! How much shorter memories are than what they were made from.
+//! How much shorter memories are than their input.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -15,13 +15,13 @@ pub struct Params {
     pad: [u32; 3],
 }
 
-/// The compression of every memory
+/// The compression of each memory
 pub const COMPRESSION: Kernel = kernel!("compression", Params, [In, In, Out], twin);
 
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&COMPRESSION];
 
-/// `y[r] = 1 − memory[r] / input[r]`, negative where the memory is longer than its input, 0 where there is no input.
+/// `y[r] = 1 − memory[r] / input[r]`, negative if the memory is longer than its input, 0 if there is no input.
 ///
 /// memory, input, y: `[R]`
 pub fn forward(rec: &mut Recorder<'_>, memory: &Tensor, input: &Tensor, y: &Tensor) -> Result<()> {

@@ -154,6 +154,23 @@ pub(crate) fn message(error: &mlua::Error) -> String {
     }
 }
 
+/// The engine's error for one of Lua's.
+pub(crate) fn error(error: &mlua::Error) -> Error {
+    match error.downcast_ref::<Error>() {
+        Some(end @ (Error::Stopped(_) | Error::Exit(_))) => end.clone(),
+        _ => {
+            let text = message(error);
+            let noise =
+                |line: &str| ["[C]: in ?", "[C]: in function 'error'"].contains(&line.trim()) || line.trim().starts_with("finemem:");
+            let lines: Vec<&str> = text.lines().filter(|line| !noise(line)).collect();
+            // A script's function that Rust called has a traceback of its own, which goes down to the same end.
+            let mut tracebacks = lines.iter().enumerate().filter(|(_, line)| **line == "stack traceback:").map(|(at, _)| at);
+            let end = tracebacks.nth(1).unwrap_or(lines.len());
+            Error::Script(lines[..end].join("\n"))
+        }
+    }
+}
+
 /// Whether an error ends the script whatever catches it: it ran out of memory, was stopped, or ended itself.
 pub(crate) fn must_pass(error: &mlua::Error) -> bool {
     matches!(error, mlua::Error::MemoryError(_)) || matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_) | Error::Exit(_)))

@@ -14,7 +14,6 @@ const TABLES: Kind = Kind::Either(&[Kind::List(&Kind::Table), Kind::Text]);
 const VARIABLES: Kind = Kind::Map(&Kind::Any);
 
 record! {
-    /// Arguments.
     struct Conversation {
         /// `{ role, content, … }` each, or the list as JSON text, which keeps the order of keys in arguments of calls
         messages: Any as TABLES,
@@ -27,9 +26,7 @@ record! {
         /// more variables for the template, such as `date_string`
         variables: Option<Any> as VARIABLES,
     }
-}
 
-record! {
     /// A tool as `fm.grpo.new` takes it, or a description in the form that templates see, which holds such a table.
     struct ToolTable {
         /// the table, in such a description

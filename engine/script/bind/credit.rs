@@ -22,7 +22,6 @@ pub(crate) const GROUPS: Kind = Kind::List(&Kind::List(&Kind::Either(&[Kind::Num
 const BATCHES: Kind = Kind::List(&BATCH);
 
 record! {
-    /// Arguments.
     pub(crate) struct Given {
         /// what `rollout` returned since the last update
         batch: Option<Tab> as BATCH,

@@ -13,7 +13,6 @@ const FORMAT: Kind = Kind::Choice(data::FORMATS);
 const REASONS: Kind = Kind::List(&Kind::Text);
 
 record! {
-    /// Arguments.
     struct Open {
         /// the file, or the folder
         path: String,
@@ -29,10 +28,7 @@ record! {
         /// a list of the script's, to which is added what was skipped: where it stands in the file, and why; without it that is said on standard error
         skipped: Option<Tab> as REASONS,
     }
-}
 
-record! {
-    /// Arguments.
     struct Line {
         /// the episode
         episode: Episode,

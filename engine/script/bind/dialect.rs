@@ -49,18 +49,12 @@ record! {
         /// describes the tools and how to call them, for prompts of models without a chat template
         tools: Option<Callback> as TOOLS,
     }
-}
 
-record! {
-    /// Arguments.
     struct Answer {
         /// an answer
         text: String,
     }
-}
 
-record! {
-    /// Arguments.
     struct AnswerTo {
         /// an answer
         text: String,
@@ -83,9 +77,7 @@ record! {
         /// the thought if there is one
         thought: Option<String>,
     }
-}
 
-record! {
     /// A call before it is carried out: whether it is valid is not known.
     struct FoundCall {
         /// the tool, if one was named

@@ -18,7 +18,7 @@ use finemem::reason::Retrieval;
 use finemem::reward::GroupBy;
 use finemem::rollout::{Request, play};
 use finemem::train::grpo::{Grpo, Settings, Trained};
-use finemem::train::learner::Memory;
+use finemem::train::learner::Budget;
 use finemem::train::losses::LossSettings;
 use finemem::train::optimizer::Settings as AdamSettings;
 use finemem::train::plan::{self, Workload};
@@ -47,7 +47,6 @@ const TOOLS: Kind = Kind::List(&Kind::Record(ToolTable::RECORD));
 const EPISODES: Kind = Kind::List(&Kind::Table);
 
 record! {
-    /// Arguments.
     struct New {
         /// the model to train
         policy: Handed<ModelHandle>,
@@ -95,12 +94,9 @@ record! {
         train: bool = true,
         ..retrieval: Retrieval,
         ..loss: LossSettings,
-        ..memory: Memory,
+        ..memory: Budget,
     }
-}
 
-record! {
-    /// Arguments.
     struct Rollout {
         /// what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, and `roles`: what the policy is at each chunk
         episodes: Vec<Any> as EPISODES,

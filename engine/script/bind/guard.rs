@@ -74,10 +74,7 @@ record! {
         /// how long it may take
         seconds: Duration => Seconds = Duration::from_secs(600),
     }
-}
 
-record! {
-    /// Arguments.
     struct OfStep {
         /// the step of the run, from 1
         step: u64,
@@ -180,9 +177,7 @@ record! {
         /// its steps
         steps: Vec<PlayedStep>,
     }
-}
 
-record! {
     /// What a check of rewards looks at in a step.
     struct PlayedStep {
         /// how many tokens the policy wrote

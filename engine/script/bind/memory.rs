@@ -9,23 +9,16 @@ use finemem::record;
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&MEMORY] };
 
 record! {
-    /// Arguments.
     struct New {
         /// the id of the first item
         first_id: u64 = 1,
     }
-}
 
-record! {
-    /// Arguments.
     struct File {
         /// the file, JSONL
         path: String,
     }
-}
 
-record! {
-    /// Arguments.
     struct Replay {
         /// what `memory:journal` returned, or a rollout's `journal`
         journal: Vec<Entry>,
@@ -34,18 +27,12 @@ record! {
         /// the memory that it goes on from
         from: Option<Handed<Store>>,
     }
-}
 
-record! {
-    /// Arguments.
     struct SetStep {
         /// the step, from 1
         step: usize => FromOne,
     }
-}
 
-record! {
-    /// Arguments.
     struct Insert {
         /// what it says
         content: String,
@@ -54,46 +41,31 @@ record! {
         /// an item that is closed, because this one takes its place
         replaces: Option<u64>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Update {
         /// the item
         id: u64,
         /// what it says from now on
         content: String,
     }
-}
 
-record! {
-    /// Arguments.
     struct OfItem {
         /// the item
         id: u64,
     }
-}
 
-record! {
-    /// Arguments.
     struct OfSection {
         /// only items of this section
         section: Option<String>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Recent {
         /// how many items
         k: usize,
         /// only items of this section
         section: Option<String>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Retrieve {
         /// words to look for
         query: String,

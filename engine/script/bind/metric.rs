@@ -10,17 +10,13 @@ use finemem::record;
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
 record! {
-    /// Arguments.
     struct Answered {
         /// the answer that was given
         answer: String,
         /// the answers that are accepted
         gold: Vec<String>,
     }
-}
 
-record! {
-    /// Arguments.
     struct OfCategory {
         /// the answer that was given
         answer: String,
@@ -29,30 +25,21 @@ record! {
         /// the category: 1 to 5, or multi-hop, temporal, open-domain, single-hop, adversarial
         kind: String,
     }
-}
 
-record! {
-    /// Arguments.
     struct WithKeywords {
         /// the answer that was given
         answer: String,
         /// the keywords
         gold: Vec<String>,
     }
-}
 
-record! {
-    /// Arguments.
     struct InParts {
         /// the answer that was given
         answer: String,
         /// the parts of the gold answer
         gold: Vec<String>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Recommended {
         /// the answer that was given
         answer: String,
@@ -63,10 +50,7 @@ record! {
         /// how many recommendations count
         k: usize,
     }
-}
 
-record! {
-    /// Arguments.
     struct Score {
         /// the metric's name
         metric: Metric,
@@ -77,18 +61,12 @@ record! {
         /// the question's kind, such as LoCoMo's category or LongMemEval's question type
         kind: Option<String>,
     }
-}
 
-record! {
-    /// Arguments.
     struct OfMetric {
         /// the metric's name
         metric: Metric,
     }
-}
 
-record! {
-    /// Arguments.
     struct Judge {
         /// the metric's name
         metric: Metric,
@@ -103,10 +81,7 @@ record! {
         /// the question's id; LongMemEval's with `_abs` cannot be answered
         id: Option<String>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Verdict {
         /// the metric's name
         metric: Metric,
@@ -115,28 +90,19 @@ record! {
         /// the answers that are accepted
         gold: Vec<String>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Scores {
         /// the scores
         scores: Vec<f64>,
         /// what the resampling depends on
         seed: u64 => Seed = 0,
     }
-}
 
-record! {
-    /// Arguments.
     struct Values {
         /// the values
         values: Vec<f64>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Paired {
         /// the scores
         scores: Vec<f64>,
@@ -145,10 +111,7 @@ record! {
         /// what the resampling depends on
         seed: u64 => Seed = 0,
     }
-}
 
-record! {
-    /// Arguments.
     struct Results {
         /// a score for each question
         results: Vec<Scored>,

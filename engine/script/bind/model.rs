@@ -15,7 +15,7 @@ use finemem::device::DType;
 use finemem::generate::{self, Finish, Options, Request, Room, Stream};
 use finemem::model::{Config, Lora, Model, Precision, Start, Tokenizer, lora};
 use finemem::schema::Described;
-use finemem::train::learner::{Learner, Loss, Memory};
+use finemem::train::learner::{Budget, Learner, Loss};
 use finemem::train::optimizer::{Optimizer, Settings};
 use finemem::train::sft::{self, Weighted};
 use finemem::{Result, record};
@@ -25,7 +25,7 @@ pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objec
 /// A model that scripts and trainers share, with the memory for using it.
 pub(crate) struct Policy {
     pub(crate) model: Model,
-    pub(crate) generator: generate::Shared,
+    pub(crate) generator: generate::SharedGenerator,
     scorer: RefCell<Option<Learner>>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct ModelHandle(Rc<Policy>);
 
 impl ModelHandle {
     fn new(model: Model) -> Self {
-        Self(Rc::new(Policy { model, generator: generate::Shared::default(), scorer: RefCell::default() }))
+        Self(Rc::new(Policy { model, generator: generate::SharedGenerator::default(), scorer: RefCell::default() }))
     }
 
     /// The model and its memory.
@@ -58,7 +58,7 @@ impl Policy {
         let mut scorer = self.scorer.borrow_mut();
         let scorer = match scorer.take() {
             Some(known) => scorer.insert(known),
-            None => scorer.insert(Learner::new(&self.model, Memory::default(), false)?),
+            None => scorer.insert(Learner::new(&self.model, Budget::default(), false)?),
         };
         scorer.logprobs(&self.model, sequences)
     }
@@ -83,7 +83,6 @@ record! {
 const ADAPTER: Kind = Kind::Either(&[Adapter::KIND, Kind::Text]);
 
 record! {
-    /// Arguments.
     struct Load {
         /// the folder
         path: PathBuf,
@@ -99,7 +98,6 @@ record! {
 const CONFIG: Kind = Kind::Map(&Kind::Any);
 
 record! {
-    /// Arguments.
     struct New {
         /// what config.json of a published model holds
         config: Json as CONFIG,
@@ -110,10 +108,7 @@ record! {
         /// plain random weights, or random ones with attention that copies before any training
         init: Start = Start::Random,
     }
-}
 
-record! {
-    /// Arguments.
     struct Train {
         /// what to learn from
         texts: Vec<String>,
@@ -126,44 +121,29 @@ record! {
         /// the special token that ends a text
         end_token: String = "<|im_end|>".into(),
     }
-}
 
-record! {
-    /// Arguments.
     struct Encode {
         /// the text
         text: String,
     }
-}
 
-record! {
-    /// Arguments.
     struct Decode {
         /// token ids
         tokens: Vec<u32>,
         /// whether to leave special tokens out
         skip_special_tokens: bool = false,
     }
-}
 
-record! {
-    /// Arguments.
     struct Score {
         /// at least two token ids
         tokens: Vec<u32>,
     }
-}
 
-record! {
-    /// Arguments.
     struct ScoreAll {
         /// token ids of each, at least two
         sequences: Vec<Vec<u32>>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Differentiate {
         /// the sequences
         sequences: Vec<Weighted>,
@@ -173,7 +153,6 @@ record! {
 const PROMPTS: Kind = Kind::List(&Kind::Either(&[<Vec<u32>>::KIND, Kind::Text]));
 
 record! {
-    /// Arguments.
     struct Generate {
         /// texts or lists of token ids
         prompts: Vec<Any> as PROMPTS,
@@ -185,19 +164,14 @@ record! {
         group: u32 = 1,
         ..options: Options,
     }
-}
 
-record! {
-    /// Arguments.
     struct Save {
         /// the folder
         path: PathBuf,
         /// how numbers are stored
         dtype: Precision = Precision::F32,
     }
-}
 
-record! {
     /// What was sampled after a prompt.
     struct Completion as "Completion" {
         /// token ids, with the end token if there was one
@@ -209,9 +183,7 @@ record! {
         /// why it ended
         finish: Finish,
     }
-}
 
-record! {
     /// The gradient of one parameter.
     struct Gradient as "Gradient" {
         /// its norm
@@ -219,9 +191,7 @@ record! {
         /// its first four values
         first: Vec<f32>,
     }
-}
 
-record! {
     /// A loss and its gradient.
     struct Gradients as "Gradients" {
         /// `-Σ weights[i] · lp[i] / count(weights ≠ 0)`
@@ -410,7 +380,7 @@ impl Generate {
 
 fn gradients(model: &Model, sequences: &[Weighted]) -> Result<Gradients> {
     let samples = sft::samples(sequences)?;
-    let mut learner = Learner::new(model, Memory::default(), true)?;
+    let mut learner = Learner::new(model, Budget::default(), true)?;
     let optimizer = Optimizer::new(model, Settings::default())?;
     learner.begin(model, &samples)?;
     learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads))?;

@@ -52,9 +52,7 @@ record! {
         /// episodes to step through
         episodes: Option<Vec<EpisodeTable>>,
     }
-}
 
-record! {
     /// An episode to step through.
     struct EpisodeTable as "PageEpisode", checked {
         /// its name in the list
@@ -65,10 +63,7 @@ record! {
         /// `journal`, and without `steps` these are all that is shown beside `memory` and `answers`
         rollout: Tab as RECORDED,
     }
-}
 
-record! {
-    /// Arguments.
     struct Write {
         /// the file, HTML
         path: PathBuf,

@@ -74,9 +74,7 @@ record! {
         /// the questions
         questions: Vec<Question>,
     }
-}
 
-record! {
     /// What a reasoner makes of a question.
     struct Answer as "Answer" {
         /// the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
@@ -96,15 +94,11 @@ record! {
 pub(crate) const CHAT: Kind = <Vec<Message>>::KIND;
 
 record! {
-    /// Arguments.
     struct Queries {
         /// the questions with their items
         queries: Vec<QueryTable>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Ask {
         /// the memory
         memory: Handed<Store>,
@@ -112,19 +106,13 @@ record! {
         questions: Vec<Question>,
         ..retrieval: Retrieval,
     }
-}
 
-record! {
-    /// Arguments.
     struct AskAll {
         /// the memories with their questions
         asked: Vec<Questioned>,
         ..retrieval: Retrieval,
     }
-}
 
-record! {
-    /// Arguments.
     struct Complete {
         /// the chats, each a list of messages
         chats: Vec<Vec<Message>>,

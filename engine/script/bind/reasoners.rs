@@ -26,9 +26,7 @@ record! {
         /// which they were written, the best fit of rank 1; by default the memory and rules as the system message, the question as the user's
         prompt: Option<Callback> as PROMPT,
     }
-}
 
-record! {
     /// What a script's prompt is made from.
     struct Input {
         /// the question
@@ -38,9 +36,7 @@ record! {
         /// the items to answer from, in the order in which they were written
         items: Vec<InputItem>,
     }
-}
 
-record! {
     /// An item that a question is answered from.
     struct InputItem {
         /// what it says
@@ -50,10 +46,7 @@ record! {
         /// how well it fits, from 1, the best
         rank: usize => FromOne,
     }
-}
 
-record! {
-    /// Arguments.
     struct OfModel {
         /// its folder. The tensors are shared with another reasoner of this folder, or with a model from it that has an adapter, without which
         /// the reasoner answers
@@ -63,10 +56,7 @@ record! {
         ..settings: local::Settings,
         ..own: Prompt,
     }
-}
 
-record! {
-    /// Arguments.
     struct OfServer {
         ..settings: server::Settings,
         ..own: Prompt,
@@ -104,7 +94,7 @@ const FUNCTIONS: &[Function] = &[
 ];
 
 /// The model in a folder that nobody trains, and what samples from it: one that is there already, if it is the same.
-fn frozen(lua: &Lua, path: &Path) -> Result<(Rc<Model>, generate::Shared)> {
+fn frozen(lua: &Lua, path: &Path) -> Result<(Rc<Model>, generate::SharedGenerator)> {
     let session = session(lua);
     let same = |model: &Model| {
         let place = |path: &Path| path.canonicalize().ok();
@@ -120,7 +110,7 @@ fn frozen(lua: &Lua, path: &Path) -> Result<(Rc<Model>, generate::Shared)> {
     let policies: Vec<_> = session.policies.borrow().iter().filter_map(std::rc::Weak::upgrade).collect();
     let (model, generator) = match policies.iter().find(|policy| policy.model.lora.is_some() && same(&policy.model)) {
         Some(policy) => (policy.model.base(), policy.generator.clone()),
-        None => (Model::load_as(path, session.device()?, None)?, generate::Shared::default()),
+        None => (Model::load_as(path, session.device()?, None)?, generate::SharedGenerator::default()),
     };
     let model = Rc::new(model);
     known.push((Rc::downgrade(&model), generator.clone()));
@@ -174,7 +164,7 @@ impl Reason for Prompted {
     }
 
     fn chat(&self, query: &Query<'_>) -> Result<Vec<Message>> {
-        self.call(query).map_err(|e| crate::error(&e))
+        self.call(query).map_err(|e| crate::api::error(&e))
     }
 
     fn count(&self, chat: &[Message]) -> Result<usize> {

@@ -16,7 +16,6 @@ use finemem::{Error, Result, record};
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
 record! {
-    /// Arguments.
     struct Reload {
         /// its name, as `require` takes it
         module: String,

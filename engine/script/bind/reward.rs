@@ -24,15 +24,11 @@ record! {
 pub(crate) const BATCH: crate::api::Kind = crate::api::Kind::Record(BatchTable::RECORD);
 
 record! {
-    /// Arguments.
     struct Of {
         /// what `trainer:rollout` returned
         batch: Tab as BATCH,
     }
-}
 
-record! {
-    /// Arguments.
     struct Evidence {
         /// what `trainer:rollout` returned
         batch: Tab as BATCH,

@@ -37,7 +37,6 @@ pub(crate) struct Shared {
 const SETTINGS: Kind = Kind::Map(&Kind::Any);
 
 record! {
-    /// Arguments.
     struct Open {
         /// the folder; by default the next free runs/<script>-<number>
         path: Option<PathBuf>,
@@ -48,20 +47,14 @@ record! {
         /// settings to record in run.json
         arguments: Option<Tab> as SETTINGS,
     }
-}
 
-record! {
-    /// Arguments.
     struct Log {
         /// the step, from 1
         step: u64,
         /// figures by name; a figure that is not finite is logged as null
         stats: BTreeMap<String, Any>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Rollouts {
         /// the step, from 1
         step: u64,
@@ -72,28 +65,19 @@ record! {
         /// what the steps got, and for what; a page of the run shows it
         rewards: Option<Rewards>,
     }
-}
 
-record! {
-    /// Arguments.
     struct Save {
         /// the last step that was done
         step: u64,
         /// the trainer to save
         trainer: Any,
     }
-}
 
-record! {
-    /// Arguments.
     struct Restore {
         /// the trainer to load
         trainer: Any,
     }
-}
 
-record! {
-    /// Arguments.
     struct Progress {
         /// the steps done
         step: u64,
@@ -237,7 +221,7 @@ fn part(trainer: &Any, mut act: impl FnMut(&mut dyn Checkpoint) -> Result<()>) -
     let name = data.type_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let object = AREAS.iter().flat_map(|area| area.objects).find(|object| object.name == name);
     match object.and_then(|object| object.checkpoint) {
-        Some(checkpoint) => checkpoint(data, &mut act).map_err(|e| crate::error(&e)),
+        Some(checkpoint) => checkpoint(data, &mut act).map_err(|e| crate::api::error(&e)),
         None => Err(Error::argument(format!("'trainer' must be a trainer, and a {name} is none"))),
     }
 }

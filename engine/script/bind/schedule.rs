@@ -11,7 +11,6 @@ const SCHEDULE: Kind = Kind::Function(&[("step", Kind::Number)], &Kind::Number);
 const NUMBER_OR_SCHEDULE: Kind = Kind::Either(&[Kind::Number, SCHEDULE]);
 
 record! {
-    /// Arguments.
     struct Between {
         /// the value up to `start`
         from: f64,
@@ -22,18 +21,12 @@ record! {
         /// the step at which it begins to change
         start: f64 = 0.0,
     }
-}
 
-record! {
-    /// Arguments.
     struct Piecewise {
         /// `{ { step, value }, … }`, steps rising: the value from that step on; before the first step it is the first value
         points: Vec<Vec<f64>>,
     }
-}
 
-record! {
-    /// Arguments.
     struct WarmUp {
         /// the value after the warm-up: a number, or a schedule
         to: Any as NUMBER_OR_SCHEDULE,

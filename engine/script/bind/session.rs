@@ -4,16 +4,40 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mlua::Lua;
 
 use super::{interrupt, model, run};
-use crate::RuntimeOptions;
 use finemem::device::Device;
 use finemem::model::Model;
 use finemem::reward::Rewarder;
 use finemem::{Result, generate};
+
+/// How a script is run.
+#[derive(Debug, Clone)]
+pub struct RuntimeOptions {
+    /// What the script sees as `fm.args`.
+    pub arguments: Vec<String>,
+    /// Where kernels run: `auto`, `gpu`, `cpu` or part of an adapter's name.
+    pub device: String,
+    /// Bytes of memory that models and training keep to; `None` leaves it at what the device has.
+    pub device_memory: Option<u64>,
+    /// The folder of a run to go on with.
+    pub resume: Option<PathBuf>,
+    /// Whether `fm.reload` loads modules whose files have changed.
+    pub watch: bool,
+    /// How many bytes of Lua values the script may hold.
+    pub memory: usize,
+    /// How long the script may run; longer is an error. `None` sets no limit.
+    pub time: Option<Duration>,
+}
+
+impl Default for RuntimeOptions {
+    fn default() -> Self {
+        Self { arguments: Vec::new(), device: "auto".into(), device_memory: None, resume: None, watch: false, memory: 2 << 30, time: None }
+    }
+}
 
 /// A script file that was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +60,7 @@ pub(crate) struct Session {
     pub(crate) device: OnceCell<Device>,
     pub(crate) run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
     /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
-    pub(crate) frozen: RefCell<Vec<(Weak<Model>, generate::Shared)>>,
+    pub(crate) frozen: RefCell<Vec<(Weak<Model>, generate::SharedGenerator)>>,
     pub(crate) policies: RefCell<Vec<Weak<model::Policy>>>,
     /// What computes rewards, made for the first reward.
     pub(crate) rewarder: RefCell<Option<Rewarder>>,
@@ -45,6 +69,24 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The session of a script that has not begun.
+    pub(crate) fn new(options: RuntimeOptions) -> Self {
+        Self {
+            options,
+            script: RefCell::default(),
+            loaded: RefCell::default(),
+            modules: RefCell::default(),
+            refused: RefCell::default(),
+            device: OnceCell::new(),
+            run: RefCell::default(),
+            frozen: RefCell::default(),
+            policies: RefCell::default(),
+            rewarder: RefCell::default(),
+            limits: Rc::default(),
+            started: Instant::now(),
+        }
+    }
+
     /// The device that the command line asked for, opened and named when it is first needed.
     pub(crate) fn device(&self) -> Result<&Device> {
         if self.device.get().is_none() {

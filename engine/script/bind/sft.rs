@@ -7,7 +7,7 @@ use mlua::{ExternalResult, Lua};
 use super::model::{ModelHandle, Policy};
 use crate::api::{Area, Function, Handed, Handle, Kind, Object, Scripted, function, method};
 use finemem::record;
-use finemem::train::learner::Memory;
+use finemem::train::learner::Budget;
 use finemem::train::optimizer::Settings;
 use finemem::train::plan;
 use finemem::train::sft::{self, Stats, Supervised, Weighted};
@@ -15,7 +15,6 @@ use finemem::train::sft::{self, Stats, Supervised, Weighted};
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&SFT] };
 
 record! {
-    /// Arguments.
     struct New {
         /// the model to train
         policy: Handed<ModelHandle>,
@@ -29,12 +28,9 @@ record! {
         weight_decay: f64 = Settings::default().weight_decay,
         /// largest norm of the gradient; 0 for no clipping
         max_grad_norm: f64 = Settings::default().max_grad_norm,
-        ..memory: Memory,
+        ..memory: Budget,
     }
-}
 
-record! {
-    /// Arguments.
     struct Step {
         /// what to learn
         sequences: Vec<Weighted>,

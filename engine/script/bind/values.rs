@@ -27,25 +27,18 @@ const CONSTANTS: &[Constant] = &[
 ];
 
 record! {
-    /// Arguments.
     struct Encode {
         /// what to write
         value: Any,
         /// whether to use several lines and two spaces of indent
         pretty: bool = false,
     }
-}
 
-record! {
-    /// Arguments.
     struct Decode {
         /// the JSON text
         text: Bytes,
     }
-}
 
-record! {
-    /// Arguments.
     struct Scan {
         /// the text
         text: Bytes,
@@ -64,70 +57,46 @@ record! {
         /// the place behind it
         next: usize,
     }
-}
 
-record! {
-    /// Arguments.
     struct File {
         /// the file
         path: PathBuf,
     }
-}
 
-record! {
-    /// Arguments.
     struct Replace {
         /// the file
         path: PathBuf,
         /// its new content
         text: Bytes,
     }
-}
 
-record! {
-    /// Arguments.
     struct Append {
         /// the file
         path: PathBuf,
         /// what to add
         text: Bytes,
     }
-}
 
-record! {
-    /// Arguments.
     struct FileOrFolder {
         /// the file or folder
         path: PathBuf,
     }
-}
 
-record! {
-    /// Arguments.
     struct Folder {
         /// the folder
         path: PathBuf,
     }
-}
 
-record! {
-    /// Arguments.
     struct Modules {
         /// its name, with dots as `require` takes it, such as `rewards`
         folder: String,
     }
-}
 
-record! {
-    /// Arguments.
     struct Text {
         /// the text
         text: Bytes,
     }
-}
 
-record! {
-    /// Arguments.
     struct Exit {
         /// what went wrong, in one line: the command says it, without a traceback, and fails
         error: Option<String>,
@@ -137,7 +106,6 @@ record! {
 const SEED: Kind = Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]);
 
 record! {
-    /// Arguments.
     struct NewRng {
         /// a whole number, or a list such as { seed, step, episode }
         seed: Any as SEED,
@@ -254,25 +222,18 @@ const FUNCTIONS: &[Function] = &[
 const LIST: Kind = Kind::List(&Kind::Any);
 
 record! {
-    /// Arguments.
     struct Between {
         /// the smallest that can come
         low: i64 = 1,
         /// the largest that can come
         high: i64,
     }
-}
 
-record! {
-    /// Arguments.
     struct Pick {
         /// a list that is not empty
         list: Tab as LIST,
     }
-}
 
-record! {
-    /// Arguments.
     struct Shuffle {
         /// the list
         list: Tab as LIST,

@@ -9,104 +9,15 @@
 ---@field targets? ("q_proj"|"k_proj"|"v_proj"|"o_proj"|"gate_proj"|"up_proj"|"down_proj")[] the layers that get one, of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; by default all
 ---@field seed? integer the seed of its random half (default 0)
 
----What was sampled after a prompt.
----@class (exact) fm.Completion
----@field tokens integer[] token ids, with the end token if there was one
----@field text string the text, without the end token
----@field logprobs number[] log-probability of each token at the sampling temperature
----@field finish "stop"|"length" why it ended
-
----Tokens, and how much the prediction of each counts.
----@class (exact) fm.Sequence
----@field tokens integer[] token ids
----@field weights number[] one less than the tokens: `weights[i]` belongs to `tokens[i + 1]`
-
----The gradient of one parameter.
----@class (exact) fm.Gradient
----@field norm number its norm
----@field first number[] its first four values
-
----A loss and its gradient.
----@class (exact) fm.Gradients
----@field loss number `-Σ weights[i] · lp[i] / count(weights ≠ 0)`
----@field grads table<string, fm.Gradient> by the published names of the parameters, or of an adapter by PEFT's
-
----An item of a memory.
----@class (exact) fm.Item
----@field id integer its number; never used twice in one memory
----@field content string what it says
----@field step integer the step that wrote it last
----@field created integer the step that inserted it
----@field history fm.Version[] what it said before, oldest first
----@field section string the part of the memory that it belongs to; empty in a flat memory
----@field replaces? integer the item that it replaced with its insert
----@field closed? integer the step from which it holds no more
----@field score? number how well it fits the query, where there was one
-
----An earlier content of an item.
----@class (exact) fm.Version
----@field step integer the step that wrote it
----@field content string what the item said from then on
-
----A question and what it may be answered from.
----@class (exact) fm.Query
----@field question string the question
----@field items fm.Item[] the items to answer from, the most fitting first
----@field instruction? string what a model is told beside the question
-
----A memory and what it is asked.
----@class (exact) fm.Questioned
----@field memory fm.Memory the memory
----@field questions fm.Question[] the questions
-
----What a reasoner makes of a question.
----@class (exact) fm.Answer
----@field text string the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
----@field known boolean whether the items hold an answer
----@field item? fm.Item the item that it was taken from
----@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
----@field left_out integer items that were left out because the prompt was too long
-
----A question that was answered from a memory, and its score.
----@class (exact) fm.Asked
----@field question string the question
----@field gold string[] the accepted answers
----@field answer string the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
----@field score? number its score, from 0 to 1, and 0 for an empty answer; none where a judge has to give it
----@field scored? string what was scored, where the protocol says in other words than the answer that nothing is known
----@field metric string the metric that scored it
----@field evidence fm.Item[] the items that were retrieved, the most fitting first
----@field used? integer which of them the answer was taken from
----@field kind? string what kind of question it is
----@field id? string its name in its file
----@field chunks? integer[] the chunks that hold what proves the gold answer
----@field prompt_tokens integer tokens that a model read
----@field completion_tokens integer tokens that it wrote
----@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
----@field requests integer requests to a server that the reply took: in an earlier process, if its cache has the reply; 0 if this process has asked for it before
----@field seconds number seconds from the first of these requests to the reply; they run side by side, so that a sum is more than the time that passed
----@field cached integer 1 if the reply was there already, from an earlier process or an equal chat, else 0
----@field left_out integer items that were left out because the prompt was too long
-
 ---A message of a chat.
 ---@class (exact) fm.Message
 ---@field role "system"|"user"|"assistant" who says it
 ---@field content string what is said
 
----What a model says to a chat.
----@class (exact) fm.Reply
----@field text string the text, without a thought before it; empty where that is all there is
----@field prompt_tokens integer tokens that the model read
----@field completion_tokens integer tokens that it wrote
----@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
----@field requests integer requests to a server that the reply took: in an earlier process, if its cache has the reply; 0 if this process has asked for it before
----@field seconds number seconds from the first of these requests to the reply; they run side by side, so that a sum is more than the time that passed
----@field cached integer 1 if the reply was there already, from an earlier process or an equal chat, else 0
-
 ---A mean with its 95 % interval.
 ---@class (exact) fm.Interval
 ---@field mean number the mean of the scores
----@field low number the lower end
+---@field low number the lower end of its 95 % interval
 ---@field high number the upper end
 ---@field n integer how many scores there are
 
@@ -116,6 +27,12 @@
 ---@field metric string the metric that it was scored by
 ---@field score number the score
 
+---The figures of a table.
+---@class (exact) fm.Summary
+---@field rows fm.SummaryRow[] a row for each source and metric, in order of first appearance
+---@field over_sources? fm.Interval the mean of the rows' means, also called macro average: each source counts the same; `n` is the number of rows; none without scores
+---@field over_questions? fm.Interval the mean of all scores, also called micro average: each question counts the same; none without scores
+
 ---The mean score of a source by a metric.
 ---@class (exact) fm.SummaryRow
 ---@field source string the source
@@ -123,70 +40,7 @@
 ---@field mean number the mean of the scores
 ---@field low number the lower end of its 95 % interval
 ---@field high number the upper end
----@field n integer how many questions there are
-
----The figures of a table.
----@class (exact) fm.Summary
----@field rows fm.SummaryRow[] a row for each source and metric, in order of first appearance
----@field over_sources? fm.Interval the mean of the rows' means: each source counts the same; `n` is the number of rows; none without scores
----@field over_questions? fm.Interval the mean of all scores: each question counts the same; none without scores
-
----What the steps of a batch get. In all lists, `[i][t]` is step t of rollout i.
----@class (exact) fm.Rewards
----@field total number[][] the reward of each step; only logged where there are `advantages`
----@field terms? table<string, number[][]> its parts by name
----@field advantages? number[][] for `trainer:update`, as are all that follow
----@field weights? ((number|number[])[])[] how much each step, or each of its tokens, counts in the loss
----@field grouping? "step"|"instance"|"trajectory"|"state" what is compared
----@field groups? ((number|string)[])[] steps with equal keys are compared
----@field scale_rewards? boolean whether advantages are divided by the group's deviation
-
----A reward: scripts/rewards/README.md says how to write one.
----@class (exact) fm.Reward
----@field steps fun(batch: fm.Batch, option: table): fm.Rewards gives every step of every rollout its reward
----@field name? string its name, for messages
----@field needs? string[] what `option` must hold
----@field rollout? any rolls out, for rewards that branch
-
----Text in chunks, and questions about it.
----@class (exact) fm.Episode
----@field id string its name
----@field source string where it comes from
----@field chunks string[] the text, in the order in which it is read
----@field questions fm.Question[] what is asked at the end
----@field chunk_questions fm.Question[][] what is asked after each chunk
-
----A question with its accepted answers.
----@class (exact) fm.Question
----@field question string the question
----@field answers string[] the accepted answers
----@field kind? string what kind of question it is
----@field id? string its name in its file
----@field metric? string the metric that scores it, one of fm.metric; by default substring_exact_match
----@field evidence? integer[] the chunks that hold what proves the answer, from 1
----@field instruction? string what a model is told beside the question, such as the form of the answer
-
----How calls are written.
----@class (exact) fm.Dialect
----@field name string its name
----@field parse fun(text: string): fm.Call[] reads every call in an answer, good and bad, in order
----@field write fun(call: table): string writes a call, `{ name, arguments }`, as `parse` reads it
----@field stop? string[] texts that end an answer
----@field tools? fun(tools: table[]): string describes the tools and how to call them, for prompts of models without a chat template
-
----A call as a dialect read it. One that cannot be carried out has an `error`.
----@class (exact) fm.Call
----@field raw string the text it was read from; what lies between those of all calls is stray text
----@field name? string the tool
----@field arguments? table<string, any> the arguments by name
----@field error? string why it cannot be carried out
-
----A memory tool.
----@class (exact) fm.Tool
----@field name string the name that calls use
----@field description string what it does
----@field parameters table JSON schema of the arguments
----@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; `turn` has the answer's calls, chunk, step and role; returns the id it wrote; an error means that the call is not valid
+---@field n integer how many scores there are
 
 ---The rollouts of a batch. Scripts may give the tables in it more.
 ---@class (exact) fm.Batch
@@ -195,25 +49,26 @@
 
 ---An episode as the policy read it.
 ---@class (exact) fm.Rollout
----@field episode integer which of the batch's episodes it is
----@field member integer which of the episode's group it is
+---@field episode? integer which of the batch's episodes it is
+---@field member? integer which of the episode's group it is
 ---@field first? integer the number of its first step; by default 1
 ---@field state? number|string the memory that it began with, as the episode names it
 ---@field steps fm.RolloutStep[] one for each chunk
 ---@field answers fm.Asked[] the final questions
 ---@field memory fm.Item[] the memory at the end
 ---@field journal table[] all that was done to it, for `fm.memory.replay`
----@field memory_tokens integer the length of the memory at the end
----@field input_tokens integer the length of all chunks
+---@field memory_tokens integer the length of the memory at the end, in tokens
+---@field input_tokens integer the length of all chunks, in tokens
 
 ---What the policy did with a chunk.
 ---@class (exact) fm.RolloutStep
 ---@field chunk string the chunk
+---@field role? string what the policy was at this chunk, in episodes with roles
 ---@field prompt string what the policy read
----@field prompt_tokens integer its length
+---@field prompt_tokens integer its length in tokens
 ---@field thought? string what it thought before its answer
 ---@field completion string what it wrote, with its thought
----@field tokens integer its length
+---@field tokens integer its length in tokens
 ---@field calls fm.RolloutCall[] the calls in it
 ---@field stray integer pieces of text outside of calls
 ---@field written integer[] ids of the items that it wrote
@@ -230,6 +85,101 @@
 ---@field valid boolean whether it was carried out
 ---@field reason? string why it was not
 
+---A remembered piece of text.
+---@class (exact) fm.Item
+---@field id integer its id: given by the store, counting up, never used twice in one store
+---@field content string what it says
+---@field step integer the step that wrote it last
+---@field created integer the step that inserted it
+---@field history fm.Version[] what it said before, oldest first
+---@field section string the part of the memory that it belongs to; empty in a flat memory
+---@field replaces? integer the item that it replaced with its insert
+---@field closed? integer the step from which it holds no more
+---@field score? number how well it fits the query that found it
+
+---An earlier content of an item.
+---@class (exact) fm.Version
+---@field step integer the step that wrote it
+---@field content string what the item said from then on
+
+---A question that was answered from a memory, and its score.
+---@class (exact) fm.Asked
+---@field question string the question
+---@field gold string[] the accepted answers
+---@field answer string the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
+---@field score? number its score, from 0 to 1, and 0 for an empty answer; none where a judge has to give it
+---@field scored? string what was scored, where the protocol says in other words than the answer that nothing is known
+---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric that scored it
+---@field evidence fm.Item[] the items that were retrieved, the most fitting first
+---@field used? integer which of them the answer was taken from
+---@field kind? string what kind of question it is
+---@field id? string its name in its file
+---@field chunks? integer[] the chunks that hold what proves the gold answer
+---@field prompt_tokens integer tokens that a model read
+---@field completion_tokens integer tokens that it wrote
+---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
+---@field requests integer requests to a server that the reply took, the tries that failed included: in an earlier process, if its cache has the reply; 0 if this process has asked for it before
+---@field seconds number seconds from the first of these requests to the reply; they run side by side, so that a sum is more than the time that passed
+---@field cached integer 1 if the reply was there already, from an earlier process or an equal chat, else 0
+---@field left_out integer items that were left out because the prompt was too long
+
+---A reward: scripts/rewards/README.md says how to write one.
+---@class (exact) fm.Reward
+---@field steps fun(batch: fm.Batch, option: table): fm.Rewards gives every step of every rollout its reward
+---@field name? string its name, for messages
+---@field needs? string[] what `option` must hold
+---@field rollout? any rolls out, for rewards that branch
+
+---What the steps of a batch get. In all lists, `[i][t]` is step t of rollout i.
+---@class (exact) fm.Rewards
+---@field total number[][] the reward of each step; only logged where there are `advantages`
+---@field terms? table<string, number[][]> its parts by name
+---@field advantages? number[][] for `trainer:update`, as are all that follow
+---@field weights? ((number|number[])[])[] how much each step, or each of its tokens, counts in the loss
+---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared
+---@field groups? ((number|string)[])[] steps with equal keys are compared
+---@field scale_rewards? boolean whether advantages are divided by the group's deviation
+
+---Text in chunks, and questions about it.
+---@class (exact) fm.Episode
+---@field id string its name
+---@field source string where it comes from; results are reported by it
+---@field chunks string[] the text, in the order in which it is read
+---@field questions fm.Question[] what is asked at the end
+---@field chunk_questions fm.Question[][] what is asked after each chunk: as many lists as chunks
+
+---A question with its accepted answers.
+---@class (exact) fm.Question
+---@field question string the question
+---@field answers string[] the accepted answers, at least one
+---@field kind? string what kind of question it is
+---@field id? string its name in its file
+---@field metric? "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric that scores it, one of fm.metric; by default substring_exact_match
+---@field evidence? integer[] the chunks that hold what proves the answer, from 1
+---@field instruction? string what a model is told beside the question, such as the form of the answer
+
+---A call as a dialect read it. One that cannot be carried out has an `error`.
+---@class (exact) fm.Call
+---@field raw string the text it was read from; what lies between those of all calls is stray text
+---@field name? string the tool
+---@field arguments? table<string, any> the arguments by name
+---@field error? string why it cannot be carried out
+
+---How calls are written.
+---@class (exact) fm.Dialect
+---@field name string its name
+---@field parse fun(text: string): fm.Call[] reads every call in an answer, good and bad, in order
+---@field write fun(call: table): string writes a call, `{ name, arguments }`, as `parse` reads it
+---@field stop? string[] texts that end an answer
+---@field tools? fun(tools: table[]): string describes the tools and how to call them, for prompts of models without a chat template
+
+---A memory tool.
+---@class (exact) fm.Tool
+---@field name string the name that calls use
+---@field description string what it does
+---@field parameters table JSON schema of the arguments
+---@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; `turn` has the answer's calls, chunk, step and role; returns the id it wrote; an error means that the call is not valid
+
 ---A part of a page. Its kind says which of the keys it needs: `text`; `rows` for facts; `columns` and `rows` for a table; `charts`; `episodes`.
 ---@class (exact) fm.PageSection
 ---@field kind "text"|"facts"|"table"|"charts"|"episodes" what it shows
@@ -244,7 +194,7 @@
 
 ---A column of a table.
 ---@class (exact) fm.PageColumn
----@field name string what stands above it
+---@field name string its heading
 ---@field digits? integer digits behind the point; by default four significant ones
 ---@field percent? boolean whether 0.5 is shown as 50 % (default false)
 
@@ -261,18 +211,89 @@
 ---One series of a chart. All lists are as long as `x`; a number that is not finite is a gap, and so is fm.json.null.
 ---@class (exact) fm.PageSeries
 ---@field name string its name in the legend
----@field x number[] where its points are, ascending but for a scatter
+---@field x number[] the x values, ascending except in a scatter
 ---@field y any[] the values
 ---@field low? any[] lower ends of the values: a band, or error bars
 ---@field high? any[] upper ends of the values
----@field x_low? any[] left ends of the places of a scatter
----@field x_high? any[] right ends of the places of a scatter
+---@field x_low? any[] left ends of the x intervals of a scatter
+---@field x_high? any[] right ends of the x intervals of a scatter
 
 ---An episode to step through.
 ---@class (exact) fm.PageEpisode
 ---@field title string its name in the list
 ---@field group? string what heads those that share it, such as the policy
----@field rollout table a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; what its steps lack comes from `chunks` and from `journal`, and without `steps` these are all that is shown beside `memory` and `answers`
+---@field rollout fm.PageRollout a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; what its steps lack comes from `chunks` and from `journal`, and without `steps` these are all that is shown beside `memory` and `answers`
+
+---What a page shows of an episode: a rollout, or what an evaluation keeps of one. Everything in it may be missing.
+---@class (exact) fm.PageRollout
+---@field episode? integer which of the batch's episodes it is
+---@field member? integer which of the episode's group it is
+---@field first? integer the number of its first step; by default 1
+---@field chunks string[] the texts, where steps do not hold them
+---@field steps fm.RolloutStep[] one for each chunk
+---@field answers fm.Asked[] the final questions
+---@field memory? fm.Item[] the memory at the end
+---@field journal table[] all that was done to it; shows the memory of steps that do not hold it
+---@field memory_tokens? integer the length of the memory at the end, in tokens
+---@field input_tokens? integer the length of all chunks, in tokens
+---@field rewards? fm.PageRewards what the steps were rewarded with
+
+---The rewards of a rollout's steps.
+---@class (exact) fm.PageRewards
+---@field total number[] a number for each step
+---@field terms table<string, number[]> its parts by name
+
+---Tokens, and how much the prediction of each counts.
+---@class (exact) fm.Sequence
+---@field tokens integer[] token ids
+---@field weights number[] one less than the tokens: `weights[i]` belongs to `tokens[i + 1]`
+
+---A loss and its gradient.
+---@class (exact) fm.Gradients
+---@field loss number `-Σ weights[i] · lp[i] / count(weights ≠ 0)`
+---@field grads table<string, fm.Gradient> by the published names of the parameters, or of an adapter by PEFT's
+
+---The gradient of one parameter.
+---@class (exact) fm.Gradient
+---@field norm number its norm
+---@field first number[] its first four values
+
+---What was sampled after a prompt.
+---@class (exact) fm.Completion
+---@field tokens integer[] token ids, with the end token if there was one
+---@field text string the text, without the end token
+---@field logprobs number[] log-probability of each token at the sampling temperature
+---@field finish "stop"|"length" why it ended
+
+---What a reasoner makes of a question.
+---@class (exact) fm.Answer
+---@field text string the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
+---@field known boolean whether the items hold an answer
+---@field item? fm.Item the item that it was taken from
+---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
+---@field left_out integer items that were left out because the prompt was too long
+
+---A question and what it may be answered from.
+---@class (exact) fm.Query
+---@field question string the question
+---@field items fm.Item[] the items to answer from, the most fitting first
+---@field instruction? string what a model is told beside the question
+
+---A memory and what it is asked.
+---@class (exact) fm.Questioned
+---@field memory fm.Memory the memory
+---@field questions fm.Question[] the questions
+
+---What a model says to a chat.
+---@class (exact) fm.Reply
+---@field text string the text, without a thought before it; empty where that is all there is
+---@field prompt_tokens integer tokens that a model read
+---@field completion_tokens integer tokens that it wrote
+---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
+---@field requests integer requests to a server that the reply took, the tries that failed included: in an earlier process, if its cache has the reply; 0 if this process has asked for it before
+---@field seconds number seconds from the first of these requests to the reply; they run side by side, so that a sum is more than the time that passed
+---@field cached integer 1 if the reply was there already, from an earlier process or an equal chat, else 0
+---@field left_out integer items that were left out because the prompt was too long
 
 ---A stream of random numbers.
 ---@class fm.Rng
@@ -371,14 +392,14 @@ function Model:gradients(arguments) end
 ---The arguments of `Model:generate`.
 ---@class (exact) fm.Model.generate.arguments
 ---@field prompts (integer[]|string)[] texts or lists of token ids
+---@field seed? integer the seed of the random numbers; what a prompt gets depends on its place in the list (default 0)
+---@field seeds? integer[] a seed for each prompt instead: what it gets depends on nothing else
+---@field group? integer completions of each prompt (default 1)
 ---@field max_tokens integer longest completion in tokens
 ---@field temperature? number 0 is greedy (default 1)
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field top_k? integer keep so many likely tokens; 0 keeps all (default 0)
 ---@field min_p? number keep tokens at least so likely, relative to the likeliest (default 0)
----@field seed? integer the seed of the random numbers; what a prompt gets depends on its place in the list (default 0)
----@field seeds? integer[] a seed for each prompt instead: what it gets depends on nothing else
----@field group? integer completions of each prompt (default 1)
 ---@field stop? string[] texts that end a completion; they stay in it
 
 ---Samples completions of prompts.
@@ -389,7 +410,7 @@ function Model:generate(arguments) end
 ---The arguments of `Model:save`.
 ---@class (exact) fm.Model.save.arguments
 ---@field path string the folder
----@field dtype? "f32"|"f16"|"bf16" how numbers are stored (default "f32")
+---@field dtype? "f32"|"bf16"|"f16" how numbers are stored (default "f32")
 
 ---Writes a model folder that `fm.model.load` and Python tools read; of a model with an adapter the adapter's folder, that its `lora` and PEFT read.
 ---@param arguments fm.Model.save.arguments
@@ -481,7 +502,7 @@ function Memory:closed(arguments) end
 
 ---One item, closed or not.
 ---@param arguments fm.Memory.get.arguments
----@return fm.Item|nil # the item, or nil if there is none
+---@return fm.Item # the item, or nil if there is none
 function Memory:get(arguments) end
 
 ---The arguments of `Memory:retrieve`.
@@ -577,7 +598,7 @@ function Reasoner:ask_all(arguments) end
 ---@class (exact) fm.Reasoner.complete.arguments
 ---@field chats fm.Message[][] the chats, each a list of messages
 
----Lets the reasoner's model go on with chats, all in one batch. The extractive reasoner has no model.
+---Completes chats with the reasoner's model, all in one batch. The extractive reasoner has no model.
 ---@param arguments fm.Reasoner.complete.arguments
 ---@return fm.Reply[] # a reply to each chat
 function Reasoner:complete(arguments) end
@@ -881,7 +902,7 @@ function fm.tokenizer.train(arguments) end
 ---@field beta2? number decay of the second moment (default 0.95)
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
----@field micro_tokens? integer tokens that go through the model at a time (default 4096)
+---@field micro_tokens? integer tokens that go through the model at a time; a longer sequence goes alone (default 4096)
 ---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
 
 ---A supervised trainer: AdamW on the weighted log-likelihood of given sequences.
@@ -900,7 +921,7 @@ function fm.memory.new(arguments) end
 
 ---The arguments of `fm.memory.import`.
 ---@class (exact) fm.memory.import.arguments
----@field path string the file
+---@field path string the file, JSONL
 
 ---Reads a memory that `memory:export` wrote.
 ---@param arguments fm.memory.import.arguments
@@ -940,7 +961,7 @@ function fm.reasoner.model(arguments) end
 
 ---The arguments of `fm.reasoner.server`.
 ---@class (exact) fm.reasoner.server.arguments
----@field url string the base address, such as http://127.0.0.1:8000/v1
+---@field url string the base address, such as `http://127.0.0.1:8000/v1`
 ---@field model string the model's name at the server
 ---@field key_env? string the environment variable that holds the key, such as OPENAI_API_KEY; the key is written nowhere
 ---@field max_tokens? integer longest reply in tokens (default 1024)
@@ -1300,18 +1321,24 @@ function fm.calls.read(arguments) end
 ---@field dialect? fm.Dialect how the policy writes calls; by default as Hermes and Qwen do
 ---@field group? integer rollouts of each episode (default 8)
 ---@field seed? integer seed of sampling and of the order of samples (default 0)
----@field lr? number learning rate of updates that name none (default 0.000001)
+---@field lr? number learning rate of updates that name none (default 1e-6)
 ---@field temperature? number sampling temperature of rollouts that name none (default 1)
 ---@field top_p? number keep the likely tokens with this probability (default 1)
 ---@field max_tokens? integer longest completion of a step (default 256)
 ---@field max_prompt? integer longest prompt of a step, for which memory is taken; by default what the model has room for
 ---@field episodes? integer episodes of a batch, for which memory is taken; by default as much as sampling ever uses
----@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest, those BM25 finds for the chunk, or what a function of the memory and { chunk, step, role, limit } returns (default "recent")
+---@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest ("recent", the default), those BM25 finds for the chunk ("relevant"), or what a function of the memory and { chunk, step, role, limit } returns
 ---@field view_items? integer how many; halved until the prompt fits the model (default 20)
+---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state` (default "step")
+---@field minibatches? integer optimiser steps of one update (default 1)
+---@field beta1? number decay of AdamW's first moment (default 0.9)
+---@field beta2? number decay of AdamW's second moment (default 0.99)
+---@field weight_decay? number decoupled weight decay of matrices (default 0)
+---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
+---@field train? boolean whether there will be updates; without them, as in an evaluation, no memory is taken for them (default true)
 ---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
 ---@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
 ---@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
----@field grouping? "step"|"instance"|"trajectory"|"state" what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state` (default "step")
 ---@field loss? "verl"|"grpo"|"dr_grpo"|"dapo"|"gspo"|"cispo"|"rloo"|"reinforce" the policy loss, as its paper states it; each of the next ten replaces one of its settings (default "verl")
 ---@field ratio? "token"|"sequence" whether each token has a ratio, or each step the mean of its tokens'
 ---@field clip_low? number how far the ratio may fall below 1
@@ -1323,12 +1350,8 @@ function fm.calls.read(arguments) end
 ---@field kl_coef? number weight of KL to the policy at the start, or to the one without its adapter; 0 for none
 ---@field kl_estimator? "k1"|"k2"|"k3" how KL is estimated; in the loss, k1 restrains nothing
 ---@field kl_in? "loss"|"reward" where KL is: in the loss of each token, or summed in the reward of each step
----@field minibatches? integer optimiser steps of one update (default 1)
----@field weight_decay? number decoupled weight decay of matrices (default 0)
----@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
----@field micro_tokens? integer tokens that go through the model at a time (default 4096)
+---@field micro_tokens? integer tokens that go through the model at a time; a longer sequence goes alone (default 4096)
 ---@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
----@field train? boolean whether there will be updates; without them, as in an evaluation, no memory is taken for them (default true)
 
 ---A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it needs; a run that does not fit is an error before anything is taken.
 ---@param arguments fm.grpo.new.arguments

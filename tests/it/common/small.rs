@@ -4,7 +4,7 @@ use finemem::device::{Device, Tensor};
 use finemem::model::{Config, Model, ModelType, Tokenizer, Weights};
 use finemem::ops::policy_loss::PolicyLoss;
 use finemem::random::Rng;
-use finemem::train::learner::{Learner, Loss, Memory, Sample};
+use finemem::train::learner::{Budget, Learner, Loss, Sample};
 use finemem::train::optimizer::{Optimizer, Settings};
 
 /// Odd sizes, grouped heads; an untied model also has biases.
@@ -85,7 +85,7 @@ impl Against {
 }
 
 /// The gradient of every parameter.
-pub fn gradients(model: &Model, samples: &[Sample], loss: Loss<'_>, memory: Memory) -> Vec<(String, Vec<f64>)> {
+pub fn gradients(model: &Model, samples: &[Sample], loss: Loss<'_>, memory: Budget) -> Vec<(String, Vec<f64>)> {
     let mut learner = Learner::new(model, memory, true).unwrap();
     let optimizer = Optimizer::new(model, Settings::default()).unwrap();
     learner.begin(model, samples).unwrap();

@@ -245,7 +245,10 @@ fn questions_whose_answers_cannot_be_scored_are_skipped() {
         (Value::Array(rows).to_string(), vec![("row 2: question 0: LongMemEval has no judge for a question of type 'chat'", "")]),
         (
             own.to_string(),
-            vec![("line 1: question 0: there is no metric 'nope'", "rouge_l"), ("line 1: chunk 0, question 0: '0' is no category", ids)],
+            vec![
+                ("line 1: question 0: 'nope' is not one of exact_match", "rouge_l"),
+                ("line 1: chunk 0, question 0: '0' is no category", ids),
+            ],
         ),
     ] {
         let found = read_as("some.json", &content, &Options::default()).unwrap();

@@ -2,10 +2,10 @@
 
 use crate::common::devices;
 use crate::common::small::model;
-use finemem::generate::{Completion, Generator, Options, Request, Shared, Stream};
+use finemem::generate::{Completion, Generator, Options, Request, SharedGenerator, Stream};
 use finemem::model::Model;
 use finemem::random::Rng;
-use finemem::train::learner::{Learner, Loss, Memory, Sample};
+use finemem::train::learner::{Budget, Learner, Loss, Sample};
 use finemem::train::optimizer::{Optimizer, Settings};
 
 fn options(temperature: f32, max_tokens: usize) -> Options {
@@ -82,7 +82,7 @@ fn scored(model: &Model, request: &Request, completions: &[Completion], temperat
         ..Sample::default()
     };
     let samples: Vec<Sample> = completions.iter().map(sample).collect();
-    let mut learner = Learner::new(model, Memory::default(), differentiate).unwrap();
+    let mut learner = Learner::new(model, Budget::default(), differentiate).unwrap();
     if !differentiate {
         return learner.score(model, &samples, temperature).unwrap().logprob;
     }
@@ -120,7 +120,7 @@ fn greedy_takes_the_likeliest_token_of_each_step() {
         let request = Request { prompt: text(3, 12), streams: vec![Stream::new(0, 0, [0; 3])] };
         let found = Generator::new(&model).unwrap().generate(&model, std::slice::from_ref(&request), &options(0.0, 4)).unwrap();
         let mut tokens = request.prompt.clone();
-        let mut learner = Learner::new(&model, Memory::default(), false).unwrap();
+        let mut learner = Learner::new(&model, Budget::default(), false).unwrap();
         for (token, logprob) in found[0][0].tokens.iter().zip(&found[0][0].logprobs) {
             // Every token of the vocabulary as the next one.
             let last = tokens.len() as u32;
@@ -186,7 +186,7 @@ fn a_conversation_computes_what_is_new() {
 fn turns_compute_a_common_beginning_once() {
     for device in devices() {
         let (model, options, name) = (model(&device, true), options(0.8, 6), device.describe());
-        let shared = Shared::default();
+        let shared = SharedGenerator::default();
         let mut plain = Generator::new(&model).unwrap();
         let mut turn = |number: usize, requests: &[Request]| {
             let said: Vec<_> = shared.take_turn(number, &model, requests, &options).unwrap().iter().map(|c| bits(c)).collect();

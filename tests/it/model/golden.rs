@@ -8,7 +8,7 @@ use finemem::device::{DType, Device};
 use finemem::generate::{Generator, Options, Request, Stream};
 use finemem::model::Model;
 use finemem::train::export::export;
-use finemem::train::learner::{Learner, Loss, Memory};
+use finemem::train::learner::{Budget, Learner, Loss};
 use finemem::train::optimizer::{Optimizer, Settings};
 use finemem::train::sft::{self, Supervised, Weighted};
 use safetensors::SafeTensors;
@@ -92,7 +92,7 @@ fn load(name: &str, device: &Device) -> Model {
 fn logprobs(model: &Model, golden: &Golden) -> Vec<f32> {
     let every: Vec<Vec<f32>> = golden.sequences.iter().map(|s| vec![1.0; s.len() - 1]).collect();
     let samples = sft::samples(&golden.weighted(&every)).unwrap();
-    Learner::new(model, Memory::default(), false).unwrap().score(model, &samples, 1.0).unwrap().logprob
+    Learner::new(model, Budget::default(), false).unwrap().score(model, &samples, 1.0).unwrap().logprob
 }
 
 /// The differences of `found` from `expected`: the largest, and the mean.
@@ -157,7 +157,7 @@ fn logprobs_in_bf16_are_those_of_pytorch() {
 fn gradients_are_those_of_pytorch() {
     each(|name, model, golden| {
         let samples = sft::samples(&golden.weighted(&golden.weights)).unwrap();
-        let mut learner = Learner::new(model, Memory::default(), true).unwrap();
+        let mut learner = Learner::new(model, Budget::default(), true).unwrap();
         let optimizer = Optimizer::new(model, Settings::default()).unwrap();
         learner.begin(model, &samples).unwrap();
         learner.run(model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
@@ -203,7 +203,7 @@ fn ten_steps_of_adamw_are_those_of_pytorch() {
             weight_decay: adamw.weight_decay.into(),
             max_grad_norm: adamw.max_grad_norm.into(),
         };
-        let mut trainer = Supervised::new(model, Memory::default(), settings).unwrap();
+        let mut trainer = Supervised::new(model, Budget::default(), settings).unwrap();
         let sequences = golden.weighted(&adamw.counted);
         let mut worst = 0.0f64;
         for (step, (loss, norm)) in adamw.losses.iter().zip(&adamw.norms).enumerate() {

@@ -9,12 +9,12 @@ use finemem::model::activations::Recompute;
 use finemem::model::{Config, Model, Tokenizer};
 use finemem::ops::policy_loss::{Estimator, Form, Level, PolicyLoss};
 use finemem::random::Rng;
-use finemem::train::learner::{Learner, Loss, Memory, Sample};
+use finemem::train::learner::{Budget, Learner, Loss, Sample};
 use finemem::train::optimizer::{Optimizer, Settings};
 
 /// The loss that the gradients belong to.
 fn loss_of(model: &Model, samples: &[Sample], loss: Loss<'_>) -> f64 {
-    let mut learner = Learner::new(model, Memory::default(), true).unwrap();
+    let mut learner = Learner::new(model, Budget::default(), true).unwrap();
     let optimizer = Optimizer::new(model, Settings::default()).unwrap();
     learner.begin(model, samples).unwrap();
     learner.run(model, samples, loss, 1.3, Some(&optimizer.grads)).unwrap();
@@ -33,11 +33,11 @@ fn check_by_differences(tied: bool, policy: Option<PolicyLoss>) {
         samples.iter_mut().enumerate().for_each(|(i, s)| s.weights.fill(0.3 + i as f32));
     }
     // Ratios around 1, some of them beyond the bounds.
-    let now = Learner::new(&model, Memory::default(), false).unwrap().score(&model, &samples, 1.3).unwrap().logprob;
+    let now = Learner::new(&model, Budget::default(), false).unwrap().score(&model, &samples, 1.3).unwrap().logprob;
     for (old, now) in samples.iter_mut().flat_map(|s| &mut s.old).zip(now) {
         *old = now + 8.0 * (*old + 5.65);
     }
-    let grads = gradients(&model, &samples, loss, Memory::default());
+    let grads = gradients(&model, &samples, loss, Budget::default());
     for ((name, w), (_, g)) in model.weights.named().into_iter().zip(&grads) {
         let values = w.read_f64().unwrap();
         // The element with the largest gradient and two others.
@@ -82,8 +82,8 @@ fn micro_batches_change_no_gradient() {
     let device = Device::cpu_f64();
     let model = model(&device, true);
     let samples = samples();
-    let whole = gradients(&model, &samples, Loss::Weighted, Memory::default());
-    let small = gradients(&model, &samples, Loss::Weighted, Memory { micro_tokens: 64, ..Memory::default() });
+    let whole = gradients(&model, &samples, Loss::Weighted, Budget::default());
+    let small = gradients(&model, &samples, Loss::Weighted, Budget { micro_tokens: 64, ..Budget::default() });
     for ((name, a), (_, b)) in whole.iter().zip(small) {
         let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-12, "{name}: {worst}");
@@ -96,7 +96,7 @@ fn recomputation_changes_no_bit_of_a_gradient() {
     for device in devices() {
         for tied in [true, false] {
             let model = model(&device, tied);
-            let of = |recompute| gradients(&model, &samples, Loss::Weighted, Memory { recompute, ..Memory::default() });
+            let of = |recompute| gradients(&model, &samples, Loss::Weighted, Budget { recompute, ..Budget::default() });
             let kept = of(Recompute::None);
             for recompute in [Recompute::Attention, Recompute::All] {
                 assert!(kept == of(recompute), "{}, {recompute:?}", device.describe());
@@ -128,7 +128,7 @@ fn many_targets_are_read_in_pieces() {
         Sample { targets: (1..500).collect(), weights: vec![0.1; 499], tokens, ..Sample::default() }
     };
     let samples: Vec<Sample> = (0..140).map(sample).collect();
-    let mut learner = Learner::new(&model, Memory::default(), false).unwrap();
+    let mut learner = Learner::new(&model, Budget::default(), false).unwrap();
     let before = device.counters().buffers;
     let all = learner.score(&model, &samples, 1.0).unwrap();
     assert_eq!((all.logprob.len(), device.counters().buffers), (140 * 499, before));
@@ -144,7 +144,7 @@ fn an_optimiser_lowers_the_loss() {
     let model = model(&device, true);
     let mut samples = samples();
     samples.iter_mut().for_each(|s| s.weights.fill(-0.01));
-    let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
+    let mut learner = Learner::new(&model, Budget::default(), true).unwrap();
     let mut optimizer = Optimizer::new(&model, Settings::default()).unwrap();
     let mut means = Vec::new();
     for _ in 0..30 {
@@ -162,8 +162,8 @@ fn parameters_without_a_gradient_stay_as_they_are() {
     let device = Device::cpu();
     for tied in [true, false] {
         let (model, samples) = (model(&device, tied), samples());
-        let all: HashMap<String, Vec<f64>> = gradients(&model, &samples, Loss::Weighted, Memory::default()).into_iter().collect();
-        let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
+        let all: HashMap<String, Vec<f64>> = gradients(&model, &samples, Loss::Weighted, Budget::default()).into_iter().collect();
+        let mut learner = Learner::new(&model, Budget::default(), true).unwrap();
         let mut optimizer = Optimizer::new(&model, Settings::default()).unwrap();
         // Every second parameter, then the others.
         for frozen in [0, 1] {
@@ -198,7 +198,7 @@ fn repeats(model: &Model) -> [f32; 2] {
     let first: Vec<u32> = (0..60).map(|_| rng.next_u32() % 1000).collect();
     let targets: Vec<u32> = (1..120).collect();
     let sample = Sample { tokens: [&first[..], &first[..]].concat(), weights: vec![0.0; targets.len()], targets, ..Sample::default() };
-    let logprob = Learner::new(model, Memory::default(), false).unwrap().score(model, &[sample], 1.0).unwrap().logprob;
+    let logprob = Learner::new(model, Budget::default(), false).unwrap().score(model, &[sample], 1.0).unwrap().logprob;
     [&logprob[..59], &logprob[60..]].map(|half| half.iter().sum::<f32>() / 59.0)
 }
 

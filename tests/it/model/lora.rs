@@ -13,7 +13,7 @@ use finemem::random::Rng;
 use finemem::rollout::Turn;
 use finemem::train::export::export;
 use finemem::train::grpo::{Credit, Grpo, Settings, Trained};
-use finemem::train::learner::{Learner, Loss, Memory, Sample};
+use finemem::train::learner::{Budget, Learner, Loss, Sample};
 use finemem::train::log::Checkpoint;
 use finemem::train::losses::{LossName, Recipe};
 use finemem::train::optimizer::{Optimizer, Settings as AdamSettings};
@@ -37,7 +37,7 @@ fn adapted(device: &Device, tied: bool, targets: &[&str]) -> Model {
 }
 
 fn score(model: &Model, samples: &[Sample]) -> Vec<f32> {
-    Learner::new(model, Memory::default(), false).unwrap().score(model, samples, 1.3).unwrap().logprob
+    Learner::new(model, Budget::default(), false).unwrap().score(model, samples, 1.3).unwrap().logprob
 }
 
 /// Every parameter and whether it belongs to an adapter.
@@ -46,7 +46,7 @@ fn values(model: &Model) -> Vec<(String, bool, Vec<f32>)> {
 }
 
 fn loss_of(model: &Model, samples: &[Sample], loss: Loss<'_>) -> f64 {
-    let mut learner = Learner::new(model, Memory::default(), true).unwrap();
+    let mut learner = Learner::new(model, Budget::default(), true).unwrap();
     let optimizer = Optimizer::new(model, AdamSettings::default()).unwrap();
     learner.begin(model, samples).unwrap();
     learner.run(model, samples, loss, 1.3, Some(&optimizer.grads)).unwrap();
@@ -68,7 +68,7 @@ fn gradients_match_finite_differences() {
             *old = now + 8.0 * (*old + 5.65);
         }
         for loss in [Loss::Weighted, policy] {
-            let found = gradients(&model, &samples, loss, Memory::default());
+            let found = gradients(&model, &samples, loss, Budget::default());
             assert_eq!(found.len(), 2 * 2 * targets.len());
             let adapters = model.weights.named().into_iter().filter(|(name, _)| lora::is_adapter(name));
             for ((name, w), (same, g)) in adapters.zip(&found) {
@@ -91,7 +91,7 @@ fn gradients_match_finite_differences() {
                 }
             }
             for recompute in [Recompute::Attention, Recompute::All] {
-                assert_eq!(found, gradients(&model, &samples, loss, Memory { recompute, ..Memory::default() }), "{recompute:?}");
+                assert_eq!(found, gradients(&model, &samples, loss, Budget { recompute, ..Budget::default() }), "{recompute:?}");
             }
         }
     }
@@ -134,7 +134,7 @@ fn a_base_in_16_bits_gives_what_its_numbers_give_in_32() {
         });
         let [a, b] = [&wide, &packed].map(|model| score(model, &samples()).into_iter().map(f64::from).collect::<Vec<_>>());
         assert!(distance(&b, &a) <= 1e-6, "{}", device.describe());
-        let [a, b] = [&wide, &packed].map(|model| gradients(model, &samples(), Loss::Weighted, Memory::default()));
+        let [a, b] = [&wide, &packed].map(|model| gradients(model, &samples(), Loss::Weighted, Budget::default()));
         for ((name, a), (_, b)) in a.iter().zip(&b) {
             assert!(distance(b, a) <= 1e-6, "{}: {name}", device.describe());
         }
@@ -150,7 +150,7 @@ fn grpo_settings() -> Settings {
         minibatches: 1,
         seed: 0,
         adam: AdamSettings::default(),
-        memory: Memory::default(),
+        memory: Budget::default(),
     }
 }
 
@@ -165,7 +165,7 @@ fn turns(model: &Model) -> Vec<Turn> {
     for turn in &mut turns {
         let tokens = [&turn.prompt[..], &turn.completion[..]].concat();
         let sample = Sample { tokens, targets: (9..13).collect(), weights: vec![1.0; 4], ..Sample::default() };
-        turn.logprobs = Learner::new(model, Memory::default(), false).unwrap().score(model, &[sample], 1.0).unwrap().logprob;
+        turn.logprobs = Learner::new(model, Budget::default(), false).unwrap().score(model, &[sample], 1.0).unwrap().logprob;
     }
     turns
 }

@@ -9,7 +9,7 @@ use finemem::device::{DType, Device};
 use finemem::generate::{Completion, Generator, Options, Request, Stream};
 use finemem::model::{Model, Weights};
 use finemem::ops::embedding;
-use finemem::train::learner::{Learner, Loss, Memory};
+use finemem::train::learner::{Budget, Learner, Loss};
 use half::{bf16, f16};
 
 /// The types of 16 bits.
@@ -45,12 +45,12 @@ fn log_probabilities_and_gradients_are_those_of_the_widened_weights() {
         for (tied, packed) in [true, false].into_iter().flat_map(|tied| PACKED.map(|packed| (tied, packed))) {
             let [wide, packed] = [true, false].map(|wide| rounded(&device, tied, packed, wide));
             let score = |model: &Model| {
-                let scored = Learner::new(model, Memory::default(), false).unwrap().score(model, &samples(), 1.0).unwrap();
+                let scored = Learner::new(model, Budget::default(), false).unwrap().score(model, &samples(), 1.0).unwrap();
                 scored.logprob.iter().map(|lp| f64::from(*lp)).collect::<Vec<_>>()
             };
             let error = distance(&score(&packed), &score(&wide));
             assert!(error <= 1e-6, "{}: log-probabilities are off by {error:.1e}", device.describe());
-            let [wide, packed] = [&wide, &packed].map(|model| gradients(model, &samples(), Loss::Weighted, Memory::default()));
+            let [wide, packed] = [&wide, &packed].map(|model| gradients(model, &samples(), Loss::Weighted, Budget::default()));
             for ((name, wide), (_, packed)) in wide.iter().zip(&packed) {
                 let error = distance(packed, wide);
                 assert!(error <= 1e-6, "{}: the gradient of {name} is off by {error:.1e}", device.describe());

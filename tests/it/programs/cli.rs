@@ -32,7 +32,7 @@ fn what_is_wrong_is_said() {
     fails(&["run", &binary], 1, "UTF-8");
     fails(&["run", "absent.lua"], 1, "absent.lua: cannot read the script");
     fails(&["run", &runless], 1, "cannot read the script");
-    fails(&["run", "--resume", &runless], 1, "no run to resume");
+    fails(&["run", "--resume", &runless], 1, "cannot be resumed");
     fails(&["run"], 2, "SCRIPT");
     fails(&["run", &broken, "--dvice", "cpu"], 2, "--device");
     fails(&["bench", "model"], 2, "--shape");

@@ -172,7 +172,7 @@ fn long_runs_become_means_and_large_ones_are_cut() {
     std::fs::write(folder.path().join("metrics.jsonl"), lines).expect("written");
     let line = |step: usize| {
         let chunk = format!("{step} {}", "word ".repeat(3000));
-        let steps: Vec<Value> = (0..20).map(|_| json!({ "chunk": chunk })).collect();
+        let steps: Vec<Value> = (0..20).map(|_| json!({ "chunk": chunk, "calls": [] })).collect();
         json!({ "step": step, "rollout": 1, "steps": steps }).to_string() + "\n"
     };
     let lines: String = (1..=100).map(line).collect();
@@ -203,7 +203,7 @@ fn charts_and_tables_are_checked() {
     let chart = |series: Value| json!({ "kind": "charts", "charts": [{ "title": "c", "kind": "lines", "series": [series] }] });
     wrong(
         json!({ "kind": "table", "columns": [{ "name": "a" }], "rows": [[1], [1, 2]] }),
-        "sections[1].rows[2] has 2 cells, and there are 1 columns",
+        "sections[1].rows[2] has 2 cells, but there are 1 columns",
     );
     wrong(chart(json!({ "name": "n", "x": [1, 2], "y": [1] })), "sections[1].charts[1].series[1].y has 1 values, and x has 2");
     wrong(chart(json!({ "name": "n", "x": [1, 2], "y": [1, 2], "low": [1] })), ".low has 1 values");

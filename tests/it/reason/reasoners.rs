@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::common::asked::{Running, chats, model, root, run};
 use crate::common::fake::{Act, Fake, ended, ok};
 use finemem::data;
-use finemem::generate::Shared;
+use finemem::generate::SharedGenerator;
 use finemem::model::{ChatTemplate, Model};
 use finemem::reason::{Local, Message, Query, Reason, fit, local};
 use finemem_script::{Runtime, RuntimeOptions};
@@ -25,7 +25,7 @@ fn texts(reasoner: &dyn Reason, chats: &[Vec<Message>]) -> Vec<String> {
 fn a_local_model_answers_alike_alone_and_among_others() {
     for temperature in [0.0, 1.0] {
         let settings = local::Settings { temperature, max_tokens: 12, seed: 3, thinking: false };
-        let reasoner = Local::new(Rc::new(model()), Shared::default(), settings).unwrap();
+        let reasoner = Local::new(Rc::new(model()), SharedGenerator::default(), settings).unwrap();
         let all = chats();
         let together = texts(&reasoner, &all);
         assert!(together.iter().collect::<HashSet<_>>().len() > 1, "{together:?}");
@@ -41,15 +41,18 @@ fn a_local_model_answers_alike_alone_and_among_others() {
 
 #[test]
 fn items_that_a_local_model_has_no_room_for_are_left_out() {
-    let reasoner = Local::new(Rc::new(model()), Shared::default(), local::Settings::default()).unwrap();
+    let reasoner = Local::new(Rc::new(model()), SharedGenerator::default(), local::Settings::default()).unwrap();
     let items: Vec<String> = (0..300).map(|i| format!("The tutor of person {i} is Marru Velt.")).collect();
     let mut query = Query::new("Where does Mira live?", items.iter().map(String::as_str));
     let left_out = fit(&reasoner, &mut query, None).unwrap();
     assert!(left_out > 0 && !query.items.is_empty() && query.items.len() + left_out == 300);
     assert!(reasoner.count(&reasoner.chat(&query).unwrap()).unwrap() <= reasoner.room().unwrap());
     reasoner.answer(&[query]).unwrap();
-    let none =
-        Local::new(Rc::new(Model { chat_template: ChatTemplate::default(), ..model() }), Shared::default(), local::Settings::default());
+    let none = Local::new(
+        Rc::new(Model { chat_template: ChatTemplate::default(), ..model() }),
+        SharedGenerator::default(),
+        local::Settings::default(),
+    );
     assert!(none.err().unwrap().to_string().contains("no chat template"));
 }
 
@@ -185,7 +188,7 @@ fn a_reply_without_an_answer_scores_nothing() {
 fn a_local_model_says_that_it_was_cut_off() {
     let reply = |max_tokens| {
         let settings = local::Settings { max_tokens, ..Default::default() };
-        Local::new(Rc::new(model()), Shared::default(), settings).unwrap().complete(&chats()[..1]).unwrap().remove(0)
+        Local::new(Rc::new(model()), SharedGenerator::default(), settings).unwrap().complete(&chats()[..1]).unwrap().remove(0)
     };
     assert!(reply(2).usage.cut);
 }
@@ -242,7 +245,7 @@ fn interrupt(running: &Running) {
 fn stopping(running: &mut Running) -> BufReader<ChildStderr> {
     let mut stderr = BufReader::new(running.0.stderr.take().unwrap());
     let mut said = String::new();
-    while !said.contains("once more to stop at once") {
+    while !said.contains("press Ctrl-C again to stop at once") {
         assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "{said}");
     }
     stderr
@@ -265,7 +268,7 @@ fn the_first_interrupt_keeps_what_is_on_its_way() {
     assert!(!running.0.wait().unwrap().success());
     let mut said = String::new();
     stderr.read_to_string(&mut said).unwrap();
-    assert!(said.contains("stopped by the user") && said.contains("replies.jsonl: the same command goes on"), "{said}");
+    assert!(said.contains("stopped by the user") && said.contains("replies.jsonl: run the same command again"), "{said}");
     let kept = std::fs::read_to_string(folder.path().join("replies.jsonl")).unwrap();
     assert_eq!((kept.lines().count(), kept.contains("Bem"), fake.count()), (1, true, 1));
 }

@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::common::asked::{Running, chats, model, root, run};
-use finemem::generate::Shared;
+use finemem::generate::SharedGenerator;
 use finemem::reason::server::Settings;
 use finemem::reason::{Local, Query, Reason, Server, local};
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ fn free_port() -> u16 {
 fn says_the_same(port: u16, name: &str) {
     let settings = Settings { max_tokens: 16, ..Settings::new(format!("http://127.0.0.1:{port}/v1"), name) };
     let server = Server::new(settings.clone()).unwrap();
-    let local = Local::new(Rc::new(model()), Shared::default(), local::Settings { max_tokens: 16, ..Default::default() }).unwrap();
+    let local = Local::new(Rc::new(model()), SharedGenerator::default(), local::Settings { max_tokens: 16, ..Default::default() }).unwrap();
     let (theirs, ours) = (server.complete(&chats()).unwrap(), local.complete(&chats()).unwrap());
     for (theirs, ours) in theirs.iter().zip(&ours) {
         println!("{:?} {:?}", theirs.text, ours.text);

@@ -10,7 +10,7 @@ use finemem::model::activations::Recompute;
 use finemem::ops::policy_loss::{Level, PolicyLoss};
 use finemem::rollout::Turn;
 use finemem::train::grpo::{Credit, Grpo, Settings as GrpoSettings};
-use finemem::train::learner::{Learner, Loss, Memory, Sample};
+use finemem::train::learner::{Budget, Learner, Loss, Sample};
 use finemem::train::losses::{KlIn, Recipe};
 use finemem::train::optimizer::{Optimizer, Settings};
 use finemem::train::sft::Supervised;
@@ -23,19 +23,19 @@ const GRADIENT_TOLERANCE: f64 = 5e-4;
 fn gradients_match_f64() {
     let samples = samples();
     for (tied, policy) in [(true, 0), (false, 1), (true, 2)] {
-        let of = |device: &Device, memory: Memory| {
+        let of = |device: &Device, memory: Budget| {
             let model = model(device, tied);
             let against = Against::new(&model);
             let of_turns = PolicyLoss { level: Level::Sequence, kl_coef: 0.05, ..PolicyLoss::default() };
             let loss = [Loss::Weighted, against.policy_loss(), against.loss(of_turns)][policy];
             gradients(&model, &samples, loss, memory)
         };
-        let expected = of(&Device::cpu_f64(), Memory::default());
+        let expected = of(&Device::cpu_f64(), Budget::default());
         for device in &devices() {
             // Small micro-batches with recomputation go through every kernel of training.
             let mut worst = 0.0f64;
             for (micro_tokens, recompute) in [(4096, Recompute::None), (64, Recompute::Attention), (64, Recompute::All)] {
-                let memory = Memory { micro_tokens, recompute };
+                let memory = Budget { micro_tokens, recompute };
                 let found = of(device, memory);
                 for ((name, expected), (_, found)) in expected.iter().zip(&found) {
                     let error = distance(found, expected);
@@ -53,7 +53,7 @@ fn train(device: &Device, steps: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>, Vec<Co
     let model = model(device, true);
     let mut samples = samples();
     samples.iter_mut().for_each(|s| s.weights.fill(-0.01));
-    let mut learner = Learner::new(&model, Memory::default(), true).unwrap();
+    let mut learner = Learner::new(&model, Budget::default(), true).unwrap();
     let mut optimizer = Optimizer::new(&model, Settings::default()).unwrap();
     let (mut logprobs, mut counters) = (Vec::new(), vec![device.counters()]);
     for _ in 0..steps {
@@ -89,7 +89,7 @@ fn matrices_that_are_larger_than_a_binding_are_trained() {
     let train = |device: &Device| -> (Vec<Vec<f64>>, u64) {
         let model = model(device, false);
         let before = device.counters().dispatches;
-        let mut learner = Learner::new(&model, Memory { micro_tokens: 64, recompute: Recompute::None }, true).unwrap();
+        let mut learner = Learner::new(&model, Budget { micro_tokens: 64, recompute: Recompute::None }, true).unwrap();
         // With the usual eps the first step is the sign of each gradient, and where that is near 0 rounding decides.
         let mut optimizer = Optimizer::new(&model, Settings { eps: 1e-2, ..Settings::default() }).unwrap();
         learner.begin(&model, &samples).unwrap();
@@ -211,7 +211,7 @@ fn a_grpo_update_reads_once() {
                 minibatches,
                 seed: 1,
                 adam: Settings::default(),
-                memory: Memory::default(),
+                memory: Budget::default(),
             };
             let mut trainer = Grpo::new(&model, settings).unwrap();
             let mut update = || {
@@ -246,7 +246,7 @@ fn a_matrix_that_no_buffer_can_hold_is_named() {
         }
         // In 16 bits it fits, and is not trained.
         let narrow = Model::zeros(config(true), tokenizer(), &limited(28_799), DType::F16).unwrap();
-        let error = Supervised::new(&narrow, Memory::default(), Settings::default()).err().expect("16 bits are not trained").to_string();
+        let error = Supervised::new(&narrow, Budget::default(), Settings::default()).err().expect("16 bits are not trained").to_string();
         for word in ["model.embed_tokens.weight", "f16", "dtype = \"f32\"", "adapter"] {
             assert!(error.contains(word), "no '{word}' in '{error}'");
         }

@@ -63,5 +63,5 @@ fn nothing_is_overwritten() {
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join("x"), "").unwrap();
     assert!(Run::create(other.path(), Description::default()).is_err());
-    assert!(Run::resume(other.path()).unwrap_err().to_string().contains("no run to resume"));
+    assert!(Run::resume(other.path()).unwrap_err().to_string().contains("cannot be resumed"));
 }

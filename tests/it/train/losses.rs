@@ -14,7 +14,7 @@ use finemem::random::Rng;
 use finemem::reward::{Advantages, Baseline, Grouping, Place};
 use finemem::rollout::Turn;
 use finemem::train::grpo::{Credit, Grpo, Settings, Stats};
-use finemem::train::learner::{Learner, Memory, Sample};
+use finemem::train::learner::{Budget, Learner, Sample};
 use finemem::train::losses::{Aggregation, KlIn, LossName, Recipe};
 use finemem::train::optimizer::Settings as AdamSettings;
 use serde::Deserialize;
@@ -149,7 +149,7 @@ fn losses_and_gradients_are_those_of_pytorch() {
 }
 
 fn trainer(model: &Model, loss: Recipe) -> Grpo {
-    Grpo::new(model, Settings { lr: 0.0, loss, minibatches: 1, seed: 1, adam: AdamSettings::default(), memory: Memory::default() }).unwrap()
+    Grpo::new(model, Settings { lr: 0.0, loss, minibatches: 1, seed: 1, adam: AdamSettings::default(), memory: Budget::default() }).unwrap()
 }
 
 /// Turns of ragged lengths, sampled by a policy near the model, and what the model says of them.
@@ -163,7 +163,7 @@ fn turns(model: &Model) -> (Vec<Turn>, Vec<Vec<f32>>) {
         let (start, end) = (prompt.len() as u32, (prompt.len() + completion.len()) as u32);
         let tokens = [&prompt[..], &completion[..]].concat();
         let sample = Sample { tokens, targets: (start..end).collect(), weights: vec![0.0; completion.len()], ..Sample::default() };
-        let logprob = Learner::new(model, Memory::default(), false).unwrap().score(model, &[sample], 1.0).unwrap().logprob;
+        let logprob = Learner::new(model, Budget::default(), false).unwrap().score(model, &[sample], 1.0).unwrap().logprob;
         let logprobs = logprob.iter().map(|lp| lp + 1.2 * (rng.number() as f32 - 0.5)).collect();
         turns.push(Turn { rollout: i / 2, episode: i / 4, step: i % 2, prompt, completion, logprobs });
         known.push(logprob);
@@ -313,7 +313,7 @@ fn settings_that_do_nothing_are_refused() {
         change(&mut recipe.policy);
         recipe.check().unwrap_err().to_string()
     };
-    assert!(changed("cispo", |loss| loss.dual_clip = 3.0).contains("'dual_clip' bounds a clipped loss"));
+    assert!(changed("cispo", |loss| loss.dual_clip = 3.0).contains("'dual_clip' applies only to clipped losses"));
     assert!(changed("rloo", |loss| loss.level = Level::Sequence).contains("'ratio' does nothing"));
     assert!(changed("verl", |loss| loss.dual_clip = 0.5).contains("more than 1"));
     assert!(changed("grpo", |loss| loss.clip_low = -0.1).contains("'clip_low' is -0.1"));

@@ -10,7 +10,7 @@ use finemem::model::{Config, Tokenizer};
 use finemem::ops::policy_loss::PolicyLoss;
 use finemem::rollout::Turn;
 use finemem::train::grpo::{Credit, Grpo, Settings};
-use finemem::train::learner::Memory;
+use finemem::train::learner::Budget;
 use finemem::train::losses::{LossName, Recipe};
 use finemem::train::optimizer::Settings as AdamSettings;
 use finemem::train::plan::{self, Plan, Workload};
@@ -86,7 +86,7 @@ fn a_run_takes_what_is_planned() {
         for (lora, kl, rollouts, completion) in
             [(None, true, 8, 24), (None, false, 8, 300), (lora(), true, 4, 300), (lora(), false, 12, 40)]
         {
-            let memory = Memory { micro_tokens: 256, recompute };
+            let memory = Budget { micro_tokens: 256, recompute };
             let work = Workload { train: true, lora, dtype: DType::F32, kl, rollouts, prompt: 100, completion, memory };
             let (plan, actual) = (planned(&work), actual(&work));
             let off = (plan.peak as f64 - actual as f64) / actual as f64;
@@ -97,7 +97,7 @@ fn a_run_takes_what_is_planned() {
 
 #[test]
 fn what_is_computed_again_takes_no_memory() {
-    let memory = |recompute| Memory { micro_tokens: 1024, recompute };
+    let memory = |recompute| Budget { micro_tokens: 1024, recompute };
     let work = |recompute| Workload {
         train: true,
         lora: None,
@@ -208,7 +208,7 @@ fn half_the_bytes_for_matrices_in_16_bits() {
         rollouts: 2,
         prompt: 10,
         completion: 10,
-        memory: Memory::default(),
+        memory: Budget::default(),
     };
     let weights = |dtype| planned(&work(dtype)).parts[0].bytes;
     let (wide, narrow) = (weights(DType::F32), weights(DType::BF16));
@@ -231,7 +231,7 @@ fn what_does_not_fit_is_refused_with_both_sizes() {
     let huge = Config { vocab_size: 1 << 40, ..config };
     if device.memory().is_some() {
         let said = error(&huge).unwrap_err();
-        assert!(said.contains("sampling needs") && said.contains("GB of memory, and there are"), "{said}");
+        assert!(said.contains("sampling needs") && said.contains("GB of memory, but "), "{said}");
     }
 }
 

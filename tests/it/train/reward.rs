@@ -5,7 +5,7 @@ use finemem::memory::{Item, Store};
 use finemem::reward::{Advantages, Baseline, GroupBy, Grouping, Parts, Place, Rewarder, Update};
 use finemem::rollout::Rollout;
 use finemem::schema::{Show, read_json};
-use finemem::train::learner::{Learner, Memory};
+use finemem::train::learner::{Budget, Learner};
 use serde_json::{Value, json};
 
 use crate::common::small::model;
@@ -438,11 +438,11 @@ fn likelihoods_of_a_batch_are_those_of_each_sequence() {
     for (device, tied) in devices().iter().flat_map(|device| [(device, true), (device, false)]) {
         let model = model(device, tied);
         let bits = |logprobs: &[f32]| logprobs.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-        let mut alone = Learner::new(&model, Memory::default(), false).unwrap();
+        let mut alone = Learner::new(&model, Budget::default(), false).unwrap();
         let expected: Vec<_> =
             sequences.iter().map(|tokens| bits(&alone.logprobs(&model, std::slice::from_ref(tokens)).unwrap()[0])).collect();
         for micro_tokens in [64, 128, 4096] {
-            let mut learner = Learner::new(&model, Memory { micro_tokens, ..Memory::default() }, false).unwrap();
+            let mut learner = Learner::new(&model, Memory { micro_tokens, ..Budget::default() }, false).unwrap();
             let found = learner.logprobs(&model, &sequences).unwrap();
             assert!(found.iter().map(|found| bits(found)).eq(expected.iter().cloned()), "{}: {micro_tokens}", device.describe());
         }

@@ -56,7 +56,7 @@ fn settings_of_a_loss_can_be_replaced() {
     assert!(found["kl"].as_f64().unwrap().abs() < 1e-4 && found["loss"].is_number(), "{found}");
     for (settings, said) in [
         ("loss = 'gpro'", "'loss' must be one of verl, grpo, dr_grpo, dapo, gspo, cispo, rloo, reinforce, not the string \"gpro\""),
-        ("loss = 'rloo', dual_clip = 3", "'dual_clip' bounds a clipped loss"),
+        ("loss = 'rloo', dual_clip = 3", "'dual_clip' applies only to clipped losses"),
         ("clip_low = -1", "'clip_low' is -1"),
         ("kl_in = 'advantage'", "'kl_in' must be one of loss, reward"),
         ("grouping = 'steps'", "'grouping' must be one of step, instance, trajectory, state"),
