@@ -303,7 +303,7 @@ static MODEL: Object = Object {
             }
         },
         method! {
-            /// `logprobs` of many sequences at once: faster than one after the other, with the same numbers.
+            /// `logprobs` of many sequences at once: the same numbers, and the device is waited for once, not once for each.
             "logprobs_all" (lua, this: ModelHandle, given: ScoreAll) -> Vec<Vec<f32>>: "a list for each sequence" {
                 if let Some(short) = given.sequences.iter().position(|tokens| tokens.len() < 2) {
                     return Err(mlua::Error::runtime(format!("'sequences[{}]' must have at least two elements", short + 1)));
