@@ -442,7 +442,7 @@ fn likelihoods_of_a_batch_are_those_of_each_sequence() {
         let expected: Vec<_> =
             sequences.iter().map(|tokens| bits(&alone.logprobs(&model, std::slice::from_ref(tokens)).unwrap()[0])).collect();
         for micro_tokens in [64, 128, 4096] {
-            let mut learner = Learner::new(&model, Memory { micro_tokens, ..Budget::default() }, false).unwrap();
+            let mut learner = Learner::new(&model, Budget { micro_tokens, ..Budget::default() }, false).unwrap();
             let found = learner.logprobs(&model, &sequences).unwrap();
             assert!(found.iter().map(|found| bits(found)).eq(expected.iter().cloned()), "{}: {micro_tokens}", device.describe());
         }
