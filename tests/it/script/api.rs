@@ -296,7 +296,7 @@ fn memories_are_kept_with_their_history() {
         ("memory:insert { content = 'Bo plays the cello' }", "test.lua:7: Memory:insert: "),
         ("memory:update { id = 9, content = 'x' }", "no item has id 9"),
         ("memory:get { id = -1 }", "'id' is -1, which is out of range"),
-        ("memory:set_step { step = 0 }", "steps count from 1"),
+        ("memory:set_step { step = 0 }", "'step' is 0, but counts from 1"),
         ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is no journal entry"),
         ("fm.memory.import { path = 'absent.jsonl' }", "absent.jsonl"),
     ] {
@@ -417,7 +417,7 @@ fn episodes_are_read_from_files() {
     let call = format!("local skipped = {{ 'before' }} local read = fm.data.open {{ path = [[{}]], skipped = skipped }}", path.display());
     let seen = evaluate(&format!("{call} return {{ #read, skipped }}"));
     assert_eq!((&seen[0], &seen[1][0], seen[1].as_array().unwrap().len()), (&json!(2), &json!("before"), 3), "{seen}");
-    assert!(seen[1][1].as_str().unwrap().starts_with("line 1: question 0: there is no metric 'nope'"), "{seen}");
+    assert!(seen[1][1].as_str().unwrap().starts_with("line 1: question 0: 'nope' is not one of exact_match"), "{seen}");
     for (text, said) in [
         ("path = 'absent'", "absent"),
         ("path = 'Cargo.toml'", "Cargo.toml"),

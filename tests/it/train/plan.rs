@@ -177,17 +177,17 @@ fn rollouts_that_branch_keep_to_the_plan() {
     // The plan counts the rollouts of `episodes`; these rewards roll out six and twelve times as many at once.
     for (reward, settings) in [("memory_r2", "p = 1, m = 8"), ("treemem", "stages = 3, branching = 3")] {
         let script = format!(
-            "local learn, world = require 'learn', require 'worlds.household'
+            "local loop, world = require 'lib.loop', require 'worlds.household'
              local trainer = fm.grpo.new {{ policy = policy(), tools = require 'tools.flat', prompt = require 'prompts.flat',
                 reasoner = fm.reasoner.extractive {{}}, view = 'relevant', view_items = 6, group = 4, episodes = 1, max_tokens = 96,
                 max_prompt = 320, lr = 1e-4, micro_tokens = 1024 }}
-             local reward, most, updated = learn.open '{reward}', 0, false
+             local reward, most, updated = loop.reward '{reward}', 0, false
              for step = 1, 2 do
                 local episodes = world.sample {{ count = 1, seed = step, variety = 0.1, made_up = 0 }}
                 local option = {{ seed = 1, step = step, {settings} }}
-                local batches, batch = learn.rollout(trainer, reward, episodes, option)
+                local batches, batch = loop.rollout(trainer, reward, episodes, option)
                 for _, one in ipairs(batches) do most = math.max(most, #one.rollouts) end
-                updated = learn.update(trainer, batches, reward.steps(batch, option)).loss ~= nil or updated
+                updated = loop.update(trainer, batches, reward.steps(batch, option)).loss ~= nil or updated
              end
              return {{ planned = trainer.planned, peak = trainer.peak, most = most, updated = updated }}"
         );
