@@ -49,8 +49,8 @@
 
 ---An episode as the policy read it.
 ---@class (exact) fm.Rollout
----@field episode? integer which of the batch's episodes it is
----@field member? integer which of the episode's group it is
+---@field episode integer which of the batch's episodes it is
+---@field member integer which of the episode's group it is
 ---@field first? integer the number of its first step; by default 1
 ---@field state? number|string the memory that it began with, as the episode names it
 ---@field steps fm.RolloutStep[] one for each chunk
@@ -379,6 +379,15 @@ function Model:apply_chat_template(arguments) end
 ---@param arguments fm.Model.logprobs.arguments
 ---@return number[] # a list, one shorter than the tokens
 function Model:logprobs(arguments) end
+
+---The arguments of `Model:logprobs_all`.
+---@class (exact) fm.Model.logprobs_all.arguments
+---@field sequences integer[][] token ids of each, at least two
+
+---`logprobs` of many sequences at once: the same numbers, and the device is waited for once, not once for each.
+---@param arguments fm.Model.logprobs_all.arguments
+---@return number[][] # a list for each sequence
+function Model:logprobs_all(arguments) end
 
 ---The arguments of `Model:gradients`.
 ---@class (exact) fm.Model.gradients.arguments
