@@ -6,7 +6,7 @@ use super::weights::Weights;
 use crate::device::{DType, Device, Recorder, Tensor};
 use crate::error::Result;
 use crate::ops::matmul::{self, Write};
-use crate::ops::policy_loss::{self, PolicyLoss, TERMS};
+use crate::ops::policy_loss::{self, PolicyLoss, Sampled, TERMS};
 use crate::ops::{elementwise, logprob};
 
 /// The most elements in a chunk of logits (32 MiB).
@@ -40,23 +40,15 @@ pub struct Targets<'a> {
 pub enum Objective<'a> {
     /// A list: `[R]`.
     Coefficients(&'a Tensor),
-    /// A policy loss. All tensors are `[R]`, except `advantages` `[turns]` and `terms` `[R, 4]`.
+    /// A policy loss.
     Policy {
         /// Which.
         loss: PolicyLoss,
-        /// Log-probabilities when sampled, or the log-ratios from [`policy_loss::sequence_ratio`].
-        old: &'a Tensor,
-        /// Log-probabilities of the reference policy.
-        reference: &'a Tensor,
-        /// Index of the token's advantage.
-        turn: &'a Tensor,
-        /// Advantages of the turns.
-        advantages: &'a Tensor,
-        /// Weights of the tokens in the loss.
-        weight: &'a Tensor,
-        /// Out, derivatives.
+        /// What it knows of each token.
+        sampled: Sampled<'a>,
+        /// Out, derivatives: `[R]`
         coefficient: &'a Tensor,
-        /// Out, see [`policy_loss::TERMS`].
+        /// Out, see [`policy_loss::TERMS`]: `[R, 4]`
         terms: &'a Tensor,
     },
 }
@@ -119,11 +111,12 @@ impl Head {
             let Some((objective, d_hidden, d_head)) = gradient else { continue };
             let coefficient = match objective {
                 Objective::Coefficients(given) => part(given)?,
-                Objective::Policy { loss, old, reference, turn, advantages, weight, coefficient, terms } => {
+                Objective::Policy { loss, sampled, coefficient, terms } => {
                     let out = part(coefficient)?;
                     let terms = part(terms)?.view(&[n, TERMS])?;
-                    let (old, reference, turn, weight) = (part(old)?, part(reference)?, part(turn)?, part(weight)?);
-                    policy_loss::forward(rec, *loss, &logp, &old, &reference, &turn, advantages, &weight, &out, &terms)?;
+                    let [old, reference, turn, weight] = [sampled.old, sampled.reference, sampled.turn, sampled.weight].map(part);
+                    let sampled = Sampled { old: &old?, reference: &reference?, turn: &turn?, weight: &weight?, ..*sampled };
+                    policy_loss::forward(rec, *loss, &logp, &sampled, &out, &terms)?;
                     out
                 }
             };

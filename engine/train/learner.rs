@@ -10,7 +10,7 @@ use crate::model::blocks::{self, Backward, Keys};
 use crate::model::head::{Head, Objective, Targets};
 use crate::model::{Gradients, Model, Weights};
 use crate::ops::elementwise;
-use crate::ops::policy_loss::{self, Level, PolicyLoss, TERMS};
+use crate::ops::policy_loss::{self, Level, PolicyLoss, Sampled, TERMS};
 use crate::record;
 use crate::schema::defaults;
 
@@ -246,12 +246,14 @@ impl Learner {
             Loss::Weighted => Some(Objective::Coefficients(&rows.weights)),
             Loss::Policy { policy, advantages, reference } => Some(Objective::Policy {
                 loss: policy,
-                old: if policy.level == Level::Sequence { &rows.ratio } else { &rows.old },
-                // Without a KL term the kernel's result does not depend on it.
-                reference: if reference.is_some() { &rows.reference } else { &rows.old },
-                turn: &rows.turns,
-                advantages,
-                weight: &rows.weights,
+                sampled: Sampled {
+                    old: if policy.level == Level::Sequence { &rows.ratio } else { &rows.old },
+                    // Without a KL term the kernel's result does not depend on it.
+                    reference: if reference.is_some() { &rows.reference } else { &rows.old },
+                    turn: &rows.turns,
+                    advantages,
+                    weight: &rows.weights,
+                },
                 coefficient: &rows.coefficient,
                 terms: &terms,
             }),

@@ -136,22 +136,33 @@ pub const SEQUENCE_RATIO: Kernel = kernel!("sequence_ratio", RatioParams, [In, I
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&POLICY_LOSS, &SEQUENCE_RATIO];
 
-/// Loss and its derivative by the log-probability. All tokens of a turn have its advantage: `A = advantages[turn[i]]`. `old` holds the
-/// log-probabilities when sampled, or with [`Level::Sequence`] the log-ratios from [`sequence_ratio`].
+/// What the loss knows of each token beside its log-probability.
+#[derive(Clone, Copy)]
+pub struct Sampled<'a> {
+    /// Log-probabilities when sampled, or with [`Level::Sequence`] the log-ratios from [`sequence_ratio`]: `[R]`
+    pub old: &'a Tensor,
+    /// Log-probabilities of the reference policy: `[R]`
+    pub reference: &'a Tensor,
+    /// Index of the token's advantage: `[R]`
+    pub turn: &'a Tensor,
+    /// Advantages of the turns: `[turns]`
+    pub advantages: &'a Tensor,
+    /// Weights of the tokens in the loss: `[R]`
+    pub weight: &'a Tensor,
+}
+
+/// Loss and its derivative by the log-probability. All tokens of a turn have its advantage: `A = advantages[turn[i]]`.
 ///
-/// logprob, old, reference, turn, weight, coefficient: `[R]`   advantages: `[turns]`   terms: `[R, 4]`
+/// logprob, coefficient: `[R]`   terms: `[R, 4]`
 pub fn forward(
     rec: &mut Recorder<'_>,
     loss: PolicyLoss,
     logprob: &Tensor,
-    old: &Tensor,
-    reference: &Tensor,
-    turn: &Tensor,
-    advantages: &Tensor,
-    weight: &Tensor,
+    sampled: &Sampled<'_>,
     coefficient: &Tensor,
     terms: &Tensor,
 ) -> Result<()> {
+    let Sampled { old, reference, turn, advantages, weight } = *sampled;
     let rows = logprob.len();
     terms.expect("policy_loss terms", &[rows, TERMS])?;
     let params = Params {

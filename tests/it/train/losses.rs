@@ -9,7 +9,7 @@ use crate::common::devices;
 use crate::common::small::model;
 use finemem::device::{DType, Device};
 use finemem::model::Model;
-use finemem::ops::policy_loss::{self, Estimator, Level, PolicyLoss, TERMS};
+use finemem::ops::policy_loss::{self, Estimator, Level, PolicyLoss, Sampled, TERMS};
 use finemem::random::Rng;
 use finemem::reward::{Advantages, Baseline, Grouping, Place};
 use finemem::rollout::Turn;
@@ -112,7 +112,8 @@ impl Batch<'_> {
             &old
         };
         let loss = recipe.token_loss();
-        policy_loss::forward(&mut rec, loss, &logprob, old, &reference, &turn, &advantage.values, &weights, &coefficient, &terms).unwrap();
+        let sampled = Sampled { old, reference: &reference, turn: &turn, advantages: &advantage.values, weight: &weights };
+        policy_loss::forward(&mut rec, loss, &logprob, &sampled, &coefficient, &terms).unwrap();
         rec.submit().unwrap();
         (terms.read_f64().unwrap(), coefficient.read_f64().unwrap())
     }

@@ -1,6 +1,6 @@
 //! Cases of `ops::policy_loss`.
 
-use finemem::ops::policy_loss::{self, Estimator, Form, Level, PolicyLoss, TERMS};
+use finemem::ops::policy_loss::{self, Estimator, Form, Level, PolicyLoss, Sampled, TERMS};
 
 use crate::common::case::{Case, Contract};
 
@@ -84,7 +84,8 @@ fn tokens(loss: PolicyLoss, rows: usize) -> Case {
         .forward(move |rec, t| {
             let [logprob, old, reference] = [&t["logprob"], &t["old"], &t["reference"]];
             let [turn, advantages, weight] = [&t["turn"], &t["advantages"], &t["weight"]];
-            policy_loss::forward(rec, loss, logprob, old, reference, turn, advantages, weight, &t["coefficient"], &t["terms"])
+            let sampled = Sampled { old, reference, turn, advantages, weight };
+            policy_loss::forward(rec, loss, logprob, &sampled, &t["coefficient"], &t["terms"])
         })
 }
 
@@ -118,6 +119,7 @@ fn sequences(loss: PolicyLoss, lengths: &[usize]) -> Case {
             let [logprob, reference, ratio] = [&t["logprob"], &t["reference"], &t["ratio"]];
             let [turn, advantages, weight] = [&t["turn"], &t["advantages"], &t["weight"]];
             policy_loss::sequence_ratio(rec, logprob, &t["old"], &t["starts"], ratio)?;
-            policy_loss::forward(rec, loss, logprob, ratio, reference, turn, advantages, weight, &t["coefficient"], &t["terms"])
+            let sampled = Sampled { old: ratio, reference, turn, advantages, weight };
+            policy_loss::forward(rec, loss, logprob, &sampled, &t["coefficient"], &t["terms"])
         })
 }
