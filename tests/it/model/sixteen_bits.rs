@@ -104,7 +104,7 @@ fn numbers_of_16_bits_are_rounded_and_kept() {
         assert!(message(tensor.read_u32().map(|_| ())).contains("U32"));
         assert!(message(tensor.write_bits(&[0])).contains("1 values"));
         let f32s = device.zeros(DType::F32, &[3, 2]).unwrap();
-        assert!(message(f32s.write_bits(&[0; 6])).contains("16 bits"));
+        assert!(message(f32s.write_bits(&[0; 6])).contains("16-bit"));
         let mut rec = device.record();
         assert!(message(finemem::ops::elementwise::add(&mut rec, &tensor, &f32s)).contains("BF16"));
     }
