@@ -136,7 +136,7 @@ fn rollouts_that_began_with_the_same_memory_are_compared() {
     assert_eq!(share("{ 'a', 'b', 'a', 'b' }"), 1.0);
     assert_eq!(share("{ 1, 1, 2, 2 }"), 0.0);
     assert_eq!(share("{}"), 0.0);
-    assert!(run(&text("{ {} }")).unwrap_err().to_string().contains("'batch.rollouts[1].state' must be a number or a text"));
+    assert!(run(&text("{ {} }")).unwrap_err().to_string().contains("'batch.rollouts[1].state' must be a number or a string"));
 }
 
 #[test]
