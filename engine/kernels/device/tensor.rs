@@ -200,59 +200,24 @@ impl Tensor {
             return self.write_bits(&self.dtype.narrow(values));
         }
         self.expect_dtype(DType::F32)?;
-        self.check_len(values.len())?;
-        match &self.buffer.memory {
-            Memory::Cpu(cpu) => match &mut *cpu.values_mut() {
-                Values::F32(v) => v[self.range()].copy_from_slice(values),
-                Values::F64(v) => v[self.range()].iter_mut().zip(values).for_each(|(d, s)| *d = f64::from(*s)),
-                Values::Packed(_) | Values::U32(_) => return Err(self.other_type()),
-            },
-            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
-            Memory::Planned => {}
-        }
-        Ok(())
+        if self.is_f64() { self.put(&values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()) } else { self.put(values) }
     }
 
     /// [`Tensor::write`] for a packed tensor, given the bits of its numbers.
     pub fn write_bits(&self, bits: &[u16]) -> Result<()> {
         self.expect_packed()?;
-        self.check_len(bits.len())?;
-        match &self.buffer.memory {
-            Memory::Cpu(cpu) => match &mut *cpu.values_mut() {
-                Values::Packed(v) => v[self.range()].copy_from_slice(bits),
-                _ => return Err(self.other_type()),
-            },
-            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(bits))?,
-            Memory::Planned => {}
-        }
-        Ok(())
+        self.put(bits)
     }
 
     /// [`Tensor::write`] for integers.
     pub fn write_u32(&self, values: &[u32]) -> Result<()> {
         self.expect_dtype(DType::U32)?;
-        self.check_len(values.len())?;
-        match &self.buffer.memory {
-            Memory::Cpu(cpu) => match &mut *cpu.values_mut() {
-                Values::U32(v) => v[self.range()].copy_from_slice(values),
-                _ => return Err(self.other_type()),
-            },
-            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
-            Memory::Planned => {}
-        }
-        Ok(())
+        self.put(values)
     }
 
     /// [`Tensor::write`] in f64; exact on the f64 executor.
     pub fn write_f64(&self, values: &[f64]) -> Result<()> {
-        if let Memory::Cpu(cpu) = &self.buffer.memory
-            && let Values::F64(v) = &mut *cpu.values_mut()
-        {
-            self.check_len(values.len())?;
-            v[self.range()].copy_from_slice(values);
-            return Ok(());
-        }
-        self.write(&values.iter().map(|v| *v as f32).collect::<Vec<_>>())
+        if self.is_f64() { self.put(values) } else { self.write(&values.iter().map(|v| *v as f32).collect::<Vec<_>>()) }
     }
 
     /// Waits until everything submitted has run and returns the numbers. Those of a packed tensor are widened.
@@ -261,48 +226,46 @@ impl Tensor {
             return Ok(self.dtype.widen(&self.read_bits()?));
         }
         self.expect_dtype(DType::F32)?;
-        Ok(match &self.buffer.memory {
-            Memory::Cpu(cpu) => match &*cpu.values() {
-                Values::F32(v) => v[self.range()].to_vec(),
-                Values::F64(v) => v[self.range()].iter().map(|v| *v as f32).collect(),
-                Values::Packed(_) | Values::U32(_) => return Err(self.other_type()),
-            },
-            Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
-            Memory::Planned => return Err(Error::Device("a planned device holds no numbers".into())),
-        })
+        if self.is_f64() { Ok(self.get::<f64>()?.into_iter().map(|v| v as f32).collect()) } else { self.get() }
     }
 
     /// [`Tensor::read`] for a packed tensor, as the bits of its numbers.
     pub fn read_bits(&self) -> Result<Vec<u16>> {
         self.expect_packed()?;
-        Ok(match &self.buffer.memory {
-            Memory::Cpu(cpu) => match &*cpu.values() {
-                Values::Packed(v) => v[self.range()].to_vec(),
-                _ => return Err(self.other_type()),
-            },
-            Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
-            Memory::Planned => return Err(Error::Device("a planned device holds no numbers".into())),
-        })
+        self.get()
     }
 
     /// [`Tensor::read`] in f64; exact on the f64 executor.
     pub fn read_f64(&self) -> Result<Vec<f64>> {
-        if let Memory::Cpu(cpu) = &self.buffer.memory
-            && let Values::F64(v) = &*cpu.values()
-        {
-            return Ok(v[self.range()].to_vec());
-        }
-        Ok(self.read()?.into_iter().map(f64::from).collect())
+        if self.is_f64() { self.get() } else { Ok(self.read()?.into_iter().map(f64::from).collect()) }
     }
 
     /// [`Tensor::read`] for integers.
     pub fn read_u32(&self) -> Result<Vec<u32>> {
         self.expect_dtype(DType::U32)?;
+        self.get()
+    }
+
+    /// Whether the buffer holds f64, as those of the f64 executor do.
+    fn is_f64(&self) -> bool {
+        matches!(&self.buffer.memory, Memory::Cpu(cpu) if matches!(&*cpu.values(), Values::F64(_)))
+    }
+
+    fn put<T: Element>(&self, values: &[T]) -> Result<()> {
+        self.check_len(values.len())?;
+        match &self.buffer.memory {
+            Memory::Cpu(cpu) => {
+                T::vector_mut(&mut cpu.values_mut()).ok_or_else(|| self.other_type())?[self.range()].copy_from_slice(values);
+            }
+            Memory::Gpu(gpu) => self.on_gpu()?.write(gpu, self.bytes().start, bytemuck::cast_slice(values))?,
+            Memory::Planned => {}
+        }
+        Ok(())
+    }
+
+    fn get<T: Element>(&self) -> Result<Vec<T>> {
         Ok(match &self.buffer.memory {
-            Memory::Cpu(cpu) => match &*cpu.values() {
-                Values::U32(v) => v[self.range()].to_vec(),
-                _ => return Err(self.other_type()),
-            },
+            Memory::Cpu(cpu) => T::vector(&cpu.values()).ok_or_else(|| self.other_type())?[self.range()].to_vec(),
             Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
             Memory::Planned => return Err(Error::Device("a planned device holds no numbers".into())),
         })
@@ -358,6 +321,27 @@ impl Tensor {
         if values == self.len() { Ok(()) } else { Err(Error::Shape(format!("{values} values for a tensor of shape {:?}", self.shape))) }
     }
 }
+
+/// What a buffer of the CPU executor may hold.
+trait Element: bytemuck::Pod {
+    /// The elements, if they have this type.
+    fn vector(values: &Values) -> Option<&Vec<Self>>;
+    /// The elements, to be changed.
+    fn vector_mut(values: &mut Values) -> Option<&mut Vec<Self>>;
+}
+
+macro_rules! elements {
+    ($($ty:ty = $case:ident),*) => { $(impl Element for $ty {
+        fn vector(values: &Values) -> Option<&Vec<Self>> {
+            if let Values::$case(values) = values { Some(values) } else { None }
+        }
+        fn vector_mut(values: &mut Values) -> Option<&mut Vec<Self>> {
+            if let Values::$case(values) = values { Some(values) } else { None }
+        }
+    })* };
+}
+
+elements!(f32 = F32, f64 = F64, u16 = Packed, u32 = U32);
 
 impl std::fmt::Debug for Tensor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
