@@ -387,7 +387,7 @@ fn metrics_score_judge_and_sum_up() {
     for (text, said) in [
         ("score { metric = 'f1', answer = '', gold = {} }", "substring_exact_match"),
         ("score { metric = 'locomo_f1', answer = '', gold = {} }", "needs the question's category"),
-        ("locomo_f1 { answer = '', gold = {}, kind = 'poetry' }", "'poetry' is no category"),
+        ("locomo_f1 { answer = '', gold = {}, kind = 'poetry' }", "'poetry' is not a LoCoMo category"),
         ("score { metric = 'judge_memalpha', answer = '', gold = {} }", "judge's verdict"),
         ("judge { metric = 'judge_longmemeval', question = '', answer = '', gold = {}, kind = 'chat' }", "of type 'chat'"),
         ("judge { metric = 'judge_summary', question = '', answer = '', gold = {} }", "expert's summary"),
