@@ -297,7 +297,7 @@ fn memories_are_kept_with_their_history() {
         ("memory:update { id = 9, content = 'x' }", "no item has id 9"),
         ("memory:get { id = -1 }", "'id' is -1, which is out of range"),
         ("memory:set_step { step = 0 }", "'step' is 0, but counts from 1"),
-        ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is no journal entry"),
+        ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is not a journal entry"),
         ("fm.memory.import { path = 'absent.jsonl' }", "absent.jsonl"),
     ] {
         let found = complaint(&(made.to_string() + text));
