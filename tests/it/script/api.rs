@@ -237,7 +237,7 @@ fn a_run_is_logged_and_resumed() {
         RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() },
         &(open + "run:checkpoint { step = 1, trainer = run }"),
     );
-    assert!(trainer.unwrap_err().to_string().contains("a Run is none"));
+    assert!(trainer.unwrap_err().to_string().contains("not a Run"));
 }
 
 #[test]
