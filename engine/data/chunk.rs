@@ -1,16 +1,16 @@
 //! Cutting texts into chunks.
 //!
-//! Sizes are in tokens of about four bytes each, the usual figure for English text and the tokenizers of today's models: the authors
-//! count with tokenizers that are not here, and a chunk need not be exact. Nothing is cut inside but a sentence longer than a chunk.
+//! Sizes are in tokens of about four bytes each, the usual figure for English text and the tokenizers of today's models: the authors' own
+//! tokenizers are not available here, and chunks need not be exact. Only a sentence longer than a chunk is cut inside.
 
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Bytes that are counted as a token.
+/// Bytes that count as a token.
 const BYTES_PER_TOKEN: usize = 4;
 
-/// Runs of pieces that keep within a number of tokens, given the pieces' lengths in bytes. A piece that is too long is a run alone.
+/// Runs of pieces that stay within a number of tokens, given the pieces' lengths in bytes. A piece that is too long is a run of its own.
 pub(super) fn pack(lengths: impl IntoIterator<Item = usize>, tokens: usize) -> Vec<Range<usize>> {
     let (mut runs, mut room): (Vec<Range<usize>>, usize) = (Vec::new(), 0);
     for (at, length) in lengths.into_iter().enumerate() {
@@ -40,7 +40,7 @@ pub(super) fn sentences(text: &str, tokens: usize) -> Vec<String> {
     runs.into_iter().map(chunk).filter(|chunk| !chunk.is_empty()).collect()
 }
 
-/// A sentence in pieces that are not longer than `longest` bytes, cut behind words where it can be.
+/// A sentence in pieces of at most `longest` bytes, cut after words where possible.
 fn cut(mut sentence: &str, longest: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     while sentence.len() > longest {
@@ -59,11 +59,11 @@ fn cut(mut sentence: &str, longest: usize) -> Vec<&str> {
 pub(super) struct Session {
     /// A line that every chunk of the session begins with, such as its date.
     pub(super) heading: String,
-    /// What is said, a text each.
+    /// The turns, one text each.
     pub(super) turns: Vec<String>,
 }
 
-/// Sessions as chunks, one each; a longer one than `tokens` becomes several. Also the chunk of each turn of each session.
+/// Sessions as chunks, one each; a session longer than `tokens` becomes several. Also the chunk of each turn of each session.
 pub(super) fn sessions(sessions: &[Session], tokens: usize) -> (Vec<String>, Vec<Vec<usize>>) {
     let (mut chunks, mut places) = (Vec::new(), Vec::new());
     for session in sessions {

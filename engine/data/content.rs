@@ -1,4 +1,4 @@
-//! What a file holds before it is known what it means: rows of values, or tables of text.
+//! The content of a file before its format is known: rows of values, or tables of text.
 
 use std::path::Path;
 
@@ -11,20 +11,20 @@ use crate::{Error, Result, files};
 pub(super) enum Content {
     /// The rows of a Parquet file, of a JSON list or of JSON Lines. A file that is one JSON object is one row.
     Rows(Vec<Row>),
-    /// CSV files with their names: one, or all of a folder, of which some may be no text.
+    /// CSV files with their names: one, or all of a folder, some of which may not be text.
     Tables(Vec<(String, Result<String, String>)>),
 }
 
 /// A row, or why it could not be read.
 pub(super) struct Row {
-    /// Where it stands in the file: `row 3`, `line 4`.
+    /// Its place in the file: `row 3`, `line 4`.
     pub(super) place: String,
-    /// What it holds.
+    /// Its value.
     pub(super) value: Result<Value, String>,
 }
 
 impl Content {
-    /// Reads a file, or the CSV files of a folder. What it is shows in its first bytes, not in its name.
+    /// Reads a file, or the CSV files of a folder. The first bytes tell what it is, not the name.
     pub(super) fn read(path: &Path) -> Result<Self> {
         if path.is_dir() {
             return folder(path);
@@ -41,7 +41,7 @@ impl Content {
         }
     }
 
-    /// What it is, if there is nothing in it.
+    /// A description, if it is empty.
     pub(super) fn nothing(&self) -> Option<&'static str> {
         let Self::Rows(rows) = self else { return None };
         match rows.as_slice() {
@@ -62,7 +62,7 @@ impl Content {
         rows.iter().filter_map(|row| row.value.as_ref().ok()).take(10)
     }
 
-    /// The rows; a table has none.
+    /// The rows; empty for a table.
     pub(super) fn rows(self) -> Vec<Row> {
         match self {
             Self::Rows(rows) => rows,
@@ -122,6 +122,6 @@ fn json(text: &str) -> Result<Vec<Row>, String> {
     };
     let rows: Vec<Row> = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(line).collect();
     let objects = rows.iter().filter(|row| row.value.as_ref().is_ok_and(Value::is_object)).count();
-    // Damaged lines are few; a document that is cut has a line here and there that could stand alone.
+    // Damaged lines are few; a truncated document has only a line here and there that is valid by itself.
     if 2 * objects > rows.len() { Ok(rows) } else { Err(whole) }
 }

@@ -1,4 +1,4 @@
-//! The project's own format: JSON Lines, one [`Episode`] a line. Keys that an episode does not have are passed over.
+//! The project's own format: JSON Lines, one [`Episode`] per line. Keys that an episode does not have are ignored.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub(super) fn fits(content: &Content) -> bool {
     content.has(&["chunks"])
 }
 
-/// Reads every line. An episode without an id is named after its place.
+/// Reads every line. An episode without an id is named after its place in the file.
 pub(super) fn read(content: Content, _: &Options, found: &mut Found) {
     let rows = content.rows();
     let places: Vec<String> = rows.iter().map(|row| row.place.clone()).collect();
@@ -33,7 +33,7 @@ pub(super) fn read(content: Content, _: &Options, found: &mut Found) {
         }
         let chunks = episode.chunks.len();
         match episode.questions.iter().chain(episode.chunk_questions.iter().flatten()).flat_map(|q| &q.evidence).find(|&&at| at >= chunks) {
-            Some(at) => Err(format!("a question has chunk {at} as evidence, of {chunks} chunks that count from 0")),
+            Some(at) => Err(format!("a question has chunk {at} as evidence, but there are {chunks} chunks, counted from 0")),
             None => Ok(episode),
         }
     });

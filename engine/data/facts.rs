@@ -1,12 +1,13 @@
-//! Numbered facts, as the split Conflict_Resolution of MemoryAgentBench has them: `k. fact`, one a line, later ones overruling earlier ones.
+//! Numbered facts, as in the split Conflict_Resolution of MemoryAgentBench: `k. fact`, one per line, where later ones overrule earlier
+//! ones.
 
 use super::{Options, Question, chunk};
 
-/// Facts of a chunk where nobody says how many.
+/// Facts per chunk by default.
 const FACTS: usize = 4;
 
-/// The facts of a context without their numbers; None if most of its lines are no facts. Lines before the first fact are a heading;
-/// a line without a number goes on with the fact above it.
+/// The facts of a context without their numbers; None if most of its lines are not facts. Lines before the first fact are a heading; a line
+/// without a number continues the fact above it.
 pub(super) fn facts(context: &str) -> Option<Vec<String>> {
     let mut facts: Vec<String> = Vec::new();
     let mut others = 0;
@@ -36,7 +37,7 @@ pub(super) fn groups<'a>(facts: &'a [String], options: &Options) -> Vec<&'a [Str
     }
 }
 
-/// The relations of the facts: what stands before and behind the subject, and what asks for the object. The spelling is the file's.
+/// The relations of the facts: the text before and after the subject, and the question for the object. The spelling is the file's.
 const RELATIONS: &[(&str, &str, &str)] = &[
     ("The author of ", " is ", "Who is the author of {}?"),
     ("The capital of ", " is ", "What is the capital of {}?"),
@@ -74,16 +75,17 @@ const RELATIONS: &[(&str, &str, &str)] = &[
     ("", " worked in the city of ", "Which city did {} work in?"),
     ("", " works in the field of ", "What field does {} work in?"),
     ("", "'s child is ", "Who is the child of {}?"),
-    // What is left are offices: "The Mayor of … is …".
+    // The rest are offices: "The Mayor of … is …".
     ("The ", " is ", "Who is the {}?"),
 ];
 
-/// The question that a fact answers, and its answer, by the first of the relations that it has. None for a fact of another form.
+/// The question that a fact answers, and its answer, by the first relation that matches. None for a fact of another form.
 fn asked(fact: &str) -> Option<(String, &str)> {
     let fact = fact.strip_suffix('.')?;
     let (mut first, mut found) = (RELATIONS.len(), None);
     let bytes = fact.as_bytes();
-    // Every `between` begins with a blank or an apostrophe, and few letters follow it. Searching a fact for each relation takes far longer.
+    // Every `between` begins with a space or an apostrophe, and few positions have one. Searching a fact for each relation takes far
+    // longer.
     for at in (0..bytes.len().saturating_sub(1)).rev() {
         if !matches!(bytes[at], b' ' | b'\'') || !matches!(bytes[at + 1], b'd' | b'g' | b'i' | b'p' | b's' | b'w') {
             continue;
@@ -101,7 +103,7 @@ fn asked(fact: &str) -> Option<(String, &str)> {
     found.map(|(question, subject, object)| (question.replace("{}", subject), object))
 }
 
-/// A question for each fact of a chunk. Of facts that answer the same question the last one holds.
+/// A question for each fact of a chunk. If several facts answer the same question, the last one counts.
 pub(super) fn questions(facts: &[String], like: &Question) -> Vec<Question> {
     let mut found: Vec<Question> = Vec::new();
     for (question, answer) in facts.iter().filter_map(|fact| asked(fact)) {

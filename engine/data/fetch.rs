@@ -1,6 +1,6 @@
-//! Getting published data sets from the Hugging Face hub.
+//! Downloads published data sets from the Hugging Face hub.
 //!
-//! A file goes to `FILE.part` first, which a later call goes on with, and gets its name when its size and its SHA-256 are what the hub says.
+//! A file is first written to `FILE.part`, which a later call resumes, and gets its final name once its size and SHA-256 match the hub's.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 struct Set {
     name: &'static str,
     repository: &'static str,
-    /// Which of its files: those with one of these in their path.
+    /// Which of its files to download: those with one of these in their path.
     wanted: &'static [&'static str],
 }
 
@@ -30,7 +30,7 @@ const SETS: &[Set] = &[
     Set { name: "longmemeval-m", repository: "xiaowu0162/longmemeval-cleaned", wanted: &["_m_cleaned.json"] },
 ];
 
-/// What is published elsewhere, and where.
+/// Data sets published elsewhere, and where.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("locomo", "https://github.com/snap-research/locomo/blob/main/data/locomo10.json"),
     ("squad", "https://rajpurkar.github.io/SQuAD-explorer/"),
@@ -39,9 +39,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("hwu64", "https://github.com/xliuhw/NLU-Evaluation-Data"),
 ];
 
-/// How often a download that breaks off is taken up again.
+/// How often an interrupted download is resumed.
 const TRIES: usize = 4;
-/// Without a byte for so long, a connection counts as broken.
+/// A connection that delivers nothing for this long counts as broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A file as the hub lists it.
@@ -51,12 +51,12 @@ struct Listed {
     sha256: Option<String>,
 }
 
-/// Gets a data set by name into a folder and gives the files, those included that were there already. The hub's address is in the
-/// environment variable `HF_ENDPOINT`, by default `https://huggingface.co`.
+/// Downloads a data set by name into a folder and returns its files, including those that were already there. The environment variable
+/// `HF_ENDPOINT` sets the hub's address, by default `https://huggingface.co`.
 pub fn fetch(name: &str, out: &Path) -> Result<Vec<PathBuf>> {
     let Some(set) = SETS.iter().find(|set| set.name == name) else {
         return Err(Error::argument(match ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == name) {
-            Some((_, page)) => format!("{name} is not on the hub: get it from {page}, and give its file or folder to fm.data.open"),
+            Some((_, page)) => format!("{name} is not on the hub: get it from {page}, and pass its file or folder to fm.data.open"),
             None => format!("no data set is called {name:?}; there are {}", names().join(", ")),
         }));
     };
@@ -90,13 +90,13 @@ struct Hub<'a> {
 }
 
 impl Hub<'_> {
-    /// An error, with what to do where there is no way to the hub.
+    /// An error, with advice for machines that cannot reach the hub.
     fn failed(&self, url: &str, reason: impl std::fmt::Display) -> Error {
         let Set { repository, wanted, .. } = self.set;
         Error::Io {
             path: PathBuf::from(url),
             reason: format!(
-                "{reason}. Call again to go on, or name a mirror of the hub in HF_ENDPOINT. Without a way to either, open \
+                "{reason}. Call again to resume, or name a mirror of the hub in HF_ENDPOINT. Without a way to either, open \
                  {}/datasets/{repository}/tree/main where there is one, get the files with {} in their names, and put them into {}",
                 self.base,
                 wanted.join(" or "),
@@ -123,7 +123,7 @@ impl Hub<'_> {
             return Err(self.failed(&url, "the list has none of the files"));
         }
         if let Some(file) = files.iter().find(|file| !Path::new(&file.path).components().all(|part| matches!(part, Component::Normal(_)))) {
-            return Err(self.failed(&url, format!("{:?} is no path inside a folder", file.path)));
+            return Err(self.failed(&url, format!("{:?} is not a path inside the folder", file.path)));
         }
         Ok(files)
     }
@@ -164,7 +164,7 @@ impl Hub<'_> {
         Ok(path)
     }
 
-    /// Loads what is missing of a file.
+    /// Downloads the missing part of a file.
     fn load(&self, url: &str, file: &Listed, part: &Path) -> Result<()> {
         let held = std::fs::metadata(part).map_or(0, |there| there.len());
         if held == file.size {
@@ -177,7 +177,7 @@ impl Hub<'_> {
         let mut response = request.call().map_err(|error| self.failed(url, error))?;
         let held = match response.status().as_u16() {
             206 => held,
-            // Other servers send all of it again.
+            // Other servers resend the whole file.
             200 => 0,
             status => return Err(self.failed(url, format!("status {status}"))),
         };

@@ -1,10 +1,10 @@
-//! Reading values that files have in more than one shape, with errors that say which key is wrong.
+//! Reading values that come in more than one shape, with errors that name the wrong key.
 
 use serde_json::Value;
 
 use super::{Question, python};
 
-/// A text that must be there.
+/// A required text.
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, String> {
     value.get(key).and_then(Value::as_str).ok_or_else(|| wrong(value, key, "a text"))
 }
@@ -18,7 +18,7 @@ pub(super) fn text_if_any(value: &Value, key: &str) -> Option<String> {
     }
 }
 
-/// A list that must be there.
+/// A required list.
 pub(super) fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], String> {
     list_if_any(value, key).ok_or_else(|| wrong(value, key, "a list"))
 }
@@ -28,11 +28,11 @@ pub(super) fn list_if_any<'a>(value: &'a Value, key: &str) -> Option<&'a [Value]
     value.get(key).and_then(Value::as_array).map(Vec::as_slice)
 }
 
-/// Takes a list that may stand as a text of JSON, or of Python, in the column of a table.
+/// Takes a list that a table's column may hold as JSON or Python text.
 pub(super) fn take_list(value: &mut Value, key: &str) -> Result<Vec<Value>, String> {
     let found = match value.get_mut(key).map(Value::take) {
         Some(Value::String(text)) => serde_json::from_str(&text)
-            .or_else(|error| python::literal(&text).map_err(|_| format!("{key:?} is no list in JSON: {}", crate::files::brief(&error))))?,
+            .or_else(|error| python::literal(&text).map_err(|_| format!("{key:?} is not a JSON list: {}", crate::files::brief(&error))))?,
         Some(found) => found,
         None => return Err(wrong(value, key, "a list")),
     };
@@ -46,7 +46,7 @@ fn wrong(value: &Value, key: &str, what: &str) -> String {
     format!("{key:?} must be {what}, not {}", value.get(key).map_or("missing".to_owned(), brief))
 }
 
-/// Accepted answers from what files have for them: a text, a number, or a list of these that is not empty.
+/// Accepted answers, which files give as a text, a number, or a non-empty list of these.
 pub(super) fn answers(value: &Value) -> Result<Vec<String>, String> {
     let one = |value: &Value| match value {
         Value::String(text) => Ok(text.clone()),
@@ -60,21 +60,21 @@ pub(super) fn answers(value: &Value) -> Result<Vec<String>, String> {
     }
 }
 
-/// A question from an object that has it under `question` and its answers under `answer`.
+/// A question from an object with the keys `question` and `answer`.
 pub(super) fn question(value: &Value) -> Result<Question, String> {
     let answers = answers(value.get("answer").unwrap_or(&Value::Null))?;
     Ok(Question { question: text(value, "question")?.to_owned(), answers, ..Question::default() })
 }
 
-/// The question, if its answers can be scored. A metric that the question lacks something for would otherwise end an evaluation when its
-/// answers are there.
+/// The question, if its answers can be scored. A question that lacks what its metric needs would otherwise end an evaluation after all its
+/// answers have been computed.
 pub(super) fn scorable(question: Question) -> Result<Question, String> {
     let metric = question.metric.unwrap_or_default();
     let checked = metric.check(&question.answers, question.kind.as_deref(), question.id.as_deref());
     checked.map(|()| question).map_err(|error| error.to_string())
 }
 
-/// What can be read of a list of questions, and scored; what cannot goes to `faults`.
+/// The questions of a list that can be read and scored; the others go to `faults`.
 pub(super) fn readable(questions: impl IntoIterator<Item = Result<Question, String>>, faults: &mut Vec<String>) -> Vec<Question> {
     let keep = |(at, question): (usize, Result<Question, String>)| {
         question.and_then(scorable).map_err(|reason| faults.push(format!("question {at}: {reason}"))).ok()
@@ -82,7 +82,7 @@ pub(super) fn readable(questions: impl IntoIterator<Item = Result<Question, Stri
     questions.into_iter().enumerate().filter_map(keep).collect()
 }
 
-/// The questions about each chunk: those that it proves alone.
+/// The questions about each chunk: those whose only evidence it is.
 pub(super) fn by_evidence<'a>(questions: impl IntoIterator<Item = &'a Question>, chunks: usize) -> Vec<Vec<Question>> {
     let mut found = vec![Vec::new(); chunks];
     for question in questions {
@@ -93,7 +93,7 @@ pub(super) fn by_evidence<'a>(questions: impl IntoIterator<Item = &'a Question>,
     found
 }
 
-/// A JSON value in a few characters, for messages.
+/// A JSON value in a few words, for messages.
 pub(super) fn brief(value: &Value) -> String {
     match value {
         Value::Array(list) => format!("a list of {}", list.len()),

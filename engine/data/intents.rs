@@ -1,8 +1,8 @@
-//! Texts with the intent that each expresses: Banking77 (CSV, `text,category`), HWU64 (CSV with semicolons, one file an intent) and CLINC150
-//! (JSON, lists of `[text, intent]` under `train`, `val`, `test` and the same with `oos_` before).
+//! Texts with the intent that each expresses: Banking77 (CSV, `text,category`), HWU64 (CSV with semicolons, one file per intent) and
+//! CLINC150 (JSON, lists of `[text, intent]` under `train`, `val`, `test` and the same names prefixed with `oos_`).
 //!
-//! All of it is one episode of labelled examples, in which the intents take turns; a file that holds one intent after the other would
-//! otherwise give chunks of one intent each. The questions are the examples of the test part, or if there is none the examples themselves.
+//! All of it is one episode of labelled examples, in which the intents alternate; a file sorted by intent would otherwise give chunks of
+//! one intent each. The questions are the examples of the test part, or if there is none the examples themselves.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,10 +14,10 @@ use super::fields::by_evidence;
 use super::{Episode, Found, Options, Question, checked, chunk};
 use crate::metrics::Metric;
 
-/// Tokens in a chunk, as Mem-α cuts its sources with labels.
+/// Tokens in a chunk, as Mem-α cuts its labelled sources.
 const TOKENS: usize = 1024;
 
-/// A table: the name of the set, what separates its columns, the columns with the text, and those that make the intent.
+/// A table: the name of the set, what separates its columns, the columns with the text, and those that form the intent.
 type Layout = (&'static str, u8, &'static [&'static str], &'static [&'static str]);
 
 const LAYOUTS: &[Layout] =
@@ -71,10 +71,10 @@ fn layout(text: &str) -> Option<&'static Layout> {
     })
 }
 
-/// Reads the examples of a table. Gives the name of the set, or None if it is not one of the sets.
+/// Reads the examples of a table. Returns the name of the set, or None if it is not one of the sets.
 fn table(name: &str, text: &str, examples: &mut Vec<Example>, skipped: &mut Vec<String>) -> Option<&'static str> {
     let Some((source, separator, texts, intents)) = layout(text) else {
-        skipped.push(format!("{name}: the first line names no columns that are known"));
+        skipped.push(format!("{name}: the first line names no known columns"));
         return None;
     };
     let mut reader = csv::ReaderBuilder::new().delimiter(*separator).from_reader(text.as_bytes());
@@ -96,7 +96,7 @@ fn table(name: &str, text: &str, examples: &mut Vec<Example>, skipped: &mut Vec<
     Some(source)
 }
 
-/// Reads the parts of CLINC150. Its `val` parts are for those who train a classifier.
+/// Reads the parts of CLINC150. Its `val` parts are left out; they are for training a classifier.
 fn pairs(row: Row, told: &mut Vec<Example>, asked: &mut Vec<Example>, skipped: &mut Vec<String>) {
     let Ok(Value::Object(parts)) = row.value else {
         skipped.push(format!("{}: it must be an object with lists of pairs", row.place));

@@ -1,8 +1,8 @@
 //! LoCoMo's dialogues of two people over many sessions, with questions and the turns that prove each answer.
 //!
-//! A temporal question comes with an instruction to use the dates of the dialogues, as the authors' prompt has one. An adversarial question
-//! asks for what was never said. In the authors' code it is a choice of two, a false answer and that nothing is said of it; here it is asked
-//! openly like the others. Its metric is theirs, but scores are not those of a choice of two.
+//! A temporal question comes with an instruction to use the dates of the dialogues, as in the authors' prompt. An adversarial question asks
+//! for something that was never said. In the authors' code it is a choice between a false answer and "not mentioned"; here it is an open
+//! question like the others. The metric is theirs, but scores are not comparable with those of the two-way choice.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -17,12 +17,12 @@ use super::{Episode, Found, Options, Question, each};
 use crate::Error;
 use crate::metrics::{Category, Metric};
 
-/// What answers a question about something that was never said, by the official metric.
+/// The accepted answers to a question about something that was never said, by the official metric.
 const REFUSALS: [&str; 2] = ["no information available", "not mentioned"];
-/// What is told beside a temporal question.
+/// The instruction added to a temporal question.
 const TEMPORAL: &str = "Work out when it was from the dates of the dialogues. An approximate date will do.";
 
-/// A turn's id, also as some are misspelt: `D:11:26` for `D11:26`, several in one text.
+/// A turn's id, including misspelt ones such as `D:11:26` for `D11:26`; a text may hold several.
 static TURN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"D:?(\d+):(\d+)").expect("a valid pattern"));
 
 /// Rows with a conversation and questions.
@@ -38,7 +38,7 @@ pub(super) fn read(content: Content, options: &Options, found: &mut Found) {
 fn episode(at: usize, row: &Value, options: &Options, faults: &mut Vec<String>) -> Result<Episode, String> {
     let id = text_if_any(row, "sample_id").unwrap_or_else(|| at.to_string());
     let conversation = row.get("conversation").and_then(Value::as_object).ok_or("\"conversation\" must be an object")?;
-    // Sessions have running numbers, not all of which are there; dates may be there without them.
+    // Sessions are numbered, with gaps; some numbers have a date but no session.
     let number = |key: &String| key.strip_prefix("session_")?.parse::<usize>().ok();
     let mut numbers: Vec<usize> = conversation.keys().filter_map(number).collect();
     numbers.sort_unstable();

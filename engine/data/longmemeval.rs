@@ -1,8 +1,8 @@
 //! LongMemEval's records: a question, and the dialogues (`haystack_sessions`, with `haystack_dates` and ids) in which its answer is hidden.
 //!
-//! A question's kind is its type. One that cannot be answered, whose id says so, has the kind `abstention` instead, and no evidence, though
-//! sessions are named for it: the protocol reports such questions by themselves and leaves them out of the figures of retrieval. A question
-//! without a type is judged as most are: whether the answer contains the correct one. One whose type is unknown is not read.
+//! A question's kind is its type. A question that cannot be answered, as its id says, has the kind `abstention` instead, and no evidence,
+//! although the file names sessions for it: the protocol reports such questions separately and leaves them out of the retrieval figures. A
+//! question without a type is judged as most are: whether the answer contains the correct one. A question of unknown type is skipped.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::fields::{by_evidence, list, list_if_any, question, scorable, text, te
 use super::{Episode, Found, Options, Question, each};
 use crate::metrics::{ABSTENTION, Metric, abstains};
 
-/// Tokens in a chunk, as MemoryAgentBench cuts the same dialogues. Most sessions are shorter and stay whole.
+/// Tokens in a chunk, as in MemoryAgentBench for the same dialogues. Most sessions are shorter and stay whole.
 const TOKENS: usize = 4096;
 
 /// Records with sessions and a question.
@@ -48,7 +48,7 @@ fn episode(row: &Value, options: &Options) -> Result<Episode, String> {
     Ok(Episode { id, source: "longmemeval".to_owned(), chunks, questions: vec![question], chunk_questions })
 }
 
-/// The question, or if it cannot be answered as such a one.
+/// The question, marked as an abstention if it cannot be answered.
 pub(super) fn abstaining(question: Question) -> Question {
     match question.id.as_deref().is_some_and(abstains) || question.kind.as_deref() == Some(ABSTENTION) {
         true => Question { kind: Some(ABSTENTION.to_owned()), evidence: Vec::new(), ..question },
@@ -56,7 +56,7 @@ pub(super) fn abstaining(question: Question) -> Question {
     }
 }
 
-/// The chunks of the marked turns, or where none is marked those of the sessions that hold the answer.
+/// The chunks of the marked turns, or if none are marked, those of the sessions that hold the answer.
 fn evidence(row: &Value, places: &[Vec<usize>]) -> Vec<usize> {
     let sessions = list_if_any(row, "haystack_sessions").unwrap_or_default();
     let marked = |turn: &Value| turn.get("has_answer").and_then(Value::as_bool) == Some(true);
@@ -79,7 +79,8 @@ pub(super) fn session(date: Option<&str>, turns: &[Value]) -> Result<Session, St
     Ok(Session { heading, turns: turns.iter().map(turn).collect::<Result<_, String>>()? })
 }
 
-/// The chunks of a dialogue as MemoryAgentBench has it, a list of `Chat Time: …` and sessions in turn, and the chunk of each thing that is said.
+/// The chunks of a dialogue in MemoryAgentBench's form, a list that alternates `Chat Time: …` and sessions, and the chunk of each
+/// utterance.
 pub(super) fn dialogue(context: &Value, tokens: usize) -> (Vec<String>, HashMap<String, usize>) {
     let (mut sessions, mut said) = (Vec::new(), Vec::new());
     collect(context, &mut None, &mut sessions, &mut said);

@@ -1,5 +1,5 @@
-//! Mem-α's rows (YuWangX/Memalpha): `chunks` and `questions_and_answers`, lists that stand as texts of JSON in the published Parquet files,
-//! with `data_source`, `instance_id` and sometimes `metadata`. Chunks stay as they are.
+//! Mem-α's rows (YuWangX/Memalpha): `chunks` and `questions_and_answers`, lists stored as JSON text in the published Parquet files, with
+//! `data_source`, `instance_id` and sometimes `metadata`. Chunks are used as they are.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ use super::fields::{brief, question, readable, take_list, text_if_any};
 use super::{Episode, Found, Options, Question, each};
 use crate::metrics::Metric;
 
-/// An example inside a chunk of the sources with labels.
+/// An example inside a chunk of a labelled source.
 static EXAMPLE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)Sentence: (.*?)\s*\nLabel: (\d+)").expect("a valid pattern"));
 
 /// Rows with chunks, and questions and answers.
@@ -56,7 +56,7 @@ fn labelled(source: &str) -> bool {
     ["pubmed", "ttl", "icl"].iter().any(|start| source.starts_with(start))
 }
 
-/// How the answers of a source are scored, and what is told beside its questions.
+/// How the answers of a source are scored, and the instruction added to its questions.
 fn protocol(source: &str) -> Question {
     let (metric, instruction) = match source {
         source if labelled(source) => (

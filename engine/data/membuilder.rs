@@ -1,9 +1,10 @@
-//! MemBuilder's files. Sessions of one conversation are the chunks of an episode, and the questions about a session are asked at the end too.
+//! MemBuilder's files. The sessions of a conversation are the chunks of an episode, and the questions about a session are also asked at the
+//! end.
 //!
 //! - JSON Lines: `conversation_id`, `session_index`, `session` with `messages` and `timestamp`, `questions`.
 //! - JSON: `conversations`, each with `sessions` and `questions`.
-//! - What models are trained on, where a session stands inside a prompt behind a heading: Parquet with `prompt` and `meta`, one row for each
-//!   kind of memory; JSON with `instruction` and `output`, each its own conversation.
+//! - Training data, in which a session is inside a prompt, after a heading: Parquet with `prompt` and `meta`, one row for each kind of
+//!   memory; JSON with `instruction` and `output`, each its own conversation.
 
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::fields::{brief, by_evidence, list, list_if_any, question, readable, t
 use super::longmemeval::session;
 use super::{Episode, Found, Options, Question, checked, chunk};
 
-/// What stands before a session in a prompt.
+/// The heading before a session in a prompt.
 const HEADING: &str = "New Messages:";
 
 /// Any of the four layouts.
@@ -22,7 +23,7 @@ pub(super) fn fits(content: &Content) -> bool {
         .any(|keys| content.has(keys))
 }
 
-/// Sessions of one conversation, each with its index, its text and the questions about it.
+/// The sessions of a conversation, each with its index, its text and the questions about it.
 struct Conversation {
     id: String,
     sessions: Vec<(i64, String, Vec<Question>)>,
@@ -30,7 +31,7 @@ struct Conversation {
     questions: Vec<Question>,
 }
 
-/// Reads the rows, and puts those of one conversation together.
+/// Reads the rows, and groups those of a conversation.
 pub(super) fn read(content: Content, _: &Options, found: &mut Found) {
     let mut all: Vec<Conversation> = Vec::new();
     for (at, row) in content.rows().into_iter().enumerate() {
@@ -84,7 +85,7 @@ fn conversations(at: usize, row: &Value, faults: &mut Vec<String>) -> Result<Vec
         let turns = list(row, "prompt")?.iter().filter_map(|turn| text_if_any(turn, "content"));
         let shown = turns.rev().find_map(|turn| told(&turn));
         let shown = shown.ok_or_else(|| format!("no message of the prompt holds {HEADING:?}"))?;
-        // The column is a text; where that is an object, it may hold the questions.
+        // The column is text; if that text is a JSON object, it may hold the questions.
         let reward = text_if_any(row, "reward_model").and_then(|reward| serde_json::from_str::<Value>(&reward).ok());
         return one(
             text(meta, "conversation_id")?.to_owned(),

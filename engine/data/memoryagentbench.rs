@@ -1,11 +1,10 @@
 //! MemoryAgentBench's rows (ai-hyz/MemoryAgentBench), as Parquet or JSON: `context`, `questions`, `answers` (a list of accepted texts for each
-//! question) and `metadata` with `source` and lists beside the questions, of which those that are not used are null.
+//! question) and `metadata` with `source` and lists parallel to the questions; unused lists are null.
 //!
-//! What a context is shows in its text: numbered facts (Conflict_Resolution), labelled examples (Test_Time_Learning), a dialogue as a Python
-//! literal (LongMemEval), and otherwise prose.
+//! The text of a context tells what it is: numbered facts (Conflict_Resolution), labelled examples (Test_Time_Learning), a dialogue as a
+//! Python literal (LongMemEval), and otherwise prose.
 //!
-//! LongMemEval's questions that cannot be answered have the kind `abstention`; those without a type are judged as most are, see
-//! `longmemeval.rs`.
+//! LongMemEval's unanswerable questions have the kind `abstention`; those without a type are judged as most are, see `longmemeval.rs`.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,7 +21,7 @@ use crate::metrics::Metric;
 /// Tokens in a chunk, as in the authors' configurations.
 const TOKENS: usize = 4096;
 
-/// The end of an example. A text may hold lines that begin with `label: ` too, but no empty line behind one.
+/// The end of an example. A text may also hold lines that begin with `label: `, but no empty line follows these.
 static LABEL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\nlabel: (\d+)[ \t]*(?:\n\s*\n|\s*$)").expect("a valid pattern"));
 
 /// Rows with a context and questions.
@@ -43,7 +42,7 @@ fn episode(at: usize, row: &Value, options: &Options, faults: &mut Vec<String>) 
     }
     let metadata = row.get("metadata").unwrap_or(&Value::Null);
     let source = text_if_any(metadata, "source").unwrap_or_else(|| "memoryagentbench".to_owned());
-    // A summary is judged by an expert's summary and the key points beside it; without key points there is no judging.
+    // A summary is judged by an expert's summary and its key points; without key points it is not judged.
     let points = list_if_any(metadata, "keypoints").unwrap_or_default();
     let summarised = source.starts_with("infbench_sum") && !points.is_empty();
     let protocol = protocol(&source, summarised);
@@ -60,7 +59,7 @@ fn episode(at: usize, row: &Value, options: &Options, faults: &mut Vec<String>) 
             question: question.to_owned(),
             answers,
             kind: beside("question_types", at),
-            // Those of LongMemEval say which questions cannot be answered.
+            // LongMemEval's ids say which questions cannot be answered.
             id: beside("question_ids", at).or_else(|| beside("qa_pair_ids", at)),
             evidence: evidence(metadata, at, &read.said),
             ..protocol.clone()
@@ -76,7 +75,7 @@ fn episode(at: usize, row: &Value, options: &Options, faults: &mut Vec<String>) 
 struct Context {
     chunks: Vec<String>,
     questions: Vec<Vec<Question>>,
-    /// The chunk of each thing that is said in a dialogue.
+    /// The chunk of each utterance in a dialogue.
     said: HashMap<String, usize>,
 }
 
@@ -101,7 +100,7 @@ fn read_context(context: &str, options: &Options, protocol: &Question) -> Result
     Ok(Context { chunks: chunk::sentences(context, tokens), ..Context::default() })
 }
 
-/// The examples `text`, `label: n` of a context that holds nothing else.
+/// The examples `text`, `label: n` of a context that consists only of these.
 fn examples(context: &str) -> Option<Vec<(String, String)>> {
     let (mut examples, mut from) = (Vec::new(), 0);
     for found in LABEL.captures_iter(context) {
@@ -112,7 +111,7 @@ fn examples(context: &str) -> Option<Vec<(String, String)>> {
     (!examples.is_empty() && context[from..].trim().is_empty()).then_some(examples)
 }
 
-/// The chunks with what proves the answer of a question: the turns of its sessions that are marked.
+/// The chunks that prove the answer of a question: those of the marked turns of its sessions.
 fn evidence(metadata: &Value, at: usize, said: &HashMap<String, usize>) -> Vec<usize> {
     let sessions = list_if_any(metadata, "haystack_sessions").and_then(|all| all.get(at)).and_then(Value::as_array);
     let turns = sessions.into_iter().flatten().filter_map(Value::as_array).flatten();
@@ -123,7 +122,7 @@ fn evidence(metadata: &Value, at: usize, said: &HashMap<String, usize>) -> Vec<u
     chunks
 }
 
-/// How the answers of a source are scored, and what is told beside its questions.
+/// How the answers of a source are scored, and the instruction added to its questions.
 fn protocol(source: &str, summarised: bool) -> Question {
     let (metric, instruction) = match source {
         s if s.starts_with("factconsolidation") => (

@@ -44,10 +44,10 @@ record! {
         /// the metric that scores it, one of fm.metric; by default substring_exact_match
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub metric: Option<Metric>,
-        /// the chunks that hold what proves the answer, from 1
+        /// the chunks that prove the answer, from 1
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub evidence: Vec<usize> => FromOne,
-        /// what a model is told beside the question, such as the form of the answer
+        /// an instruction added to the question, such as the form of the answer
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub instruction: Option<String>,
     }
@@ -58,14 +58,14 @@ record! {
         /// its name
         #[serde(default, deserialize_with = "text_or_number")]
         pub id: String,
-        /// where it comes from; results are reported by it
+        /// where it comes from; results are grouped by it
         #[serde(default)]
         pub source: String,
         /// the text, in the order in which it is read
         pub chunks: Vec<String>,
-        /// what is asked at the end
+        /// the questions asked at the end
         pub questions: Vec<Question> => IfThere,
-        /// what is asked after each chunk: as many lists as chunks
+        /// the questions asked after each chunk: as many lists as chunks
         #[serde(default)]
         pub chunk_questions: Vec<Vec<Question>> => IfThere,
     }
@@ -74,15 +74,16 @@ record! {
 /// How to read a file.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The format's name, one of [`FORMATS`]; None finds it out from the content.
+    /// The format's name, one of [`FORMATS`]; None detects it from the content.
     pub format: Option<String>,
     /// Makes a row that cannot be read an error.
     pub strict: bool,
-    /// How many facts make a chunk where a file is a list of facts; None is as many as `chunk_tokens` hold, or four where that is None too.
+    /// How many facts make a chunk if the file is a list of facts; None means as many as fit into `chunk_tokens`, or four if that is None
+    /// too.
     pub facts_per_chunk: Option<usize>,
-    /// How many tokens of about four bytes make a chunk where prose, dialogues or labelled examples are cut; None is what the authors of
-    /// each file take: 4,096 for MemoryAgentBench and LongMemEval, 1,024 for intents, a whole session for LoCoMo. Sentences, turns,
-    /// examples and facts stay whole.
+    /// How many tokens of about four bytes make a chunk when prose, dialogues or labelled examples are cut; None means what each file's
+    /// authors use: 4,096 for MemoryAgentBench and LongMemEval, 1,024 for intents, a whole session for LoCoMo. Sentences, turns, examples
+    /// and facts stay whole.
     pub chunk_tokens: Option<usize>,
 }
 
@@ -91,7 +92,7 @@ pub struct Options {
 pub struct Found {
     /// The episodes that could be read.
     pub episodes: Vec<Episode>,
-    /// What could not be read: where it stands in the file, and why.
+    /// What could not be read: its place in the file, and the reason.
     pub skipped: Vec<String>,
 }
 
@@ -124,10 +125,10 @@ pub const FORMATS: &[&str] = &{
     names
 };
 
-/// How many rows that were skipped [`open`] names.
+/// How many skipped rows [`open`] names.
 const NAMED: usize = 10;
 
-/// Reads the episodes of a file, see [`read`], and says on standard error what was skipped.
+/// Reads the episodes of a file, see [`read`], and reports skipped rows on standard error.
 pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
     let path = path.as_ref();
     let found = read(path, options)?;
@@ -140,8 +141,8 @@ pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
     Ok(found)
 }
 
-/// Reads the episodes of a file, or of a folder of CSV files. What cannot be read is skipped, unless `strict` makes it an error; a file of
-/// which nothing can be read is always one.
+/// Reads the episodes of a file, or of a folder of CSV files. What cannot be read is skipped, unless `strict` makes it an error; a file
+/// without anything readable is always an error.
 pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
     let path = path.as_ref();
     if options.facts_per_chunk == Some(0) {
@@ -161,7 +162,7 @@ pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
         return Err(Error::format(path, format!("the file holds {nothing}")));
     }
     let format = named.or_else(|| READERS.iter().find(|format| (format.fits)(&content)));
-    let format = format.ok_or_else(|| Error::format(path, format!("the content is none of the formats known ({names})")))?;
+    let format = format.ok_or_else(|| Error::format(path, format!("the content is not in a known format ({names})")))?;
     let mut found = Found::default();
     (format.read)(content, options, &mut found);
     let more = found.skipped.len().saturating_sub(1);
@@ -176,7 +177,7 @@ pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
     Ok(found)
 }
 
-/// Reads each row as one episode. `read` gets the row's index, and a list for what it leaves out.
+/// Reads each row as one episode. `read` gets the row's index, and a list for reporting what it leaves out.
 fn each(rows: Vec<Row>, found: &mut Found, read: impl Fn(usize, Value, &mut Vec<String>) -> Result<Episode, String>) {
     for (at, Row { place, value }) in rows.into_iter().enumerate() {
         let mut faults = Vec::new();
@@ -188,7 +189,7 @@ fn each(rows: Vec<Row>, found: &mut Found, read: impl Fn(usize, Value, &mut Vec<
     }
 }
 
-/// What must hold for every episode, whatever file it comes from.
+/// Checks that hold for every episode, whatever file it comes from.
 fn checked(mut episode: Episode) -> Result<Episode, String> {
     if episode.chunks.is_empty() {
         return Err("it has no chunks".to_owned());
@@ -206,7 +207,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     fields::answers(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
-/// A name that may stand as a number.
+/// A name that may be given as a number.
 fn text_or_number_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),

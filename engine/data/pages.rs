@@ -1,11 +1,11 @@
-//! Whether the pages of a Parquet file can hold what they promise. The reader makes room for it before it looks.
+//! Checks that the pages of a Parquet file can hold what their headers promise: the reader allocates that much before it reads a page.
 
 use parquet::file::metadata::ParquetMetaData;
 
-/// The longest that a byte may become. Snappy, the only compression that is read, makes 64 bytes of three.
+/// The most bytes that one byte may expand to. Snappy, the only supported compression, expands three bytes to 64.
 const GROWTH: i64 = 22;
 
-/// Fields of a page's header, by their numbers in the format; those of a structure inside behind the number of it.
+/// Fields of a page's header, by their numbers in the format; field 1 of the structure in field 5 has number 501.
 const UNCOMPRESSED: u64 = 2;
 const COMPRESSED: u64 = 3;
 const VALUES: [u64; 3] = [501, 701, 801];
@@ -39,10 +39,10 @@ pub(super) fn check(file: &ParquetMetaData, bytes: &[u8]) -> Result<(), String> 
     Ok(())
 }
 
-/// Reads a structure of Thrift's compact protocol, which page headers are written in. None where it ends too early.
+/// Reads a structure of Thrift's compact protocol, which page headers are written in. None if it ends too early.
 struct Header<'a> {
     rest: &'a [u8],
-    /// The whole numbers in it.
+    /// The integers in it.
     found: Vec<(u64, i64)>,
 }
 
@@ -84,7 +84,7 @@ impl Header<'_> {
                 return Some(());
             }
             id = if head >> 4 == 0 { u64::try_from(self.signed()?).ok()? } else { id + u64::from(head >> 4) };
-            // A truth value stands in the head itself.
+            // A boolean is in the head itself.
             if !matches!(head & 15, 1 | 2) {
                 self.value(head & 15, outer.checked_mul(100)?.checked_add(id)?, depth)?;
             }

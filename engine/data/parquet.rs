@@ -19,7 +19,7 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// All rows. The first that cannot be read is the last: what follows it in the file cannot be found.
+/// All rows. The first unreadable row is the last one: what follows it in the file cannot be located.
 pub(super) fn rows(bytes: Vec<u8>) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     match guarded(|| read(bytes, &mut rows)).unwrap_or_else(|| Err("the file is damaged".to_owned())) {
@@ -30,8 +30,8 @@ pub(super) fn rows(bytes: Vec<u8>) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-/// What `work` gives; None if it panics. The reader asserts what a file that was damaged or made up need not hold, and this is the only
-/// place that calls it. Such a panic is no bug of ours to be printed.
+/// The result of `work`; None if it panics. The reader asserts things that a damaged or crafted file may violate, and this is the only
+/// place that calls it. Such a panic is not our bug, so it is not printed.
 fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
@@ -84,7 +84,7 @@ fn value(field: Field) -> Value {
         Field::Float(value) => value.into(),
         Field::Double(value) => value.into(),
         Field::Str(text) => text.into(),
-        // Some writers do not say that their bytes are text.
+        // Some writers do not mark their bytes as text.
         Field::Bytes(bytes) => String::from_utf8_lossy(bytes.data()).into(),
         Field::Group(record) => object(record),
         Field::ListInternal(list) => list.elements().iter().cloned().map(value).collect(),

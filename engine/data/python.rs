@@ -34,7 +34,7 @@ impl Reader<'_> {
         self.at = self.text.len() - self.rest().trim_start().len();
     }
 
-    /// Goes past a text that stands next.
+    /// Skips a text if it comes next.
     fn take(&mut self, what: &str) -> bool {
         self.space();
         let found = self.rest().starts_with(what);
@@ -124,7 +124,7 @@ impl Reader<'_> {
             'u' => self.character(4)?,
             'U' => self.character(8)?,
             other => {
-                // Python keeps both signs of an escape that it does not know.
+                // Python keeps both characters of an unknown escape.
                 out.push('\\');
                 other
             }
@@ -133,12 +133,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A character by its number, in so many hexadecimal digits.
+    /// A character by its number, given in that many hexadecimal digits.
     fn character(&mut self, digits: usize) -> Result<char, String> {
         let number = self.rest().get(..digits).and_then(|number| u32::from_str_radix(number, 16).ok());
         let number = number.ok_or_else(|| self.wrong(&format!("{digits} hexadecimal digits")))?;
         self.at += digits;
-        // Half of a pair, which Python allows, is no character.
+        // Half of a surrogate pair, which Python allows, is not a character.
         Ok(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 

@@ -43,7 +43,7 @@ fn episode(at: usize, article: &Value, faults: &mut Vec<String>) -> Result<Episo
 fn question(value: &Value, chunk: usize) -> Result<Question, String> {
     let accepted: Vec<Value> = list(value, "answers")?.iter().filter_map(|answer| answer.get("text").cloned()).collect();
     let mut accepted = answers(&Value::Array(accepted))?;
-    // Several people marked the same words.
+    // Several annotators marked the same words.
     let mut seen = std::collections::HashSet::new();
     accepted.retain(|answer| seen.insert(answer.clone()));
     Ok(Question {

@@ -1,10 +1,11 @@
 //! The memory store: items, each in a section, changed one atomic operation at a time.
 //!
-//! Every change is journaled with the step at which it happened, so a store is the replay of its journal, and a saved store
-//! is that journal: one operation a line, `{"step":0,"operation":"insert","id":1,"content":"…"}`.
+//! Every change is journaled with the step at which it happened, so a store is the replay of its journal, and a saved store is that
+//! journal: one operation per line, `{"step":0,"operation":"insert","id":1,"content":"…"}`.
 //!
-//! An item ends in one of two ways. A deleted one is gone. A closed one held until the step that closed it: it is kept beside the items,
-//! and no view, search or count of them meets it. An item may replace another, which closes it, so versions of a fact are a chain.
+//! An item ends in one of two ways. A deleted item is removed. A closed item was valid until the step that closed it: it is kept
+//! separately, and views, searches and counts of the items do not include it. An item may replace another, which closes it, so the versions
+//! of a fact form a chain.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -21,34 +22,34 @@ record! {
     pub struct Version as "Version" {
         /// the step that wrote it
         pub step: usize => FromOne,
-        /// what the item said from then on
+        /// the item's content from then on
         pub content: String => IfThere,
     }
 
     /// A remembered piece of text.
     pub struct Item as "Item" {
-        /// its id: given by the store, counting up, never used twice in one store
+        /// its id: assigned by the store, increasing, never reused in a store
         pub id: u64 => IfThere,
-        /// what it says
+        /// its content
         pub content: String => IfThere,
         /// the step that wrote it last
         pub step: usize => FromOne,
         /// the step that inserted it
         pub created: usize => FromOne,
-        /// what it said before, oldest first
+        /// its earlier contents, oldest first
         pub history: Vec<Version> => IfThere,
         /// the part of the memory that it belongs to; empty in a flat memory
         pub section: String => IfThere,
         /// the item that it replaced with its insert
         pub replaces: Option<u64>,
-        /// the step from which it holds no more
+        /// the step from which it is no longer valid
         pub closed: Option<usize> => FromOne,
-        /// how well it fits the query that found it
+        /// how well it matches the query that found it
         pub score: Option<f64>,
     }
 }
 
-/// The items of a memory at some time, shared where they do not change.
+/// The items of a memory at some point in time; unchanged items are shared.
 pub type Items = Rc<Vec<Rc<Item>>>;
 
 impl Item {
@@ -64,9 +65,9 @@ impl Item {
 pub enum Operation {
     /// A new item.
     Insert {
-        /// The id it was given.
+        /// Its id.
         id: u64,
-        /// What it says.
+        /// Its content.
         content: String,
         /// The part of the memory that it belongs to; empty in a flat memory.
         #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -79,15 +80,15 @@ pub enum Operation {
     Update {
         /// The item.
         id: u64,
-        /// What it says from now on.
+        /// Its new content.
         content: String,
     },
-    /// The end of an item, of which nothing stays.
+    /// The removal of an item.
     Delete {
         /// The item.
         id: u64,
     },
-    /// The end of an item that is kept for its history.
+    /// The end of an item that is kept as history.
     Close {
         /// The item.
         id: u64,
@@ -118,27 +119,27 @@ impl Show for Entry {
 
 impl Read for Entry {
     fn read<S: Source>(source: &S) -> Result<Self, Problem> {
-        let wrong = |why: String| Problem::new(format!("is no journal entry: {why}"));
+        let wrong = |why: String| Problem::new(format!("is not a journal entry: {why}"));
         let entry: Self = serde_json::from_value(source.json()?).map_err(|error| wrong(error.to_string()))?;
         let step = entry.step.checked_sub(1).ok_or_else(|| wrong("its step is 0; steps count from 1".into()))?;
         Ok(Self { step, ..entry })
     }
 }
 
-/// The items of a memory, in order of creation, with the journal that led to them.
+/// The items of a memory, in order of creation, with the journal that produced them.
 #[derive(Debug, Clone)]
 pub struct Store {
     items: Vec<Item>,
     /// Over the contents of `items`.
     index: Bm25,
-    /// In order of creation too.
+    /// Also in order of creation.
     closed: Vec<Item>,
     journal: Vec<Entry>,
     next_id: u64,
     step: usize,
 }
 
-/// Where a store was, for [`Store::rewind`].
+/// An earlier state of a store, for [`Store::rewind`].
 #[derive(Debug, Clone, Copy)]
 pub struct Mark {
     entries: usize,
@@ -151,7 +152,7 @@ impl Default for Store {
     }
 }
 
-/// Stores are equal when they hold the same items, came to them in the same way and would give the same id next.
+/// Stores are equal if they hold the same items, have the same journal and would assign the same next id.
 impl PartialEq for Store {
     fn eq(&self, other: &Self) -> bool {
         self.next_id == other.next_id && self.items == other.items && self.closed == other.closed && self.journal == other.journal
@@ -169,7 +170,7 @@ impl Store {
         Self { items: Vec::new(), index: Bm25::default(), closed: Vec::new(), journal: Vec::new(), next_id: first_id, step: 0 }
     }
 
-    /// Sets the step that the operations to come are recorded with.
+    /// Sets the step that later operations are recorded with.
     pub fn set_step(&mut self, step: usize) {
         self.step = step;
     }
@@ -204,7 +205,7 @@ impl Store {
         self.index.top_k(query, k).into_iter().map(|(at, score)| (&self.items[at], score)).collect()
     }
 
-    /// Like [`Store::retrieve`], among the items of one section, where it is given, and closed ones too, if they are wanted.
+    /// Like [`Store::retrieve`], among the items of one section, if given, and optionally closed items too.
     pub fn retrieve_among(&self, query: &str, k: usize, section: Option<&str>, closed: bool) -> Vec<(&Item, f64)> {
         let closed = if closed { &self.closed[..] } else { &[] };
         let all = self.items.iter().chain(closed).filter(|item| section.is_none_or(|section| item.section == section));
@@ -214,13 +215,13 @@ impl Store {
         index.top_k(query, k).into_iter().map(|(at, score)| (among[at], score)).collect()
     }
 
-    /// Adds an item to a flat memory and returns its id. A content that is empty, or that an item has already, is refused.
+    /// Adds an item to a flat memory and returns its id. Refuses content that is empty or that an item already has.
     pub fn insert(&mut self, content: &str) -> Result<u64> {
         self.insert_as(content, None, None)
     }
 
-    /// Adds an item to a section, by default that of the item that it replaces, and closes that one. A content that is empty, or that
-    /// an item of the section has already, is refused.
+    /// Adds an item to a section, by default that of the item that it replaces, which is closed. Refuses content that is empty or that an
+    /// item of the section already has.
     pub fn insert_as(&mut self, content: &str, section: Option<&str>, replaces: Option<u64>) -> Result<u64> {
         let old = replaces.map(|id| self.position(id)).transpose()?;
         let section = section.unwrap_or_else(|| old.map_or("", |at| &self.items[at].section)).to_owned();
@@ -247,8 +248,8 @@ impl Store {
         Ok(id)
     }
 
-    /// Replaces an item's content. Beside an unknown id, a content that is empty, or that an item of its section (this one too) has
-    /// already, is refused: a write that says nothing new earns no provenance.
+    /// Replaces an item's content. Refuses an unknown id, and content that is empty or that an item of its section (including this one)
+    /// already has: a write that says nothing new earns no provenance.
     pub fn update(&mut self, id: u64, content: &str) -> Result<()> {
         let at = self.position(id)?;
         self.refuse(&self.items[at].section, content)?;
@@ -270,7 +271,7 @@ impl Store {
         Ok(())
     }
 
-    /// Ends an item and keeps it: it held until now.
+    /// Ends an item and keeps it as one that was valid until now.
     pub fn close(&mut self, id: u64) -> Result<()> {
         self.end(id)?;
         self.record(Operation::Close { id });
@@ -287,12 +288,12 @@ impl Store {
         Ok(())
     }
 
-    /// Where the store is now.
+    /// The store's current state.
     pub fn mark(&self) -> Mark {
         Mark { entries: self.journal.len(), next_id: self.next_id }
     }
 
-    /// Undoes what was done since `mark`, which costs nothing if that is nothing.
+    /// Undoes the operations since `mark`; free if there are none.
     pub fn rewind(&mut self, mark: Mark) -> Result<()> {
         if self.journal.len() > mark.entries {
             *self = Self { next_id: mark.next_id, step: self.step, ..Self::replay(&self.journal[..mark.entries])? };
@@ -300,7 +301,7 @@ impl Store {
         Ok(())
     }
 
-    /// The store that these journal entries lead to.
+    /// The store that results from these journal entries.
     pub fn replay(journal: &[Entry]) -> Result<Self> {
         let first_id = journal.iter().find_map(|entry| match entry.operation {
             Operation::Insert { id, .. } => Some(id),
@@ -311,13 +312,13 @@ impl Store {
         Ok(store)
     }
 
-    /// Carries out the entries of a journal that goes on from here.
+    /// Carries out the entries of a journal that continues from here.
     pub fn go_on(&mut self, journal: &[Entry]) -> Result<()> {
         let mut numbered = (1..).zip(journal);
         numbered.try_for_each(|(at, entry)| self.apply(entry).map_err(|error| Error::argument(format!("journal entry {at}: {error}"))))
     }
 
-    /// Writes the journal to a file, one JSON object a line. The file appears whole or not at all.
+    /// Writes the journal to a file, one JSON object per line. The file appears complete or not at all.
     pub fn export(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let mut text = Vec::new();
@@ -369,7 +370,7 @@ impl Store {
         })
     }
 
-    /// The ids as ranges, the newest few where there are many: `…, 4-7, 9`.
+    /// The ids as ranges, only the newest few if there are many: `…, 4-7, 9`.
     fn known_ids(&self) -> String {
         let mut ranges: Vec<(u64, u64)> = Vec::new();
         for item in &self.items {
@@ -395,7 +396,7 @@ impl Store {
     }
 }
 
-/// Where the item with this id stands.
+/// The index of the item with this id, or where it would be.
 fn find(items: &[Item], id: u64) -> std::result::Result<usize, usize> {
     items.binary_search_by_key(&id, |item| item.id)
 }

@@ -1,19 +1,19 @@
-//! Metrics that compare an answer with the accepted answers. All count the best over them, but [`keyword_fraction`] and [`all_recalled`],
-//! to which every gold text is a part of the answer, and [`substring_match`], which knows only the first.
+//! Metrics that compare an answer with the accepted answers. All take the best score over them, except [`keyword_fraction`] and
+//! [`all_recalled`], for which every gold text is a part of the answer, and [`substring_match`], which uses only the first.
 
 use super::porter::stem;
 use super::text::{normalise, normalise_locomo, split, strip};
 use super::{best, common_words, f1};
 use crate::{Error, Result};
 
-/// 1 if the normalised answer equals an accepted one, else 0. SQuAD's.
+/// 1 if the normalised answer equals an accepted one, else 0. From SQuAD.
 pub fn exact_match<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     let answer = normalise(answer);
     best(gold, |gold| f64::from(normalise(gold) == answer))
 }
 
-/// 1 if the normalised answer contains an accepted one, else 0; MemoryAgentBench's. An accepted answer of which normalising
-/// leaves nothing must be equal, where the reference finds it in every answer.
+/// 1 if the normalised answer contains an accepted one, else 0. From MemoryAgentBench. An accepted answer that is empty after normalising
+/// must be equal, while the reference finds it in every answer.
 pub fn substring_exact_match<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     let answer = normalise(answer);
     best(gold, |gold| {
@@ -22,14 +22,14 @@ pub fn substring_exact_match<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     })
 }
 
-/// 1 if the answer contains the first accepted one, whatever their case, else 0. Mem-α's for SQuAD and HotpotQA: nothing is normalised, and
-/// further accepted answers do not count. An empty one gives 0, where the reference finds it in every answer.
+/// 1 if the answer contains the first accepted one, ignoring case, else 0. Mem-α's metric for SQuAD and HotpotQA: nothing is normalised,
+/// and further accepted answers do not count. An empty one gives 0, while the reference finds it in every answer.
 pub fn substring_match<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     contained(answer, gold.iter().take(1).map(AsRef::as_ref))
 }
 
-/// The harmonic mean of precision and recall over the normalised words; 1 if both texts have none, 0 if one has none. SQuAD's:
-/// yes and no are words like others.
+/// The harmonic mean of precision and recall over the normalised words; 1 if both texts have none, 0 if one has none. From SQuAD: yes and
+/// no are ordinary words.
 pub fn token_f1<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     let answer = normalise(answer);
     let words: Vec<&str> = split(&answer).collect();
@@ -40,12 +40,11 @@ pub fn token_f1<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     })
 }
 
-/// LoCoMo's score of a question of category `kind` ("1" to "5", or the categories' names, see [`Category`]).
+/// LoCoMo's score for a question of category `kind` ("1" to "5", or the categories' names, see [`Category`]).
 ///
-/// The F1 over the Porter stems of the normalised words. Of a multi-hop question each comma-separated part of the gold answer
-/// counts equally, with the best F1 over the comma-separated parts of the answer; of an open-domain question the gold answer
-/// ends at its first `;`; an adversarial question is answered by saying "no information available" or "not mentioned", whatever
-/// its gold.
+/// The F1 over the Porter stems of the normalised words. For a multi-hop question each comma-separated part of the gold answer counts
+/// equally, with the best F1 over the comma-separated parts of the answer; for an open-domain question the gold answer ends at its first
+/// `;`; the right answer to an adversarial question is "no information available" or "not mentioned", whatever its gold.
 pub fn locomo_f1<T: AsRef<str>>(answer: &str, gold: &[T], kind: &str) -> Result<f64> {
     let category: Category = kind.parse()?;
     Ok(match category {
@@ -106,15 +105,14 @@ impl std::str::FromStr for Category {
             "5" | "adversarial" => Self::Adversarial,
             _ => {
                 let known = "1 or multi-hop, 2 or temporal, 3 or open-domain, 4 or single-hop, 5 or adversarial";
-                return Err(Error::argument(format!("'{text}' is no category of LoCoMo's; they are {known}")));
+                return Err(Error::argument(format!("'{text}' is not a LoCoMo category; known are {known}")));
             }
         })
     }
 }
 
-/// The share of keywords that the answer contains, whatever their case. Mem-α's for summaries: a single gold text lists its
-/// keywords between commas, of several each is a keyword. Empty keywords are left out, where the reference finds them in every
-/// answer.
+/// The share of keywords that the answer contains, ignoring case. Mem-α's metric for summaries: a single gold text lists keywords separated
+/// by commas; of several gold texts each is a keyword. Empty keywords are left out, while the reference finds them in every answer.
 pub fn keyword_fraction<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     match gold {
         [list] => contained(answer, list.as_ref().split(',').map(strip)),
@@ -122,9 +120,9 @@ pub fn keyword_fraction<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     }
 }
 
-/// The share of the `;`-separated parts of an accepted answer that the answer contains, whatever their case; without a `;`,
-/// whether it contains it. Mem-α's for PerLTQA. Its code forgets to lower the case of the answer where there are parts; this one
-/// does not. Empty parts are left out.
+/// The share of the `;`-separated parts of an accepted answer that the answer contains, ignoring case; without a `;`, whether it contains
+/// the accepted answer. Mem-α's metric for PerLTQA. Its code forgets to lower-case the answer if there are parts; this one does not. Empty
+/// parts are left out.
 pub fn parts_fraction<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     best(
         gold,
@@ -132,13 +130,12 @@ pub fn parts_fraction<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     )
 }
 
-/// 1 if the answer contains every gold text, whatever their case, else 0. MemoryAgentBench's for EventQA. Empty texts are left
-/// out.
+/// 1 if the answer contains every gold text, ignoring case, else 0. MemoryAgentBench's metric for EventQA. Empty texts are left out.
 pub fn all_recalled<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     contained(answer, gold.iter().map(AsRef::as_ref)).floor()
 }
 
-/// The share of the parts that stand in the text, 0 if there are none.
+/// The share of the parts that the text contains, 0 if there are no parts.
 fn contained<'a>(text: &str, parts: impl Iterator<Item = &'a str>) -> f64 {
     let text = text.to_lowercase();
     let (mut found, mut count) = (0, 0);

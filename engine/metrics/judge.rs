@@ -1,4 +1,4 @@
-//! Metrics that need a judge: what a model is asked about an answer, and how its reply is read.
+//! Metrics that need a judge: the question to a model about an answer, and how its reply is read.
 //!
 //! The rules are those of the published judges, in our own words. LongMemEval asks gpt-4o-2024-08-06 at temperature 0 for at
 //! most 10 tokens, Mem-α asks Qwen3-32B without thinking, HELMET asks GPT-4o and lets it think aloud.
@@ -11,15 +11,15 @@ use serde_json::Value;
 
 use crate::{Error, Result};
 
-/// What a judge is told.
+/// The input of a judge.
 #[derive(Debug, Clone, Copy)]
 pub struct Judged<'a> {
     /// The question.
     pub question: &'a str,
     /// The answer to be judged.
     pub answer: &'a str,
-    /// The accepted answers; for a preference the rubric, for an unanswerable question why it is, for a summary an expert's summary and
-    /// behind it the key points.
+    /// The accepted answers; for a preference the rubric, for an unanswerable question the reason, for a summary an expert's summary
+    /// followed by the key points.
     pub gold: &'a [String],
     /// The type of the question.
     pub kind: Option<&'a str>,
@@ -53,21 +53,21 @@ const TYPES: &str = "\
 single-session-user, single-session-assistant, single-session-preference, multi-session, temporal-reasoning, knowledge-update, \
 abstention";
 
-/// The kind of LongMemEval's questions that cannot be answered.
+/// The kind of LongMemEval's unanswerable questions.
 pub const ABSTENTION: &str = "abstention";
 
-/// Whether the id of a question of LongMemEval says that it cannot be answered.
+/// Whether the id of a LongMemEval question says that it cannot be answered.
 pub fn abstains(id: &str) -> bool {
     id.contains("_abs")
 }
 
-/// The message to a judge of LongMemEval's questions. `kind` is the question's type in its file, or [`ABSTENTION`] of a question that cannot
-/// be answered; its id says so, too (see [`abstains`]).
+/// The message to a judge of LongMemEval's questions. `kind` is the question's type in its file, or [`ABSTENTION`] for an unanswerable
+/// question; its id says so, too (see [`abstains`]).
 ///
-/// An answer is right if it contains the correct one. Temporal questions allow counts that are off by one, knowledge updates
-/// allow older values beside the newest, preferences are judged by a rubric, and of an unanswerable question it is asked
-/// whether the answer recognises it as such. A question without a type is judged as most types are: whether the answer contains the correct
-/// one, without these allowances.
+/// An answer is right if it contains the correct one. Temporal questions allow counts that are off by one, knowledge updates allow older
+/// values in addition to the newest, preferences are judged by a rubric, and for an unanswerable question the judge decides whether the
+/// answer recognises it as such. A question without a type is judged as most types are: whether the answer contains the correct one,
+/// without these allowances.
 ///
 /// # Errors
 /// A type that LongMemEval does not have.
@@ -88,7 +88,7 @@ pub fn judge_longmemeval(judged: &Judged) -> Result<String> {
     Ok(message(&format!("{CONTAINS} {rules}"), judged, "Correct answer", "Is the model's answer correct?"))
 }
 
-/// The message to Mem-α's judge, which decides by a rubric whether an answer makes right use of what is known about the user.
+/// The message to Mem-α's judge, which decides by a rubric whether an answer makes correct use of what is known about the user.
 /// LongMemEval's preferences are judged the same way.
 pub fn judge_memalpha(judged: &Judged) -> String {
     message(RUBRIC, judged, "Rubric", "Is the model's answer correct?")
@@ -103,12 +103,12 @@ fn message(task: &str, judged: &Judged, gold: &str, asked: &str) -> String {
     text
 }
 
-/// 1 if the reply of LongMemEval's judge has a "yes" in it, else 0.
+/// 1 if the reply of LongMemEval's judge contains "yes", else 0.
 pub fn verdict_longmemeval(reply: &str) -> f64 {
     f64::from(reply.to_lowercase().contains("yes"))
 }
 
-/// 1 if the reply of Mem-α's judge has a "yes" and no "no" in it, else 0.
+/// 1 if the reply of Mem-α's judge contains "yes" and not "no", else 0.
 pub fn verdict_memalpha(reply: &str) -> f64 {
     let reply = reply.to_lowercase();
     f64::from(reply.contains("yes") && !reply.contains("no"))
@@ -127,8 +127,8 @@ Both summaries below are of the same novel. Go through the sentences of the summ
 supports a sentence if it says the same in the main; dates, names and places may be missing. It does not support one whose main facts it does \
 not mention or contradicts, nor remarks and analysis that it does not have.";
 
-/// The messages to the judge of a novel's summary, HELMET's for ∞Bench-Sum, which MemoryAgentBench takes: about its fluency, how many of the
-/// key points it has, and how many of its sentences an expert's summary supports. `gold` holds the expert's summary and behind it the key
+/// The messages to the judge of a novel's summary, HELMET's for ∞Bench-Sum, which MemoryAgentBench uses: about its fluency, how many of the
+/// key points it has, and how many of its sentences an expert's summary supports. `gold` holds the expert's summary followed by the key
 /// points.
 ///
 /// # Errors
@@ -147,11 +147,11 @@ pub fn judge_summary(judged: &Judged) -> Result<[String; 3]> {
     ])
 }
 
-/// The score in the replies to [`judge_summary`] about so many key points: fluency · 2 r p / (r + p), where r is the share of the key points
-/// that are there and p the share of sentences that are supported. `None` if a reply does not give its numbers.
+/// The score in the replies to [`judge_summary`] for `points` key points: fluency · 2 r p / (r + p), where r is the share of the key points
+/// found and p the share of supported sentences. `None` if a reply lacks its numbers.
 ///
-/// A reply's numbers are those of its last JSON object. Here a judge that counts more than there is counts as one that found all; the published
-/// code takes its word.
+/// A reply's numbers are those of its last JSON object. A count above the maximum is lowered to the maximum here; the published code uses
+/// it as it is.
 pub fn verdict_summary<T: AsRef<str>>(replies: &[T], points: usize) -> Option<f64> {
     let [fluency, recall, precision] = replies else { return None };
     let number = |found: &Value, name: &str| found.get(name)?.as_f64();
@@ -163,7 +163,7 @@ pub fn verdict_summary<T: AsRef<str>>(replies: &[T], points: usize) -> Option<f6
     Some(if recall + precision > 0.0 { fluency * 2.0 * recall * precision / (recall + precision) } else { 0.0 })
 }
 
-/// The last JSON object without another inside, or what a fence of JSON holds.
+/// The last JSON object without another inside, or the content of a JSON fence.
 fn last_object(text: &str) -> Option<Value> {
     static OBJECT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)\{.*?\}").expect("a valid pattern"));
     static FENCE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)```json(.+)```").expect("a valid pattern"));

@@ -1,4 +1,4 @@
-//! Scoring labels: strictly, as published, and leniently.
+//! Scores labels: strictly, as published, and leniently.
 
 use std::sync::LazyLock;
 
@@ -9,29 +9,29 @@ use super::text::{normalise, strip};
 
 static BOXED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\\boxed\{([^}]*)\}").expect("a valid pattern"));
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d+").expect("a valid pattern"));
-/// A number that is said to be the answer, with quotes, asterisks, brackets or a dollar sign before it.
+/// A number stated to be the answer, with quotes, asterisks, brackets or a dollar sign before it.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"(?i)\b(?:label|answer|class|category)\W{0,3}\s*(?:is|=)?[\s"'`*_(\[{$:]*(\d+)"#).expect("a valid pattern")
 });
 
-/// What introduces a name that is said to be the answer.
+/// The words that introduce a name stated to be the answer.
 static INTRODUCED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)\b(?:label|answer|class|category)\W{0,3}\s*(?:\bis\b|=)?").expect("a valid pattern"));
 
-/// 1 if the label is an accepted one, else 0. Mem-α's: the label is what the first `\boxed{…}` holds, or the whole text if
-/// there is none, without quotes around it, and must be digits and nothing else.
+/// 1 if the label is an accepted one, else 0. From Mem-α: the label is the content of the first `\boxed{…}`, or the whole text if there is
+/// none, without quotes around it, and must consist of digits only.
 pub fn boxed_label_strict<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     let label = unquoted(strip(BOXED.captures(answer).map_or(answer, |found| found.get(1).map_or("", |inside| inside.as_str()))));
     let number = NUMBER.find(label).is_some_and(|number| number.len() == label.len());
     best(gold, |gold| f64::from(number && label == unquoted(gold)))
 }
 
-/// 1 if the label is an accepted one in whatever form, else 0: `label: 4`, `4.` and `The label is 4` count as `4`. The lenient counterpart
-/// of [`boxed_label_strict`] and of labels scored by [`super::exact_match`].
+/// 1 if the label is an accepted one in any form, else 0: `label: 4`, `4.` and `The label is 4` count as `4`. The lenient counterpart of
+/// [`boxed_label_strict`] and of labels scored by [`super::exact_match`].
 ///
-/// The text is what the last `\boxed{…}` holds, or all of it. An accepted answer in digits is compared with the text's number: the last that
-/// follows "label", "answer", "class" or "category" directly, or after "is", ":" or "="; otherwise the only number there is. Zeros in front
-/// do not count. Any other accepted answer must equal the text, or what stands in it behind the last of these words, both normalised.
+/// The text is the content of the last `\boxed{…}`, or the whole answer. An accepted answer in digits is compared with the text's number:
+/// the last that follows "label", "answer", "class" or "category" directly, or after "is", ":" or "="; otherwise the only number in it.
+/// Leading zeros do not count. Any other accepted answer must equal the text, or the text after the last of these words, both normalised.
 pub fn boxed_label<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     let boxed = BOXED.captures_iter(answer).last().and_then(|found| found.get(1));
     let text = boxed.map_or(answer, |inside| inside.as_str());

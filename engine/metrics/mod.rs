@@ -1,9 +1,8 @@
 //! Answer metrics, one function each, equal to the published implementations on recorded cases (`tests/metrics/`).
 //!
-//! Every metric takes the answer and the gold texts. What the gold texts are is the metric's: mostly answers of which any is
-//! accepted, for [`keyword_fraction`] and [`all_recalled`] the parts of one answer, for judges a rubric. Where a published
-//! implementation gives a point for nothing, because an empty text stands in every answer, these give none; each function says
-//! so.
+//! Every metric takes the answer and the gold texts. The meaning of the gold texts depends on the metric: mostly answers of which any is
+//! accepted, for [`keyword_fraction`] and [`all_recalled`] the parts of one answer, for judges a rubric. Some published implementations
+//! score an empty gold answer as correct, because an empty text is part of every answer; these do not, and each function says so.
 
 mod answers;
 mod judge;
@@ -33,7 +32,7 @@ pub use titles::{edit_distance, recall_at_k};
 use crate::{Error, Result, words};
 
 words! {
-    /// The metrics by name, as files, results and scripts have them: the name of the function, but for the recalls.
+    /// The metrics by the names that files, results and scripts use: the name of the function, except for the recalls.
     #[derive(Hash, Default)]
     pub enum Metric {
         /// [`exact_match`]
@@ -77,18 +76,18 @@ words! {
 }
 
 impl Metric {
-    /// Whether a model scores it: [`Metric::judge`] asks and [`Metric::verdict`] reads the reply.
+    /// Whether a model scores the answer: [`Metric::judge`] asks and [`Metric::verdict`] reads the reply.
     pub fn needs_judge(self) -> bool {
         matches!(self, Self::JudgeLongMemEval | Self::JudgeMemAlpha | Self::JudgeSummary)
     }
 
-    /// The metric that counts a right label where this one also asks for its form.
+    /// The metric that accepts a correct label in any form, if this one also requires a form.
     pub fn lenient(self) -> Option<Self> {
         matches!(self, Self::ExactMatch | Self::BoxedLabelStrict).then_some(Self::BoxedLabel)
     }
 
-    /// Whether answers to a question with these accepted answers, kind and id can be scored, which is known before there is an answer: an
-    /// error where [`Metric::score`] or [`Metric::judge`] would give one.
+    /// Checks that answers to a question with these accepted answers, kind and id can be scored, before there is an answer: fails if
+    /// [`Metric::score`] or [`Metric::judge`] would.
     pub fn check(self, gold: &[String], kind: Option<&str>, id: Option<&str>) -> Result<()> {
         match self.needs_judge() {
             true => self.judge(&Judged { question: "", answer: "", gold, kind, id }).map(drop),
@@ -96,8 +95,8 @@ impl Metric {
         }
     }
 
-    /// How its protocol says that nothing is known, where it looks for certain words. LoCoMo's knows two ways; "no information available" shares
-    /// the word "no" with answers such as "No; she is busy", and would be right in part.
+    /// How an answer must say that nothing is known, if the protocol looks for certain words. LoCoMo accepts two phrases; "no information
+    /// available" shares the word "no" with answers such as "No; she is busy", and would score in part.
     pub fn unknown(self) -> Option<&'static str> {
         (self == Self::LocomoF1).then_some("not mentioned")
     }
@@ -130,7 +129,7 @@ impl Metric {
         })
     }
 
-    /// The messages to the judge, each to be sent by itself, at temperature 0. An error for metrics that need none.
+    /// The messages to the judge, each to be sent separately, at temperature 0. An error for metrics without a judge.
     pub fn judge(self, judged: &Judged) -> Result<Vec<String>> {
         match self {
             Self::JudgeLongMemEval => Ok(vec![judge_longmemeval(judged)?]),
@@ -140,8 +139,8 @@ impl Metric {
         }
     }
 
-    /// The score in a judge's replies to the messages about an answer with `gold`; `None` if they give none. An error for metrics that need
-    /// no judge, and for another number of replies than there are messages.
+    /// The score in a judge's replies to the messages about an answer with `gold`; `None` if they contain none. An error for metrics
+    /// without a judge, or if the numbers of replies and messages differ.
     pub fn verdict<T: AsRef<str>>(self, replies: &[T], gold: &[T]) -> Result<Option<f64>> {
         let messages = match self {
             Self::JudgeLongMemEval | Self::JudgeMemAlpha => 1,
@@ -149,10 +148,7 @@ impl Metric {
             _ => return Err(Error::argument(format!("{self} needs no judge"))),
         };
         if replies.len() != messages {
-            return Err(Error::argument(format!(
-                "{self} asks {messages} messages about an answer, and there are {} replies",
-                replies.len()
-            )));
+            return Err(Error::argument(format!("{self} needs {messages} replies about an answer, but got {}", replies.len())));
         }
         Ok(match self {
             Self::JudgeLongMemEval => Some(verdict_longmemeval(replies[0].as_ref())),
@@ -167,7 +163,7 @@ fn best<T: AsRef<str>>(gold: &[T], score: impl FnMut(&str) -> f64) -> f64 {
     gold.iter().map(AsRef::as_ref).map(score).fold(0.0, f64::max)
 }
 
-/// How many words two texts share, each as often as both have it.
+/// How many words two texts share, counting each as often as both have it.
 fn common_words<T: Eq + Hash>(a: &[T], b: &[T]) -> usize {
     let mut left: HashMap<&T, usize> = HashMap::new();
     for word in b {

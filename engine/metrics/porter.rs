@@ -1,10 +1,10 @@
 //! Porter's stemmer with the extensions of NLTK, which `rouge_score` and LoCoMo's evaluation use.
 //!
-//! M. F. Porter, "An algorithm for suffix stripping" (1980). NLTK changes it in a few places: irregular words, words of two
-//! letters stay as they are, `-ies` and `-ied` of four letters keep their e, y becomes i only after a consonant, and the
-//! suffixes `-bli`, `-fulli` and `-logi`. A stem is seen as consonants C and vowels V, `[C](VC){m}[V]`; m is its measure.
+//! M. F. Porter, "An algorithm for suffix stripping" (1980). NLTK changes it in a few places: irregular words, words of two letters are
+//! unchanged, words of four letters in `-ies` and `-ied` keep their e, y becomes i only after a consonant, and the suffixes `-bli`,
+//! `-fulli` and `-logi`. A stem is a sequence of consonants C and vowels V, `[C](VC){m}[V]`; m is its measure.
 
-/// Words whose stem no rule finds.
+/// Words whose stem is not found by a rule.
 const IRREGULAR: &[(&str, &[&str])] = &[
     ("sky", &["sky", "skies"]),
     ("die", &["dying"]),
@@ -20,7 +20,7 @@ const IRREGULAR: &[(&str, &[&str])] = &[
     ("succeed", &["succeed"]),
 ];
 
-/// Step 2: suffixes that are replaced after a stem of measure above 0. The first that fits decides, here and below.
+/// Step 2: suffixes that are replaced after a stem of measure above 0. The first that matches decides, here and below.
 const STEP_2: &[(&str, &str)] = &[
     ("ational", "ate"),
     ("tional", "tion"),
@@ -49,7 +49,7 @@ const STEP_2: &[(&str, &str)] = &[
 const STEP_3: &[(&str, &str)] =
     &[("icate", "ic"), ("ative", ""), ("alize", "al"), ("iciti", "ic"), ("ical", "ic"), ("ful", ""), ("ness", "")];
 
-/// Step 4: suffixes that go after a stem of measure above 1; `ion` only after s or t.
+/// Step 4: suffixes that are removed after a stem of measure above 1; `ion` only after s or t.
 const STEP_4: &[&str] = &[
     "al", "ance", "ence", "er", "ic", "able", "ible", "ant", "ement", "ment", "ent", "ion", "ou", "ism", "ate", "iti", "ous", "ive", "ize",
 ];
@@ -106,7 +106,7 @@ fn step_2(word: String) -> String {
     if word.strip_suffix("alli").is_some_and(|stem| measure(stem) > 0) {
         return step_2(cut(&word, 2));
     }
-    // The l counts with the stem, so that "geology" goes the way of "archaeology".
+    // The l counts as part of the stem, so that "geology" is treated like "archaeology".
     if word.ends_with("logi") && measure(&word[..word.len() - 3]) > 0 {
         return cut(&word, 1);
     }
@@ -128,7 +128,7 @@ fn step_5(word: String) -> String {
     if word.ends_with("ll") && measure(&word[..word.len() - 1]) > 1 { cut(&word, 1) } else { word }
 }
 
-/// Replaces the first suffix that fits, if the measure before it is above 0.
+/// Replaces the first suffix that matches, if the measure before it is above 0.
 fn replace(word: String, rules: &[(&str, &str)]) -> String {
     match rules.iter().find_map(|(suffix, by)| Some((word.strip_suffix(suffix)?, by))) {
         Some((stem, by)) if measure(stem) > 0 => format!("{stem}{by}"),
@@ -172,7 +172,7 @@ fn ends_in_double_consonant(word: &str) -> bool {
     last.is_some() && last == letters.next() && consonants(word).last() == Some(&true)
 }
 
-/// Consonant, vowel, consonant other than w, x and y; of two letters, vowel and consonant.
+/// Consonant, vowel, consonant other than w, x and y; for two letters, vowel and consonant.
 fn ends_in_cvc(word: &str) -> bool {
     match consonants(word)[..] {
         [false, true] => true,

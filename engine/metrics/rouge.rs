@@ -1,12 +1,12 @@
-//! ROUGE-L, as Google's `rouge_score` computes it with its stemmer.
+//! ROUGE-L, as in Google's `rouge_score` with its stemmer.
 
 use std::collections::HashMap;
 
 use super::porter::stem;
 use super::{best, f1};
 
-/// The F-measure of the longest common subsequence of the stemmed words (runs of a to z and 0 to 9 in lower case; words of up
-/// to three letters are not stemmed), 0 if a text has none.
+/// The F-measure of the longest common subsequence of the stemmed words (lower-case runs of a to z and 0 to 9; words of up to three letters
+/// are not stemmed), 0 if a text has no words.
 pub fn rouge_l<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     let mut ids = HashMap::new();
     let answer = words(answer, &mut ids);

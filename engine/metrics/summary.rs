@@ -1,4 +1,4 @@
-//! From scores of questions to the figures of a table: means, their intervals, and the two averages.
+//! Turns scores of questions into the figures of a table: means, their intervals, and the two averages.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -18,7 +18,7 @@ record! {
         pub n: usize,
     }
 
-    /// The score of one question; an `Asked` is one too.
+    /// The score of one question; an `Asked` also works.
     pub struct Scored as "Result" {
         /// the source that the question is from
         pub source: String,
@@ -41,18 +41,19 @@ record! {
     pub struct Summary as "Summary" {
         /// a row for each source and metric, in order of first appearance
         pub rows: Vec<Row>,
-        /// the mean of the rows' means, also called macro average: each source counts the same; `n` is the number of rows; none without scores
+        /// the mean of the rows' means, also called macro average: each source has the same weight; `n` is the number of rows; absent
+        /// without scores
         pub over_sources: Option<Mean>,
-        /// the mean of all scores, also called micro average: each question counts the same; none without scores
+        /// the mean of all scores, also called micro average: each question has the same weight; absent without scores
         pub over_questions: Option<Mean>,
     }
 }
 
 /// The means per source and metric and their two averages.
 ///
-/// Intervals are 95 % percentile bootstrap intervals of 2,000 resamples of questions; for the average over sources the
-/// questions of each row are resampled by themselves. A source that was scored by two metrics makes two rows, and both averages
-/// take it in twice: give the scores of one protocol at a time.
+/// Intervals are 95 % percentile bootstrap intervals of 2,000 resamples of questions; for the average over sources the questions of each
+/// row are resampled separately. A source that was scored by two metrics gets two rows, and counts twice in both averages: pass the scores
+/// of one protocol at a time.
 pub fn summary(results: &[Scored], seed: u64) -> Summary {
     let mut groups: Vec<(&str, &str, Vec<f64>)> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -87,8 +88,8 @@ pub fn mean(scores: &[f64], seed: u64) -> Mean {
     Mean { mean: average(scores), low, high, n: scores.len() }
 }
 
-/// The mean of values that are independent and roughly normal, such as one of each seed, with its 95 % interval by Student's t distribution;
-/// the bootstrap's is too narrow for a handful of them. One value alone has an interval without ends, none have the mean 0.
+/// The mean of values that are independent and roughly normal, such as one per seed, with its 95 % interval by Student's t distribution;
+/// the bootstrap interval is too narrow for a handful of values. A single value has an infinite interval, no values have the mean 0.
 pub fn student(values: &[f64]) -> Mean {
     let (mean, n) = (average(values), values.len());
     let half = match StudentsT::new(0.0, 1.0, n as f64 - 1.0) {
@@ -96,17 +97,17 @@ pub fn student(values: &[f64]) -> Mean {
             let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
             t.inverse_cdf(0.975) * (squares / (n as f64 - 1.0) / n as f64).sqrt()
         }
-        // No degree of freedom.
+        // No degrees of freedom.
         Err(_) => f64::INFINITY,
     };
     Mean { mean, low: mean - half, high: mean + half, n }
 }
 
-/// How much better `a` is than `b` on the same questions: the mean of the differences with its interval. It is much narrower
-/// than the two intervals suggest, because questions that both find hard cancel out.
+/// How much better `a` is than `b` on the same questions: the mean of the differences with its interval. The interval is much narrower than
+/// the two separate ones suggest, because questions that are hard for both cancel out.
 pub fn paired(a: &[f64], b: &[f64], seed: u64) -> Result<Mean> {
     if a.len() != b.len() {
-        return Err(Error::argument(format!("{} scores cannot be paired with {}: they must be of the same questions", a.len(), b.len())));
+        return Err(Error::argument(format!("{} scores cannot be paired with {}: they must be for the same questions", a.len(), b.len())));
     }
     let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
     Ok(mean(&differences, seed))
@@ -117,7 +118,7 @@ pub fn bootstrap_interval(scores: &[f64], seed: u64) -> (f64, f64) {
     bootstrap(seed, scores.is_empty(), |draw| resampled(scores, draw))
 }
 
-/// The interval of a statistic that is made of resampled scores. The statistic gets a function that picks one of so many.
+/// The interval of a statistic of resampled scores. The statistic gets a function that picks an index below a number.
 fn bootstrap(seed: u64, empty: bool, statistic: impl Fn(&mut dyn FnMut(usize) -> usize) -> f64) -> (f64, f64) {
     const RESAMPLES: usize = 2000;
     if empty {
@@ -141,7 +142,7 @@ fn resampled(scores: &[f64], draw: &mut dyn FnMut(usize) -> usize) -> f64 {
     (0..scores.len()).map(|_| scores[draw(scores.len())]).sum::<f64>() / scores.len() as f64
 }
 
-/// The mean, 0 of nothing.
+/// The mean, 0 if there are no scores.
 fn average(scores: &[f64]) -> f64 {
     // From +0: the empty sum of f64 is -0.
     scores.iter().fold(0.0, |sum, score| sum + score) / scores.len().max(1) as f64

@@ -1,4 +1,4 @@
-//! Text as Python's evaluation scripts see it: white space, words, and SQuAD's normalisation.
+//! Text as Python evaluation scripts see it: white space, words, and SQuAD's normalisation.
 
 use std::sync::LazyLock;
 
@@ -7,8 +7,8 @@ use regex::Regex;
 /// What `\w+` matches in Python's `re`: letters, numbers and the underscore, but no combining marks.
 static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[\p{L}\p{N}_]+").expect("a valid pattern"));
 
-/// What `\w+` matches in Python's `regex` module, which follows Unicode as the crate does: combining marks too, but of the
-/// numbers only digits.
+/// What `\w+` matches in Python's `regex` module, which follows Unicode as the crate does: including combining marks, but only those
+/// numbers that are digits.
 static UNICODE_WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\w+").expect("a valid pattern"));
 
 /// SQuAD's normalisation: the text in lower case without ASCII punctuation, the words a, an and the, and extra white space.
@@ -16,7 +16,7 @@ pub fn normalise(text: &str) -> String {
     without_words(&without_punctuation(text), &WORD, &["a", "an", "the"])
 }
 
-/// LoCoMo's normalisation: as [`normalise`], but "and" goes too, and words end where the `regex` module says so.
+/// LoCoMo's normalisation: like [`normalise`], but "and" is removed too, and word boundaries are those of the `regex` module.
 pub(super) fn normalise_locomo(text: &str) -> String {
     without_words(&without_punctuation(text), &UNICODE_WORD, &["a", "an", "the", "and"])
 }
@@ -37,17 +37,17 @@ fn without_words(text: &str, word: &Regex, dropped: &[&str]) -> String {
     split(&kept).collect::<Vec<_>>().join(" ")
 }
 
-/// What `str.isspace` says of one character: Unicode's white space and the four separators of ASCII.
+/// `str.isspace` for one character: Unicode's white space and the four separators of ASCII.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 
-/// As `str.split()`.
+/// Like `str.split()`.
 pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())
 }
 
-/// As `str.strip()`.
+/// Like `str.strip()`.
 pub(super) fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }

@@ -1,4 +1,4 @@
-//! Recommended titles against those of a catalogue, and the edit distance between texts.
+//! Compares recommended titles with those of a catalogue, and computes the edit distance between texts.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -12,13 +12,13 @@ static BRACKETS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\([^()]*\)").ex
 static NUMBERING: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\d+[.)、]?[\s\x1c-\x1f]*[-—–]?[\s\x1c-\x1f]*").expect("a valid pattern"));
 
-/// The share of gold titles among the first `k` recommendations of the answer, each taken for the title that is nearest to it.
-/// MemoryAgentBench's for ReDial.
+/// The share of gold titles among the first `k` recommendations of the answer, each matched to the nearest title. MemoryAgentBench's metric
+/// for ReDial.
 ///
-/// The recommendations are the lines after the first `1.`, or, if there is none, the parts between commas and line ends;
-/// brackets and numbers in front are cut. An empty line is one too, as in the reference. `titles` is the catalogue, names of
-/// entities as its `entity2id.json` has them or plain titles; near is a small [`edit_distance`] in lower case, and the first of
-/// equally near ones counts. Without a catalogue each recommendation stands for itself. No gold gives 0.
+/// The recommendations are the lines after the first `1.`, or, if there is none, the parts between commas and line ends; brackets and
+/// leading numbers are removed. An empty line is a recommendation too, as in the reference. `titles` is the catalogue, names of entities as
+/// in its `entity2id.json` or plain titles; the nearest title has the smallest [`edit_distance`] in lower case, the first of several.
+/// Without a catalogue each recommendation is its own title. No gold gives 0.
 pub fn recall_at_k<T: AsRef<str>>(answer: &str, gold: &[T], titles: &[T], k: usize) -> f64 {
     let lines: Vec<String> = match answer.split_once("1.") {
         Some((_, list)) => list.split('\n').map(recommendation).collect(),
@@ -54,7 +54,7 @@ fn nearest<'a>(line: &'a str, titles: &'a [(String, Vec<char>)]) -> &'a str {
     let letters: Vec<char> = line.to_lowercase().chars().collect();
     let mut best = (usize::MAX, line);
     for (title, other) in titles {
-        // The lengths alone may say that it is not nearer.
+        // The lengths alone may already rule out that it is nearer.
         if letters.len().abs_diff(other.len()) < best.0 {
             let distance = generic_levenshtein(&letters, other);
             if distance < best.0 {
@@ -65,8 +65,8 @@ fn nearest<'a>(line: &'a str, titles: &'a [(String, Vec<char>)]) -> &'a str {
     best.1
 }
 
-/// The smallest number of characters to put in, take out or replace that turns the answer into an accepted one: Levenshtein's
-/// distance. Lower is better; without accepted answers all of the answer must go.
+/// The smallest number of characters to insert, delete or replace that turns the answer into an accepted one: the Levenshtein distance.
+/// Lower is better; without accepted answers it is the length of the answer.
 pub fn edit_distance<T: AsRef<str>>(answer: &str, gold: &[T]) -> f64 {
     let answer: Vec<char> = answer.chars().collect();
     let distance = |gold: &T| generic_levenshtein(&answer, &gold.as_ref().chars().collect::<Vec<_>>());

@@ -12,20 +12,20 @@ use crate::{Error, Result, record, words};
 /// The section of a layered memory that every question sees.
 const CORE: &str = "core";
 
-/// How many items are tried first where a prompt has a limit.
+/// How many items are tried first when a prompt has a limit.
 const FIRST: usize = 64;
 
 record! {
     /// How items are chosen for a question.
     #[derive(Copy, Eq)]
     pub struct Retrieval {
-        /// which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that
-        /// BM25 ranks highest, and the section core whole
+        /// which items a question is answered from: those that BM25 ranks highest; the whole memory; or, as in Mem-α, those that BM25 ranks
+        /// highest in each section, and all of the section core
         pub retrieval: How = How::Bm25,
-        /// items that BM25 retrieves for a question, or in each section
+        /// items that BM25 retrieves for a question, or from each section
         pub top_k: usize = 10,
-        /// longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the
-        /// reasoner has room for
+        /// longest prompt of a question in tokens: the items that fit the question least are left out, or the oldest if the whole memory is
+        /// used; by default what the reasoner has room for
         pub max_question: Option<usize>,
     }
 }
@@ -35,10 +35,10 @@ words! {
     pub enum How {
         /// The items that BM25 ranks highest for the question.
         Bm25 = "bm25",
-        /// Every item; where there is no room the newest.
+        /// Every item; the newest ones if they do not all fit.
         Whole = "whole",
-        /// As Mem-α's answering server: of each section the items that BM25 ranks highest there for instruction and question, alike many of
-        /// each, and the section `core` whole.
+        /// As Mem-α's answering server does: from each section the same number of items, those that BM25 ranks highest there for
+        /// instruction and question, and all of the section `core`.
         Sections = "sections",
     }
 }
@@ -50,15 +50,15 @@ record! {
         pub question: String => IfThere,
         /// the accepted answers
         pub gold: Vec<String> => IfThere,
-        /// the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
+        /// the answer, or `not in memory`; empty if the model's reply has none, for example because it was cut off in a thought
         pub answer: String => IfThere,
-        /// its score, from 0 to 1, and 0 for an empty answer; none where a judge has to give it
+        /// its score, from 0 to 1, and 0 for an empty answer; absent if a judge has to score it
         pub score: Option<f64>,
-        /// what was scored, where the protocol says in other words than the answer that nothing is known
+        /// what was scored, if the protocol expects other words than the answer's for saying that nothing is known
         pub scored: Option<String>,
         /// the metric that scored it
         pub metric: Metric => IfThere,
-        /// the items that were retrieved, the most fitting first
+        /// the retrieved items, best match first
         pub evidence: Vec<Item> => IfThere,
         /// which of them the answer was taken from
         pub used: Option<usize> => FromOne,
@@ -76,13 +76,13 @@ impl Asked {
     /// The score of an answer to a question by the question's metric.
     ///
     /// # Errors
-    /// A question that its metric cannot score, such as one of LoCoMo without a category.
+    /// A question that its metric cannot score, such as a LoCoMo question without a category.
     fn new(question: &Question, answer: Answer, evidence: Vec<Item>) -> Result<Self> {
         let metric = question.metric.unwrap_or_default();
-        // A reasoner that finds nothing says so in its own words, and the protocol looks for others.
+        // A reasoner that finds nothing says so in its own words, but the protocol looks for different ones.
         let scored = metric.unknown().filter(|_| !answer.known && !answer.text.is_empty() && !metric.needs_judge());
         let score = match () {
-            // A reply without an answer does not say either that there is none.
+            // A reply without an answer does not claim that there is none either.
             () if answer.text.is_empty() => Some(0.0),
             () if metric.needs_judge() => None,
             () => Some(metric.score(scored.unwrap_or(&answer.text), &question.answers, question.kind.as_deref())?),
@@ -104,14 +104,14 @@ impl Asked {
     }
 }
 
-/// A question and the memory that it is put to.
+/// A question and the memory to answer it from.
 pub type Asking<'a> = (&'a Store, &'a Question);
 
-/// An item that was chosen, with its rank and its score.
+/// A chosen item, with its rank and its score.
 type Found<'a> = (&'a Item, usize, Option<f64>);
 
-/// Answers all questions in one batch, in order, and scores the answers. Questions to one memory should follow one another: indices of
-/// sections are then made once.
+/// Answers all questions in one batch, in order, and scores the answers. Put questions about the same memory next to each other: the
+/// indices of its sections are then built only once.
 pub fn ask(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'_>]) -> Result<Vec<Asked>> {
     let mut sections = None;
     let mut found: Vec<Vec<Found<'_>>> = questions.iter().map(|asking| choose(asking, retrieval, &mut sections)).collect();
@@ -138,19 +138,18 @@ pub fn ask(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'_>]
     asked.collect()
 }
 
-/// Leaves out the items of the highest ranks until the prompt is no longer than `limit` and than the reasoner has room for. Gives how
-/// many were left out.
+/// Leaves out the items of the highest ranks until the prompt fits both `limit` and the reasoner's room. Returns how many were left out.
 ///
 /// # Errors
 /// A question that is too long by itself.
 pub fn fit(reasoner: &dyn Reason, query: &mut Query<'_>, limit: Option<usize>) -> Result<usize> {
     let Some(limit) = limit.into_iter().chain(reasoner.room()).min() else { return Ok(0) };
     let all = std::mem::take(&mut query.items);
-    // Where the items of each rank end; before the first there is none.
+    // Where the items of each rank end. The first end has no items before it.
     let mut ends: Vec<usize> = (1..all.len()).filter(|&at| all[at].rank != all[at - 1].rank).collect();
     ends.insert(0, 0);
     ends.extend((!all.is_empty()).then_some(all.len()));
-    // How many of the ends fit. The search doubles first, because a memory may be many times longer than what fits.
+    // How many of the ends fit. The search starts by doubling, because a memory may be many times longer than what fits.
     let (mut low, mut high) = (0, ends.len());
     let mut next = FIRST.min(high - 1);
     let mut length = 0;
@@ -174,7 +173,7 @@ pub fn fit(reasoner: &dyn Reason, query: &mut Query<'_>, limit: Option<usize>) -
     Ok(all.len() - query.items.len())
 }
 
-/// The items for a question, the most fitting first.
+/// The items for a question, best match first.
 fn choose<'a>(&(store, question): &Asking<'a>, retrieval: Retrieval, sections: &mut Option<Sections<'a>>) -> Vec<Found<'a>> {
     let ranked = |(rank, (item, score))| (item, rank, score);
     match retrieval.retrieval {
@@ -196,7 +195,7 @@ fn choose<'a>(&(store, question): &Asking<'a>, retrieval: Retrieval, sections: &
     }
 }
 
-/// An index for each section of a memory, in which its items are ranked among themselves.
+/// An index for each section of a memory; it ranks the section's items among themselves.
 struct Sections<'a> {
     store: &'a Store,
     core: Vec<&'a Item>,

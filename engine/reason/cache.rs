@@ -1,6 +1,6 @@
-//! Replies of servers, kept so that nothing is asked twice: neither by a repeated run, nor after a kill and resume.
+//! Replies of servers, kept so that nothing is asked twice, neither by a repeated run nor after a kill and resume.
 //!
-//! The file has one reply a line. A line is written at once and synced before the reply is used; a last line that was cut off is dropped.
+//! The file has one reply per line. A line is written immediately and synced before the reply is used; a truncated last line is dropped.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -13,12 +13,12 @@ use serde_json::Value;
 
 use crate::{Error, Result};
 
-/// What a server said.
+/// A server's reply.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Kept {
-    /// The text as it came, with a thought that may stand before the answer.
+    /// The text as received, with any thought before the answer.
     pub text: String,
-    /// Tokens of the prompt, 0 where the server does not say.
+    /// Tokens of the prompt, 0 if the server does not say.
     #[serde(default)]
     pub prompt_tokens: u64,
     /// Tokens of the text.
@@ -35,12 +35,12 @@ pub struct Kept {
     pub seconds: f64,
 }
 
-/// A reply that is known.
+/// A known reply.
 struct Known {
     kept: Kept,
     /// Whether an earlier process asked for it.
     old: bool,
-    /// Whether this one has taken it.
+    /// Whether this process has taken it.
     taken: bool,
 }
 
@@ -51,7 +51,7 @@ struct Line {
     kept: Kept,
 }
 
-/// Replies by the [`key`] of their request, in memory or in a file as well.
+/// Replies by the [`key`] of their request, in memory and optionally in a file.
 #[derive(Default)]
 pub struct Cache {
     path: PathBuf,
@@ -64,10 +64,10 @@ struct State {
     file: Option<File>,
 }
 
-/// The files that this process has open: two reasoners on one file share it.
+/// The files that this process has open. Two reasoners that use the same file share it.
 static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Cache>>>> = LazyLock::new(Mutex::default);
 
-/// The name of a request in the cache: the SHA-256 of its body with sorted keys. Where it is sent is no part of it.
+/// The name of a request in the cache: the SHA-256 of its body with sorted keys. The address is not part of it.
 pub fn key(body: &Value) -> String {
     let mut body = body.clone();
     body.sort_all_objects();
@@ -75,7 +75,7 @@ pub fn key(body: &Value) -> String {
 }
 
 impl Cache {
-    /// The cache in a file. One process at a time can add to it; `offline` only reads, and needs the file to be there.
+    /// The cache in a file. One process at a time can add to it; `offline` only reads, and needs an existing file.
     pub fn open(path: &Path, offline: bool) -> Result<Arc<Self>> {
         let place = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
         let mut open = locked(&OPEN);
@@ -94,7 +94,7 @@ impl Cache {
         Ok(cache)
     }
 
-    /// Opens the file for adding lines behind the last whole one.
+    /// Opens the file for adding lines after the last complete one.
     fn append(path: &Path) -> Result<State> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
@@ -113,8 +113,8 @@ impl Cache {
         locked(&self.state).known.contains_key(key)
     }
 
-    /// The reply to a request, if it is known, and whether it was there already. The first to take it pays: for the next it took no try and
-    /// no time.
+    /// The reply to a request, if it is known, and whether it was cached. Its cost is charged to the first caller; for later ones it took
+    /// no tries and no time.
     pub fn take(&self, key: &str) -> Option<(Kept, bool)> {
         let mut state = locked(&self.state);
         let Known { kept, old, taken } = state.known.get_mut(key)?;
@@ -137,18 +137,18 @@ impl Cache {
         Ok(())
     }
 
-    /// Where it is kept; empty for one in memory.
+    /// The cache's file; empty for a cache in memory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// A lock that outlives a panic elsewhere: what it guards is whole between any two statements.
+/// A lock that survives a panic elsewhere: what it guards is consistent between any two statements.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The replies of a file, and where its last whole line ends.
+/// The replies of a file, and where its last complete line ends.
 fn read(path: &Path, file: &File) -> Result<(HashMap<String, Known>, u64)> {
     let (mut known, mut end, mut number) = (HashMap::new(), 0, 0);
     let mut reader = BufReader::new(file);
@@ -160,7 +160,7 @@ fn read(path: &Path, file: &File) -> Result<(HashMap<String, Known>, u64)> {
         if !line.ends_with(b"\n") {
             return Ok((known, end));
         }
-        let wrong = |e| Error::format(path, format!("line {number} is no reply of a server ({e}): remove the line, or name another cache"));
+        let wrong = |e| Error::format(path, format!("line {number} is not a server's reply ({e}): remove the line, or name another cache"));
         let Line { key, kept } = serde_json::from_slice(&line).map_err(wrong)?;
         known.insert(key, Known { kept, old: true, taken: false });
         end += length as u64;

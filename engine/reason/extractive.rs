@@ -1,8 +1,8 @@
 //! The extractive reasoner: finds the sentence that states what a question asks, and answers with the part that the question
 //! does not give. It reads the contents only, in the order in which they were retrieved, and never guesses.
 //!
-//! 1. A question names an *entity* (its proper names, or without any the word that stands where a name would) and a
-//!    *relation* (its other content words).
+//! 1. A question names an *entity* (its proper names, or, without any, the word in the place of a name) and a *relation* (its other content
+//!    words).
 //! 2. A sentence must hold every name as a whole, so that namesakes are not confused: "Mira" is not "Mira Tolen", "England" is not
 //!    "New England". It must not speak of something else that belongs to the entity, nor state the relation the other way round.
 //! 3. The more of the relation's words it holds, in any form, and the fewer others, the better it fits; too little is no fit.
@@ -31,7 +31,7 @@ const HEAD_WEIGHT: f64 = 1.5;
 /// Below this a sentence does not fit.
 const THRESHOLD: f64 = 0.48;
 
-/// The reasoner. It has no state: the same question and contents always give the same answer.
+/// The reasoner. It is stateless: the same question and contents always give the same answer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Extractive;
 
@@ -84,15 +84,15 @@ struct Match {
     entity: Vec<bool>,
     /// Tokens that agree with a word of the relation.
     taken: Vec<bool>,
-    /// How much of the relation was found, in weight, and whether all that is not a mere kind was.
+    /// How much of the relation was found, by weight, and whether everything in it that is more than a kind was.
     share: f64,
     complete: bool,
 }
 
 impl Question {
-    /// How well a sentence states what is asked, and the answer it gives. None if it does not.
+    /// How well a sentence states what is asked, and the answer in it. None if it does not state it.
     fn fit(&self, sentence: &str) -> Option<(f64, String)> {
-        // Most sentences do not even mention the entity; this tells cheaply.
+        // A cheap test first: most sentences do not even mention the entity.
         if !sentence.to_lowercase().contains(&self.tokens[self.names[0].start].key) && !sentence.contains('’') {
             return None;
         }
@@ -106,7 +106,7 @@ impl Question {
         let left_out = left_out.filter(|&at| !tokens[at].function && !tokens[at].kind);
         let excess: f64 = left_out.map(|at| if tokens[at].name { 0.2 } else { 0.1 }).sum();
         if self.plain {
-            // Without capitals only the neighbours tell "receiver" from "wide receiver".
+            // Without capitals, only the neighbours distinguish "receiver" from "wide receiver".
             let open = |at: usize| found.taken[at] || tokens[at].function || (start..end).contains(&at);
             let first = found.entity.iter().position(|&e| e)?;
             let whole = (first == 0 || open(first - 1) || tokens[first - 1].comma) && (first + 1 == tokens.len() || open(first + 1));
@@ -114,7 +114,7 @@ impl Question {
                 return None;
             }
         }
-        // A sentence that states the whole relation may say more; one that states a part of it may not.
+        // A sentence that states the whole relation may say more; one that states only a part may not.
         let score = found.share - if found.complete { excess.min(0.5) } else { excess };
         (score > THRESHOLD).then(|| (score, text_of(sentence, &tokens[start..end])))
     }
@@ -131,7 +131,7 @@ impl Question {
             if order == 0 && self.contradicts(tokens, at, &run) {
                 return None;
             }
-            // What stands beside the name in both texts belongs together.
+            // Words next to the name in both texts belong together.
             let first = name.start - (at - run.start);
             for (word, at) in (first..).zip(run) {
                 if self.words.iter().any(|w| w.0 == word) && !used[word] {
@@ -160,7 +160,7 @@ impl Question {
             tail.clear();
         }
         let words: Vec<(usize, bool)> = self.words.iter().filter(|w| !tail.contains(&w.0)).copied().collect();
-        // The noun that is asked for is not always there; where it is, it says much.
+        // The noun that is asked for is often missing; if it is there, it is strong evidence.
         let named = self.head.is_some_and(|at| used[at]);
         let extra = if named { HEAD_WEIGHT - KIND_WEIGHT } else { 0.0 };
         let weight = |w: &(usize, bool)| if w.1 { KIND_WEIGHT } else { 1.0 };
@@ -193,7 +193,7 @@ impl Question {
         })
     }
 
-    /// Whether no name of the sentence reaches beyond the run, unless the question has the rest of it too.
+    /// Whether every name in the sentence ends within the run, or the question has the rest of it too.
     fn is_whole(&self, tokens: &[Token], run: &Range<usize>) -> bool {
         let foreign = |at: usize| tokens.get(at).is_some_and(|t| t.name && !self.has(&t.key));
         let joins = |at: usize| tokens.get(at).is_some_and(|t| t.is(JOINS));
@@ -208,7 +208,7 @@ impl Question {
         if !tokens[next - 1].comma {
             return !(foreign(next) || ((joins(next) || tokens.get(next).is_some_and(|t| t.key == "'s")) && foreign(next + 1)));
         }
-        // "Berkeley" in "University of California, Berkeley is …" goes on; a list and "In Oska, Mira …" do not.
+        // "Berkeley" in "University of California, Berkeley is …" continues the name; a list and "In Oska, Mira …" do not.
         let introduces = run.start == 1 && tokens[0].is(PREPOSITIONS);
         let end = (next..tokens.len()).find(|&at| !foreign(at) || tokens[at].comma).unwrap_or(tokens.len());
         let list = tokens.get(end).is_some_and(|t| t.comma || t.is(&["and", "or"]));
@@ -219,7 +219,7 @@ impl Question {
     fn contradicts(&self, tokens: &[Token], start: usize, run: &Range<usize>) -> bool {
         let name = &self.names[0];
         let key = |at: usize| tokens.get(at).map_or("", |t| t.key.as_str());
-        // A name goes on over small words: "College of Oska".
+        // A name continues across small words: "College of Oska".
         let end = (start + name.len()..=run.end).rev().find(|&end| tokens[end - 1].name).unwrap_or(start + name.len());
         let before = start.checked_sub(1).map_or("", key);
         // "Who was E created by?" – "Y was created by E".
@@ -266,7 +266,7 @@ impl Question {
         let foreign = |at: usize| tokens.get(at).is_some_and(|t| !t.function && !t.kind && !taken[at] && !entity[at]);
         (0..tokens.len()).any(|at| match tokens[at].key.as_str() {
             "'s" if at > 0 && entity[at - 1] => {
-                // An adjective may come first, where a noun is asked for: "E's old job".
+                // If a noun is asked for, an adjective may precede it: "E's old job".
                 let mut noun = (at + 1..tokens.len()).take_while(|&i| !tokens[i].function && !tokens[i].name && !tokens[i].comma);
                 foreign(at + 1) && !(self.noun.is_some() && noun.any(|i| taken[i]))
             }
@@ -310,7 +310,7 @@ impl Question {
                 continue;
             }
             let named = self.wants == Wants::Anything || tokens[start..end].iter().any(|t| t.name);
-            // Behind the entity the last piece is the answer, before it the first.
+            // After the entity the last piece is the answer, before it the first.
             let after = start > anchor;
             let rank = (named, after, if after { start } else { tokens.len() - start });
             best = best.max(Some((rank, (start, end))));
@@ -318,10 +318,10 @@ impl Question {
         best.map(|(_, range)| range)
     }
 
-    /// Whether a piece cannot be the answer for what leads up to it.
+    /// Whether what leads up to a piece rules it out as the answer.
     fn conflicts(&self, tokens: &[Token], start: usize, end: usize, complete: bool) -> bool {
         let marks = self.leading(tokens, start);
-        // A preposition that belongs to a verb says nothing about a sentence without it.
+        // A preposition that belongs to a verb says nothing about a sentence without that verb.
         let binding = complete || !self.bound;
         if binding
             && !marks.is_empty()
@@ -348,7 +348,7 @@ impl Question {
     }
 }
 
-/// A piece without the words at its ends that carry no content, and cut where another clause begins.
+/// A piece without the contentless words at its ends, cut where another clause begins.
 fn trim(tokens: &[Token], piece: Range<usize>) -> Option<(usize, usize)> {
     let (mut start, mut end) = (piece.start, piece.end);
     while start < end
@@ -378,7 +378,7 @@ fn trim(tokens: &[Token], piece: Range<usize>) -> Option<(usize, usize)> {
     (start < end).then_some((start, end))
 }
 
-/// The text of some tokens, with the full stop of an abbreviation at its end.
+/// The text of some tokens, including the full stop of an abbreviation at the end.
 fn text_of(sentence: &str, tokens: &[Token]) -> String {
     let (start, last) = (tokens[0].start, &tokens[tokens.len() - 1]);
     let stop = sentence[last.end..].starts_with('.') && is_abbreviation(&sentence[last.start..last.end]);

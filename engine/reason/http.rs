@@ -1,4 +1,4 @@
-//! One request to a server that may fail: deadline, back-off, and an error that says what happened.
+//! A request to a server that may fail: deadline, back-off, and an error that says what happened.
 
 use std::io::Read;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use ureq::http::Uri;
 use crate::random::Rng;
 use crate::{Error, Result};
 
-/// Longest reply in bytes: more than any model says.
+/// Longest reply in bytes: more than any model writes.
 const LARGEST: usize = 4 << 20;
 /// How much of a reply an error shows, in characters.
 const EXCERPT: usize = 300;
@@ -17,14 +17,14 @@ const EXCERPT: usize = 300;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 const CONNECT: Duration = Duration::from_secs(10);
-/// What servers call the limit that a prompt was too long for.
+/// What servers call the limit that a prompt exceeded.
 const LIMITS: [&str; 4] = ["context length", "context_length", "context size", "context window"];
 
 /// Where requests go, and how long to try.
 pub(super) struct Endpoint {
     agent: ureq::Agent,
     url: String,
-    /// Goes into one header and nowhere else.
+    /// Used in one header and nowhere else.
     key: Option<String>,
     timeout: Duration,
     retries: usize,
@@ -33,9 +33,9 @@ pub(super) struct Endpoint {
 
 /// Why one try failed.
 enum Fault {
-    /// Another try would fail alike.
+    /// A retry would fail too.
     Final(String),
-    /// Another try may do better, after the pause that the server asks for if it does.
+    /// A retry may succeed, after the pause that the server asks for, if any.
     Again(String, Option<Duration>),
 }
 
@@ -49,7 +49,9 @@ impl Endpoint {
         pause: Duration,
         connections: usize,
     ) -> Result<Self> {
-        let wrong = |why: &str| Error::argument(format!("'url' is no address of a server, {why}; it is like http://127.0.0.1:8000/v1"));
+        let wrong = |why: &str| {
+            Error::argument(format!("'url' is not a server's address, {why}; expected something like http://127.0.0.1:8000/v1"))
+        };
         let base = base.trim_end_matches('/');
         let uri: Uri = base.parse().map_err(|e| wrong(&format!("{e}")))?;
         let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
@@ -78,8 +80,8 @@ impl Endpoint {
         &self.url
     }
 
-    /// Sends `body` until there is a reply in JSON; gives it with the number of tries. `None` when `cancelled` became true between
-    /// two tries; what is on its way is waited for, because it may have been paid for.
+    /// Sends `body` until there is a reply in JSON; returns it with the number of tries. `None` if `cancelled` became true between two
+    /// tries. A request in flight is waited for, because it may have been paid for.
     pub(super) fn post(&self, body: &str, cancelled: &dyn Fn() -> bool) -> Result<Option<(Value, u64)>> {
         for tries in 1.. {
             let wait = match self.attempt(body) {
@@ -100,7 +102,7 @@ impl Endpoint {
         Error::Server(format!("{} failed after {tries}: {reason}", self.url))
     }
 
-    /// The pause after a number of tries: twice as long each time, and a random part less, so that clients do not come back together.
+    /// The pause after a number of tries: twice as long each time, less a random part, so that clients do not all return at once.
     fn back_off(&self, tries: u64) -> Duration {
         let pause = self.pause.saturating_mul(1 << (tries - 1).min(16)).min(LONGEST_PAUSE);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
@@ -122,7 +124,7 @@ impl Endpoint {
         if !status.is_success() {
             let lower = shown.to_lowercase();
             let hint = if LIMITS.iter().any(|limit| lower.contains(limit)) {
-                ". A smaller 'context' (--context TOKENS of a script) leaves out the items that do not fit"
+                ". A smaller 'context' (a script's --context TOKENS) leaves out the items that do not fit"
             } else {
                 ""
             };
@@ -144,14 +146,14 @@ impl Endpoint {
         match &error {
             E::BadUri(_) | E::Http(_) | E::Tls(_) | E::Rustls(_) | E::InvalidProxyUrl => Fault::Final(self.without_key(&error.to_string())),
             E::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
-                Fault::Again("nobody listens there (connection refused): is the server running?".into(), None)
+                Fault::Again("no server is listening there (connection refused): is the server running?".into(), None)
             }
             E::Timeout(_) => Fault::Again(format!("no reply within {} seconds", self.timeout.as_secs_f64()), None),
             _ => Fault::Again(self.without_key(&error.to_string()), None),
         }
     }
 
-    /// The beginning of a reply in one line, without the key that a server may quote.
+    /// The beginning of a reply on one line, without the key, which a server may quote.
     fn excerpt(&self, bytes: &[u8]) -> String {
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(1 << 16)]);
         let line = self.without_key(&text).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -162,7 +164,7 @@ impl Endpoint {
         }
     }
 
-    /// The text, without the key that a server may quote.
+    /// The text without the key, which a server may quote.
     pub(super) fn without_key(&self, text: &str) -> String {
         match &self.key {
             Some(key) => text.replace(key, "(the key)"),
@@ -171,7 +173,7 @@ impl Endpoint {
     }
 }
 
-/// Waits; false when `cancelled` became true meanwhile.
+/// Waits; false if `cancelled` became true meanwhile.
 fn sleep(pause: Duration, cancelled: &dyn Fn() -> bool) -> bool {
     let end = Instant::now() + pause;
     loop {

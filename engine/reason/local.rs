@@ -20,9 +20,9 @@ record! {
         pub max_tokens: usize = 256,
         /// 0 is greedy
         pub temperature: f32 = 0.0,
-        /// the seed of sampling; a reply depends on it and on the chat, on nothing else
+        /// the seed of sampling; a reply depends only on it and on the chat
         pub seed: u64 => Seed = 0,
-        /// whether the model thinks before it answers, if its template knows
+        /// whether the model thinks before it answers, if its template supports that
         pub thinking: bool = false,
     }
 }
@@ -41,7 +41,7 @@ pub struct Local {
 }
 
 impl Local {
-    /// A reasoner of a model that nobody trains. `generator` may be that of another model of the same sizes, such as the policy.
+    /// A reasoner with a frozen model. `generator` may belong to another model of the same sizes, such as the policy.
     ///
     /// # Errors
     /// A model without a chat template, or without room for a prompt.
@@ -79,7 +79,7 @@ impl Reason for Local {
 
     fn complete(&self, chats: &[Vec<Message>]) -> Result<Vec<Reply>> {
         let texts = chats.iter().map(|chat| self.render(chat)).collect::<Result<Vec<_>>>()?;
-        // Rollouts that agree ask the same; equal prompts are one request.
+        // Rollouts that agree ask the same question; equal prompts become one request.
         let mut places = HashMap::new();
         let mut requests: Vec<Request> = Vec::new();
         let mut of = Vec::with_capacity(texts.len());

@@ -1,4 +1,4 @@
-//! What a model is told about a question, and what its reply means.
+//! The chat that asks a model a question, and the meaning of its reply.
 
 use std::fmt::Write;
 
@@ -19,8 +19,8 @@ const RULES: [&str; 4] = [
 /// The chat that asks a question: the task, the memory and the rules as the system message, the question as the user's.
 ///
 /// Our own words for the protocol of Mem-α's answering server: a block for each section of a memory, its items numbered, and rules to use
-/// the memory, to admit what is not in it, and to be brief. Our choice: items stand in the order in which they were written, where that
-/// server ranks them; a rank does not tell which of two facts is the newer one.
+/// the memory, to admit what is not in it, and to be brief. Our choice: items are listed in the order in which they were written, while
+/// that server ranks them; a rank does not tell which of two facts is newer.
 pub fn messages(query: &Query<'_>) -> Vec<Message> {
     let mut system = format!("{TASK}\n\n");
     let shown = query.shown();
@@ -58,21 +58,21 @@ pub fn messages(query: &Query<'_>) -> Vec<Message> {
     vec![Message::new(Role::System, system), Message::new(Role::User, question)]
 }
 
-/// The answer in a reply. No text, as of a thought that did not end, is no answer, nor does it say that there is none.
+/// The answer in a reply. An empty text, as after an unfinished thought, is not an answer, but does not say that there is none either.
 pub fn answer(reply: Reply) -> Answer {
     let unknown = normalise(&reply.text).starts_with(UNKNOWN);
     let known = !unknown && !reply.text.is_empty();
     Answer { text: if unknown { UNKNOWN.into() } else { reply.text }, known, used: None, usage: reply.usage }
 }
 
-/// A text without the thoughts before it; nothing where a thought has no end. Templates may begin a thought in the prompt, so that only
-/// its end is in the text.
+/// A text without the thoughts before it; empty if a thought has no end. Templates may begin a thought in the prompt, so that only its end
+/// is in the text.
 pub fn without_thought(text: &str) -> &str {
     let rest = text.rsplit_once("</think>").map_or(text, |(_, rest)| rest);
     if rest.contains("<think>") { "" } else { rest.trim() }
 }
 
-/// About how many tokens a chat has: one for four bytes.
+/// Roughly how many tokens a chat has: one per four bytes.
 pub(super) fn estimate(chat: &[Message]) -> usize {
     chat.iter().map(|message| message.content.len().div_ceil(4)).sum()
 }

@@ -33,9 +33,9 @@ pub(super) struct Question {
     /// The noun that "which" or "what" asks for, unless it is vague.
     pub(super) head: Option<usize>,
     pub(super) wants: Wants,
-    /// Prepositions that may stand before the answer; none means any.
+    /// Prepositions that may precede the answer; empty allows any.
     pub(super) prepositions: Vec<String>,
-    /// They belong to the question's verb: "born *in*".
+    /// The prepositions belong to the question's verb: "born *in*".
     pub(super) bound: bool,
     /// The noun that the entity has: "the *author* of E", "E's *author*".
     pub(super) noun: Option<usize>,
@@ -89,7 +89,7 @@ impl Question {
         let mut words: Vec<(usize, bool)> =
             content.iter().filter(|&&at| !plain || at != main.start).map(|&at| (at, tokens[at].kind)).collect();
         if words.iter().all(|word| word.1) {
-            // With nothing else to go by, the kinds are what is asked: "What colour is E?"
+            // With nothing else in the question, the kinds are what is asked: "What colour is E?"
             words.iter_mut().for_each(|word| word.1 = false);
             words.extend(head.map(|at| (at, false)));
         } else {

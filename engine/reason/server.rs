@@ -1,4 +1,4 @@
-//! A model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp, Ollama and transformers do.
+//! A model on a server with OpenAI's chat completions API, such as vLLM, SGLang, llama.cpp, Ollama and transformers.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
@@ -21,43 +21,44 @@ use crate::{Error, Result, record, stop};
 const PAUSE: Duration = Duration::from_millis(500);
 
 record! {
-    /// What a server is asked for, and how.
+    /// What to ask of a server, and how.
     pub struct Settings {
         /// the base address, such as `http://127.0.0.1:8000/v1`
         pub url: String,
         /// the model's name at the server
         pub model: String,
-        /// the environment variable that holds the key, such as OPENAI_API_KEY; the key is written nowhere
+        /// the environment variable that holds the key, such as OPENAI_API_KEY; the key is never written anywhere
         pub key_env: Option<String>,
         /// longest reply in tokens
         pub max_tokens: usize = 1024,
-        /// tokens that a prompt and its reply may have together at the server, counted as `tokenizer` says: the items that fit a question
-        /// least are left out
+        /// tokens that a prompt and its reply may have together at the server, counted by `tokenizer`; if they exceed it, the items that
+        /// fit the question least are left out
         pub context: Option<usize>,
         /// 0 is greedy
         pub temperature: f64 = 0.0,
-        /// the seed of sampling, for servers that know of one
+        /// the seed of sampling, for servers that support one
         pub seed: Option<u64>,
-        /// more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` takes
-        /// one out
+        /// additional fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM;
+        /// `fm.json.null` removes a field
         pub extra: BTreeMap<String, Value> => OrDefault,
         /// seconds that one request may take
         pub timeout: Duration => Seconds = Duration::from_secs(120),
-        /// how many more times a request is tried after 429, 5xx, a timeout or a broken connection
+        /// how often a request is retried after 429, 5xx, a timeout or a broken connection
         pub retries: usize = 5,
         /// requests at a time
         pub concurrency: usize = 8,
-        /// the file that keeps replies; by default replies.jsonl in the folder of the run that is open when it is first asked, else memory
+        /// the file that keeps replies; by default replies.jsonl in the folder of the run that is open at the first question, or memory
+        /// without a run
         pub cache: Option<PathBuf>,
-        /// whether to answer from the cache alone; what it lacks is an error
+        /// whether to answer from the cache alone; a missing reply is an error
         pub offline: bool = false,
-        /// a tokenizer.json to count the tokens of prompts by; by default four bytes make a token
+        /// a tokenizer.json for counting the tokens of prompts; by default four bytes count as a token
         pub tokenizer: Option<PathBuf>,
     }
 }
 
 impl Settings {
-    /// A model at an address, all else by default.
+    /// A model at an address, with defaults for everything else.
     pub fn new(url: impl Into<String>, model: impl Into<String>) -> Self {
         let named = json!({ "url": url.into(), "model": model.into() });
         read_json(&named).expect("all else has a default")
@@ -67,20 +68,20 @@ impl Settings {
 /// The reasoner.
 pub struct Server {
     endpoint: Endpoint,
-    /// Set when it is first needed.
+    /// Set when first needed.
     cache: OnceCell<Arc<Cache>>,
     /// Counts the tokens of prompts.
     tokenizer: Option<Tokenizer>,
     settings: Settings,
 }
 
-/// A request that is to be sent.
+/// A request to send.
 struct Request {
     key: String,
     body: String,
 }
 
-/// What is needed of a reply.
+/// The parts of a reply that are needed.
 #[derive(Deserialize)]
 struct Completion {
     choices: Vec<Choice>,
@@ -122,15 +123,15 @@ struct Tokens {
 }
 
 impl Server {
-    /// A reasoner that asks nothing yet.
+    /// A reasoner; it sends nothing yet.
     ///
     /// # Errors
-    /// An address that is none, an environment variable that is not set, a cache or a tokenizer that cannot be used.
+    /// An invalid address, an unset environment variable, an unusable cache or tokenizer.
     pub fn new(settings: Settings) -> Result<Self> {
         Self::with_pause(settings, PAUSE)
     }
 
-    /// [`Server::new`] with another pause before the second try of a request; it doubles with every further one.
+    /// [`Server::new`] with another pause before the second try of a request; it doubles with every further try.
     pub fn with_pause(settings: Settings, pause: Duration) -> Result<Self> {
         let Settings { timeout, retries, concurrency, offline, .. } = settings;
         if timeout.is_zero() || concurrency == 0 || settings.max_tokens == 0 {
@@ -138,12 +139,12 @@ impl Server {
         }
         if let Some(context) = settings.context.filter(|context| *context <= settings.max_tokens) {
             return Err(Error::argument(format!(
-                "'context' is {context}, which leaves no room for a prompt beside a reply of {} tokens",
+                "'context' is {context}, which leaves no room for a prompt and a reply of {} tokens",
                 settings.max_tokens
             )));
         }
         if !(0.0..).contains(&settings.temperature) {
-            return Err(Error::argument(format!("'temperature' is {}; it is at least 0, which is greedy", settings.temperature)));
+            return Err(Error::argument(format!("'temperature' is {}; it must be at least 0 (0 is greedy)", settings.temperature)));
         }
         if let Some(name) = ["model", "messages", "n", "stream"].iter().find(|name| settings.extra.contains_key(**name)) {
             return Err(Error::argument(format!("'extra' may not change {name:?}")));
@@ -151,7 +152,7 @@ impl Server {
         let key = settings.key_env.as_deref().filter(|_| !offline).map(key).transpose()?;
         let endpoint = Endpoint::new(&settings.url, key, timeout, retries, pause, concurrency)?;
         if offline && settings.cache.is_none() {
-            return Err(Error::argument("'offline' needs the 'cache' that it answers from"));
+            return Err(Error::argument("'offline' needs a 'cache' to answer from"));
         }
         let opened = settings.cache.as_deref().map(|path| Cache::open(path, offline)).transpose()?;
         let cache = opened.map_or_else(OnceCell::new, OnceCell::from);
@@ -159,7 +160,8 @@ impl Server {
         Ok(Self { endpoint, cache, tokenizer, settings })
     }
 
-    /// Keeps replies in a file, beginning with what it holds; does nothing once there is a cache, as after the first question.
+    /// Keeps replies in a file, starting with those already in it; does nothing once there is a cache, for example after the first
+    /// question.
     pub fn keep_in(&self, path: &Path) -> Result<()> {
         if self.cache.get().is_none() {
             let _ = self.cache.set(Cache::open(path, false)?);
@@ -183,8 +185,8 @@ impl Server {
         body
     }
 
-    /// Sends requests until all are answered, many at a time. What arrived is in the cache, also when another failed or the user stops: then
-    /// nothing new is sent, and what is on its way is waited for, because it may have been paid for.
+    /// Sends requests until all are answered, many at a time. Replies that arrived are in the cache even if another request failed or the
+    /// user stops. Then nothing new is sent, and requests in flight are waited for, because they may have been paid for.
     fn send(&self, requests: &[Request]) -> Result<()> {
         let (endpoint, cache, next) = (&self.endpoint, self.cache(), AtomicUsize::new(0));
         let failed: Mutex<Option<(usize, Error)>> = Mutex::default();
@@ -214,12 +216,12 @@ impl Server {
     }
 }
 
-/// Sends one request and keeps its reply, unless it is cancelled before there is one.
+/// Sends one request and keeps its reply, unless it is cancelled before the reply arrives.
 fn ask(endpoint: &Endpoint, cache: &Cache, request: &Request, cancelled: &dyn Fn() -> bool) -> Result<()> {
     let began = Instant::now();
     let Some((reply, tries)) = endpoint.post(&request.body, cancelled)? else { return Ok(()) };
     let seconds = began.elapsed().as_secs_f64();
-    let wrong = |why: String| Error::Server(format!("{} gave a reply that is no chat completion, {why}", endpoint.url()));
+    let wrong = |why: String| Error::Server(format!("{} did not reply with a chat completion, {why}", endpoint.url()));
     let Completion { choices, usage } = serde_json::from_value(reply).map_err(|e| wrong(crate::files::brief(&e)))?;
     let Some(Choice { message, finish_reason }) = choices.into_iter().next() else { return Err(wrong("'choices' is empty".into())) };
     let text = match message.content {
@@ -238,7 +240,7 @@ fn key(variable: &str) -> Result<String> {
     let key = std::env::var(variable).map_err(|_| wrong("is not set, or is not text"))?;
     let key = key.trim();
     match key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        true => Err(wrong("is empty, or holds something else than a key")),
+        true => Err(wrong("is empty, or does not hold a key")),
         false => Ok(key.to_owned()),
     }
 }
@@ -262,7 +264,7 @@ impl Reason for Server {
         if let (true, Some(&first)) = (self.settings.offline, missing.first()) {
             let asked: String = chats[first].last().map_or("", |message| message.content.as_str()).chars().take(200).collect();
             return Err(Error::Server(format!(
-                "{} has no reply to {} of {} requests, and 'offline' forbids to ask; the first is {} with the message {asked:?}",
+                "{} has no reply to {} of {} requests, and 'offline' forbids asking; the first is {} with the message {asked:?}",
                 self.cache().path().display(),
                 missing.len(),
                 chats.len(),

@@ -1,4 +1,4 @@
-//! English as far as the extractive reasoner needs it: sentences, tokens, small word lists, and when two words are the same.
+//! The English that the extractive reasoner needs: sentences, tokens, small word lists, and when two words count as the same.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -25,15 +25,15 @@ static KIND: LazyLock<HashSet<&str>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Kinds of places. The first four fit every other.
+/// Kinds of places. The first four match every other.
 const PLACE: &[&str] = &["place", "location", "area", "land", "city", "town", "village", "country", "continent", "island", "county"];
 
 const COPULA: &[&str] = &["is", "are", "was", "were", "be", "been", "'s"];
 
-/// What must not stand in a sentence that is to answer a question, unless the question has it too.
+/// Words that a sentence must not have to answer a question, unless the question has them too.
 const NEGATION: &[&str] = &["not", "never", "no", "longer", "formerly", "anymore", "stopped", "quit", "nobody", "nothing"];
 
-/// Words of one meaning that do not look alike.
+/// Words that mean the same but look different.
 static FAMILY: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
     let families = [
         "spouse wife husband married marry marries marriage wed",
@@ -57,7 +57,7 @@ static FAMILY: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
     words.flat_map(|(family, words)| words.split(' ').map(move |word| (word, family))).collect()
 });
 
-/// What comes before a full stop that ends no sentence.
+/// What comes before a full stop that does not end a sentence.
 const ABBREVIATIONS: &[&str] = &[
     "mr", "mrs", "ms", "dr", "prof", "st", "mt", "no", "vs", "gen", "col", "capt", "sgt", "rev", "hon", "jr", "sr", "inc", "ltd", "co",
     "corp", "bros", "etc",
@@ -67,18 +67,18 @@ const ABBREVIATIONS: &[&str] = &[
 pub(super) struct Token {
     /// Lower-cased.
     pub(super) key: String,
-    /// Where it stands in the sentence, in bytes.
+    /// Its place in the sentence, in bytes.
     pub(super) start: usize,
     pub(super) end: usize,
     /// Has an upper-case letter or a digit, as names have.
     pub(super) name: bool,
-    /// Is one of the words without content; one that looks like a part of a name is not, except at the start of a sentence.
+    /// Is one of the words without content. A word that looks like part of a name is not, except at the start of a sentence.
     pub(super) function: bool,
     /// Names the kind of an answer.
     pub(super) kind: bool,
     /// Is the number of a numbered line.
     pub(super) line: bool,
-    /// Is followed by a comma or another sign that separates.
+    /// Is followed by a comma or another separator.
     pub(super) comma: bool,
 }
 
@@ -104,7 +104,7 @@ impl Token {
         self.is(PLACE)
     }
 
-    /// A kind of place that excludes others: a city is no country.
+    /// A kind of place that excludes others: a city is not a country.
     pub(super) fn is_special_place(&self) -> bool {
         self.is(&PLACE[4..])
     }
@@ -135,7 +135,7 @@ pub(super) fn tokens(sentence: &str) -> Vec<Token> {
             let text = &sentence[start..end];
             let key = text.to_lowercase().replace('’', "'");
             let name = text.chars().any(|c| c.is_uppercase() || c.is_numeric());
-            // The number of a numbered line is not a part of the sentence.
+            // The number of a numbered line is not part of the sentence.
             let line = tokens.is_empty() && sentence[end..].starts_with(". ") && text.bytes().all(|b| b.is_ascii_digit());
             let first = tokens.iter().all(|t: &Token| t.line);
             let function = line || (FUNCTION.contains(key.as_str()) && (!name || first));
@@ -150,14 +150,14 @@ pub(super) fn tokens(sentence: &str) -> Vec<Token> {
             None => push(start, end_before),
         }
     }
-    // "The firm that made E is …": the noun is only the kind of what follows.
+    // "The firm that made E is …": the noun only names the kind of what follows.
     if let [the, noun, that, ..] = &mut tokens[..] {
         noun.kind |= the.key == "the" && !noun.name && that.is(&["that", "who", "which", "where"]);
     }
     tokens
 }
 
-/// How well two words agree: 2 the same, 1 of one stem, one family or one swapped pair of letters, 0 not at all.
+/// How well two words agree: 2 the same, 1 with the same stem, in the same family or with two letters swapped, 0 not at all.
 pub(super) fn agreement(a: &str, b: &str) -> usize {
     if a == b {
         return 2;
@@ -189,7 +189,7 @@ fn same_stem(a: &str, b: &str) -> bool {
     })
 }
 
-/// Whether two long words differ by one exchange of neighbouring letters, the most usual slip of the pen.
+/// Whether two long words differ by swapping two neighbouring letters, the most common typing mistake.
 fn swapped(a: &str, b: &str) -> bool {
     if a.len() != b.len() || a.len() < 6 {
         return false;
@@ -199,7 +199,7 @@ fn swapped(a: &str, b: &str) -> bool {
     matches!(at[..], [i, j] if j == i + 1 && a[i] == b[j] && a[j] == b[i])
 }
 
-/// Whether a full stop behind this word belongs to the word: initials, `U.S.A.`, `Inc.`
+/// Whether a full stop after this word belongs to it: initials, `U.S.A.`, `Inc.`
 pub(super) fn is_abbreviation(word: &str) -> bool {
     let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
     let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
@@ -226,7 +226,7 @@ pub(super) fn sentences(text: &str) -> Vec<&str> {
     found.into_iter().map(without_opening).filter(|sentence| !sentence.is_empty()).collect()
 }
 
-/// The sentence without a few words and a colon before it that name nothing: "By the way: …".
+/// The sentence without an opening of a few words and a colon that name nothing: "By the way: …".
 fn without_opening(sentence: &str) -> &str {
     let plain = |opening: &str| {
         let words = opening.split_whitespace();
@@ -236,7 +236,7 @@ fn without_opening(sentence: &str) -> &str {
     split.map_or(sentence, |(_, rest)| rest).trim()
 }
 
-/// Whether `sign` ends the sentence `before`, with `next` behind it.
+/// Whether `sign` ends the sentence `before` if `next` follows.
 fn ends_here(before: &str, sign: char, next: &str) -> bool {
     let word = before.rsplit(char::is_whitespace).next().unwrap_or(before);
     let capital = next.chars().next().is_some_and(|c| !c.is_lowercase());

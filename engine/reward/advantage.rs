@@ -17,15 +17,15 @@ pub enum Grouping {
     Step,
     /// All steps of all rollouts of an episode, as in Mem-α.
     Instance,
-    /// Rollouts of an episode: each is worth the mean over its steps, and all of these get its advantage, as in MemAgent. So an
-    /// episode counts alike however many steps it has.
+    /// Rollouts of an episode: the reward of each is the mean over its steps, and all its steps get its advantage, as in MemAgent. So an
+    /// episode has the same weight however many steps it has.
     Trajectory,
-    /// Turns with equal keys, one key a turn, whatever their episodes and steps.
+    /// Turns with equal keys, one key per turn, whatever their episodes and steps.
     Keys(Vec<usize>),
 }
 
 words! {
-    /// What is compared within an episode, by name.
+    /// The groupings within an episode, by name.
     #[derive(Default)]
     pub enum GroupBy {
         /// [`Grouping::Step`]
@@ -41,7 +41,7 @@ words! {
 }
 
 impl Grouping {
-    /// What a name compares, of turns whose rollouts began with these states. Without one a rollout began with an empty memory.
+    /// The grouping of that name, for turns whose rollouts began with these states. A rollout without a state began with an empty memory.
     pub fn of(name: GroupBy, turns: &[Turn], states: &[Option<Name>]) -> Self {
         match name {
             GroupBy::Step => Self::Step,
@@ -65,7 +65,7 @@ impl Grouping {
     }
 }
 
-/// Where a turn stands in its batch; all count from 0.
+/// A turn's place in its batch; all numbers count from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The episode.
@@ -85,7 +85,7 @@ impl std::fmt::Display for Place {
 /// Added to the deviation of a group, as verl does.
 const EPSILON: f32 = 1e-6;
 
-/// Computes advantages on a device. Its memory is kept from call to call.
+/// Computes advantages on a device. Its memory is reused from call to call.
 pub struct Advantages {
     device: Device,
     /// Rewards and advantages: `[N]`. Member indices: `[N]`. Starts: `[N + 1]`.
@@ -94,25 +94,25 @@ pub struct Advantages {
 
 /// The advantages of some turns. They stay on the device.
 pub struct Advantage {
-    /// Advantages: `[V]`, one a turn or one a rollout. The next call overwrites them.
+    /// Advantages: `[V]`, one per turn or one per rollout. The next call overwrites them.
     pub values: Tensor,
-    /// Which of them is a turn's: `[N]`.
+    /// The index of each turn's advantage: `[N]`.
     pub index: Vec<u32>,
-    /// Whether the rewards of a turn's group differ: where they do not, the advantage is 0.
+    /// Whether the rewards of a turn's group differ; if not, its advantage is 0.
     pub varies: Vec<bool>,
 }
 
 impl Advantages {
-    /// Without memory yet.
+    /// Starts without memory.
     pub fn new(device: &Device) -> Self {
         Self { device: device.clone(), tensors: None }
     }
 
-    /// The advantage of each turn from its reward. `divide` says whether advantages are divided by the group's sample deviation; a
-    /// group whose rewards are all equal, such as a group of one, gets zeros.
+    /// Computes the advantage of each turn from its reward. With `divide`, advantages are divided by the group's sample deviation; a group
+    /// whose rewards are all equal, such as a group of one, gets zeros.
     ///
     /// # Errors
-    /// No reward, one that is not finite, or another number of keys.
+    /// No rewards, a reward that is not finite, or a wrong number of keys.
     pub fn compute(
         &mut self,
         rewards: &[f32],
@@ -122,7 +122,7 @@ impl Advantages {
         divide: bool,
     ) -> Result<Advantage> {
         check(rewards, turns, "reward")?;
-        // What is compared, and the group of each.
+        // The compared values, and the group of each.
         let (values, index, keys): (Vec<f32>, Vec<u32>, Vec<(usize, usize)>) = match grouping {
             Grouping::Trajectory => by_rollout(rewards, turns),
             Grouping::Keys(keys) if keys.len() != turns.len() => {
@@ -163,10 +163,10 @@ impl Advantages {
         Ok(Advantage { values: y, index, varies })
     }
 
-    /// Advantages that are known, one a turn.
+    /// Uses given advantages, one per turn.
     ///
     /// # Errors
-    /// No advantage, or one that is not finite.
+    /// No advantages, or an advantage that is not finite.
     pub fn given(&mut self, advantages: &[f32], turns: &[Place]) -> Result<Advantage> {
         check(advantages, turns, "advantage")?;
         let [_, y, ..] = self.tensors(advantages.len())?;
@@ -175,7 +175,7 @@ impl Advantages {
         Ok(Advantage { values: y, index: (0..advantages.len() as u32).collect(), varies })
     }
 
-    /// Memory for `n` values; of the starts there is one more.
+    /// Memory for `n` values, and for `n + 1` starts.
     fn tensors(&mut self, n: usize) -> Result<[Tensor; 4]> {
         if self.tensors.as_ref().is_none_or(|[x, ..]| x.len() < n) {
             let size = n.next_power_of_two().max(1024);
@@ -187,7 +187,7 @@ impl Advantages {
     }
 }
 
-/// The mean reward of each rollout; which of them is a turn's; the group of each.
+/// The mean reward of each rollout; the index of each turn's mean; the group of each rollout.
 fn by_rollout(rewards: &[f32], turns: &[Place]) -> (Vec<f32>, Vec<u32>, Vec<(usize, usize)>) {
     let mut rollouts: BTreeMap<(usize, usize), (f64, usize)> = BTreeMap::new();
     for (reward, turn) in rewards.iter().zip(turns) {

@@ -1,17 +1,17 @@
-//! Rewards of rollouts, one value per step: the primitives that reward scripts compose.
+//! Rewards of rollouts, one value per step: the primitives that reward scripts combine.
 //!
-//! A [`Rewarder`] computes those of a whole batch on its device, and [`Parts`] gives them. Of a rollout, `T` is the number of steps, `n` the
-//! number of questions at the end with scores `s_j`, `r_global = (1/n) Σ_j s_j`:
+//! A [`Rewarder`] computes them for a whole batch on its device, and [`Parts`] returns them. In a rollout, `T` is the number of steps, `n`
+//! the number of questions at the end with scores `s_j`, `r_global = (1/n) Σ_j s_j`:
 //!
 //! | primitive              | value at step t |
 //! |------------------------|-----------------|
-//! | [`Parts::format`]      | valid calls / calls of the step, 0 without a call |
-//! | [`Parts::chunk_step`]  | mean score of the questions about the step's chunk, asked right after the step; 0 where there are none |
+//! | [`Parts::format`]      | valid calls / calls of the step, 0 without calls |
+//! | [`Parts::chunk_step`]  | mean score of the questions about the step's chunk, asked right after the step; 0 without questions |
 //! | [`Parts::evidence`]    | `(1 - beta) · r_global / T + beta · N_t`, with `N_t` of [`attribution`] |
 //! | [`Parts::compression`] | `1 - memory tokens / input tokens`, the same at every step; negative when the memory outgrows the input |
-//! | [`Parts::outcome`]     | `r_global`, the same at every step; 0 without a question |
+//! | [`Parts::outcome`]     | `r_global`, the same at every step; 0 without questions |
 //!
-//! A batch is packed once, recorded in one submit and read back once. It takes three dispatches: [`attribution`], [`compression`], and one
+//! A batch is packed once, submitted once and read back once. It takes three dispatches: [`attribution`], [`compression`], and one
 //! [`segment_mean`] for `format`, `chunk_step` and `outcome`, which are all means of lists.
 //!
 //! [`advantage`] turns the sum into group advantages.
@@ -30,7 +30,7 @@ pub use parts::{Parts, Rewarder};
 use crate::words;
 
 words! {
-    /// Who is credited for an item that was updated.
+    /// Which step is credited for an item that was updated.
     #[derive(Default)]
     pub enum Update {
         /// The step that wrote it last.
@@ -38,7 +38,7 @@ words! {
         Last = "last",
         /// The step that inserted it.
         Origin = "origin",
-        /// All steps that wrote it, in equal parts.
+        /// All steps that wrote it, in equal shares.
         Split = "split",
     }
 }

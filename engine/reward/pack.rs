@@ -1,4 +1,5 @@
-//! The numbers of a batch that its rewards are computed from, as the kernels take them: lists one behind the other, with where each begins.
+//! The numbers of a batch that its rewards are computed from, in the form that the kernels take: concatenated lists, with where each
+//! begins.
 
 use super::Update;
 use crate::memory::Item;
@@ -6,21 +7,22 @@ use crate::reason::Asked;
 use crate::rollout::{Rollout, Step};
 use crate::{Error, Result};
 
-/// The step of a write that happened before the rollout began, where that goes on from the memory of another one. No step has its credit.
+/// The step of a write that happened before the rollout began, if it continues another rollout's memory. No step is credited for it.
 const BEFORE: usize = u32::MAX as usize;
 
-/// What the kernels read. `R` is the number of rollouts, `S` that of all their steps.
+/// The input of the kernels. `R` is the number of rollouts, `S` the number of all their steps.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Numbers {
-    /// Scores of the final questions, then of each step 1 for a valid call and 0 for another one, then scores of each step's questions: `[N]`
+    /// Scores of the final questions, then for each step's calls 1 if valid and 0 if not, then scores of each step's questions: `[N]`
     pub(super) values: Vec<f64>,
-    /// Where the lists of the R rollouts, the S steps and once more the S steps begin in the values, and the end: `[R + 2 S + 1]`
+    /// Where the lists of the R rollouts, of the S steps' calls and of the S steps' questions begin in the values, and the end: `[R + 2 S +
+    /// 1]`
     pub(super) starts: Vec<u32>,
     /// First evidence entry of each final question, and the end: `[Q + 1]`
     pub(super) entries: Vec<u32>,
     /// The step that each entry credits: `[E]`
     pub(super) steps: Vec<u32>,
-    /// Its part of the question; those of a question add up to 1: `[E]`
+    /// Its share of the question; the shares of a question add up to 1: `[E]`
     pub(super) shares: Vec<f64>,
     /// Steps of each rollout: `[R]`
     pub(super) lengths: Vec<u32>,
@@ -29,14 +31,14 @@ pub(super) struct Numbers {
     pub(super) input: Vec<f64>,
 }
 
-/// Why a batch lacks parts. The others do not depend on it.
+/// Why some parts of a batch are missing. The other parts are not affected.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Problems {
     /// The first final question without a score.
     pub(super) outcome: Option<Error>,
     /// The first question of a chunk without a score.
     pub(super) chunk_step: Option<Error>,
-    /// The first final question without a score, or with evidence of a step that its rollout does not have.
+    /// The first final question without a score, or with evidence from a step that its rollout does not have.
     pub(super) evidence: Option<Error>,
 }
 
@@ -68,12 +70,12 @@ impl Numbers {
         (numbers, problems)
     }
 
-    /// The number of steps of all rollouts.
+    /// The number of steps in all rollouts.
     pub(super) fn steps_in_all(&self) -> usize {
         self.lengths.iter().sum::<u32>() as usize
     }
 
-    /// The scores of some questions, and the first of them that has none.
+    /// Adds the scores of some questions, and notes the first question without one.
     fn scores(&mut self, questions: &[Asked], problem: &mut Option<Error>) {
         for question in questions {
             self.values.push(question.score.unwrap_or(0.0));
@@ -83,7 +85,7 @@ impl Numbers {
         }
     }
 
-    /// The evidence of a rollout's questions. They all have an entry in `entries`, also after an error.
+    /// Adds the evidence of a rollout's questions. Every question gets an entry in `entries`, even after an error.
     fn evidence(&mut self, rollout: &Rollout, update: Update) -> Result<()> {
         let mut result = Ok(());
         for (at, question) in rollout.answers.iter().enumerate() {
@@ -107,7 +109,7 @@ impl Numbers {
     }
 }
 
-/// The places, from 0, of the rollout's steps that are credited for an item.
+/// The indices of the rollout's steps that are credited for an item.
 fn writers(rollout: &Rollout, item: &Item, update: Update) -> Result<Vec<usize>, String> {
     let (first, count) = (rollout.first, rollout.steps.len());
     let place = |step: usize| match step {

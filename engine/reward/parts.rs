@@ -10,13 +10,13 @@ use crate::ops::{compression, segment_mean};
 use crate::rollout::Rollout;
 use crate::{Error, Result};
 
-/// Slices of a buffer begin on boundaries of 256 bytes, which bindings need.
+/// Slices of a buffer begin on 256-byte boundaries, as bindings require.
 const ALIGN: usize = 64;
-/// Elements that a tensor has at least.
+/// The least number of elements of a tensor.
 const LEAST: usize = 1024;
 
-/// Computes the parts of rewards on a device. Its memory is kept from call to call, and so are the last results: as long as a batch has
-/// the same numbers, they are not computed again.
+/// Computes the parts of rewards on a device. Its memory and the last results are kept from call to call: while a batch's numbers stay the
+/// same, nothing is recomputed.
 pub struct Rewarder {
     device: Device,
     update: Update,
@@ -34,20 +34,20 @@ pub struct Parts {
     problems: Problems,
 }
 
-/// What the kernels made of a batch of `R` rollouts with `S` steps in all.
+/// The kernels' results for a batch of `R` rollouts with `S` steps in total.
 #[derive(Debug, Default)]
 struct Results {
-    /// Of each rollout: `[R]`
+    /// For each rollout: `[R]`
     outcome: Vec<f64>,
     compression: Vec<f64>,
-    /// Of each step: `[S]`
+    /// For each step: `[S]`
     format: Vec<f64>,
     chunk_step: Vec<f64>,
-    /// Of each step, what evidence credits it with: `[S]`
+    /// For each step, its credit from evidence: `[S]`
     credit: Vec<f64>,
 }
 
-/// The kernels' bindings. Each has room for more than was asked for, and grows with it.
+/// The kernels' bindings. Each has spare room, and grows on demand.
 #[derive(Default)]
 struct Tensors {
     values: Room,
@@ -58,7 +58,7 @@ struct Tensors {
     lengths: Room,
     memory: Room,
     input: Room,
-    /// All results, one behind the other.
+    /// All results, concatenated.
     out: Room,
 }
 
@@ -66,27 +66,27 @@ struct Tensors {
 struct Room(Option<Tensor>);
 
 impl Rewarder {
-    /// Without memory yet.
+    /// Starts without memory.
     pub fn new(device: &Device) -> Self {
         let (tensors, numbers, results) = (Tensors::default(), Numbers::default(), Rc::default());
         Self { device: device.clone(), update: Update::default(), tensors, numbers, results }
     }
 
-    /// Where it computes.
+    /// The device that it computes on.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// The parts of a batch. Only evidence depends on `update`; without it the rule of the last call is kept, so that a reward that asks for
-    /// one part after the other has them computed once.
+    /// The parts of a batch. Only evidence depends on `update`; without it the rule of the last call is kept, so that a reward that asks
+    /// for one part after another computes them only once.
     ///
     /// # Errors
-    /// Of the device. A batch that lacks something still has the parts that do not need it.
+    /// Device errors. A batch that lacks something still has the parts that do not need it.
     pub fn parts(&mut self, rollouts: &[Rollout], update: Option<Update>) -> Result<Parts> {
         self.update = update.unwrap_or(self.update);
         let (numbers, problems) = Numbers::of(rollouts, self.update);
         if numbers != self.numbers {
-            // If the device fails, the numbers of before are those that the results are of.
+            // If the device fails, the stored numbers must still be those of the stored results.
             self.results = Rc::new(self.compute(&numbers)?);
             self.numbers = numbers;
         }
@@ -110,7 +110,7 @@ impl Rewarder {
         let values = tensors.values.floats(device, &numbers.values)?;
         let starts = tensors.starts.integers(device, &numbers.starts)?;
         let evidence = Evidence {
-            // The scores are the first of the values, and their questions the first that begin there.
+            // The scores come first among the values, and their questions first among the starts.
             scores: &values,
             questions: &starts.view(&[rollouts + 1])?,
             entries: &tensors.entries.integers(device, &numbers.entries)?,
@@ -139,7 +139,7 @@ impl Rewarder {
 }
 
 impl Room {
-    /// A tensor of `len` numbers, over memory that is there if it has room.
+    /// A tensor of `len` numbers, which reuses the memory if it is large enough.
     fn with(&mut self, device: &Device, dtype: DType, len: usize) -> Result<Tensor> {
         let tensor = match self.0.take() {
             Some(tensor) if tensor.len() >= len => tensor,
@@ -148,7 +148,7 @@ impl Room {
         self.0.insert(tensor).view(&[len])
     }
 
-    /// These numbers; where there are none, a number that nobody reads, because a binding is not empty.
+    /// These numbers; a placeholder if there are none, because a binding must not be empty.
     fn floats(&mut self, device: &Device, values: &[f64]) -> Result<Tensor> {
         let tensor = self.with(device, DType::F32, values.len().max(1))?;
         tensor.write_f64(if values.is_empty() { &[0.0] } else { values })?;
@@ -169,7 +169,8 @@ impl Parts {
         self.of_steps(&self.results.format)
     }
 
-    /// The mean score of the questions about the chunk. A chunk without questions has none in any rollout, so its 0 moves no advantage.
+    /// The mean score of the questions about the chunk. A chunk without questions has none in any rollout, so its 0 does not change the
+    /// advantages.
     ///
     /// # Errors
     /// A question without a score.
@@ -179,10 +180,10 @@ impl Parts {
     }
 
     /// The score of the questions at the end, credited in part to the steps that wrote the retrieved items. Sums to the mean score. The
-    /// parts of items that were written before a rollout's first step are nobody's.
+    /// shares of items that were written before a rollout's first step credit no step.
     ///
     /// # Errors
-    /// A question without a score, evidence of a step that the rollout does not have, a `beta` outside [0, 1].
+    /// A question without a score, evidence from a step that the rollout does not have, a `beta` outside [0, 1].
     pub fn evidence(&self, beta: f64) -> Result<Vec<Vec<f64>>> {
         if !(0.0..=1.0).contains(&beta) {
             return Err(Error::argument(format!("beta is {beta}; it must be between 0 and 1")));
@@ -196,7 +197,7 @@ impl Parts {
         Ok(credits)
     }
 
-    /// How much shorter the memory is than the input, at every step. Without input it is 0.
+    /// How much shorter the memory is than the input, at every step. 0 without input.
     pub fn compression(&self) -> Vec<Vec<f64>> {
         self.of_rollouts(&self.results.compression)
     }

@@ -1,8 +1,9 @@
-//! Rollouts: a policy reads an episode chunk by chunk, its calls change a memory, a reasoner answers from what retrieval finds.
+//! Rollouts: a policy reads an episode chunk by chunk, its calls change a memory, and a reasoner answers from the items that retrieval
+//! finds.
 //!
-//! [`play`] plays episodes, whoever asks: a trainer, an evaluation, a test. What it asks of the policy's contract (prompts, how calls are
-//! read and carried out) is a [`Manager`]; scripts are one. [`Rollout`] is what comes of it: rewards read it, `rollouts.jsonl` is its JSON,
-//! and scripts see it as a table.
+//! [`play`] plays episodes for any caller: a trainer, an evaluation, a test. The policy's contract (prompts, how calls are read and carried
+//! out) is a [`Manager`], which scripts implement. The result is a [`Rollout`]: rewards read it, `rollouts.jsonl` is its JSON, and scripts
+//! see it as a table.
 
 mod play;
 
@@ -27,7 +28,7 @@ record! {
         pub member: usize => FromOneIfThere,
         /// the number of its first step; by default 1
         pub first: usize => FromOneOrFirst,
-        /// the memory that it began with, as the episode names it
+        /// the name of the memory that it began with, from the episode
         pub state: Option<Name>,
         /// one for each chunk
         pub steps: Vec<Step>,
@@ -35,7 +36,7 @@ record! {
         pub answers: Vec<Asked> => IfThere,
         /// the memory at the end
         pub memory: Items => Bulk,
-        /// all that was done to it, for `fm.memory.replay`
+        /// every operation on it, for `fm.memory.replay`
         pub journal: Vec<Entry> => Bulk,
         /// the length of the memory at the end, in tokens
         pub memory_tokens: usize,
@@ -47,7 +48,7 @@ record! {
     pub struct Step as "RolloutStep" {
         /// the chunk
         pub chunk: String => IfThere,
-        /// what the policy was at this chunk, in episodes with roles
+        /// the policy's role at this chunk, in episodes with roles
         pub role: Option<String>,
         /// what the policy read
         pub prompt: String => IfThere,
@@ -61,7 +62,7 @@ record! {
         pub tokens: usize => IfThere,
         /// the calls in it
         pub calls: Vec<Outcome>,
-        /// pieces of text outside of calls
+        /// pieces of text outside calls
         pub stray: usize => IfThere,
         /// ids of the items that it wrote
         pub written: Vec<u64> => IfThere,
@@ -73,7 +74,7 @@ record! {
         pub chunk_answers: Vec<Asked> => IfThere,
     }
 
-    /// A call and what came of it.
+    /// A call and its outcome.
     pub struct Outcome as "RolloutCall" {
         /// the tool, if one was named
         pub tool: Option<String>,
@@ -81,7 +82,7 @@ record! {
         pub arguments: Arguments => OrDefault,
         /// the text it was read from
         pub raw: String => IfThere,
-        /// whether it could be read
+        /// whether it could be parsed
         pub parsed: bool => IfThere,
         /// whether it was carried out
         pub valid: bool,
@@ -91,7 +92,7 @@ record! {
 }
 
 impl Outcome {
-    /// A call that was not carried out yet.
+    /// A call that has not been carried out yet.
     pub fn of(call: &Call) -> Self {
         let arguments = Arguments(call.arguments.clone());
         Self {
@@ -105,7 +106,7 @@ impl Outcome {
     }
 }
 
-/// The arguments of a call: an object, or nothing where they could not be read.
+/// The arguments of a call: an object, or nothing if they could not be parsed.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Arguments(pub Json);
 
@@ -125,7 +126,7 @@ impl Read for Arguments {
     }
 }
 
-/// A number or a text by which a script tells things apart.
+/// A number or a text that a script uses as a name.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Name {
     /// A number.
@@ -135,7 +136,7 @@ pub enum Name {
 }
 
 impl Name {
-    /// Equal for equal names, as in Lua.
+    /// A key that is equal for equal names, as in Lua.
     pub fn key(&self) -> (u64, &str) {
         match self {
             // 0 and -0 are equal.
@@ -165,26 +166,26 @@ impl Read for Name {
     }
 }
 
-/// An episode to be played.
+/// An episode to play.
 #[derive(Debug, Clone, Default)]
 pub struct Task {
     /// The text, in the order in which it is read.
     pub chunks: Vec<String>,
-    /// What is asked at the end.
+    /// The questions asked at the end.
     pub questions: Vec<Question>,
-    /// What is asked after each chunk; chunks beyond the last list are asked nothing.
+    /// The questions asked after each chunk; chunks beyond the last list have none.
     pub chunk_questions: Vec<Vec<Question>>,
-    /// What the policy is at each chunk; empty where it is always the same.
+    /// The policy's role at each chunk; empty if it is always the same.
     pub roles: Vec<String>,
     /// The memory before the first chunk.
     pub memory: Store,
-    /// The number of the first step, from 0: more where the episode goes on with what another rollout began.
+    /// The number of the first step, from 0; greater if the episode continues another rollout.
     pub first: usize,
-    /// What its rollouts are marked with: those that began with the same memory have the same.
+    /// A name for the initial memory: rollouts that began with the same memory have the same name.
     pub state: Option<Name>,
 }
 
-/// One memory step of one rollout, in tokens: what an update learns from.
+/// One memory step of one rollout, in tokens. Updates learn from these.
 #[derive(Clone, Debug)]
 pub struct Turn {
     /// Index of the rollout in its batch.
@@ -204,15 +205,15 @@ pub struct Turn {
 /// Rollouts that were played together.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// All rollouts, those of an episode one after the other.
+    /// All rollouts; those of an episode are consecutive.
     pub rollouts: Vec<Rollout>,
-    /// The tokens of their steps, in order of rollout and step.
+    /// The tokens of their steps, ordered by rollout and step.
     pub turns: Vec<Turn>,
     /// The temperature at which they were sampled.
     pub temperature: f32,
 }
 
-/// The items of a store at some time, each shared with the time before if nothing was written to it.
+/// The items of a store at some point in time. An item that was not written since the point before is shared with it.
 #[derive(Default)]
 struct Snapshots(std::collections::HashMap<u64, std::rc::Rc<Item>>);
 

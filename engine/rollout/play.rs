@@ -1,4 +1,4 @@
-//! Playing episodes. All rollouts take a step together, so that their prompts are one batch.
+//! Playing episodes. All rollouts take each step together, so that their prompts form one batch.
 
 use super::{Batch, Outcome, Rollout, Snapshots, Step, Task, Turn};
 use crate::data::Question;
@@ -11,55 +11,55 @@ use crate::random::Rng;
 use crate::reason::{Asked, Asking, Reason, Retrieval, ask};
 use crate::{Error, Result};
 
-/// Where a rollout is: the step that is to be taken.
+/// A rollout's position: the next step.
 #[derive(Debug, Clone, Copy)]
 pub struct At<'a> {
-    /// Which of the rollouts that are played together, from 0.
+    /// The index of the rollout in its batch, from 0.
     pub rollout: usize,
     /// The number of the step, from 0.
     pub step: usize,
-    /// The chunk to be read.
+    /// The chunk to read.
     pub chunk: &'a str,
-    /// What the policy is at this step, in episodes with roles.
+    /// The policy's role at this step, in episodes with roles.
     pub role: Option<&'a str>,
 }
 
-/// The id that a call wrote, if it wrote one, or why it is not valid.
+/// The id that a call wrote, if any, or why the call is not valid.
 pub type Carried = Result<Option<u64>, String>;
 
 /// The contract between a policy and its memory: how it is prompted, and what its calls do.
 ///
-/// An error ends the whole batch. What is wrong with a single call is no error, but a refusal in [`Carried`].
+/// An error ends the whole batch. A problem with a single call is not an error, but a refusal in [`Carried`].
 pub trait Manager {
-    /// What a prompt shows of a memory.
+    /// The part of a memory that a prompt shows.
     type View;
-    /// What can go wrong.
+    /// The manager's error type.
     type Error;
 
-    /// An error of the engine as one of the manager's.
+    /// Converts an error of the engine.
     fn error(error: Error) -> Self::Error;
 
-    /// At most `limit` items for a prompt.
+    /// Chooses at most `limit` items for a prompt.
     fn view(&mut self, at: &At<'_>, store: &mut Store, limit: usize) -> Result<Self::View, Self::Error>;
 
-    /// The prompt of a step; `last` is the step before it in this rollout.
+    /// Makes the prompt of a step; `last` is the step before it in this rollout.
     fn prompt(&mut self, at: &At<'_>, store: &Store, view: Self::View, last: Option<&Step>) -> Result<String, Self::Error>;
 
     /// Reads the calls in an answer. The thought before the answer is not part of it.
     fn parse(&mut self, answer: &str) -> Result<Parsed, Self::Error>;
 
-    /// Carries out the call `calls[index]` with the tool `tools[tool]` of the request, by which its arguments were checked. `calls` are all of
-    /// the step's, those before `index` with what came of them. Where it refuses, the store is put back as it was.
+    /// Carries out the call `calls[index]` with the tool `tools[tool]` of the request, which its arguments were checked against. `calls`
+    /// are all calls of the step, those before `index` with their outcomes. If it refuses, the store is rolled back.
     fn carry_out(&mut self, at: &At<'_>, store: &mut Store, tool: usize, calls: &[Outcome], index: usize) -> Result<Carried, Self::Error>;
 }
 
-/// A policy as far as a rollout needs it.
+/// The part of a policy that a rollout needs.
 pub trait Sample {
     /// The tokens of a text.
     fn encode(&self, text: &str) -> Result<Vec<u32>>;
     /// The text of a completion, without its end token.
     fn decode(&self, completion: &Completion) -> Result<String>;
-    /// The completions of every request, for one of several turns, from 0, between which the weights stay as they are.
+    /// Samples the completions of every request. `turn` counts from 0; the weights do not change between turns.
     fn take_turn(&self, turn: usize, requests: &[generate::Request], options: &Options) -> Result<Vec<Vec<Completion>>>;
 }
 
@@ -75,7 +75,7 @@ impl Sample for (&Model, &generate::SharedGenerator) {
     }
 }
 
-/// What is to be played, and how.
+/// What to play, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The episodes.
@@ -84,15 +84,15 @@ pub struct Request<'a> {
     pub group: usize,
     /// Seed and number of updates so far.
     pub seed: (u64, u64),
-    /// Another number gives other samples with the same seed.
+    /// A different number gives different samples with the same seed.
     pub salt: u32,
-    /// Part of the questions at the end that is drawn, alike for all rollouts of an episode. In (0, 1].
+    /// Share of the questions at the end that is drawn, the same questions for all rollouts of an episode. In (0, 1].
     pub question_share: f64,
     /// How completions are sampled.
     pub sampling: &'a Options,
     /// Longest prompt in tokens.
     pub max_prompt: usize,
-    /// Most items that a prompt shows; fewer where it would be too long.
+    /// Most items that a prompt shows; fewer if it would be too long.
     pub view_items: usize,
     /// The tools that calls may name.
     pub tools: &'a [Tool],
@@ -100,7 +100,7 @@ pub struct Request<'a> {
     pub retrieval: Retrieval,
 }
 
-/// One rollout on its way.
+/// A rollout in progress.
 struct Live<'a> {
     task: &'a Task,
     questions: Vec<&'a Question>,
@@ -111,7 +111,7 @@ struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    /// Where it is when it reads the chunk at place `t`.
+    /// Its position when it reads the chunk at index `t`.
     fn at(&self, rollout: usize, t: usize) -> At<'a> {
         At { rollout, step: self.task.first + t, chunk: &self.task.chunks[t], role: self.task.roles.get(t).map(String::as_str) }
     }
@@ -120,7 +120,7 @@ impl<'a> Live<'a> {
 /// Plays every episode of the request with every member of its group.
 ///
 /// # Errors
-/// A prompt that does not fit even without items; whatever manager, policy or reasoner fail with.
+/// A prompt that does not fit even without items; any error of manager, policy or reasoner.
 pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Reason, request: &Request<'_>) -> Result<Batch, M::Error> {
     let mut lives = begin(policy, request).map_err(M::error)?;
     for t in 0..request.tasks.iter().map(|task| task.chunks.len()).max().unwrap_or(0) {
@@ -167,7 +167,7 @@ pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Rea
     Ok(batch)
 }
 
-/// All rollouts before their first step. The drawn questions are the same for all rollouts of an episode.
+/// All rollouts before their first step. All rollouts of an episode draw the same questions.
 fn begin<'a>(policy: &dyn Sample, request: &Request<'a>) -> Result<Vec<Live<'a>>> {
     let mut lives = Vec::with_capacity(request.tasks.len() * request.group);
     for (episode, task) in request.tasks.iter().enumerate() {
@@ -236,7 +236,7 @@ fn prompt<M: Manager>(
     }
 }
 
-/// Carries out the calls of a completion. The step's lengths and answers are not known here.
+/// Carries out the calls of a completion. The step's lengths and answers are filled in later.
 fn step<M: Manager>(
     manager: &mut M,
     request: &Request<'_>,
@@ -301,7 +301,7 @@ fn usable(tools: &[Tool], call: &Call) -> Result<usize, String> {
     tools[tool].check(&call.arguments).map(|()| tool).map_err(|error| error.to_string())
 }
 
-/// Puts questions to the memories of rollouts, all in one batch; each answer with its rollout.
+/// Answers questions from the memories of rollouts, all in one batch. Returns each answer with its rollout.
 fn answers(reasoner: &dyn Reason, request: &Request<'_>, lives: &[Live<'_>], asked: &[(usize, &Question)]) -> Result<Vec<(usize, Asked)>> {
     let asking: Vec<Asking<'_>> = asked.iter().map(|(i, question)| (&lives[*i].store, *question)).collect();
     let answered = ask(reasoner, request.retrieval, &asking)?;

@@ -1,11 +1,11 @@
-//! Values as others see them: scripts, JSON files, editors.
+//! The outside view of values: scripts, JSON files, editors.
 //!
-//! A type that leaves the engine is declared once, by [`record!`](crate::record) or [`words!`](crate::words). The declaration is the Rust
-//! type, what scripts and editors are told about it ([`Described`]), how it is written ([`Show`]) and how it is read ([`Read`]). Scripts
+//! A type that leaves the engine is declared once, by [`record!`](crate::record) or [`words!`](crate::words). The declaration gives the
+//! Rust type, its description for scripts and editors ([`Described`]), how it is written ([`Show`]) and how it is read ([`Read`]). Scripts
 //! and JSON files are two readers and writers of the same declaration, so they cannot drift apart.
 //!
-//! serde would do for JSON alone. It has no way to say that two fields hold the same value, and the memory of a long rollout is the same
-//! few items at every step; nor where in a script's table a mistake is.
+//! serde would be enough for JSON alone. But it cannot express that two fields hold the same value, and the memory of a long rollout is the
+//! same few items at every step; nor can it say where in a script's table a mistake is.
 
 mod read;
 mod show;
@@ -48,16 +48,16 @@ pub enum Kind {
     Nil,
 }
 
-/// A table with known keys, and the name it has in the editor types.
+/// A table with known keys, and its name in the editor types.
 #[derive(Debug)]
 pub struct Record {
     /// Its name.
     pub name: &'static str,
-    /// What it is.
+    /// Its documentation.
     pub doc: &'static str,
     /// Its keys.
     pub fields: &'static [Field],
-    /// Whether a table passed in is checked key by key. Results that come back as arguments are not: scripts may add to them.
+    /// Whether a table passed in is checked key by key. Results passed back as arguments are not, because scripts may add keys to them.
     pub checked: bool,
 }
 
@@ -68,9 +68,9 @@ pub struct Field {
     pub name: &'static str,
     /// The type of its value.
     pub kind: Kind,
-    /// Whether it must be there.
+    /// Whether it is required.
     pub need: Need,
-    /// What it says.
+    /// Its documentation.
     pub doc: &'static str,
 }
 
@@ -81,7 +81,7 @@ pub enum Need {
     Required,
     /// Nothing is set.
     Optional,
-    /// A value is taken, shown here as JSON.
+    /// A default value is used, shown here as JSON.
     Default(fn() -> String),
 }
 
@@ -89,7 +89,7 @@ pub enum Need {
 pub trait Described {
     /// Its kind.
     const KIND: Kind;
-    /// Whether a field of this type must be there.
+    /// Whether a field of this type is required.
     const NEED: Need = Need::Required;
 }
 
@@ -129,15 +129,15 @@ impl<T: Described> Described for std::collections::BTreeMap<String, T> {
     const KIND: Kind = Kind::Map(&T::KIND);
 }
 
-/// How a field is written and read: [`Plain`], as its type says, unless its declaration names another rule.
+/// How a field is written and read: as its type says ([`Plain`]), unless its declaration names another rule.
 pub trait As<T> {
     /// The kind of the field.
     const KIND: Kind;
-    /// Whether it must be there.
+    /// Whether the field is required.
     const NEED: Need;
-    /// The value as it is written.
+    /// Converts the value for writing.
     fn show(value: &T) -> Shown<'_>;
-    /// The value that was written.
+    /// Reads the written value.
     fn read<S: Source>(source: &S) -> Result<T, Problem>;
 }
 
@@ -155,7 +155,7 @@ impl<T: Described + Show + Read> As<T> for Plain {
     }
 }
 
-/// Always written. Tables made by hand, and files of earlier versions, may lack it: then it is the type's default.
+/// Always written. Tables made by hand, and files of earlier versions, may lack it; it then has the type's default.
 pub struct IfThere;
 
 impl<T: Described + Show + Read + Default> As<T> for IfThere {
@@ -169,7 +169,7 @@ impl<T: Described + Show + Read + Default> As<T> for IfThere {
     }
 }
 
-/// Like [`IfThere`], and much: a reader that has no use for it leaves it out ([`Source::skips_bulk`]).
+/// Like [`IfThere`], but large: a reader that does not need it skips it ([`Source::skips_bulk`]).
 pub struct Bulk;
 
 impl<T: Described + Show + Read + Default> As<T> for Bulk {
@@ -183,7 +183,7 @@ impl<T: Described + Show + Read + Default> As<T> for Bulk {
     }
 }
 
-/// May be left out by a script, and is then the type's default.
+/// A script may leave it out; it then has the type's default.
 pub struct OrDefault;
 
 impl<T: Described + Show + Read + Default> As<T> for OrDefault {
@@ -222,7 +222,7 @@ impl As<Option<usize>> for FromOne {
     }
 }
 
-/// A list that is absent where it is empty; the numbers in it count from 1.
+/// A list that is absent if empty; the numbers in it count from 1.
 impl As<Vec<usize>> for FromOne {
     const KIND: Kind = Kind::List(&Kind::Integer);
     const NEED: Need = Need::Optional;
@@ -234,7 +234,7 @@ impl As<Vec<usize>> for FromOne {
     }
 }
 
-/// [`FromOne`], and like [`IfThere`] 1 where it is absent.
+/// [`FromOne`], but like [`IfThere`]: 1 if absent.
 pub struct FromOneIfThere;
 
 impl As<usize> for FromOneIfThere {
@@ -248,7 +248,7 @@ impl As<usize> for FromOneIfThere {
     }
 }
 
-/// [`FromOne`], and 1 where it is left out.
+/// [`FromOne`], but 1 if left out.
 pub struct FromOneOrFirst;
 
 impl As<usize> for FromOneOrFirst {
@@ -262,7 +262,7 @@ impl As<usize> for FromOneOrFirst {
     }
 }
 
-/// A seed: any whole number outside; one below 0 is a large one in Rust.
+/// A seed: any whole number outside; a negative one becomes a large number in Rust.
 pub struct Seed;
 
 impl As<u64> for Seed {
@@ -314,11 +314,10 @@ impl As<Duration> for Seconds {
 /// assert_eq!(finemem::schema::read_json::<Place>(&bem).unwrap().people, 0);
 /// ```
 ///
-/// The comments of the struct and its fields are what editors show. An `Option` may be absent, and so may a field with a default. `=> FromOne`
-/// names another rule than the type's own ([`As`](crate::schema::As)); `as KIND` names another [`Kind`](crate::schema::Kind), for values
-/// whose Rust type does not say it, such as functions. `..name: Type,` at the end puts the fields of another record beside these.
-/// `as "Place", checked` checks tables that are passed in key by key. A record without
-/// a name is that of the arguments of a function.
+/// Editors show the comments of the struct and its fields. An `Option` may be absent, and so may a field with a default. `=> FromOne`
+/// replaces the type's own rule ([`As`](crate::schema::As)); `as KIND` replaces its [`Kind`](crate::schema::Kind), for values whose Rust
+/// type does not tell, such as functions. `..name: Type,` at the end adds the fields of another record. `as "Place", checked` checks tables
+/// that are passed in key by key. A record without a name describes the arguments of a function.
 #[macro_export]
 macro_rules! record {
     (@one
@@ -407,11 +406,11 @@ macro_rules! record {
     )+ };
 }
 
-/// Declares an enum of plain cases that have names.
+/// Declares an enum of plain cases with names.
 ///
 /// ```
 /// finemem::words! {
-///     /// Which end of a list is meant.
+///     /// An end of a list.
 ///     #[derive(Default)]
 ///     pub enum End {
 ///         /// The first element.
@@ -426,7 +425,7 @@ macro_rules! record {
 /// ```
 #[macro_export]
 macro_rules! words {
-    // Names for an enum of a room below, which knows no names.
+    // Names for an enum of a lower room, which does not have any.
     (impl $name:ty { $($case:ident = $word:literal),+ $(,)? }) => {
         impl $crate::schema::Described for $name {
             const KIND: $crate::schema::Kind = $crate::schema::Kind::Choice(&[$($word),+]);
@@ -516,7 +515,7 @@ macro_rules! words {
     };
 }
 
-/// Lists of fields one after the other. `N` is their length together.
+/// Concatenates lists of fields. `N` is their total length.
 #[doc(hidden)]
 pub const fn joined<const N: usize>(lists: &[&[Field]]) -> [Field; N] {
     let mut all = [Field { name: "", kind: Kind::Nil, need: Need::Required, doc: "" }; N];
@@ -533,13 +532,13 @@ pub const fn joined<const N: usize>(lists: &[&[Field]]) -> [Field; N] {
     all
 }
 
-/// A comment without the blank that a comment begins with.
+/// A doc comment without its leading space.
 #[doc(hidden)]
 pub const fn trimmed(doc: &'static str) -> &'static str {
     doc.trim_ascii()
 }
 
-/// The complaint about a word that is not among the known ones.
+/// The message for an unknown word.
 #[doc(hidden)]
 pub fn not_a_word(word: &str, known: &[&str]) -> String {
     format!("'{word}' is not one of {}", known.join(", "))

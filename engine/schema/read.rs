@@ -1,4 +1,4 @@
-//! Values as they are read.
+//! Reading values.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -9,22 +9,22 @@ use serde_json::Value as Json;
 use super::As;
 use crate::{Error, Result};
 
-/// A value that is not what it should be: where it stands inside what was read, and what is wrong with it.
+/// A value that is not what it should be: its place inside what was read, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Where, such as `steps[2].calls`; empty for the whole.
     pub place: String,
-    /// What is wrong; reads on after the name of the place.
+    /// What is wrong; continues a sentence that begins with the place.
     pub text: String,
 }
 
 impl Problem {
-    /// A problem of the value at hand.
+    /// A problem of the current value.
     pub fn new(text: impl Into<String>) -> Self {
         Self { place: String::new(), text: text.into() }
     }
 
-    /// The problem as seen from what holds the value under a key, or under `[i]`.
+    /// The problem as seen from the container that holds the value under a key, or under `[i]`.
     pub fn within(mut self, outer: impl std::fmt::Display) -> Self {
         let dot = if self.place.is_empty() || self.place.starts_with('[') { "" } else { "." };
         self.place = format!("{outer}{dot}{}", self.place);
@@ -41,7 +41,7 @@ impl std::fmt::Display for Problem {
 
 /// Something that a value can be read from.
 pub trait Source: Sized {
-    /// Whether there is nothing.
+    /// Whether it is nil.
     fn is_nil(&self) -> bool;
     /// True or false.
     fn boolean(&self) -> Result<bool, Problem>;
@@ -53,12 +53,12 @@ pub trait Source: Sized {
     fn list(&self) -> Result<Vec<Self>, Problem>;
     /// The entries of a table with text keys.
     fn map(&self) -> Result<Vec<(String, Self)>, Problem>;
-    /// Whatever it is.
+    /// The value as JSON, whatever its type.
     fn json(&self) -> Result<Json, Problem>;
-    /// What stands under a key; nothing where there is no such key.
+    /// The value under a key; nil if there is no such key.
     fn get(&self, key: &str) -> Result<Self, Problem>;
 
-    /// A value that may stand in many places. A source that knows that it has read it already gives it again.
+    /// A value that may occur in many places. A source that recognises a value it has already read returns the same one again.
     fn shared<T: Read + 'static>(&self) -> Result<Rc<T>, Problem> {
         T::read(self).map(Rc::new)
     }
@@ -68,12 +68,12 @@ pub trait Source: Sized {
         false
     }
 
-    /// The value itself, of a type of the source's own, for what only its side can read, such as a script's function.
+    /// The value itself, in the source's own type, for values that only its side can read, such as a script's function.
     fn host(&self) -> Option<Box<dyn Any>> {
         None
     }
 
-    /// The field under a key, or its default where there is none.
+    /// The field under a key, or its default if absent.
     fn field_or<T, A: As<T>>(&self, key: &'static str, default: impl FnOnce() -> T) -> Result<T, Problem> {
         let value = self.get(key).map_err(|problem| problem.within(key))?;
         if value.is_nil() { Ok(default()) } else { A::read(&value).map_err(|problem| problem.within(key)) }
@@ -102,10 +102,10 @@ pub fn read_json_as<T: Read>(what: &str, json: &Json) -> Result<T> {
     read_json(json).map_err(|problem| Error::argument(problem.within(what)))
 }
 
-/// A record of nothing but fields that have defaults, or may be absent.
+/// A record in which every field has a default or may be absent.
 ///
 /// # Panics
-/// For a record with a field that must be given.
+/// If the record has a required field.
 pub fn defaults<T: Read>() -> T {
     read_json(&Json::Object(Default::default())).expect("a record without a field that must be given")
 }
@@ -164,7 +164,7 @@ read! {
     |source| whole(source.number()?) => u8, u32, u64, usize, i64;
 }
 
-/// A whole number that fits its type.
+/// A whole number in the range of its type.
 fn whole<T: TryFrom<i64>>(value: f64) -> Result<T, Problem> {
     let exact = value.fract() == 0.0 && value.abs() <= (1u64 << 53) as f64;
     let whole = exact.then(|| T::try_from(value as i64).ok()).flatten();

@@ -1,4 +1,4 @@
-//! Values as they are written.
+//! Writing values.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value as Json;
 
-/// A value on its way out: to a script's table, or to JSON.
+/// A value to be written, to a script's table or to JSON.
 #[derive(Clone)]
 pub enum Shown<'a> {
     /// Nothing. A key without a value is left out.
@@ -27,14 +27,14 @@ pub enum Shown<'a> {
     Map(Vec<(Cow<'a, str>, Shown<'a>)>),
     /// JSON as it is.
     Json(Cow<'a, Json>),
-    /// A value of the writer's own, such as a script's function. JSON has none.
+    /// A value of the writer's own type, such as a script's function. It cannot be written to JSON.
     Host(&'a dyn Any),
-    /// A value that may stand in many places: its address, by which a writer knows that it has written it already, and the value.
+    /// A value that may occur in many places: its address, by which a writer recognises that it has already written it, and the value.
     Shared(*const (), &'a dyn Show),
 }
 
 impl Shown<'_> {
-    /// The entries of several maps in one.
+    /// One map with the entries of several.
     #[doc(hidden)]
     pub fn joined<const N: usize>(maps: [Self; N]) -> Self {
         Self::Map(maps.into_iter().flat_map(|map| if let Self::Map(entries) = map { entries } else { Vec::new() }).collect())
@@ -43,7 +43,7 @@ impl Shown<'_> {
 
 /// A value that can be written.
 pub trait Show {
-    /// As it is written.
+    /// Converts it for writing.
     fn show(&self) -> Shown<'_>;
 }
 
@@ -58,7 +58,7 @@ impl Serialize for Shown<'_> {
             {
                 to.serialize_i64(*value as i64)
             }
-            // JSON has no numbers that are not finite.
+            // JSON has no infinite numbers and no NaN.
             Self::Number(value) if !value.is_finite() => to.serialize_unit(),
             Self::Number(value) => to.serialize_f64(*value),
             Self::Text(text) => to.serialize_str(text),

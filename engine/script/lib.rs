@@ -1,6 +1,7 @@
 //! The Lua side: a sandboxed Luau runtime, and the API that scripts see as `require "finemem"`.
 //!
-//! [`api`] is the machinery of the API, `bind` its functions, one file for each part of `fm`; [`check()`] looks for mistakes without running.
+//! [`api`] is the machinery of the API, `bind` its functions, one file for each part of `fm`; [`check()`] looks for mistakes without
+//! running a script.
 
 mod api;
 mod bind;
@@ -26,12 +27,12 @@ pub fn check(script: &Path) -> Result<Findings> {
     check::check(script, &Runtime::new(RuntimeOptions::default())?.globals())
 }
 
-/// The editor types of the API: their paths below `scripts/types`, and their content.
+/// The editor types of the API: their paths below `scripts/types`, and their contents.
 pub fn types() -> [(&'static str, String); 2] {
     types::files(AREAS)
 }
 
-/// A Lua state that can do what the API allows, and nothing else.
+/// A Lua state that can do only what the API allows.
 pub struct Runtime {
     lua: Lua,
     session: Rc<Session>,
@@ -48,7 +49,7 @@ impl Runtime {
         Ok(Self { lua, session })
     }
 
-    /// Runs a script file to its end, or until it ends itself.
+    /// Runs a script file until it ends or exits.
     pub fn run(&self, script: &Path) -> Result<()> {
         *self.session.script.borrow_mut() = script.to_path_buf();
         let text = require::read(script)?;
@@ -68,9 +69,9 @@ impl Runtime {
         convert::to_json(&value).map_err(Error::Script)
     }
 
-    /// The names of everything that scripts have without `require`.
+    /// The names of all globals that scripts have without `require`.
     fn globals(&self) -> HashSet<String> {
-        // The sandbox has a table of its own in front of the sealed one.
+        // The sandbox puts its own table in front of the sealed one.
         let globals = self.lua.globals();
         let sealed = globals.metatable().and_then(|meta| meta.get::<mlua::Table>("__index").ok());
         let tables = [Some(globals), sealed].into_iter().flatten();

@@ -1,4 +1,4 @@
-//! A prompt of Lua: lines that share their names, and values as one reads them.
+//! A Lua prompt: lines share their names, and values are shown for reading.
 
 use std::collections::HashSet;
 use std::os::raw::c_void;
@@ -10,23 +10,23 @@ use super::bind::require;
 use super::{Loaded, Runtime, RuntimeOptions, api, error};
 use finemem::{Error, Result, stop};
 
-/// A runtime whose lines are typed one after the other. A name that is assigned without `local` is there for all lines that follow.
+/// A runtime that runs lines as they are typed. A name assigned without `local` is available in all later lines.
 pub struct Prompt {
     runtime: Runtime,
     environment: Table,
 }
 
-/// What came of the text that was entered.
+/// The outcome of entered text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entered {
-    /// It ran; the text shows its values, and is empty where it has none.
+    /// It ran; the text shows its values, and is empty if there are none.
     Done(String),
-    /// It goes on in the next line.
+    /// It continues on the next line.
     Unfinished,
 }
 
 impl Prompt {
-    /// A prompt that knows `fm`.
+    /// A prompt with `fm`.
     pub fn new(options: RuntimeOptions) -> Result<Self> {
         let runtime = Runtime::new(options)?;
         *runtime.session.script.borrow_mut() = PathBuf::from(NAME);
@@ -35,14 +35,15 @@ impl Prompt {
         Ok(Self { runtime, environment })
     }
 
-    /// Loads a model; from then on it is `policy`.
+    /// Loads a model and names it `policy`.
     pub fn load_policy(&self, model: &Path) -> Result<()> {
         let text = "policy = fm.model.load { path = ... }";
         let chunk = require::compile(&self.runtime.lua, NAME, text, &self.environment).map_err(|e| error(&e))?;
         chunk.call(model.display().to_string()).map_err(|e| error(&e))
     }
 
-    /// Runs a script as `finemem-engine run` does. What it returns is shown, and is `_`; modules are looked for where it looks for them.
+    /// Runs a script as `finemem-engine run` does. Its result is shown and becomes `_`; from then on modules are found where the script
+    /// finds them.
     pub fn run(&self, script: &Path) -> Result<String> {
         let Runtime { lua, session } = &self.runtime;
         *session.script.borrow_mut() = script.to_path_buf();
@@ -52,13 +53,13 @@ impl Prompt {
         self.shown(values).map_err(|e| error(&e))
     }
 
-    /// Runs what was typed: an expression, whose values are shown and the first of which is `_`, or statements.
+    /// Runs typed text: an expression, whose values are shown and the first of which becomes `_`, or statements.
     pub fn enter(&self, text: &str) -> Result<Entered> {
         let compile = |text: &str| require::compile(&self.runtime.lua, NAME, text, &self.environment);
         let chunk = match compile(&format!("return {text}")).or_else(|_| compile(text)) {
             Ok(chunk) => chunk,
             Err(mlua::Error::SyntaxError { incomplete_input: true, .. }) => return Ok(Entered::Unfinished),
-            // A long string says at its end that it is malformed.
+            // An unfinished long string is reported as malformed at its end.
             Err(_) if compile(&format!("{text}]]")).is_ok() || compile(&format!("return {text}]]")).is_ok() => {
                 return Ok(Entered::Unfinished);
             }
@@ -79,10 +80,10 @@ impl Prompt {
     }
 }
 
-/// How the lines of a prompt are called in messages.
+/// The name of a prompt's lines in messages.
 const NAME: &str = "prompt";
 
-/// What the lines of a prompt have in common: the sealed globals below names of their own.
+/// The environment that the lines of a prompt share: their own names in front of the sealed globals.
 fn environment(lua: &Lua) -> mlua::Result<Table> {
     let (environment, meta) = (lua.create_table()?, lua.create_table()?);
     meta.raw_set("__index", lua.globals())?;
@@ -92,7 +93,7 @@ fn environment(lua: &Lua) -> mlua::Result<Table> {
     Ok(environment)
 }
 
-/// The error without a traceback that leads nowhere but to the prompt.
+/// The error without a traceback that leads only to the prompt.
 fn brief(error: Error) -> Error {
     let Error::Script(text) = error else { return error };
     Error::Script(match text.split_once("\nstack traceback:\n") {
@@ -107,7 +108,7 @@ const ENTRIES: usize = 20;
 /// The longest table on one line, and the longest string inside a table, in characters.
 const WIDTH: usize = 100;
 
-/// A value as Lua would write it, as far as one wants to read it.
+/// A value in Lua syntax, shortened for reading.
 fn show(lua: &Lua, value: &Value) -> mlua::Result<String> {
     match value {
         Value::String(text) => Ok(quoted(&text.to_string_lossy())),
@@ -117,7 +118,7 @@ fn show(lua: &Lua, value: &Value) -> mlua::Result<String> {
 
 struct Shown {
     tostring: mlua::Function,
-    /// The tables that the value at hand is inside of.
+    /// The tables that contain the current value.
     above: HashSet<*const c_void>,
 }
 

@@ -1,6 +1,6 @@
 //! Group-relative policy optimisation of a memory manager: every memory step of every rollout is one sample.
 //!
-//! An update learns from [`Credit`]: rewards, of which it makes group advantages, or advantages as they are. The loss is a [`Recipe`].
+//! An update learns from [`Credit`]: rewards, which it turns into group advantages, or given advantages. The loss is a [`Recipe`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,13 +24,13 @@ pub struct Settings {
     pub lr: f32,
     /// The loss.
     pub loss: Recipe,
-    /// Optimiser steps of one update, each on its part of the samples.
+    /// Optimiser steps of one update, each on its share of the samples.
     pub minibatches: usize,
     /// Seed of the order of samples.
     pub seed: u64,
     /// The optimiser.
     pub adam: AdamSettings,
-    /// How much memory is used.
+    /// How much memory to use.
     pub memory: Budget,
 }
 
@@ -38,14 +38,14 @@ fn place(turn: &Turn) -> Place {
     Place { episode: turn.episode, rollout: turn.rollout, step: turn.step }
 }
 
-/// What an update learns from. Lists have one entry a turn.
+/// What an update learns from. Lists have one entry per turn.
 #[derive(Clone, Debug, Default)]
 pub struct Credit {
-    /// Rewards. Beside advantages they are only reported.
+    /// Rewards. If advantages are given too, rewards are only reported.
     pub rewards: Option<Vec<f32>>,
     /// Advantages, used as they are.
     pub advantages: Option<Vec<f32>>,
-    /// How much each token of a turn counts, KL term and all, at least 0; `None`: 1. The divisors of means are as without weights.
+    /// The weight of each token of a turn, including its KL term, at least 0; `None`: 1. Weights do not change the divisors of means.
     pub weights: Option<Vec<Vec<f32>>>,
     /// Which rewards are compared.
     pub grouping: Grouping,
@@ -54,7 +54,7 @@ pub struct Credit {
 }
 
 impl Credit {
-    /// From rewards, compared step by step.
+    /// Credit from rewards, compared step by step.
     pub fn rewards(rewards: &[f32]) -> Self {
         Self { rewards: Some(rewards.to_vec()), ..Self::default() }
     }
@@ -78,7 +78,9 @@ impl Credit {
         match (&self.rewards, &self.advantages) {
             (None, None) => return Err(Error::argument("an update needs rewards or advantages")),
             (_, Some(_)) if kl_in_reward => {
-                return Err(Error::argument("a KL term in the reward changes no given advantages: put it in the loss, or give rewards"));
+                return Err(Error::argument(
+                    "a KL term in the reward does not affect given advantages: put it in the loss, or give rewards",
+                ));
             }
             _ => {}
         }
@@ -99,14 +101,14 @@ impl Credit {
     }
 }
 
-/// What an update did, under the names of TRL where it has the same figure.
+/// Figures of an update, under TRL's names where TRL has the same figure.
 pub type Stats = BTreeMap<String, f64>;
 
 /// A GRPO trainer.
 pub struct Grpo {
     /// Its settings.
     pub settings: Settings,
-    /// `None` between updates where its memory is needed for sampling.
+    /// `None` between updates if sampling needs its memory.
     learner: Option<Learner>,
     advantages: Advantages,
     optimizer: Optimizer,
@@ -115,11 +117,11 @@ pub struct Grpo {
 }
 
 impl Grpo {
-    /// A trainer for `policy`. If there is a KL term, the reference is its present weights; of a policy with an adapter it is the
-    /// policy without it.
+    /// A trainer for `policy`. If there is a KL term, the reference is the policy's present weights, or, with an adapter, the policy
+    /// without it.
     ///
     /// # Errors
-    /// A loss whose settings do not fit one another, or no room for gradients.
+    /// A loss with conflicting settings, or no room for gradients.
     pub fn new(policy: &Model, settings: Settings) -> Result<Self> {
         expect_trainable(policy)?;
         settings.loss.check()?;
@@ -139,14 +141,14 @@ impl Grpo {
         self.updates
     }
 
-    /// Updates the policy from what `credit` says of `turns`; `temperature` is that of the rollouts.
+    /// Updates the policy from the `credit` of `turns`; `temperature` is that of the rollouts.
     ///
-    /// Turns whose advantage is 0, or all of whose weights are, add nothing to the gradient and are left out of it unless there is a KL
-    /// term in the loss; means count them. A KL term in the reward costs a second readback: the log-probabilities of the reference.
+    /// Turns whose advantage is 0, or whose weights are all 0, add nothing to the gradient and are left out unless there is a KL term in
+    /// the loss; means still count them. A KL term in the reward costs a second readback, for the log-probabilities of the reference.
     ///
     /// # Errors
-    /// Credit that does not fit the turns or is not finite (then nothing has changed), or a gradient that is not finite (then the
-    /// weights are as they were).
+    /// Credit that does not match the turns or is not finite (then nothing changes), or a gradient that is not finite (then the weights do
+    /// not change).
     pub fn update(&mut self, policy: &Model, turns: &[Turn], credit: &Credit, temperature: f32, lr: f32) -> Result<Stats> {
         let s = self.settings;
         credit.check(turns, s.loss.kl_in_reward() > 0.0)?;
@@ -177,7 +179,7 @@ impl Grpo {
         let mut learner = self.learner(policy, turns)?;
         learner.begin(policy, &samples)?;
         for minibatch in samples.chunks_mut(size) {
-            // Means are over all turns, also those left out, of which each minibatch has its part.
+            // Means are over all turns, including those left out; each minibatch has its share of these.
             let part = minibatch.len() as f64 / all;
             let (of_turns, of_tokens) = (part * turns.len() as f64, tokens(minibatch) + part * left_out);
             for sample in minibatch.iter_mut() {
@@ -192,7 +194,7 @@ impl Grpo {
         let report = learner.finish(policy)?;
         self.learner = (!plan::alternates(policy)).then_some(learner);
         if report.norms.iter().any(|n| !n[0].is_finite()) {
-            return Err(Error::argument("the gradient is not finite; the weights are as they were. Lower the learning rate"));
+            return Err(Error::argument("the gradient is not finite; the weights are unchanged. Lower the learning rate"));
         }
         loss_stats(&samples, &report, size, &s.loss, &mut stats);
         Ok(stats)
@@ -207,7 +209,7 @@ impl Grpo {
         }
     }
 
-    /// Advantages, and the mean KL of a token if that is in the reward.
+    /// Advantages, and the mean KL of a token if KL is in the reward.
     fn advantage(&mut self, policy: &Model, turns: &[Turn], credit: &Credit, temperature: f32) -> Result<(Advantage, Option<f64>)> {
         let places: Vec<Place> = turns.iter().map(place).collect();
         if let Some(advantages) = &credit.advantages {
@@ -249,7 +251,7 @@ fn sample(turn: &Turn, index: u32, weights: Option<Vec<f32>>) -> Sample {
     }
 }
 
-/// Weights that stay as they are: those under an adapter, else a copy.
+/// Frozen weights: those under an adapter, else a copy.
 fn frozen(model: &Model) -> Result<Weights> {
     if model.lora.is_some() {
         return Ok(model.weights.without_adapters());
@@ -300,7 +302,7 @@ fn loss_stats(samples: &[Sample], report: &Report, minibatch: usize, loss: &Reci
     if loss.kl_in_loss() > 0.0 {
         stats.insert("kl".into(), mean(terms(2)));
     }
-    // Only before the first optimiser step are both log-probabilities of the same weights.
+    // Both log-probabilities are of the same weights only before the first optimiser step.
     let first: usize = samples.iter().take(minibatch).map(|s| s.targets.len()).sum();
     let old = samples.iter().flat_map(|s| &s.old);
     let gaps = old.zip(&report.logprob).take(first).map(|(old, new)| f64::from((new - old).abs()));
@@ -308,7 +310,7 @@ fn loss_stats(samples: &[Sample], report: &Report, minibatch: usize, loss: &Reci
     stats.insert("sampling/sampling_logp_difference/max".into(), gaps.fold(0.0, f64::max));
 }
 
-/// Shares of what was clipped: of tokens, or of turns if those are what has a ratio; and the least and largest share of a turn.
+/// Shares that were clipped: of tokens, or of turns if the ratio is per turn; and the smallest and largest share in a turn.
 fn clip_stats(samples: &[Sample], report: &Report, level: Level, stats: &mut Stats) {
     let share = |terms: &[[f32; TERMS]], sign: f32| terms.iter().filter(|t| t[3] == sign).count() as f64 / terms.len().max(1) as f64;
     let mut rest = report.terms.as_slice();
@@ -329,7 +331,7 @@ fn clip_stats(samples: &[Sample], report: &Report, level: Level, stats: &mut Sta
     stats.insert("clip_ratio/region_mean".into(), means[0] + means[1]);
 }
 
-/// A trainer with the policy it trains, as a run checkpoints it.
+/// A trainer with the policy it trains, in the form that a run checkpoints.
 pub struct Trained<'a> {
     /// The trainer.
     pub trainer: &'a mut Grpo,

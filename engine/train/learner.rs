@@ -14,22 +14,22 @@ use crate::ops::policy_loss::{self, Level, PolicyLoss, Sampled, TERMS};
 use crate::record;
 use crate::schema::defaults;
 
-/// A sequence, and the tokens of it that count.
+/// A sequence, and which of its tokens count.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
     /// The whole sequence.
     pub tokens: Vec<u32>,
-    /// Indices of the tokens whose log-probability counts; at least 1, rising.
+    /// Indices of the tokens whose log-probability counts; at least 1, increasing.
     pub targets: Vec<u32>,
     /// The weight of each target in the loss.
     pub weights: Vec<f32>,
     /// The log-probability of each target when it was sampled; only [`Loss::Policy`] needs it.
     pub old: Vec<f32>,
-    /// Which of the advantages is the sample's; only [`Loss::Policy`] needs it.
+    /// Index of this sample's advantage; only [`Loss::Policy`] needs it.
     pub turn: u32,
 }
 
-/// What is done with the log-probabilities.
+/// The use of the log-probabilities.
 #[derive(Clone, Copy)]
 pub enum Loss<'a> {
     /// They are only reported.
@@ -38,21 +38,21 @@ pub enum Loss<'a> {
     Weighted,
     /// A policy loss.
     Policy {
-        /// Which.
+        /// The loss of a token.
         policy: PolicyLoss,
-        /// Advantages, of which each sample names one: `[turns]`
+        /// Advantages, which samples refer to by index: `[turns]`
         advantages: &'a Tensor,
-        /// Weights of the policy that the KL term compares with.
+        /// Weights of the reference policy of the KL term.
         reference: Option<&'a Weights>,
     },
 }
 
-/// What is known of every target afterwards, in the order of the samples and their targets.
+/// Results for every target, in the order of the samples and their targets.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Log-probabilities.
     pub logprob: Vec<f32>,
-    /// Entropies of the distributions they come from.
+    /// Entropies of their distributions.
     pub entropy: Vec<f32>,
     /// Loss, ratio, KL estimate and clip sign ([`Loss::Policy`] only).
     pub terms: Vec<[f32; TERMS]>,
@@ -61,18 +61,18 @@ pub struct Report {
 }
 
 record! {
-    /// How much memory a learner uses, and for what.
+    /// How much memory a learner uses, and for which purpose.
     #[derive(Copy)]
     pub struct Budget {
-        /// tokens that go through the model at a time; a longer sequence goes alone
+        /// tokens that go through the model at a time; a longer sequence forms its own micro-batch
         pub micro_tokens: usize = 4096,
-        /// what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them
+        /// what the backward pass recomputes to save memory: nothing, the attention part of the blocks, or whole blocks
         pub recompute: Recompute = Recompute::None,
     }
 }
 
 impl Budget {
-    /// With room for one sequence of `longest` tokens.
+    /// The budget with room for one sequence of `longest` tokens.
     pub fn for_sequence(self, longest: usize) -> Self {
         Self { micro_tokens: self.micro_tokens.max(longest.next_multiple_of(256)), ..self }
     }
@@ -100,7 +100,7 @@ struct Rows {
     coefficient: Tensor,
 }
 
-/// Results of micro-batches until they are read back.
+/// Results of micro-batches that are not read back yet.
 struct Results {
     logprob: Tensor,
     entropy: Tensor,
@@ -109,11 +109,11 @@ struct Results {
     all: Tensor,
 }
 
-/// Slices of results start on 256-byte boundaries, which bindings need.
+/// Slices of results start on 256-byte boundaries, as bindings require.
 const ALIGN: usize = 64;
 /// Optimiser steps of one update.
 const MAX_STEPS: usize = 64;
-/// Targets between two readbacks, unless one micro-batch has more. So memory does not depend on how many samples there are.
+/// Targets between two readbacks, unless one micro-batch has more. This keeps memory independent of the number of samples.
 const MAX_ROWS: usize = 1 << 16;
 
 /// Runs samples through a model.
@@ -129,12 +129,12 @@ pub struct Learner {
     results: Results,
     used: Vec<Range<usize>>,
     steps: usize,
-    /// What was read back so far.
+    /// Results read back so far.
     report: Report,
 }
 
 impl Learner {
-    /// A learner for `model`, or a scorer without memory for gradients.
+    /// A learner for `model`, or, unless it differentiates, a scorer without memory for gradients.
     pub fn new(model: &Model, memory: Budget, differentiates: bool) -> Result<Self> {
         let capacity = memory.micro_tokens.max(ALIGN);
         let (device, config) = (&model.device, &model.config);
@@ -154,7 +154,7 @@ impl Learner {
         })
     }
 
-    /// Starts an update that will see `samples`, so that memory is there before the first micro-batch.
+    /// Starts an update on `samples`: allocates memory before the first micro-batch.
     pub fn begin(&mut self, model: &Model, samples: &[Sample]) -> Result<()> {
         for sample in samples {
             model.check(&sample.tokens)?;
@@ -179,7 +179,7 @@ impl Learner {
         self.run_weights(model, &model.weights, samples, loss, temperature, grads)
     }
 
-    /// [`Learner::run`] with other weights than the model's.
+    /// [`Learner::run`] with weights other than the model's.
     fn run_weights(
         &mut self,
         model: &Model,
@@ -230,13 +230,13 @@ impl Learner {
         let hidden = self.acts.hidden(batch.tokens)?;
         if let Loss::Policy { reference: Some(reference), .. } = loss {
             blocks::forward(&mut rec, config, reference, &self.acts, &batch, &Keys::Packed)?;
-            // The derivatives are not there yet; their place takes the entropies, which nobody asks for.
+            // There are no derivatives yet; their buffer takes the entropies, which are not needed.
             let targets = Targets { logprob: &rows.reference, entropy: &rows.coefficient, ..targets };
             self.head.score(&mut rec, reference, &hidden, &targets)?;
         }
         blocks::forward(&mut rec, config, weights, &self.acts, &batch, &Keys::Packed)?;
         if let Loss::Policy { policy: PolicyLoss { level: Level::Sequence, .. }, .. } = loss {
-            // The ratio of a sequence needs all its log-probabilities before the gradient of the first.
+            // A sequence's ratio needs all its log-probabilities before the gradient of the first token.
             self.head.score(&mut rec, weights, &hidden, &targets)?;
             policy_loss::sequence_ratio(&mut rec, logprob, &rows.old, &rows.starts, &rows.ratio)?;
         }
@@ -270,7 +270,7 @@ impl Learner {
         rec.submit()
     }
 
-    /// Takes an optimiser step with the gradients so far.
+    /// Takes an optimiser step with the accumulated gradients.
     pub fn step(&mut self, model: &Model, optimizer: &mut super::optimizer::Optimizer, lr: f32) -> Result<()> {
         if self.steps == MAX_STEPS {
             return Err(Error::argument(format!("an update has at most {MAX_STEPS} minibatches")));
@@ -283,18 +283,18 @@ impl Learner {
         rec.submit()
     }
 
-    /// Ends the update: reads back what was not read yet.
+    /// Ends the update: reads back the remaining results.
     pub fn finish(&mut self, model: &Model) -> Result<Report> {
         self.collect(model)?;
         Ok(std::mem::take(&mut self.report))
     }
 
-    /// Rows of the results that are in use, up to where the next may begin.
+    /// Used rows of the results, up to where the next may begin.
     fn rows_used(&self) -> usize {
         self.used.last().map_or(0, |r| r.end.next_multiple_of(ALIGN))
     }
 
-    /// Reads the results back, in one piece, and makes room for others.
+    /// Reads all results back at once, and makes room for new ones.
     fn collect(&mut self, model: &Model) -> Result<()> {
         let (results, rows) = (&self.results, self.rows_used());
         let norms = self.steps * ALIGN;
@@ -322,7 +322,7 @@ impl Learner {
         Ok(())
     }
 
-    /// The loss of what ran since [`Learner::begin`], in the precision of the device: what finite differences are taken of.
+    /// The loss of everything run since [`Learner::begin`], in the precision of the device, for finite differences.
     pub fn loss_f64(&self, loss: Loss<'_>, samples: &[Sample]) -> Result<f64> {
         let (logprob, terms) = (self.results.logprob.read_f64()?, self.results.terms.read_f64()?);
         let rows = self.used.iter().flat_map(Clone::clone);
@@ -342,7 +342,7 @@ impl Learner {
         self.score_weights(model, &model.weights, samples, temperature)
     }
 
-    /// The log-probability of every token after the first, of many sequences. Those of a sequence do not depend on the others.
+    /// The log-probability of every token after the first, for many sequences. A sequence's values do not depend on the others.
     ///
     /// # Errors
     /// A sequence that does not fit the model.
@@ -359,7 +359,7 @@ impl Learner {
         Ok(samples.iter().map(|sample| found.by_ref().take(sample.targets.len()).collect()).collect())
     }
 
-    /// [`Learner::score`] with other weights than the model's.
+    /// [`Learner::score`] with weights other than the model's.
     pub fn score_weights(&mut self, model: &Model, weights: &Weights, samples: &[Sample], temperature: f32) -> Result<Report> {
         self.begin(model, samples)?;
         self.run_weights(model, weights, samples, Loss::None, temperature, None)?;
@@ -384,7 +384,7 @@ impl Rows {
         })
     }
 
-    /// Writes the targets of `samples`, packed one behind the other, and gives the part of the memory that they take.
+    /// Writes the concatenated targets of `samples`, and returns the part of the memory that they take.
     fn fill(&self, samples: &[Sample]) -> Result<Self> {
         let (mut index, mut tokens, mut turns) = (Vec::new(), Vec::new(), Vec::new());
         let (mut weights, mut old, mut starts) = (Vec::new(), Vec::new(), vec![0]);

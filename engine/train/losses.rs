@@ -1,6 +1,7 @@
 //! Policy losses by name, as their papers state them.
 //!
-//! A name fixes what follows; what a script sets besides replaces one setting. `A` is the advantage, `r̄` the mean reward of what is compared.
+//! A name sets everything in its row; a script's arguments override single settings. `A` is the advantage, `r̄` the mean reward of the
+//! compared turns.
 //!
 //! | name | ratio of | form, bounds | mean over | advantage | KL | paper |
 //! |---|---|---|---|---|---|---|
@@ -13,15 +14,15 @@
 //! | `rloo` | | log-probability | turns of token sums | `r − mean of the others` | k1 in the reward | arXiv 2402.14740, sections 2.2 and 2.3 |
 //! | `reinforce` | | log-probability | turns of token sums | `r − r̄` | k1 in the reward | Williams 1992, REINFORCE with a baseline |
 //!
-//! Our choices where a paper leaves one, or where its setting is another than ours:
+//! Our choices where a paper leaves one open, or where its setting differs from ours:
 //!
 //! - A paper's output is a turn here: one completion of one memory step; its question is what `grouping` compares.
 //! - `grpo`: the clip of 0.2 is PPO's; DeepSeekMath names none. A deviation is the sample's, plus 1e-6, as in verl.
-//! - `dr_grpo`: the constant is the longest completion that is allowed, the generation budget of listing 1, as in TRL.
+//! - `dr_grpo`: the constant is the longest allowed completion, the generation budget of listing 1, as in TRL.
 //! - `dapo`: sampling until no group is uniform, and the penalty on long answers, belong to the script.
 //! - `cispo`: the paper drops the lower bound and tunes the upper one without naming it; 5 is what ScaleRL (arXiv 2510.13786) uses.
-//! - `rloo`, `reinforce`: no coefficient of KL, as it goes by the task: 0 unless set. The baseline of `reinforce` is the mean of what `grouping`
-//!   compares; on groups of `n` it is `rloo` with advantages `(n − 1) / n` as large.
+//! - `rloo`, `reinforce`: no default coefficient of KL, as it depends on the task: 0 unless set. The baseline of `reinforce` is the mean of
+//!   what `grouping` compares; on groups of `n` it is `rloo` with advantages `(n − 1) / n` as large.
 //! - `rloo`, `reinforce`: without a ratio, the second and later minibatches of an update are not corrected for the step before them.
 //! - Means and clips are those of a minibatch, as in TRL and verl; turns that are left out because all compared rewards are equal count in them.
 
@@ -30,7 +31,7 @@ use crate::ops::policy_loss::{Estimator, Form, Level, PolicyLoss};
 use crate::reward::Baseline;
 use crate::{record, words};
 
-/// How the losses of tokens become one.
+/// How the losses of tokens are combined into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aggregation {
     /// The mean over all tokens.
@@ -44,7 +45,7 @@ pub enum Aggregation {
 }
 
 impl Aggregation {
-    /// What a token weighs whose turn has `length` tokens, in a minibatch of so many turns and tokens.
+    /// The weight of a token whose turn has `length` tokens, in a minibatch of `turns` turns and `tokens` tokens.
     pub fn weight(self, turns: f64, tokens: f64, length: usize) -> f64 {
         let length = length.max(1) as f64;
         1.0 / match self {
@@ -57,11 +58,11 @@ impl Aggregation {
 }
 
 words! {
-    /// Where the KL term is.
+    /// Where the KL term is applied.
     pub enum KlIn {
         /// A term of every token's loss.
         Loss = "loss",
-        /// Taken from a turn's reward: the sum of the estimates of its tokens, as they were when sampled.
+        /// Subtracted from a turn's reward: the sum of the estimates of its tokens at sampling time.
         Reward = "reward",
     }
 }
@@ -107,29 +108,29 @@ words! { impl Estimator { K1 = "k1", K2 = "k2", K3 = "k3" } }
 words! { impl Baseline { Mean = "mean", LeaveOneOut = "leave_one_out" } }
 
 record! {
-    /// A loss by name, and what replaces its settings.
+    /// A loss by name, and arguments that replace its settings.
     pub struct LossSettings {
-        /// the policy loss, as its paper states it; each of the next ten replaces one of its settings
+        /// the policy loss, as its paper states it; each of the next ten arguments replaces one of its settings
         pub loss: LossName = LossName::Verl,
-        /// whether each token has a ratio, or each step the mean of its tokens'
+        /// whether the ratio is per token, or per step as the mean over its tokens
         pub ratio: Option<Level>,
         /// how far the ratio may fall below 1
         pub clip_low: Option<f32>,
         /// how far the ratio may rise above 1
         pub clip_high: Option<f32>,
-        /// bound of a clipped loss for negative advantages; 0 for none
+        /// bound of a clipped loss for negative advantages; 0 for no bound
         pub dual_clip: Option<f32>,
-        /// mean over tokens, or over steps of: the mean over tokens, their sum / max_tokens, their sum
+        /// the mean over tokens, or the mean over steps of one of these: the mean over tokens, their sum / max_tokens, their sum
         pub aggregation: Option<AggregationName>,
         /// what a reward is compared with: the group's mean, or that of the others
         pub baseline: Option<Baseline>,
         /// whether advantages are divided by the group's deviation
         pub scale_rewards: Option<bool>,
-        /// weight of KL to the policy at the start, or to the one without its adapter; 0 for none
+        /// weight of the KL to the initial policy, or with an adapter to the policy without it; 0 for none
         pub kl_coef: Option<f32>,
-        /// how KL is estimated; in the loss, k1 restrains nothing
+        /// how KL is estimated; in the loss, k1 does not restrain the policy
         pub kl_estimator: Option<Estimator>,
-        /// where KL is: in the loss of each token, or summed in the reward of each step
+        /// where KL is applied: in the loss of each token, or summed in the reward of each step
         pub kl_in: Option<KlIn>,
     }
 }
@@ -163,18 +164,18 @@ impl LossSettings {
     }
 }
 
-/// A policy loss with all that belongs to it.
+/// A policy loss with all its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
-    /// The loss of a token. Its `kl_coef` is the weight of the KL term wherever that is.
+    /// The loss of a token. Its `kl_coef` is the weight of the KL term wherever that is applied.
     pub policy: PolicyLoss,
     /// How tokens are weighed.
     pub aggregation: Aggregation,
-    /// What a reward is compared with.
+    /// The baseline of a reward.
     pub baseline: Baseline,
-    /// Whether advantages are divided by the deviation of what is compared.
+    /// Whether advantages are divided by the deviation of the compared rewards.
     pub divide_by_deviation: bool,
-    /// Where the KL term is.
+    /// Where the KL term is applied.
     pub kl_in: KlIn,
 }
 
@@ -212,7 +213,7 @@ impl Recipe {
         }
     }
 
-    /// An error if a setting is out of range, or does nothing with this loss.
+    /// Fails if a setting is out of range, or has no effect with this loss.
     pub fn check(&self) -> Result<()> {
         let PolicyLoss { form, level, clip_low, clip_high, dual_clip, kl_coef, .. } = self.policy;
         for (name, value) in [("clip_low", clip_low), ("clip_high", clip_high), ("dual_clip", dual_clip), ("kl_coef", kl_coef)] {
@@ -227,7 +228,7 @@ impl Recipe {
             return Err(Error::argument("'dual_clip' applies only to clipped losses; remove it"));
         }
         if form == Form::LogProb && level == Level::Sequence {
-            return Err(Error::argument("'ratio' does nothing: this loss has no ratio"));
+            return Err(Error::argument("'ratio' has no effect: this loss has no ratio"));
         }
         Ok(())
     }
@@ -242,14 +243,14 @@ impl Recipe {
         if self.kl_in == KlIn::Reward { self.policy.kl_coef } else { 0.0 }
     }
 
-    /// What the KL term takes from the reward of a turn, before its weight: the sum of the estimates of its tokens, from log-probabilities
-    /// when sampled and of the reference.
+    /// What the KL term subtracts from the reward of a turn, before its weight: the sum of the estimates of its tokens, from the
+    /// log-probabilities at sampling and those of the reference.
     pub fn penalty(&self, old: &[f32], reference: &[f32]) -> f64 {
         let gaps = old.iter().zip(reference).map(|(old, reference)| f64::from(*old) - f64::from(*reference));
         gaps.map(|gap| self.policy.estimator.value(gap)).sum()
     }
 
-    /// What a token's kernel computes: without a KL term that is in the reward.
+    /// The loss that the token kernel computes: without the KL term if that is in the reward.
     pub fn token_loss(&self) -> PolicyLoss {
         PolicyLoss { kl_coef: self.kl_in_loss(), ..self.policy }
     }

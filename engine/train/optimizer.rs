@@ -1,4 +1,4 @@
-//! Gradients of what is trained and the AdamW state.
+//! Gradients of the trained parameters, and the AdamW state.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::record;
 use crate::schema::defaults;
 
 record! {
-    /// What AdamW can be set to.
+    /// Settings of AdamW.
     #[derive(Copy)]
     pub struct Settings {
         /// decay of the first moment
@@ -35,26 +35,26 @@ impl Default for Settings {
     }
 }
 
-/// AdamW over the trained parameters of a model. `None` stands for a parameter that is not.
+/// AdamW over the trained parameters of a model. `None` marks an untrained parameter.
 pub struct Optimizer {
-    /// Gradients; the backward passes add to them, a step leaves zeros.
+    /// Gradients; the backward passes add to them, a step resets them to zero.
     pub grads: Gradients,
     m: Gradients,
     v: Gradients,
     partial: Tensor,
-    /// Norm of the gradient of the last step, and the factor it was scaled by (0: it was not finite, and nothing was changed).
+    /// Norm of the gradient of the last step, and the factor it was scaled by (0: the norm was not finite, and nothing was changed).
     pub norm: Tensor,
     /// Number of steps taken.
     pub steps: u64,
     settings: Settings,
 }
 
-/// Whether a parameter of the model is trained: those of its adapter, or without one all.
+/// Whether a parameter of the model is trained: those of its adapter are, or all without an adapter.
 fn trained(model: &Model, name: &str) -> bool {
     model.lora.is_none() || lora::is_adapter(name)
 }
 
-/// An error if a parameter that would be trained is kept in 16 bits.
+/// Fails if a parameter to be trained is kept in 16 bits.
 pub(super) fn expect_trainable(model: &Model) -> Result<()> {
     match model.weights.named().iter().find(|(name, tensor)| trained(model, name) && tensor.dtype() != DType::F32) {
         Some((name, tensor)) => Err(Error::argument(format!(
@@ -66,7 +66,7 @@ pub(super) fn expect_trainable(model: &Model) -> Result<()> {
 }
 
 impl Optimizer {
-    /// Zero gradients and moments: for the adapters if the model has some, else for every parameter.
+    /// Zero gradients and moments: for the adapters if the model has any, else for every parameter.
     pub fn new(model: &Model, settings: Settings) -> Result<Self> {
         let (device, weights) = (&model.device, &model.weights);
         let zeros = || {
@@ -110,7 +110,7 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Every moment with the name it has in a file.
+    /// Every moment with its name in a file.
     fn moments(&self) -> Vec<(String, &Tensor)> {
         let prefixed = |prefix: &'static str, weights| {
             let named: Vec<(String, &Tensor)> = Weights::trained(weights);
@@ -119,7 +119,7 @@ impl Optimizer {
         prefixed("m", &self.m).chain(prefixed("v", &self.v)).collect()
     }
 
-    /// Writes the state and the model that it trains into the folder of a checkpoint.
+    /// Writes the state and the trained model into the folder of a checkpoint.
     pub fn checkpoint(&self, model: &Model, folder: &Path) -> Result<()> {
         model.save(&folder.join("policy"), "f32")?;
         self.save(&folder.join("optimizer.safetensors"))

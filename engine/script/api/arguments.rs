@@ -1,4 +1,4 @@
-//! Checking the one table of arguments of a call, and reading it.
+//! Checks and reads the table of arguments of a call.
 
 use mlua::{AnyUserData, Lua, MultiValue, Table, UserDataRef, UserDataRefMut, Value};
 
@@ -12,7 +12,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// All of them, as the record whose fields are the function's parameters.
+    /// All arguments, as the record whose fields are the function's parameters.
     pub(crate) fn read<T: Read>(&self, lua: &Lua) -> mlua::Result<T> {
         let table = match &self.table {
             Some(table) => table.clone(),
@@ -26,7 +26,7 @@ impl Args {
         self.object_of_method().borrow()
     }
 
-    /// The object whose method this is, to be changed.
+    /// The object whose method this is, for changing it.
     pub(crate) fn this_mut<T: Scripted>(&self) -> mlua::Result<UserDataRefMut<Handle<T>>> {
         self.object_of_method().borrow_mut()
     }
@@ -56,7 +56,8 @@ pub(crate) fn name(kind: &Kind) -> String {
     }
 }
 
-/// The tables of a list of records that a script's function returned; the complaint reads on after the name of what was returned.
+/// The tables of a list of records that a script's function returned; an error text continues a sentence that begins with the name of the
+/// result.
 pub(crate) fn checked(kind: &Kind, value: &Value) -> Result<Vec<Table>, String> {
     check(kind, value).map_err(|p| if p.place.is_empty() { p.text } else { format!("is wrong at {}: {}", p.place, p.text) })?;
     let tables = value.as_table().map(|table| table.sequence_values::<Table>().collect::<mlua::Result<Vec<_>>>());
@@ -95,7 +96,7 @@ fn check(kind: &Kind, value: &Value) -> Result<(), Problem> {
             _ => wrong(),
         },
         (Kind::Either(kinds), value) => {
-            // A table that fits one alternative badly is better described by that alternative's own complaint.
+            // A table that nearly fits an alternative is best described by that alternative's own error.
             let mut deep = None;
             for kind in *kinds {
                 match check(kind, value) {
@@ -144,17 +145,17 @@ fn check_table(table: &Table, params: &'static [Field]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What is wrong with a table that should have these keys, with the place inside it.
+/// What is wrong with a table that should have these keys, with the place of the problem.
 pub(crate) fn complaint(table: &Table, fields: &'static [Field]) -> Option<String> {
     check_table(table, fields).err().map(|p| if p.place.is_empty() { p.text } else { format!("'{}' {}", p.place, p.text) })
 }
 
-/// The complaint about a key that is in no parameter's name.
+/// The error text for a key that is not a parameter.
 pub(crate) fn unknown_key(key: &str, params: &'static [Field]) -> String {
     format!("unknown key '{key}'{} Its {}", hint(key, params.iter().map(|p| p.name)), valid(params))
 }
 
-/// The complaint about a key that must be there.
+/// The error text for a missing required key.
 pub(crate) fn missing_key(param: &Field) -> String {
     format!("'{}' is missing ({}): {}", param.name, name(&param.kind), param.doc)
 }
@@ -167,13 +168,13 @@ fn names(params: &[Field]) -> String {
     params.iter().map(|p| p.name).collect::<Vec<_>>().join(", ")
 }
 
-/// `; did you mean 'x'?` with the nearest of the names, or nothing when there is none.
+/// `; did you mean 'x'?` with the nearest of the names, or empty if none is near.
 pub(crate) fn hint<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> String {
     let nearest = names.min_by_key(|name| strsim::osa_distance(word, name));
     nearest.map_or(String::new(), |name| format!("; did you mean '{name}'?"))
 }
 
-/// A value as an error message shows it.
+/// A value in the form that error messages show.
 pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::Nil => "nil".into(),
@@ -190,7 +191,7 @@ pub(crate) fn shown(value: &Value) -> String {
     }
 }
 
-/// How a function is written in a message: `fm.memory.new` or `memory:insert`.
+/// A function's name in messages: `fm.memory.new` or `memory:insert`.
 pub(crate) fn full_name(function: &Function, object: Option<&Object>) -> String {
     match object {
         Some(object) => format!("{}:{}", object.name, function.path),
@@ -198,7 +199,7 @@ pub(crate) fn full_name(function: &Function, object: Option<&Object>) -> String 
     }
 }
 
-/// Checks what a call was given.
+/// Checks the arguments of a call.
 pub(crate) fn arguments(function: &'static Function, object: Option<&'static Object>, values: MultiValue) -> Result<Args, String> {
     let mut values: Vec<Value> = values.into_iter().collect();
     let mut this = None;

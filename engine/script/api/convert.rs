@@ -3,11 +3,11 @@
 use mlua::{IntoLua, Lua, LuaSerdeExt, Table, Value};
 use serde_json::Value as Json;
 
-/// How deep tables may be nested; a table inside itself ends here, too.
+/// How deep tables may be nested; this also stops at a table inside itself.
 const DEPTH: usize = 100;
 
-/// A Lua value as JSON. A table is a list when its keys are 1 to n, an object with sorted keys when they are strings; an empty table is an
-/// object unless it was made from an empty JSON list.
+/// A Lua value as JSON. A table becomes a list if its keys are 1 to n, and an object with sorted keys if they are strings; an empty table
+/// becomes an object unless it was made from an empty JSON list.
 pub(crate) fn to_json(value: &Value) -> Result<Json, String> {
     to_json_with(value, false)
 }
@@ -88,7 +88,7 @@ fn convert_table(table: &Table, nulls: bool, depth: usize) -> Result<Json, Probl
     (1..=length).map(item).collect::<Result<_, _>>().map(Json::Array)
 }
 
-/// JSON as a Lua value. `null` becomes `fm.json.null`; an empty list remembers that it is one.
+/// JSON as a Lua value. `null` becomes `fm.json.null`; an empty list is marked as a list.
 pub(crate) fn from_json(lua: &Lua, value: &Json) -> mlua::Result<Value> {
     match value {
         Json::Null => Ok(lua.null()),
@@ -106,7 +106,7 @@ pub(crate) fn from_json(lua: &Lua, value: &Json) -> mlua::Result<Value> {
     }
 }
 
-/// A list of values. An empty one remembers that it is a list, so that it is written as `[]`.
+/// A list of values. An empty one is marked as a list, so that it is written as `[]`.
 pub(crate) fn list<T: IntoLua>(lua: &Lua, items: impl IntoIterator<Item = mlua::Result<T>>) -> mlua::Result<Value> {
     let table = lua.create_table()?;
     for (i, item) in items.into_iter().enumerate() {

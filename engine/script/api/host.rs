@@ -1,4 +1,4 @@
-//! Values that only Lua has: functions, tables as they are, objects of the API. As fields of records they are read and written like all others.
+//! Values that only Lua has: functions, raw tables, objects of the API. As fields of records they are read and written like all others.
 
 use std::marker::PhantomData;
 
@@ -14,7 +14,7 @@ macro_rules! host {
         pub(crate) struct $name(pub(crate) $inner, Value);
 
         impl $name {
-            /// The value of a field that holds it.
+            /// Wraps a value of the right type.
             pub(crate) fn new($value: Value) -> Option<Self> {
                 $read.map(|inner| Self(inner, $value))
             }
@@ -42,7 +42,7 @@ macro_rules! host {
 host! {
     /// A function of the script.
     Callback(Function) = Kind::Function(&[], &Kind::Any), "a function", |value| value.as_function().cloned();
-    /// A table as it is.
+    /// A raw table.
     Tab(Table) = Kind::Table, "a table", |value| value.as_table().cloned();
     /// A string that need not be UTF-8.
     Bytes(LuaString) = Kind::Text, "a string", |value| value.as_string().cloned();
@@ -83,7 +83,7 @@ impl<T: Scripted> Object<T> {
         lua.create_userdata(Handle(value)).map(Self::from)
     }
 
-    /// What it holds.
+    /// The value inside.
     pub(crate) fn borrow(&self) -> mlua::Result<UserDataRef<Handle<T>>> {
         self.0.borrow()
     }

@@ -1,4 +1,4 @@
-//! Values of the engine as Lua's and back: the Lua side of [`finemem::schema`].
+//! Converts between values of the engine and of Lua: the Lua side of [`finemem::schema`].
 
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
@@ -12,17 +12,17 @@ use super::arguments::shown;
 use super::convert;
 use finemem::schema::{Problem, Read, Show, Shown, Source};
 
-/// Tables of values that are shared, by their addresses. Addresses stay what they are only as long as the values live.
+/// The tables of shared values, by address. Addresses are valid only while the values live.
 #[derive(Default)]
 pub(crate) struct Written(HashMap<*const (), Value>);
 
-/// A value as Lua's.
+/// Converts a value to Lua.
 pub(crate) fn write(lua: &Lua, value: &(impl Show + ?Sized)) -> mlua::Result<Value> {
     Written::default().write(lua, value.show())
 }
 
 impl Written {
-    /// A value as Lua's. One that is shared is the same table wherever it stands.
+    /// Converts a value to Lua. A shared value becomes the same table everywhere.
     pub(crate) fn write(&mut self, lua: &Lua, value: Shown<'_>) -> mlua::Result<Value> {
         match value {
             Shown::Nil => Ok(Value::Nil),
@@ -55,23 +55,23 @@ impl Written {
     }
 }
 
-/// Reads a value of Lua's.
+/// Reads a Lua value.
 pub(crate) fn read<T: Read>(value: &Value) -> Result<T, Problem> {
     Reader::default().read(value, false)
 }
 
-/// Reads values of Lua's; a table that comes again gives the same shared value again.
+/// Reads Lua values; the same table gives the same shared value again.
 #[derive(Default)]
 pub(crate) struct Reader(RefCell<HashMap<(*const c_void, TypeId), Rc<dyn Any>>>);
 
 impl Reader {
-    /// The value; without what is [`Bulk`](finemem::schema::Bulk) if `light`.
+    /// Reads a value; without [`Bulk`](finemem::schema::Bulk) fields if `light`.
     pub(crate) fn read<T: Read>(&self, value: &Value, light: bool) -> Result<T, Problem> {
         T::read(&Found { reader: self, value: value.clone(), light })
     }
 }
 
-/// A value on its way in.
+/// A Lua value to be read.
 struct Found<'a> {
     reader: &'a Reader,
     value: Value,
@@ -127,7 +127,7 @@ impl Source for Found<'_> {
         let pairs = self.table("a table with text keys")?.pairs::<String, Value>();
         let mut entries: Vec<(String, Self)> =
             pairs.map(|pair| pair.map(|(key, value)| (key, self.inside(value))).map_err(lua_problem)).collect::<Result<_, _>>()?;
-        // Lua has no order of keys.
+        // Lua's keys have no order.
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(entries)
     }

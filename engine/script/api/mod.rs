@@ -1,6 +1,7 @@
-//! The machinery of the API table: what a function, a parameter and an object are, how arguments are checked, how Lua gets them.
+//! The machinery of the API table: what a function, a parameter and an object are, how arguments are checked, and how all of it is
+//! registered in Lua.
 //!
-//! An entry of the table is all there is to a function: registration, checks and editor types come from it.
+//! An entry of the table fully defines a function: registration, checks and editor types come from it.
 
 use std::ops::{Deref, DerefMut};
 
@@ -28,7 +29,7 @@ pub(crate) struct Function {
     pub(crate) doc: &'static str,
     pub(crate) params: &'static [Field],
     pub(crate) returns: Kind,
-    /// What comes back, in a few words; empty when nothing does.
+    /// The result, in a few words; empty if there is none.
     pub(crate) result: &'static str,
     pub(crate) call: fn(&Lua, &Args) -> mlua::Result<Value>,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Object {
     pub(crate) doc: &'static str,
     pub(crate) properties: &'static [Property],
     pub(crate) methods: &'static [Function],
-    /// For trainers, which go into a run's checkpoints.
+    /// For trainers, which are part of a run's checkpoints.
     pub(crate) checkpoint: Option<WithCheckpoint>,
 }
 
@@ -79,7 +80,7 @@ pub(crate) trait Scripted: 'static {
     const NAME: &'static str;
     /// Its entry in the table.
     const OBJECT: &'static Object;
-    /// What `tostring` says: a sentence.
+    /// The text for `tostring`: a sentence.
     fn describe(&self) -> String;
 }
 
@@ -108,12 +109,12 @@ impl<T: Scripted> UserData for Handle<T> {
     }
 }
 
-/// Where the methods of a class are kept.
+/// The registry key of a class's methods.
 fn methods_key(object: &Object) -> String {
     format!("finemem.{}", object.name)
 }
 
-/// What looks up a method or a field. Methods are found without leaving Lua.
+/// Makes the function that looks up a method or a field. Methods are found without leaving Lua.
 fn index(lua: &Lua, object: &'static Object) -> mlua::Result<mlua::Function> {
     let other = raising(lua, 3, |lua, values| {
         let (this, key): (AnyUserData, Value) = lua.unpack_multi(values)?;
@@ -140,7 +141,7 @@ return function(methods, other)
     end
 end";
 
-/// What went wrong, as the user should read it: without the names of error variants, with a traceback where there is one.
+/// The error text for users: without the names of error variants, with a traceback if there is one.
 pub(crate) fn message(error: &mlua::Error) -> String {
     match error {
         mlua::Error::RuntimeError(text) | mlua::Error::SyntaxError { message: text, .. } => text.clone(),
@@ -154,7 +155,7 @@ pub(crate) fn message(error: &mlua::Error) -> String {
     }
 }
 
-/// The engine's error for one of Lua's.
+/// Converts a Lua error to the engine's.
 pub(crate) fn error(error: &mlua::Error) -> Error {
     match error.downcast_ref::<Error>() {
         Some(end @ (Error::Stopped(_) | Error::Exit(_))) => end.clone(),
@@ -163,7 +164,7 @@ pub(crate) fn error(error: &mlua::Error) -> Error {
             let noise =
                 |line: &str| ["[C]: in ?", "[C]: in function 'error'"].contains(&line.trim()) || line.trim().starts_with("finemem:");
             let lines: Vec<&str> = text.lines().filter(|line| !noise(line)).collect();
-            // A script's function that Rust called has a traceback of its own, which goes down to the same end.
+            // A script's function called from Rust has its own traceback, which reaches down to the same end.
             let mut tracebacks = lines.iter().enumerate().filter(|(_, line)| **line == "stack traceback:").map(|(at, _)| at);
             let end = tracebacks.nth(1).unwrap_or(lines.len());
             Error::Script(lines[..end].join("\n"))
@@ -171,14 +172,14 @@ pub(crate) fn error(error: &mlua::Error) -> Error {
     }
 }
 
-/// Whether an error ends the script whatever catches it: it ran out of memory, was stopped, or ended itself.
+/// Whether an error ends the script even if it is caught: the script ran out of memory, was stopped, or exited.
 pub(crate) fn must_pass(error: &mlua::Error) -> bool {
     matches!(error, mlua::Error::MemoryError(_)) || matches!(error.downcast_ref::<Error>(), Some(Error::Stopped(_) | Error::Exit(_)))
 }
 
-/// A Lua function around a Rust one whose errors become plain strings that start with the caller's line, as those of Lua's own `error`,
-/// which `level` is passed to: 2 is the caller, 3 the caller's caller.
-/// Running out of memory, being stopped and `fm.exit` stay what they are, so that they reach the top.
+/// A Lua function around a Rust one. Its errors become plain strings that start with the caller's line, like those of Lua's own `error`,
+/// which gets `level`: 2 is the caller, 3 the caller's caller. Running out of memory, being stopped and `fm.exit` remain unchanged, so that
+/// they reach the top.
 pub(crate) fn raising(
     lua: &Lua,
     level: u32,
@@ -244,7 +245,7 @@ pub(crate) fn register(lua: &Lua, areas: &'static [Area]) -> mlua::Result<Table>
     Ok(root)
 }
 
-/// The table that holds `a.b.c`, made when it is not there yet, and the last name.
+/// The table that holds `a.b.c`, created if needed, and the last name.
 fn place(lua: &Lua, root: &Table, path: &'static str) -> mlua::Result<(Table, &'static str)> {
     let mut table = root.clone();
     let (folders, name) = path.rsplit_once('.').unwrap_or(("", path));
@@ -262,7 +263,7 @@ fn place(lua: &Lua, root: &Table, path: &'static str) -> mlua::Result<(Table, &'
     Ok((table, name))
 }
 
-/// Makes a module read-only, and a name that it does not have an error.
+/// Makes a module read-only, and unknown names an error.
 fn freeze(lua: &Lua, table: &Table, path: &str) -> mlua::Result<()> {
     let mut known = Vec::new();
     for pair in table.pairs::<String, Value>() {
@@ -287,7 +288,7 @@ fn freeze(lua: &Lua, table: &Table, path: &str) -> mlua::Result<()> {
     Ok(())
 }
 
-/// Every named record that the API mentions, in the order in which it does.
+/// Every named record that the API mentions, in order of mention.
 pub(crate) fn records(areas: &'static [Area]) -> Vec<&'static Record> {
     fn visit(kind: &Kind, found: &mut Vec<&'static Record>) {
         match kind {
@@ -329,8 +330,8 @@ pub(crate) fn records(areas: &'static [Area]) -> Vec<&'static Record> {
 /// }
 /// ```
 ///
-/// The comment, the parameters (a [`record!`](finemem::record) without a name) and the type of the result are what is checked, documented
-/// and written to the editor types. `mut this` borrows the object to change it.
+/// The comment, the parameters (a [`record!`](finemem::record) without a name) and the result type are used for checks, documentation and
+/// editor types. `mut this` borrows the object mutably.
 macro_rules! function {
     ($(#[doc = $doc:literal])+ $path:literal ($lua:ident $(, $given:ident: $params:ty)?) -> $returns:ty $(as $kind:ident)? $(: $result:literal)? $body:block) => {
         $crate::api::Function {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{Area, Field, Function, Kind, Need, Object, records};
 
-/// The type files: their paths below `scripts/types`, and their content.
+/// The type files: their paths below `scripts/types`, and their contents.
 pub(crate) fn files(areas: &'static [Area]) -> [(&'static str, String); 2] {
     [("finemem.d.luau", luau(areas)), ("library/finemem.lua", luacats(areas))]
 }
@@ -72,7 +72,7 @@ impl Names {
     }
 }
 
-/// A function's summary with what it returns.
+/// A function's summary with its result.
 fn described(function: &Function) -> String {
     if function.result.is_empty() { function.doc.to_string() } else { format!("{} Returns {}.", function.doc, function.result) }
 }

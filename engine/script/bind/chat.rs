@@ -1,4 +1,4 @@
-//! `model:apply_chat_template`: a conversation as the text that a model was trained on.
+//! `model:apply_chat_template`: a conversation in the text form that a model was trained on.
 
 use mlua::{ExternalResult, Value};
 use serde_json::Value as Json;
@@ -21,15 +21,15 @@ record! {
         tools: Option<Any> as TABLES,
         /// whether the text ends where the model's answer begins
         add_generation_prompt: bool = true,
-        /// whether the model is to think first, if its template knows
+        /// whether the model thinks first, if its template supports that
         enable_thinking: Option<bool>,
         /// more variables for the template, such as `date_string`
         variables: Option<Any> as VARIABLES,
     }
 
-    /// A tool as `fm.grpo.new` takes it, or a description in the form that templates see, which holds such a table.
+    /// A tool as `fm.grpo.new` takes it, or a description as templates see it, which contains such a table.
     struct ToolTable {
-        /// the table, in such a description
+        /// the table inside such a description
         function: Option<Any>,
         /// its name
         name: Option<String>,
@@ -41,9 +41,9 @@ record! {
 }
 
 pub(crate) const APPLY: Function = method! {
-    /// Writes a conversation as the model's chat template says, as in transformers. Special tokens in messages are not escaped. A template
-    /// that asks for the date gets that of today, in UTC.
-    "apply_chat_template" (lua, this: ModelHandle, given: Conversation) -> String: "the text; `model:encode` makes the tokens that transformers makes of it" {
+    /// Formats a conversation with the model's chat template, as transformers does. Special tokens in messages are not escaped. A template
+    /// that asks for the date gets today's, in UTC.
+    "apply_chat_template" (lua, this: ModelHandle, given: Conversation) -> String: "the text; `model:encode` gives the same tokens for it as transformers" {
         let variables = match given.variables.map(|variables| json("variables", &variables.0)).transpose()? {
             Some(Json::Object(variables)) => variables,
             _ => Default::default(),
@@ -63,7 +63,7 @@ pub(crate) const APPLY: Function = method! {
     }
 };
 
-/// An argument as JSON; a string is JSON text.
+/// An argument as JSON; a string is parsed as JSON text.
 fn json(key: &str, value: &Value) -> mlua::Result<Json> {
     let found = match value {
         Value::String(text) => serde_json::from_slice(&text.as_bytes()).map_err(|e| format!("it is not JSON: {e}")),
@@ -72,7 +72,7 @@ fn json(key: &str, value: &Value) -> mlua::Result<Json> {
     found.map_err(|reason| mlua::Error::runtime(format!("'{key}' cannot be used: {reason}")))
 }
 
-/// The items of an argument that is a list; an empty table has none.
+/// The items of a list argument; an empty table has none.
 fn items(key: &str, value: &Value) -> mlua::Result<Vec<Json>> {
     match json(key, value)? {
         Json::Array(items) => Ok(items),
@@ -81,7 +81,7 @@ fn items(key: &str, value: &Value) -> mlua::Result<Vec<Json>> {
     }
 }
 
-/// The description of a tool: of one as `fm.grpo.new` takes it, or of a description in the form that this makes.
+/// The description of a tool, which is given as `fm.grpo.new` takes it, or already in the form that this function returns.
 fn described(tool: &Value) -> mlua::Result<Json> {
     let read = |table: &Value| read::<ToolTable>(table).map_err(|problem| mlua::Error::runtime(format!("a tool in 'tools': {problem}")));
     let mut found = read(tool)?;

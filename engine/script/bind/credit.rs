@@ -1,4 +1,4 @@
-//! What a script gives an update: the batches that it is made of, and lists with an entry for each step of each rollout.
+//! The input of an update: its batches, and lists with an entry for each step of each rollout.
 
 use mlua::{FromLua, Lua, Table, Value};
 
@@ -25,17 +25,17 @@ record! {
     pub(crate) struct Given {
         /// what `rollout` returned since the last update
         batch: Option<Tab> as BATCH,
-        /// several in place of one; their rollouts are counted on
+        /// several batches instead of one; their rollouts are numbered consecutively
         batches: Option<Vec<Tab>> as BATCHES,
-        /// `rewards[i][t]`, from which group advantages are made; beside `advantages` only logged
+        /// `rewards[i][t]`, from which group advantages are computed; only logged if there are `advantages`
         rewards: Option<Vec<Tab>> as EACH_STEP,
         /// `advantages[i][t]`, used as they are
         advantages: Option<Vec<Tab>> as EACH_STEP,
         /// `weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1
         weights: Option<Vec<Tab>> as WEIGHTS,
-        /// what is compared; by default the trainer's
+        /// which steps are compared; by default the trainer's setting
         grouping: Option<GroupBy>,
-        /// `groups[i][t]`, in place of a grouping: steps with equal keys are compared
+        /// `groups[i][t]`, instead of a grouping: steps with equal keys are compared
         groups: Option<Vec<Tab>> as GROUPS,
         /// whether advantages are divided by the group's deviation; by default the trainer's
         scale_rewards: Option<bool>,
@@ -44,17 +44,17 @@ record! {
     }
 }
 
-/// The batches that an update can still be made of: those rolled out since the first rollout behind the last update.
+/// The batches that an update can use. The first rollout after an update drops the earlier ones.
 #[derive(Default)]
 pub(crate) struct Batches {
     kept: Vec<(u64, Batch)>,
     /// Number of batches so far.
     count: u64,
-    /// Whether an update has used what is kept.
+    /// Whether an update has used the kept batches.
     used: bool,
 }
 
-/// What an update is made of.
+/// The batches chosen for an update.
 pub(crate) struct Chosen {
     pub(crate) turns: Vec<Turn>,
     pub(crate) temperature: f32,
@@ -63,7 +63,7 @@ pub(crate) struct Chosen {
 }
 
 impl Batches {
-    /// Keeps a batch, and gives its table the id that it is known by.
+    /// Keeps a batch, and writes its id into its table.
     pub(crate) fn keep(&mut self, table: &Table, batch: Batch) -> mlua::Result<()> {
         if std::mem::take(&mut self.used) {
             self.kept.clear();
@@ -74,13 +74,13 @@ impl Batches {
         Ok(())
     }
 
-    /// The turns of `batch`, or of `batches` one after the other, their rollouts and episodes counted on.
+    /// The turns of `batch`, or of all `batches` in order, their rollouts and episodes numbered consecutively.
     pub(crate) fn chosen(&mut self, given: &Given) -> mlua::Result<Chosen> {
         let wrong = |text: &str| mlua::Error::runtime(text);
         let tables = match (&given.batch, &given.batches) {
             (Some(one), None) => std::slice::from_ref(one),
             (None, Some(several)) if !several.is_empty() => several.as_slice(),
-            _ => return Err(wrong("one of 'batch' and 'batches' says what the update is made of")),
+            _ => return Err(wrong("an update needs either 'batch' or 'batches'")),
         };
         let mut chosen = Chosen { turns: Vec::new(), temperature: 1.0, states: Vec::new() };
         let mut episodes = 0;
@@ -92,7 +92,7 @@ impl Batches {
             if rollouts.len() != batch.rollouts.len() {
                 return Err(wrong("the 'rollouts' of a batch are not those that were rolled out"));
             }
-            // Log-probabilities are taken at one temperature.
+            // Log-probabilities are computed at one temperature.
             if i > 0 && chosen.temperature != batch.temperature {
                 return Err(wrong("the batches of an update were sampled at different temperatures"));
             }
@@ -115,13 +115,13 @@ impl Batches {
 }
 
 impl Chosen {
-    /// What the arguments of an update say of its turns. `grouping` is the trainer's.
+    /// The credit of the turns from the arguments of an update. `grouping` is the trainer's.
     pub(crate) fn credit(&self, lua: &Lua, given: &Given, grouping: GroupBy) -> mlua::Result<Credit> {
         let weights = self.per_turn::<Value>("weights", &given.weights)?;
         let weights =
             weights.map(|weights| weights.into_iter().zip(&self.turns).map(|(weight, turn)| of_tokens(lua, weight, turn)).collect());
         let grouping = match (self.per_turn::<Value>("groups", &given.groups)?, given.grouping) {
-            (Some(_), Some(_)) => return Err(mlua::Error::runtime("'groups' stands in place of 'grouping': give one of them")),
+            (Some(_), Some(_)) => return Err(mlua::Error::runtime("'groups' replaces 'grouping': give only one of them")),
             (Some(groups), None) => {
                 let names = groups.iter().map(|group| read::<Option<Name>>(group).map_err(mlua::Error::runtime));
                 let names = names.collect::<mlua::Result<Vec<_>>>()?;
@@ -138,7 +138,7 @@ impl Chosen {
         })
     }
 
-    /// The entry of each turn in a list; every turn must have one, and nothing else.
+    /// The entry of each turn in a list; there must be exactly one for every turn.
     fn per_turn<T: FromLua>(&self, name: &str, lists: &Option<Vec<Tab>>) -> mlua::Result<Option<Vec<T>>> {
         let Some(lists) = lists else { return Ok(None) };
         let mut steps = vec![0; self.states.len()];
@@ -148,7 +148,7 @@ impl Chosen {
     }
 }
 
-/// Whether lists have an entry for each step of each rollout, and no more; `steps` is how many steps each rollout has.
+/// Checks that lists have exactly one entry for each step of each rollout; `steps` is the number of steps of each rollout.
 pub(crate) fn each_step(name: &str, lists: &[Tab], steps: &[usize]) -> Result<(), String> {
     if lists.len() != steps.len() {
         return Err(format!("'{name}' has {} rollouts, the batch has {}", lists.len(), steps.len()));

@@ -16,16 +16,16 @@ record! {
     struct Open {
         /// the file, or the folder
         path: String,
-        /// what the file holds; by default its content tells
+        /// the file's format; by default detected from its content
         format: Option<String> as FORMAT,
-        /// make a row that cannot be read an error; otherwise it is skipped, and reported
+        /// whether an unreadable row is an error; otherwise it is skipped and reported
         strict: bool = false,
-        /// how many facts of a list make a chunk; by default as many as `chunk_tokens` hold, or 4 without that
+        /// how many facts of a list make a chunk; by default as many as fit into `chunk_tokens`, or 4 without that
         facts_per_chunk: Option<usize>,
-        /// how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of
-        /// the file cut it: 4096, intents 1024, LoCoMo a session
+        /// how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the
+        /// file's authors do: 4096, for intents 1024, for LoCoMo one session
         chunk_tokens: Option<usize>,
-        /// a list of the script's, to which is added what was skipped: where it stands in the file, and why; without it that is said on standard error
+        /// a list that receives what was skipped: the place in the file, and the reason; without it this is printed on standard error
         skipped: Option<Tab> as REASONS,
     }
 
@@ -52,7 +52,7 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// An episode as a line of a file that `fm.data.open` reads.
+        /// Formats an episode as a line of a file that `fm.data.open` reads.
         "data.line" (lua, given: Line) -> String: "its JSON, without a line end" {
             serde_json::to_string(&given.episode).map_err(mlua::Error::external)
         }

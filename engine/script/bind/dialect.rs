@@ -1,5 +1,5 @@
-//! Tool-call dialects: how a policy writes its calls. A dialect is a Lua table; `fm.grpo.new` takes one, and without one calls are read
-//! as Hermes and Qwen write them.
+//! Tool-call dialects: how a policy writes its calls. A dialect is a Lua table that is passed to `fm.grpo.new`; without one, calls are read
+//! in the format of Hermes and Qwen.
 
 use mlua::Value;
 use serde_json::Value as Json;
@@ -19,7 +19,7 @@ const ARGUMENTS: Kind = Kind::Map(&Kind::Any);
 record! {
     /// A call as a dialect read it. One that cannot be carried out has an `error`.
     struct CallTable as "Call", checked {
-        /// the text it was read from; what lies between those of all calls is stray text
+        /// the text it was read from; anything outside the calls' texts is stray text
         raw: String,
         /// the tool
         name: Option<String>,
@@ -40,7 +40,7 @@ record! {
     pub(crate) struct DialectTable as "Dialect", checked {
         /// its name
         name: String,
-        /// reads every call in an answer, good and bad, in order
+        /// reads every call in an answer, valid or not, in order
         parse: Callback as PARSE,
         /// writes a call, `{ name, arguments }`, as `parse` reads it
         write: Callback as WRITE,
@@ -60,7 +60,7 @@ record! {
         text: String,
         /// how calls are written; by default as Hermes and Qwen do
         dialect: Option<DialectTable>,
-        /// what the answer follows; one that ends with <think> has begun the thought
+        /// the prompt before the answer; if it ends with <think>, the answer begins inside a thought
         prompt: String => OrDefault,
     }
 }
@@ -68,17 +68,17 @@ record! {
 const TABLE: Kind = Kind::Table;
 
 record! {
-    /// What an answer holds.
+    /// The parts of an answer.
     struct Found {
         /// the calls
         calls: Vec<FoundCall>,
         /// how many stretches of other text there are
         stray: usize,
-        /// the thought if there is one
+        /// the thought, if any
         thought: Option<String>,
     }
 
-    /// A call before it is carried out: whether it is valid is not known.
+    /// A call before it is carried out; its validity is not known yet.
     struct FoundCall {
         /// the tool, if one was named
         tool: Option<String>,
@@ -95,8 +95,8 @@ record! {
 
 const FUNCTIONS: &[Function] = &[
     function! {
-        /// Reads the calls that Hermes and Qwen models write: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
-        "calls.hermes" (lua, given: Answer) -> Vec<CallTable>: "the calls, good and bad, in order" {
+        /// Reads calls in the format of Hermes and Qwen models: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
+        "calls.hermes" (lua, given: Answer) -> Vec<CallTable>: "the calls, valid or not, in order" {
             let table = |Call { raw, name, arguments, error }| CallTable {
                 raw,
                 name,
@@ -107,8 +107,9 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// Reads the calls in a text as a rollout does: what the dialect finds is checked, and a thought before the calls is set aside.
-        "calls.read" (lua, given: AnswerTo) -> Found as TABLE: "`{ calls, stray, thought }`: the calls, how many stretches of other text there are, and the thought if there is one" {
+        /// Reads the calls in a text as a rollout does: the dialect's result is checked, and a thought before the calls is returned
+        /// separately.
+        "calls.read" (lua, given: AnswerTo) -> Found as TABLE: "`{ calls, stray, thought }`: the calls, the number of stretches of other text, and the thought, if any" {
             let (thought, answer) = calls::split_thought(&given.prompt, &given.text);
             let Parsed { calls, stray } = Dialect::of(given.dialect.as_ref()).parse(answer)?;
             let found = |Call { raw, name, arguments, error }| FoundCall {
@@ -125,14 +126,14 @@ const FUNCTIONS: &[Function] = &[
 
 /// How a trainer reads calls.
 pub(crate) enum Dialect {
-    /// As Hermes and Qwen write them, read in Rust.
+    /// The format of Hermes and Qwen, read in Rust.
     Hermes,
-    /// As a script says.
+    /// A script's dialect.
     Scripted(DialectTable),
 }
 
 impl Dialect {
-    /// What a script passed as `dialect`.
+    /// The dialect that a script passed, if any.
     pub(crate) fn of(given: Option<&DialectTable>) -> Self {
         given.map_or(Self::Hermes, |given| Self::Scripted(given.clone()))
     }
@@ -145,7 +146,7 @@ impl Dialect {
         }
     }
 
-    /// Every call in `text`. Text that a scripted dialect neither reads nor names as broken is counted as stray.
+    /// Every call in `text`. Text that a scripted dialect neither reads nor reports as broken counts as stray.
     pub(crate) fn parse(&self, text: &str) -> mlua::Result<Parsed> {
         let Self::Scripted(DialectTable { name, parse, .. }) = self else { return Ok(calls::parse(text)) };
         let wrong = |reason: String| mlua::Error::runtime(format!("the dialect '{name}' cannot be used: {reason}"));
@@ -157,7 +158,7 @@ impl Dialect {
     }
 }
 
-/// A call that a script returned. One that lacks what it needs has an error.
+/// A call that a script returned. A call that lacks something has an error.
 fn call(CallTable { raw, name, arguments, error }: CallTable) -> Call {
     let arguments = arguments.unwrap_or_default();
     let error = error.or_else(|| name.as_deref().is_none_or(str::is_empty).then(|| "the call names no tool".into()));

@@ -37,7 +37,8 @@ record! {
         description: String,
         /// JSON schema of the arguments
         parameters: Tab,
-        /// carries out one call; `turn` has the answer's calls, chunk, step and role; returns the id it wrote; an error means that the call is not valid
+        /// carries out one call; `turn` has the answer's calls, chunk, step and role; returns the id it wrote; an error means that the call
+        /// is invalid
         run: Callback as RUN,
     }
 }
@@ -52,33 +53,36 @@ record! {
         policy: Handed<ModelHandle>,
         /// the memory tools
         tools: Any as TOOLS,
-        /// makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many there are, and in each section; `last` is the step before
+        /// makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many items
+        /// there are, in total and in each section; `last` is the previous step
         prompt: Callback as PROMPT,
         /// answers the questions
         reasoner: Handed<Reasoner>,
-        /// how the policy writes calls; by default as Hermes and Qwen do
+        /// how the policy writes calls; by default the format of Hermes and Qwen
         dialect: Option<DialectTable>,
         /// rollouts of each episode
         group: usize = 8,
         /// seed of sampling and of the order of samples
         seed: i64 = 0,
-        /// learning rate of updates that name none
+        /// default learning rate of updates
         lr: f64 = 1e-6,
-        /// sampling temperature of rollouts that name none
+        /// default sampling temperature of rollouts
         temperature: f64 = 1.0,
-        /// keep the likely tokens with this probability
+        /// sample only from the likeliest tokens whose probabilities add up to this
         top_p: f64 = 1.0,
         /// longest completion of a step
         max_tokens: usize = 256,
-        /// longest prompt of a step, for which memory is taken; by default what the model has room for
+        /// longest prompt of a step, for which memory is reserved; by default what the model has room for
         max_prompt: Option<usize>,
-        /// episodes of a batch, for which memory is taken; by default as much as sampling ever uses
+        /// episodes of a batch, for which memory is reserved; by default the most that sampling ever uses
         episodes: Option<usize>,
-        /// which items a prompt shows: the newest ("recent", the default), those BM25 finds for the chunk ("relevant"), or what a function of the memory and { chunk, step, role, limit } returns
+        /// which items a prompt shows: the newest ("recent", the default), those that BM25 finds for the chunk ("relevant"), or those that
+        /// a function of the memory and { chunk, step, role, limit } returns
         view: Option<Any> as VIEW,
-        /// how many; halved until the prompt fits the model
+        /// most items in a prompt; halved until the prompt fits the model
         view_items: usize = 20,
-        /// what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state`
+        /// what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of
+        /// rollouts with equal `state`
         grouping: GroupBy = GroupBy::Step,
         /// optimiser steps of one update
         minibatches: usize = 1,
@@ -90,7 +94,7 @@ record! {
         weight_decay: f64 = AdamSettings::default().weight_decay,
         /// largest norm of the gradient; 0 for no clipping
         max_grad_norm: f64 = AdamSettings::default().max_grad_norm,
-        /// whether there will be updates; without them, as in an evaluation, no memory is taken for them
+        /// whether there will be updates; if not, as in an evaluation, no memory is reserved for them
         train: bool = true,
         ..retrieval: Retrieval,
         ..loss: LossSettings,
@@ -98,28 +102,29 @@ record! {
     }
 
     struct Rollout {
-        /// what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, and `roles`: what the policy is at each chunk
+        /// episodes that a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for
+        /// its rollouts, and `roles`: the policy's role at each chunk
         episodes: Vec<Any> as EPISODES,
         /// rollouts of each episode; by default the trainer's
         group: Option<usize>,
         /// 0 is greedy; by default the trainer's
         temperature: Option<f32>,
-        /// another seed gives other samples at the same update
+        /// a different seed gives different samples at the same update
         seed: i64 = 0,
-        /// part of the questions at the end that is drawn, alike for a group
+        /// share of the questions at the end that is drawn, the same questions for a group
         question_share: f64 = 1.0,
     }
 }
 
 const FUNCTIONS: &[Function] = &[function! {
-    /// A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it needs; a
-    /// run that does not fit is an error before anything is taken.
+    /// A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans the memory it needs;
+    /// if a run does not fit, that is an error before any memory is taken.
     "grpo.new" (lua, given: New) -> Handed<Trainer>: "the trainer" {
         Handed::new(lua, Trainer::new(lua, &given)?)
     }
 }];
 
-/// A trainer, its policy, and the batches that can be trained on.
+/// A trainer, its policy, and the batches it can train on.
 pub(crate) struct Trainer {
     policy: Rc<Policy>,
     /// `None` if there are no updates.
@@ -152,26 +157,26 @@ static TRAINER: Object = Object {
         Property {
             name: "planned",
             kind: Kind::Integer,
-            doc: "Bytes of memory that were planned for the run.",
+            doc: "Bytes of memory planned for the run.",
             get: |lua, this| mlua::IntoLua::into_lua(this.borrow::<Handle<Trainer>>()?.planned, lua),
         },
         Property {
             name: "peak",
             kind: Kind::Integer,
-            doc: "The most bytes that were in use on the policy's device so far.",
+            doc: "The most bytes in use on the policy's device so far.",
             get: |lua, this| mlua::IntoLua::into_lua(this.borrow::<Handle<Trainer>>()?.policy.model.device.counters().peak, lua),
         },
     ],
     methods: &[
         method! {
-            /// Lets the policy read episodes chunk by chunk and manage a memory for each, then answers their questions.
+            /// Lets the policy read episodes chunk by chunk and manage a memory for each, then has the reasoner answer their questions.
             "rollout" (lua, mut this: Trainer, given: Rollout) -> Tab as BATCH: "the batch: `rollouts[i]` with steps, answers and memory" {
                 this.0.rollout(lua, &given)
             }
         },
         method! {
-            /// Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1
-            /// for the steps that are to be imitated and 0 for all others it is a supervised update.
+            /// Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages
+            /// of 1 for the steps to imitate and 0 for all others it is a supervised update.
             "update" (lua, mut this: Trainer, given: credit::Given) -> BTreeMap<String, f64>: "figures of the update" {
                 let Trainer { policy, trainer, batches, grouping, .. } = &mut this.0;
                 let trainer = made_to_train(trainer).into_lua_err()?;
@@ -310,9 +315,9 @@ impl Trainer {
     }
 }
 
-/// What updates, or an error where a script said that there are none.
+/// The trainer, or an error if the script ruled out updates.
 fn made_to_train(trainer: &mut Option<Grpo>) -> Result<&mut Grpo> {
-    trainer.as_mut().ok_or_else(|| Error::argument("this trainer was made with train = false, for rollouts alone"))
+    trainer.as_mut().ok_or_else(|| Error::argument("this trainer was made with train = false, for rollouts only"))
 }
 
 impl Scripted for Trainer {

@@ -1,4 +1,5 @@
-//! `fm.reward.call` and `run:reward`: a reward is called within a limit of time and its result is checked; where it fails, the rollouts are kept for another try.
+//! `fm.reward.call` and `run:reward`: a reward is called with a time limit and its result is checked; if it fails, the rollouts are kept
+//! for another try.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -24,13 +25,13 @@ pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objec
 const TERMS: Kind = Kind::Map(&EACH_STEP);
 
 record! {
-    /// What the steps of a batch get. In all lists, `[i][t]` is step t of rollout i.
+    /// The rewards of a batch. In all lists, `[i][t]` is step t of rollout i.
     pub(crate) struct Rewards as "Rewards" {
-        /// the reward of each step; only logged where there are `advantages`
+        /// the reward of each step; only logged if there are `advantages`
         pub(crate) total: Vec<Tab> as EACH_STEP,
         /// its parts by name
         pub(crate) terms: BTreeMap<String, Vec<Tab>> as TERMS => OrDefault,
-        /// for `trainer:update`, as are all that follow
+        /// passed to `trainer:update`, like all of the following
         advantages: Option<Vec<Tab>> as EACH_STEP,
         /// how much each step, or each of its tokens, counts in the loss
         weights: Option<Vec<Tab>> as WEIGHTS,
@@ -53,9 +54,9 @@ record! {
         steps: Callback as STEPS,
         /// its name, for messages
         name: Option<String>,
-        /// what `option` must hold
+        /// the keys that `option` must have
         needs: Option<Vec<String>>,
-        /// rolls out, for rewards that branch
+        /// makes the rollouts, for rewards that branch
         rollout: Option<Any>,
     }
 }
@@ -65,13 +66,13 @@ const REWARD: Kind = Reward::KIND;
 record! {
     /// One call of a reward.
     struct Call {
-        /// what is rewarded
+        /// the batch to reward
         batch: Tab as BATCH,
         /// the reward
         reward: Tab as REWARD,
-        /// what the reward is given beside the batch
+        /// further input of the reward
         option: Option<Tab>,
-        /// how long it may take
+        /// how many seconds it may take
         seconds: Duration => Seconds = Duration::from_secs(600),
     }
 
@@ -83,17 +84,17 @@ record! {
 }
 
 const FUNCTIONS: &[Function] = &[function! {
-    /// Calls `reward.steps(batch, option)`, and checks that it gives a finite number for each step of each rollout.
-    "reward.call" (lua, given: Call) -> Tab as REWARDS: "what the reward gave" {
+    /// Calls `reward.steps(batch, option)`, and checks that it returns a finite number for each step of each rollout.
+    "reward.call" (lua, given: Call) -> Tab as REWARDS: "the reward's result" {
         given.rewards(lua)
     }
 }];
 
 /// The method of a run.
 pub(crate) const METHOD: Function = method! {
-    /// Rewards a batch as `fm.reward.call` does. Where that fails or takes too long, the rollouts are written whole to failed_step_<step>.jsonl in
-    /// the run's folder, from which scripts/replay.lua tries the reward again, and the error says so.
-    "reward" (lua, this: Shared, given: OfStep) -> Tab as REWARDS: "what the reward gave" {
+    /// Rewards a batch as `fm.reward.call` does. If that fails or takes too long, the complete rollouts are written to
+    /// failed_step_<step>.jsonl in the run's folder, from which scripts/replay.lua tries the reward again, and the error says so.
+    "reward" (lua, this: Shared, given: OfStep) -> Tab as REWARDS: "the reward's result" {
         let OfStep { step, call } = given;
         let error = match call.rewards(lua) {
             Ok(rewards) => return Ok(rewards),
@@ -124,10 +125,10 @@ impl Call {
         read(&Value::Table(self.reward.0.clone()))
     }
 
-    /// What the reward gives, if it is what an update can use.
+    /// The reward's result, if an update can use it.
     fn rewards(&self, lua: &Lua) -> mlua::Result<Tab> {
         let wrong = |problem: Problem| match problem.place.as_str() {
-            "steps" => mlua::Error::runtime("a reward is a table with the function 'steps', and this has none"),
+            "steps" => mlua::Error::runtime("a reward is a table with the function 'steps', which is missing"),
             _ => mlua::Error::runtime(problem.within("reward")),
         };
         let steps = self.reward().map_err(wrong)?.steps.0;
@@ -143,7 +144,7 @@ impl Call {
         })
     }
 
-    /// Writes the rollouts and what of `option` can be written, one rollout a line, all or nothing.
+    /// Writes the rollouts and the writable part of `option`, one rollout per line, all or nothing.
     fn keep(&self, folder: &Path, step: u64) -> Result<PathBuf> {
         let path = folder.join(format!("failed_step_{step}.jsonl"));
         let rollouts = rollouts(&self.batch)?;
@@ -172,20 +173,20 @@ pub(crate) fn rollouts(batch: &Tab) -> Result<Vec<Value>> {
 }
 
 record! {
-    /// What a check of rewards looks at in a rollout.
+    /// The part of a rollout that a check of rewards reads.
     struct Played {
         /// its steps
         steps: Vec<PlayedStep>,
     }
 
-    /// What a check of rewards looks at in a step.
+    /// The part of a step that a check of rewards reads.
     struct PlayedStep {
         /// how many tokens the policy wrote
         tokens: Option<usize>,
     }
 }
 
-/// The rewards that `steps` gave for a batch, if there is one for each step of each rollout.
+/// The rewards that `steps` returned for a batch, if there is one for each step of each rollout.
 fn checked(given: &Value, batch: &Tab) -> Result<Tab, String> {
     let Value::Table(table) = given else { return Err(format!("must be a table with 'total', not a {}", given.type_name())) };
     fits(table, batch).map(|()| table.clone().into())

@@ -1,4 +1,4 @@
-//! What stops Lua code that is running: limits of time, and whoever asks at a prompt.
+//! Stops running Lua code: on time limits, and on request at a prompt.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -14,12 +14,12 @@ use finemem::Error;
 pub(crate) struct Limits {
     deadlines: RefCell<Vec<(Instant, Rc<str>)>>,
     asked: Cell<Option<fn() -> bool>>,
-    /// What `fm.exit` ended the script with. Code that catches it gets no further than its next call, return or round of a loop.
+    /// The error that `fm.exit` ended the script with. Code that catches it gets no further than its next call, return or loop iteration.
     end: RefCell<Option<Error>>,
 }
 
 impl Limits {
-    /// Why the code that is running has to end.
+    /// Why the running code has to end.
     fn reached(&self) -> Option<Rc<str>> {
         if self.asked.get().is_some_and(|asked| asked()) {
             return Some("interrupted".into());
@@ -28,7 +28,7 @@ impl Limits {
         self.deadlines.borrow().iter().find(|(deadline, _)| now > *deadline).map(|(_, text)| text.clone())
     }
 
-    /// Lua calls an interrupt in every round of a loop and at every call, so there is one only while there is something to look for.
+    /// Lua calls an interrupt in every loop iteration and at every call, so there is one only while it has something to check.
     fn install(self: &Rc<Self>, lua: &Lua) {
         if self.asked.get().is_none() && self.end.borrow().is_none() && self.deadlines.borrow().is_empty() {
             return lua.remove_interrupt();
@@ -57,18 +57,18 @@ impl Limits {
         self.install(lua);
     }
 
-    /// Ends the code that is running whenever `asked` says so.
+    /// Ends the running code whenever `asked` returns true.
     pub(crate) fn end_when(self: &Rc<Self>, lua: &Lua, asked: fn() -> bool) {
         self.asked.set(Some(asked));
         self.install(lua);
     }
 }
 
-/// Calls something that calls Lua, and ends that after `limit`, in coroutines too, and also where the code catches errors: what returns too
-/// late has failed as well. Only Lua is ended: one of the engine's own functions runs to its end first.
+/// Calls something that runs Lua code, and stops that code after `limit`, in coroutines too, and even if it catches errors: a call that
+/// returns too late counts as failed. Only Lua is stopped: an engine function runs to its end first.
 pub(crate) fn within<R>(lua: &Lua, limit: Duration, call: impl FnOnce() -> mlua::Result<R>) -> mlua::Result<R> {
     let limits = session(lua).limits.clone();
-    let deadline = Instant::now().checked_add(limit).ok_or_else(|| mlua::Error::runtime("the limit of time is too long"))?;
+    let deadline = Instant::now().checked_add(limit).ok_or_else(|| mlua::Error::runtime("the time limit is too long"))?;
     let text: Rc<str> = format!("stopped after {} seconds", limit.as_secs_f64()).into();
     limits.deadlines.borrow_mut().push((deadline, text.clone()));
     limits.install(lua);

@@ -20,11 +20,11 @@ record! {
     }
 
     struct Replay {
-        /// what `memory:journal` returned, or a rollout's `journal`
+        /// a result of `memory:journal`, or a rollout's `journal`
         journal: Vec<Entry>,
-        /// the last step that is carried out; by default all are
+        /// the last step to carry out; by default all are carried out
         last: Option<usize>,
-        /// the memory that it goes on from
+        /// the memory that it continues from
         from: Option<Handed<Store>>,
     }
 
@@ -36,16 +36,16 @@ record! {
     struct Insert {
         /// what it says
         content: String,
-        /// the part of the memory that it belongs to; by default that of the item replaced, or the empty one
+        /// the part of the memory that it belongs to; by default that of the replaced item, or the empty section
         section: Option<String>,
-        /// an item that is closed, because this one takes its place
+        /// the item that this one replaces, which is closed
         replaces: Option<u64>,
     }
 
     struct Update {
         /// the item
         id: u64,
-        /// what it says from now on
+        /// its new content
         content: String,
     }
 
@@ -73,7 +73,7 @@ record! {
         k: usize,
         /// only items of this section
         section: Option<String>,
-        /// whether closed items are looked at too
+        /// whether to search closed items too
         closed: bool = false,
     }
 }
@@ -92,7 +92,7 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// Carries out a journal on an empty memory, or on a copy of one that it goes on from.
+        /// Carries out a journal on an empty memory, or on a copy of the memory that it continues from.
         "memory.replay" (lua, given: Replay) -> Handed<Store>: "the memory" {
             let mut entries = given.journal.clone();
             entries.retain(|entry| given.last.is_none_or(|last| entry.step < last));
@@ -108,24 +108,24 @@ const FUNCTIONS: &[Function] = &[
 
 static MEMORY: Object = Object {
     name: Store::NAME,
-    doc: "Items with their history. Every operation happens whole or not at all, and is journaled.",
+    doc: "Items with their history. Every operation happens completely or not at all, and is journaled.",
     properties: &[],
     methods: &[
         method! {
-            /// Sets the step that the operations to come belong to.
+            /// Sets the step that later operations belong to.
             "set_step" (lua, mut this: Store, given: SetStep) -> () {
                 this.set_step(given.step);
                 Ok(())
             }
         },
         method! {
-            /// Adds an item. It is an error if an item of its section says exactly the same.
+            /// Adds an item. It is an error if an item of its section has exactly the same content.
             "insert" (lua, mut this: Store, given: Insert) -> u64: "its id" {
                 this.insert_as(&given.content, given.section.as_deref(), given.replaces).into_lua_err()
             }
         },
         method! {
-            /// Replaces what an item says.
+            /// Replaces an item's content.
             "update" (lua, mut this: Store, given: Update) -> () {
                 this.update(given.id, &given.content).into_lua_err()
             }
@@ -137,7 +137,8 @@ static MEMORY: Object = Object {
             }
         },
         method! {
-            /// Ends an item and keeps it for its history: it held until the step at hand. Only `closed`, `get` and, if asked, `retrieve` find it.
+            /// Ends an item and keeps it as history: it was valid until the current step. Only `closed`, `get` and, if asked, `retrieve`
+            /// find it.
             "close" (lua, mut this: Store, given: OfItem) -> () {
                 this.close(given.id).into_lua_err()
             }
@@ -161,7 +162,7 @@ static MEMORY: Object = Object {
             }
         },
         method! {
-            /// The items that BM25 finds nearest to a query, best first.
+            /// The items that match a query best by BM25, best first.
             "retrieve" (lua, this: Store, given: Retrieve) -> Vec<Item>: "the items, each with its `score`" {
                 let found = match (given.section.as_deref(), given.closed) {
                     (None, false) => this.retrieve(&given.query, given.k),
@@ -183,7 +184,7 @@ static MEMORY: Object = Object {
             }
         },
         method! {
-            /// A second memory in the same state; the two then go their own ways.
+            /// Makes a second, independent memory in the same state.
             "copy" (lua, this: Store) -> Handed<Store>: "the copy" {
                 Handed::new(lua, this.0.clone())
             }
@@ -209,7 +210,7 @@ impl Scripted for Store {
     }
 }
 
-/// The last `k` items of a section, or of all.
+/// The last `k` items, of a section or of all.
 fn chosen(of: &[Item], section: Option<&str>, k: usize) -> Vec<Item> {
     let within: Vec<&Item> = of.iter().filter(|item| section.is_none_or(|section| item.section == section)).collect();
     within[within.len().saturating_sub(k)..].iter().copied().cloned().collect()

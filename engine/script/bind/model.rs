@@ -29,7 +29,7 @@ pub(crate) struct Policy {
     scorer: RefCell<Option<Learner>>,
 }
 
-/// What scripts hold.
+/// A model as scripts hold it.
 pub(crate) struct ModelHandle(Rc<Policy>);
 
 impl ModelHandle {
@@ -44,12 +44,12 @@ impl ModelHandle {
 }
 
 impl Policy {
-    /// Takes the memory for sampling, for batches of this size.
+    /// Reserves the memory for sampling, for batches of this size.
     pub(crate) fn reserve(&self, room: Room) -> Result<()> {
         self.generator.reserve(&self.model, room)
     }
 
-    /// Gives the memory for sampling back.
+    /// Releases the memory for sampling.
     pub(crate) fn release(&self) {
         self.generator.release();
     }
@@ -67,13 +67,13 @@ impl Policy {
 const TARGETS: Kind = Kind::List(&Kind::Choice(&lora::TARGETS));
 
 record! {
-    /// A new low-rank adapter (LoRA), which changes nothing before it is trained.
+    /// A new low-rank adapter (LoRA), which changes nothing until it is trained.
     struct Adapter as "Lora", checked {
         /// its size
         rank: usize = 16,
         /// its product is multiplied by alpha / rank
         alpha: f64 = 32.0,
-        /// the layers that get one, of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; by default all
+        /// the layers that get one, out of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; by default all
         targets: Option<Vec<String>> as TARGETS,
         /// the seed of its random half
         seed: u64 => Seed = 0,
@@ -86,11 +86,11 @@ record! {
     struct Load {
         /// the folder
         path: PathBuf,
-        /// auto, gpu, cpu, or a part of an adapter's name; by default the run's device
+        /// auto, gpu, cpu, or part of an adapter's name; by default the run's device
         device: Option<String>,
-        /// how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them
+        /// how matrices are kept; by default f32, in which they can be trained, or with an adapter as in the folder
         dtype: Option<Precision>,
-        /// a new adapter, or the folder of one as PEFT and `model:save` write it; then only the adapter is trained
+        /// a new adapter, or the folder of an adapter written by PEFT or `model:save`; then only the adapter is trained
         lora: Option<Any> as ADAPTER,
     }
 }
@@ -99,7 +99,7 @@ const CONFIG: Kind = Kind::Map(&Kind::Any);
 
 record! {
     struct New {
-        /// what config.json of a published model holds
+        /// the content of a published model's config.json
         config: Json as CONFIG,
         /// its tokenizer.json
         tokenizer: PathBuf,
@@ -112,11 +112,11 @@ record! {
     struct Train {
         /// what to learn from
         texts: Vec<String>,
-        /// number of tokens, added ones and the end token included
+        /// number of tokens, including added ones and the end token
         vocab_size: usize,
         /// the file to write
         path: PathBuf,
-        /// texts that are to be one token each
+        /// texts to keep as one token each
         added: Vec<String> => OrDefault,
         /// the special token that ends a text
         end_token: String = "<|im_end|>".into(),
@@ -156,9 +156,9 @@ record! {
     struct Generate {
         /// texts or lists of token ids
         prompts: Vec<Any> as PROMPTS,
-        /// the seed of the random numbers; what a prompt gets depends on its place in the list
+        /// the seed of the random numbers; a prompt's completions also depend on its place in the list
         seed: u64 => Seed = 0,
-        /// a seed for each prompt instead: what it gets depends on nothing else
+        /// a seed for each prompt instead; its completions depend on nothing else
         seeds: Option<Vec<i64>>,
         /// completions of each prompt
         group: u32 = 1,
@@ -172,9 +172,9 @@ record! {
         dtype: Precision = Precision::F32,
     }
 
-    /// What was sampled after a prompt.
+    /// A sampled completion of a prompt.
     struct Completion as "Completion" {
-        /// token ids, with the end token if there was one
+        /// token ids, including the end token if any
         tokens: Vec<u32>,
         /// the text, without the end token
         text: String,
@@ -196,15 +196,15 @@ record! {
     struct Gradients as "Gradients" {
         /// `-Σ weights[i] · lp[i] / count(weights ≠ 0)`
         loss: f64,
-        /// by the published names of the parameters, or of an adapter by PEFT's
+        /// by the published names of the parameters, or for an adapter by PEFT's
         grads: BTreeMap<String, Gradient>,
     }
 }
 
 const FUNCTIONS: &[Function] = &[
     function! {
-        /// Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards;
-        /// and its chat template if it has one.
+        /// Loads a published model folder of type qwen3, qwen2 or llama: config.json, tokenizer.json, model.safetensors or its shards, and
+        /// the chat template if there is one.
         "model.load" (lua, given: Load) -> Handed<ModelHandle>: "the model" {
             super::free_dropped(lua)?;
             let session = session(lua);
@@ -244,7 +244,8 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// Trains a byte-level BPE and writes its tokenizer.json. A word keeps the blank in front of it; digits and signs stand alone.
+        /// Trains a byte-level BPE and writes its tokenizer.json. A word keeps the space before it; digits and signs are tokens of their
+        /// own.
         "tokenizer.train" (lua, given: Train) -> Option<u32>: "the id of the end token" {
             let tokenizer = Tokenizer::train(given.texts, given.vocab_size, &given.added, &given.end_token).into_lua_err()?;
             tokenizer.save(&given.path).into_lua_err()?;
@@ -278,13 +279,13 @@ static MODEL: Object = Object {
     ],
     methods: &[
         method! {
-            /// Cuts a text into tokens. Special tokens in it are recognised, and none is added.
+            /// Cuts a text into tokens. Special tokens in it are recognised, but none are added.
             "encode" (lua, this: ModelHandle, given: Encode) -> Vec<u32>: "token ids" {
                 this.policy().model.tokenizer.encode(&given.text).into_lua_err()
             }
         },
         method! {
-            /// Puts tokens together to a text.
+            /// Joins tokens into a text.
             "decode" (lua, this: ModelHandle, given: Decode) -> String: "the text" {
                 let model = &this.policy().model;
                 model.check_ids(&given.tokens).into_lua_err()?;
@@ -303,7 +304,7 @@ static MODEL: Object = Object {
             }
         },
         method! {
-            /// `logprobs` of many sequences at once: the same numbers, and the device is waited for once, not once for each.
+            /// `logprobs` of many sequences at once: the same numbers, but the device is waited for only once.
             "logprobs_all" (lua, this: ModelHandle, given: ScoreAll) -> Vec<Vec<f32>>: "a list for each sequence" {
                 if let Some(short) = given.sequences.iter().position(|tokens| tokens.len() < 2) {
                     return Err(mlua::Error::runtime(format!("'sequences[{}]' must have at least two elements", short + 1)));
@@ -312,7 +313,7 @@ static MODEL: Object = Object {
             }
         },
         method! {
-            /// The gradient of a weighted log-likelihood. Nothing is changed.
+            /// The gradient of a weighted log-likelihood. The model is not changed.
             "gradients" (lua, this: ModelHandle, given: Differentiate) -> Gradients: "the loss, and for each parameter norm and first values of its gradient" {
                 gradients(&this.policy().model, &given.sequences).into_lua_err()
             }
@@ -332,8 +333,8 @@ static MODEL: Object = Object {
             }
         },
         method! {
-            /// Writes a model folder that `fm.model.load` and Python tools read; of a model with an adapter the adapter's folder, that its `lora`
-            /// and PEFT read.
+            /// Writes a model folder that `fm.model.load` and Python tools read; for a model with an adapter, the adapter's folder, which
+            /// the `lora` argument and PEFT read.
             "save" (lua, this: ModelHandle, given: Save) -> () {
                 this.policy().model.save(&given.path, given.dtype.name()).into_lua_err()
             }
@@ -351,7 +352,7 @@ impl Scripted for ModelHandle {
 }
 
 impl Adapter {
-    /// Gives the model such an adapter.
+    /// Attaches this adapter to the model.
     fn attach(self, model: &mut Model) -> Result<()> {
         let targets = self.targets.unwrap_or_else(|| lora::TARGETS.map(str::to_string).to_vec());
         model.add_lora(Lora::new(self.rank, self.alpha, &targets)?, self.seed)

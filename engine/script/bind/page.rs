@@ -39,7 +39,7 @@ record! {
         title: String => OrDefault,
         /// a remark below
         note: String => OrDefault,
-        /// whether it is shut until somebody opens it
+        /// whether it is collapsed at first
         folded: bool = false,
         /// paragraphs, with empty lines between them
         text: Option<String>,
@@ -57,17 +57,17 @@ record! {
     struct EpisodeTable as "PageEpisode", checked {
         /// its name in the list
         title: String,
-        /// what heads those that share it, such as the policy
+        /// the heading of the episodes that share it, such as the policy
         group: String => OrDefault,
-        /// a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; what its steps lack comes from `chunks` and from
-        /// `journal`, and without `steps` these are all that is shown beside `memory` and `answers`
+        /// a rollout of a batch, which may have `rewards` = { total, terms } of its steps; what its steps lack is taken from `chunks` and
+        /// `journal`. Without `steps`, only these two, `memory` and `answers` are shown
         rollout: Tab as RECORDED,
     }
 
     struct Write {
         /// the file, HTML
         path: PathBuf,
-        /// what stands above the page
+        /// the title above the page
         title: String,
         /// its sections, from top to bottom
         sections: Vec<SectionTable>,
@@ -76,7 +76,7 @@ record! {
 
 const FUNCTIONS: &[Function] = &[function! {
     /// Writes a self-contained HTML page of tables, charts and episodes to step through.
-    "page.write" (lua, given: Write) -> usize: "how many episodes the page had no room for; it says so itself" {
+    "page.write" (lua, given: Write) -> usize: "how many episodes did not fit on the page, which also says so" {
         let Write { path, title, sections } = given;
         let (mut made, mut left_out) = (Vec::new(), 0);
         for (i, table) in sections.into_iter().enumerate() {
@@ -118,7 +118,7 @@ fn section(table: SectionTable) -> Result<(Section, usize), String> {
         Shows::Charts => Content::Charts { charts: charts.unwrap_or_default() },
         Shows::Episodes => {
             let mut kept = Episodes::default();
-            // Rollouts are large: each becomes what the page keeps of it before the next is looked at.
+            // Rollouts are large: each is reduced to what the page keeps before the next is read.
             for (i, EpisodeTable { title, group, rollout }) in episodes.unwrap_or_default().into_iter().enumerate() {
                 let rollout = read::<Recorded>(&Value::Table(rollout.0))
                     .map_err(|problem| format!("is wrong at episodes[{}]: {}", i + 1, problem.within("rollout")))?;
@@ -129,7 +129,7 @@ fn section(table: SectionTable) -> Result<(Section, usize), String> {
         }
     };
     if left_out > 0 {
-        note = format!("{note} {left_out} more episodes had no room on this page.").trim().into();
+        note = format!("{note} {left_out} more episodes did not fit on this page.").trim().into();
     }
     Ok((Section { title, note, folded, content }, left_out))
 }

@@ -16,25 +16,25 @@ use finemem::schema::Described;
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[&REASONER] };
 
 record! {
-    /// A question and what it may be answered from.
+    /// A question and the items to answer it from.
     struct QueryTable as "Query", checked {
         /// the question
         question: String,
-        /// the items to answer from, the most fitting first
+        /// the items to answer from, best match first
         items: Vec<Loose>,
-        /// what a model is told beside the question
+        /// an instruction added to the question
         instruction: Option<String>,
     }
 }
 
-/// An item as a script may make one: all that it needs is its content.
+/// An item that a script may make; it needs only its content.
 #[derive(Debug, Clone, PartialEq)]
 struct Loose {
     content: String,
     section: String,
     step: usize,
     id: Option<u64>,
-    /// The table itself, which the answer names.
+    /// The table itself, which the answer refers to.
     table: crate::api::Tab,
 }
 
@@ -58,7 +58,7 @@ impl finemem::schema::Read for Loose {
         Ok(Self {
             content: source.field::<_, Plain>("content")?,
             section: source.field::<_, IfThere>("section")?,
-            // Items that a script makes have the order that it gives them.
+            // Items that a script makes keep the script's order.
             step: source.field::<_, IfThere>("step")?,
             id: source.field::<_, Plain>("id")?,
             table: crate::api::Tab::read(source)?,
@@ -67,7 +67,7 @@ impl finemem::schema::Read for Loose {
 }
 
 record! {
-    /// A memory and what it is asked.
+    /// A memory and its questions.
     struct Questioned as "Questioned", checked {
         /// the memory
         memory: Handed<Store>,
@@ -75,9 +75,9 @@ record! {
         questions: Vec<Question>,
     }
 
-    /// What a reasoner makes of a question.
+    /// A reasoner's answer to a question.
     struct Answer as "Answer" {
-        /// the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
+        /// the answer, or `not in memory`; empty if the model's reply has none, for example because it was cut off in a thought
         text: String,
         /// whether the items hold an answer
         known: bool,
@@ -120,7 +120,7 @@ record! {
 }
 
 const FUNCTIONS: &[Function] = &[function! {
-    /// The reasoner that copies its answers out of the items; it has no state and no randomness.
+    /// A reasoner that copies its answers from the items; it has no state and no randomness.
     "reasoner.extractive" (lua) -> Handed<Reasoner>: "the reasoner" {
         Handed::new(lua, Reasoner::new(Rc::new(Extractive)))
     }
@@ -152,8 +152,8 @@ static REASONER: Object = Object {
             }
         },
         method! {
-            /// Asks memories their own questions, all in one batch, and scores the answers.
-            "ask_all" (lua, this: Reasoner, given: AskAll) -> Vec<Vec<Asked>>: "for each memory the answers, in the order of its questions" {
+            /// Answers each memory's own questions, all in one batch, and scores the answers.
+            "ask_all" (lua, this: Reasoner, given: AskAll) -> Vec<Vec<Asked>>: "for each memory, the answers in the order of its questions" {
                 let stores = given.asked.iter().map(|asked| asked.memory.borrow()).collect::<mlua::Result<Vec<_>>>()?;
                 let asking = given.asked.iter().zip(&stores).flat_map(|(asked, store)| asked.questions.iter().map(|q| (&store.0, q)));
                 let answered = reason::ask(&*this.ready(lua)?, given.retrieval, &asking.collect::<Vec<_>>()).into_lua_err()?;
@@ -179,7 +179,7 @@ const ANSWER: Kind = Answer::KIND;
 /// A reasoner as scripts hold it.
 pub(crate) struct Reasoner {
     pub(crate) reason: Rc<dyn Reason>,
-    /// A server keeps its replies in the run's folder, if a run is open when it is first asked.
+    /// A server keeps its replies in the run's folder, if a run is open at its first question.
     pub(crate) server: Option<Rc<Server>>,
     /// The model whose tensors it answers with.
     pub(crate) policy: Option<Rc<Policy>>,
@@ -190,7 +190,7 @@ impl Reasoner {
         Self { reason, server: None, policy: None }
     }
 
-    /// What answers.
+    /// The reasoner, ready to answer.
     pub(crate) fn ready(&self, lua: &Lua) -> mlua::Result<Rc<dyn Reason>> {
         if let (Some(server), Some(run)) = (&self.server, session(lua).run.borrow().as_ref()) {
             server.keep_in(&run.borrow().folder().join("replies.jsonl")).into_lua_err()?;

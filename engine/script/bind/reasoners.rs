@@ -22,16 +22,17 @@ const PROMPT: Kind = Kind::Function(&[("input", Kind::Table)], &CHAT);
 record! {
     /// The prompt of a reasoner.
     struct Prompt {
-        /// makes the chat that asks a question from { question, instruction, items }, each item { content, section, rank }, in the order in
-        /// which they were written, the best fit of rank 1; by default the memory and rules as the system message, the question as the user's
+        /// makes the chat that asks a question, from { question, instruction, items }; the items { content, section, rank } are in the
+        /// order in which they were written, and the best match has rank 1; by default memory and rules are the system message, the
+        /// question is the user's
         prompt: Option<Callback> as PROMPT,
     }
 
-    /// What a script's prompt is made from.
+    /// The input of a script's prompt.
     struct Input {
         /// the question
         question: String,
-        /// what a model is told beside it
+        /// an instruction added to the question
         instruction: Option<String>,
         /// the items to answer from, in the order in which they were written
         items: Vec<InputItem>,
@@ -39,17 +40,17 @@ record! {
 
     /// An item that a question is answered from.
     struct InputItem {
-        /// what it says
+        /// its content
         content: String,
-        /// the part of the memory that it stands in
+        /// its section of the memory
         section: String,
-        /// how well it fits, from 1, the best
+        /// its rank, from 1, the best match
         rank: usize => FromOne,
     }
 
     struct OfModel {
-        /// its folder. The tensors are shared with another reasoner of this folder, or with a model from it that has an adapter, without which
-        /// the reasoner answers
+        /// its folder. The tensors are shared with other reasoners of this folder, and with a model from it that has an adapter; the
+        /// reasoner answers without the adapter
         path: Option<PathBuf>,
         /// a loaded model instead, without its adapter; its tensors are shared
         model: Option<Handed<ModelHandle>>,
@@ -65,7 +66,7 @@ record! {
 
 const FUNCTIONS: &[Function] = &[
     function! {
-        /// A reasoner with a language model in this process, which stays as it is while a policy is trained.
+        /// A reasoner with a language model in this process, which does not change while a policy is trained.
         "reasoner.model" (lua, given: OfModel) -> Handed<Reasoner>: "the reasoner" {
             let (model, generator, policy) = match (&given.path, &given.model) {
                 (Some(path), None) => {
@@ -76,14 +77,14 @@ const FUNCTIONS: &[Function] = &[
                     let policy = model.borrow()?.policy().clone();
                     (Rc::new(policy.model.base()), policy.generator.clone(), Some(policy))
                 }
-                _ => return Err(mlua::Error::runtime("one of 'path' and 'model' says which model it is")),
+                _ => return Err(mlua::Error::runtime("a reasoner needs either 'path' or 'model'")),
             };
             let reason = Local::new(model, generator, given.settings).into_lua_err()?;
             Handed::new(lua, Reasoner { policy, ..Reasoner::new(given.own.around(lua, Rc::new(reason))) })
         }
     },
     function! {
-        /// A reasoner with a model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp and Ollama do. Replies are
+        /// A reasoner with a model on a server with OpenAI's chat completions API, such as vLLM, SGLang, llama.cpp and Ollama. Replies are
         /// kept by model, messages and parameters, so that nothing is asked twice.
         "reasoner.server" (lua, given: OfServer) -> Handed<Reasoner>: "the reasoner" {
             let server = Rc::new(Server::new(given.settings).into_lua_err()?);
@@ -93,7 +94,7 @@ const FUNCTIONS: &[Function] = &[
     },
 ];
 
-/// The model in a folder that nobody trains, and what samples from it: one that is there already, if it is the same.
+/// The frozen model of a folder, and its sampler: a loaded one, if it is the same.
 fn frozen(lua: &Lua, path: &Path) -> Result<(Rc<Model>, generate::SharedGenerator)> {
     let session = session(lua);
     let same = |model: &Model| {
@@ -127,7 +128,7 @@ impl Prompt {
     }
 }
 
-/// A reasoner whose chats a script makes.
+/// A reasoner whose chats are made by a script.
 struct Prompted {
     reason: Rc<dyn Reason>,
     prompt: LuaFunction,
@@ -156,7 +157,7 @@ impl Prompted {
 
 impl Reason for Prompted {
     fn describe(&self) -> String {
-        format!("{}, with a prompt of the script", self.reason.describe())
+        format!("{}, with the script's prompt", self.reason.describe())
     }
 
     fn complete(&self, chats: &[Vec<Message>]) -> Result<Vec<Reply>> {

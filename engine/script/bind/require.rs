@@ -17,24 +17,24 @@ pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objec
 
 record! {
     struct Reload {
-        /// its name, as `require` takes it
+        /// its name, as for `require`
         module: String,
-        /// the step from which it counts, for run.json
+        /// the step from which it applies, for run.json
         step: Option<u64>,
     }
 }
 
 const FUNCTIONS: &[api::Function] = &[function! {
-    /// Under `finemem-engine run --watch`: loads a module afresh if its file has changed since it was loaded, or that of a module that it
-    /// requires as it is loaded. From then on `require` gives the new one; values of the old one stay as they are. A file that cannot be
-    /// loaded is reported, and the old module stays. Without `--watch` nothing happens.
-    "reload" (lua, given: Reload) -> bool: "whether it was loaded afresh" {
+    /// Under `finemem-engine run --watch`: reloads a module if its file has changed since it was loaded, or the file of a module that it
+    /// requires while loading. From then on `require` returns the new version; values of the old one do not change. A file that cannot be
+    /// loaded is reported, and the old version stays. Does nothing without `--watch`.
+    "reload" (lua, given: Reload) -> bool: "whether it was reloaded" {
         let session = session(lua);
         Ok(session.options.watch && reload(lua, &session, &given.module, given.step)?)
     }
 }];
 
-/// How long a module that is loaded afresh may take.
+/// How long reloading a module may take.
 const LOADING: Duration = Duration::from_secs(60);
 
 /// The text of a script file.
@@ -43,14 +43,14 @@ pub(crate) fn read(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::format(path, "is not a script: scripts are UTF-8 text"))
 }
 
-/// Compiles a script. Its environment is the sealed globals: reading works, assigning a new global is an error.
+/// Compiles a script. Its environment is the sealed globals: they can be read, and assigning a new global is an error.
 pub(crate) fn load(lua: &Lua, path: &Path, text: &str) -> mlua::Result<Function> {
     let environment = lua.create_table()?;
     let meta = lua.create_table()?;
     meta.raw_set("__index", lua.globals())?;
     let refuse = api::raising(lua, 2, |lua, values| {
         let (_, name): (Value, Value) = lua.unpack_multi(values)?;
-        Err(mlua::Error::runtime(format!("'{0}' is a global, and scripts have none; write local {0}", name.to_string()?)))
+        Err(mlua::Error::runtime(format!("'{0}' is a global, and scripts cannot set globals; write local {0}", name.to_string()?)))
     })?;
     meta.raw_set("__newindex", refuse)?;
     environment.set_metatable(Some(meta))?;
@@ -58,7 +58,7 @@ pub(crate) fn load(lua: &Lua, path: &Path, text: &str) -> mlua::Result<Function>
     compile(lua, &path.display().to_string(), text, &environment)
 }
 
-/// Compiles text in an environment; `name` stands in its messages.
+/// Compiles text in an environment; `name` is used in its messages.
 pub(crate) fn compile(lua: &Lua, name: &str, text: &str, environment: &Table) -> mlua::Result<Function> {
     let chunk = lua.load(text).set_mode(mlua::chunk::ChunkMode::Text).set_name(format!("={name}"));
     chunk.set_environment(environment.clone()).into_function()
@@ -98,7 +98,7 @@ pub(crate) fn find(script: &Path, name: &str) -> Result<PathBuf> {
     })
 }
 
-/// The global `require`. A module is called from Lua, so that its errors keep their one traceback.
+/// The global `require`. A module is called from Lua, so that its errors have only one traceback.
 pub(crate) fn function(lua: &Lua, finemem: Table) -> mlua::Result<Function> {
     let find = api::raising(lua, 3, move |lua, values| {
         let Ok(name) = lua.unpack_multi::<mlua::LuaString>(values) else {
@@ -163,7 +163,7 @@ return function(finemem, find)
     return { require = require, stale = stale, forget = forget }
 end";
 
-/// Loads a module again if files have changed. One that cannot be loaded leaves everything as it was.
+/// Reloads a module if files have changed. If it cannot be loaded, nothing changes.
 fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::Result<bool> {
     let modules: Table = lua.named_registry_value("finemem modules")?;
     let known = session.modules.borrow().clone();
@@ -202,8 +202,8 @@ fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::
             session.modules.replace(known);
             let text = api::message(&error);
             let text = text.split_once("\nstack traceback:").map_or(text.as_str(), |(text, _)| text);
-            // It is tried at every step, as what is missing may be elsewhere, and said once.
-            let said = format!("{list} cannot be loaded, so what was loaded before goes on: {text}");
+            // It is tried at every step, because the missing part may be in another file, but reported only once.
+            let said = format!("{list} cannot be loaded, so the old version stays: {text}");
             if session.refused.replace(Some(said.clone())).as_ref() != Some(&said) {
                 session.say(&said);
             }

@@ -12,11 +12,11 @@ use finemem::rollout::Rollout;
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
 record! {
-    /// The rollouts of a batch. Scripts may give the tables in it more.
+    /// The rollouts of a batch. Scripts may add keys to the tables in it.
     pub(crate) struct BatchTable as "Batch" {
-        /// all rollouts, those of an episode one after the other
+        /// all rollouts; those of an episode are consecutive
         rollouts: Vec<Rollout>,
-        /// what an update knows it by; none where a script put it together
+        /// identifies the batch to an update; absent if a script built the batch
         id: Option<u64>,
     }
 }
@@ -25,16 +25,16 @@ pub(crate) const BATCH: crate::api::Kind = crate::api::Kind::Record(BatchTable::
 
 record! {
     struct Of {
-        /// what `trainer:rollout` returned
+        /// a result of `trainer:rollout`
         batch: Tab as BATCH,
     }
 
     struct Evidence {
-        /// what `trainer:rollout` returned
+        /// a result of `trainer:rollout`
         batch: Tab as BATCH,
-        /// how much is shared by evidence; the rest is shared equally
+        /// the share that is distributed by evidence; the rest is distributed equally
         beta: f64 = 0.5,
-        /// who wrote an updated item: its last write, its insert, or all writes in equal parts
+        /// which step is credited for an updated item: its last write, its insert, or all writes in equal shares
         update: Update = Update::Last,
     }
 }
@@ -56,13 +56,13 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// The score of the final questions, shared among the steps that wrote the items they were answered from.
+        /// The score of the final questions, distributed over the steps that wrote the items they were answered from.
         "reward.evidence" (lua, given: Evidence) -> Rewards: "rewards[rollout][step]" {
             parts(lua, &given.batch.0, Some(given.update))?.evidence(given.beta).into_lua_err()
         }
     },
     function! {
-        /// How much shorter the final memory is than all that was read; the same for every step.
+        /// How much shorter the final memory is than everything that was read; the same for every step.
         "reward.compression" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
             Ok(parts(lua, &given.batch.0, None)?.compression())
         }
@@ -75,8 +75,8 @@ const FUNCTIONS: &[Function] = &[
     },
 ];
 
-/// The parts of a batch's rewards, computed where the policy is. They are computed once for all five functions, unless the script changes
-/// something in between.
+/// The parts of a batch's rewards, computed on the policy's device. They are computed once for all five functions, unless the script
+/// changes something in between.
 fn parts(lua: &Lua, batch: &Table, update: Option<Update>) -> mlua::Result<Parts> {
     let rollouts = rollouts(batch)?;
     let session = session(lua);
@@ -92,8 +92,8 @@ fn parts(lua: &Lua, batch: &Table, update: Option<Update>) -> mlua::Result<Parts
     rewarder.get_or_insert_with(|| Rewarder::new(&device)).parts(&rollouts, update).into_lua_err()
 }
 
-/// The rollouts in a batch's table. They are read from the table and not looked up by its id, because a script may have changed them: given a
-/// judge's scores, for instance.
+/// The rollouts in a batch's table. They are read from the table rather than looked up by its id, because a script may have changed them,
+/// for example by adding a judge's scores.
 fn rollouts(batch: &Table) -> mlua::Result<Vec<Rollout>> {
     let read: BatchTable =
         Reader::default().read(&Value::Table(batch.clone()), true).map_err(|problem| mlua::Error::runtime(problem.within("batch")))?;

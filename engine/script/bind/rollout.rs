@@ -30,7 +30,7 @@ pub(crate) enum View {
 }
 
 impl View {
-    /// What a script says, of the kind [`VIEW`].
+    /// The view that a script passed, of the kind [`VIEW`].
     pub(crate) fn of(value: Option<&Any>) -> Self {
         match value.map(|value| &value.0) {
             Some(Value::Function(view)) => Self::Chosen(view.clone()),
@@ -40,9 +40,9 @@ impl View {
     }
 }
 
-/// What a script says of how rollouts are made.
+/// A script's settings for rollouts.
 pub(crate) struct Contract {
-    /// What each tool does, in the order of the tools.
+    /// The function of each tool, in the order of the tools.
     pub(crate) tools: Vec<Function>,
     pub(crate) dialect: Dialect,
     /// The tools as the script gave them, for its prompt.
@@ -51,13 +51,13 @@ pub(crate) struct Contract {
     pub(crate) view: View,
 }
 
-/// The contract at work on some rollouts.
+/// A contract during some rollouts.
 pub(crate) struct Scripted<'a> {
     lua: &'a Lua,
     contract: &'a Contract,
-    /// For each rollout the memory that the script's functions are given. It holds the store while one of them runs.
+    /// For each rollout, the memory that the script's functions get. It holds the store while one of them runs.
     memories: Vec<AnyUserData>,
-    /// For each rollout what the tools of the step at hand are told about it.
+    /// For each rollout, what the tools of the current step are told about it.
     turns: Vec<Option<(usize, Table)>>,
     tables: Written,
 }
@@ -68,14 +68,14 @@ impl<'a> Scripted<'a> {
         Ok(Self { lua, contract, memories, turns: vec![None; rollouts], tables: Written::default() })
     }
 
-    /// The table of a batch that was played.
+    /// The table of a finished batch.
     pub(crate) fn table(mut self, batch: &Batch) -> mlua::Result<Table> {
         let table = self.lua.create_table()?;
         table.raw_set("rollouts", self.tables.write(self.lua, batch.rollouts.show())?)?;
         Ok(table)
     }
 
-    /// A table that tells a function of the script where it is.
+    /// A table that tells a function of the script its position.
     fn told(&self, at: &At<'_>) -> mlua::Result<Table> {
         let table = self.lua.create_table()?;
         table.raw_set("chunk", at.chunk)?;
@@ -84,7 +84,7 @@ impl<'a> Scripted<'a> {
         Ok(table)
     }
 
-    /// What a tool is told about the step: one table for all calls of an answer, in which those before `index` have what came of them.
+    /// What a tool is told about the step: one table for all calls of an answer, in which those before `index` have their outcomes.
     fn turn(&mut self, at: &At<'_>, calls: &[Outcome], index: usize) -> mlua::Result<Table> {
         let turn = match self.turns[at.rollout].take().filter(|(step, _)| *step == at.step) {
             Some((_, turn)) => turn,
@@ -170,27 +170,27 @@ impl Manager for Scripted<'_> {
 }
 
 record! {
-    /// An episode to be played.
+    /// An episode to play.
     pub(crate) struct Given as "Played" {
         /// the text, in the order in which it is read
         chunks: Vec<String>,
-        /// what is asked at the end
+        /// the questions asked at the end
         questions: Vec<finemem::data::Question>,
-        /// what is asked after each chunk
+        /// the questions asked after each chunk
         chunk_questions: Vec<Vec<finemem::data::Question>> => OrDefault,
-        /// what the policy is at each chunk: a text for each
+        /// the policy's role at each chunk, one text each
         roles: Option<Vec<String>>,
-        /// the memory that it begins with; by default an empty one
+        /// its initial memory; by default an empty one
         memory: Option<Handed<Store>>,
         /// the number of its first step; by default 1
         first: usize => FromOneOrFirst,
-        /// marks its rollouts: those that began with the same memory have the same
+        /// a name for the initial memory: rollouts that began with the same memory have the same name
         state: Option<Name>,
     }
 }
 
 impl Given {
-    /// The episode that a rollout plays.
+    /// The engine's form of the episode.
     pub(crate) fn task(self) -> mlua::Result<Task> {
         let chunks = self.chunks.len();
         let roles = self.roles.unwrap_or_default();

@@ -23,13 +23,13 @@ pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objec
 /// A run of a script, with its progress bar.
 pub(crate) struct OpenRun {
     folder: PathBuf,
-    /// Nothing once it is closed.
+    /// None once it is closed.
     run: Option<Run>,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
 }
 
-/// What scripts hold: the session's run.
+/// The session's run, as scripts hold it.
 pub(crate) struct Shared {
     pub(crate) open: Rc<RefCell<OpenRun>>,
 }
@@ -40,7 +40,7 @@ record! {
     struct Open {
         /// the folder; by default the next free runs/<script>-<number>
         path: Option<PathBuf>,
-        /// whether to go on with the run in this folder if there is one
+        /// whether to resume the run in this folder if there is one
         resume: bool = false,
         /// the run's seed, for run.json
         seed: Option<i64>,
@@ -60,9 +60,9 @@ record! {
         step: u64,
         /// the batch
         batch: Tab as BATCH,
-        /// how many of them; all by default
+        /// how many rollouts; all by default
         count: Option<usize>,
-        /// what the steps got, and for what; a page of the run shows it
+        /// the rewards of the steps and their parts, which a page of the run shows
         rewards: Option<Rewards>,
     }
 
@@ -83,14 +83,14 @@ record! {
         step: u64,
         /// the steps to do
         total: u64,
-        /// what to show beside it
+        /// further text to show
         text: String => OrDefault,
     }
 }
 
 const FUNCTIONS: &[Function] = &[
     function! {
-        /// Opens the run's folder: a new one, or with `--resume` the one to go on with. One run can be open at a time.
+        /// Opens the run's folder: a new one, or with `--resume` the one to resume. Only one run can be open at a time.
         "run.open" (lua, given: Open) -> Handed<Shared>: "the run" {
             let settings = given.arguments.map_or(Ok(Json::Null), |settings| convert::to_json(&Value::Table(settings.0)));
             let settings = settings.map_err(|e| mlua::Error::runtime(format!("'arguments' cannot be recorded: {e}")))?;
@@ -100,7 +100,7 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// Logs a step's figures to the open run; opens one when there is none.
+        /// Logs a step's figures to the open run; opens one if there is none.
         "log" (lua, given: Log) -> () {
             let session = session(lua);
             let known = session.run.borrow().clone();
@@ -112,8 +112,8 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// Whether somebody pressed Ctrl-C. A script that asks ends its loop itself; one that never asks is ended at once.
-        "stopping" (lua) -> bool: "true when the script should save what it has and end" {
+        /// Whether Ctrl-C was pressed. A script that asks ends its loop itself; one that never asks is ended immediately.
+        "stopping" (lua) -> bool: "true if the script should save its work and end" {
             Ok(stop::asked())
         }
     },
@@ -145,7 +145,7 @@ static RUN: Object = Object {
         },
         guard::METHOD,
         method! {
-            /// Appends the rollouts of a batch to rollouts.jsonl, one a line.
+            /// Appends the rollouts of a batch to rollouts.jsonl, one per line.
             "rollouts" (lua, this: Shared, given: Rollouts) -> () {
                 let rollouts = guard::rollouts(&given.batch).into_lua_err()?;
                 for (i, rollout) in rollouts.iter().enumerate().take(given.count.unwrap_or(usize::MAX)) {
@@ -162,7 +162,7 @@ static RUN: Object = Object {
             }
         },
         method! {
-            /// Writes a checkpoint that `--resume` can go on from. The run keeps the newest two.
+            /// Writes a checkpoint that `--resume` can continue from. The run keeps the newest two.
             "checkpoint" (lua, this: Shared, given: Save) -> String: "the checkpoint's folder" {
                 let mut open = this.open.borrow_mut();
                 let save = |folder: &Path| part(&given.trainer, |trainer| trainer.save(folder));
@@ -172,7 +172,7 @@ static RUN: Object = Object {
         },
         method! {
             /// Brings the trainer to the newest checkpoint of a resumed run; does nothing in a fresh one.
-            "restore" (lua, this: Shared, given: Restore) -> u64: "the last step that is done, 0 in a fresh run" {
+            "restore" (lua, this: Shared, given: Restore) -> u64: "the last step done, 0 in a fresh run" {
                 let newest =
                     this.open.borrow_mut().run().into_lua_err()?.newest_checkpoint().map(|(step, path)| (step, path.to_path_buf()));
                 if let Some((_, path)) = &newest {
@@ -182,14 +182,14 @@ static RUN: Object = Object {
             }
         },
         method! {
-            /// Shows how far the run is: a bar on a terminal, now and then a line elsewhere.
+            /// Shows the progress of the run: a bar on a terminal, an occasional line elsewhere.
             "progress" (lua, this: Shared, given: Progress) -> () {
                 this.open.borrow_mut().progress(given.step, given.total, &given.text);
                 Ok(())
             }
         },
         method! {
-            /// Ends the run, so that the script can open another. A run that is still open when the script ends is ended then.
+            /// Ends the run, so that the script can open another. A run that is still open ends with the script.
             "close" (lua, this: Shared) -> () {
                 this.open.borrow_mut().run = None;
                 session(lua).run.borrow_mut().take_if(|open| Rc::ptr_eq(open, &this.open));
@@ -222,7 +222,7 @@ fn part(trainer: &Any, mut act: impl FnMut(&mut dyn Checkpoint) -> Result<()>) -
     let object = AREAS.iter().flat_map(|area| area.objects).find(|object| object.name == name);
     match object.and_then(|object| object.checkpoint) {
         Some(checkpoint) => checkpoint(data, &mut act).map_err(|e| crate::api::error(&e)),
-        None => Err(Error::argument(format!("'trainer' must be a trainer, and a {name} is none"))),
+        None => Err(Error::argument(format!("'trainer' must be a trainer, not a {name}"))),
     }
 }
 
@@ -268,7 +268,7 @@ fn open(session: &Session, path: Option<PathBuf>, resume: bool, seed: Option<u64
     Ok(open)
 }
 
-/// The rewards of one rollout: `{ total, terms }`, with null for what is not finite.
+/// The rewards of one rollout: `{ total, terms }`, with null for numbers that are not finite.
 fn rewards_of(rewards: &Rewards, rollout: usize) -> mlua::Result<Json> {
     let steps = |name: &str, lists: &[Tab]| {
         let values = lists.get(rollout).map_or(Value::Nil, |list| Value::Table(list.0.clone()));
@@ -310,7 +310,7 @@ impl OpenRun {
         self.run.as_mut().ok_or_else(|| Error::argument(format!("the run {} is closed", folder.display())))
     }
 
-    /// Notes that modules were loaded afresh: path and SHA-256 of each.
+    /// Records that modules were reloaded: path and SHA-256 of each.
     pub(crate) fn reloaded(&mut self, step: Option<u64>, scripts: Map<String, Json>) -> Result<()> {
         self.run()?.reloaded(step, scripts)
     }
@@ -333,7 +333,7 @@ impl OpenRun {
         }
     }
 
-    /// Runs `print` so that it does not tear the bar.
+    /// Runs `print` so that it does not break the bar.
     pub(crate) fn around_bar(&self, print: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(print),

@@ -1,4 +1,4 @@
-//! `fm.schedule`: functions of the step. Any Lua function of the step is one as well.
+//! `fm.schedule`: functions of the step. Any Lua function of the step is also a schedule.
 
 use mlua::{Function as LuaFunction, Lua, Value};
 
@@ -23,27 +23,27 @@ record! {
     }
 
     struct Piecewise {
-        /// `{ { step, value }, … }`, steps rising: the value from that step on; before the first step it is the first value
+        /// `{ { step, value }, … }`, with increasing steps: the value from each step on; before the first step it is the first value
         points: Vec<Vec<f64>>,
     }
 
     struct WarmUp {
         /// the value after the warm-up: a number, or a schedule
         to: Any as NUMBER_OR_SCHEDULE,
-        /// how many steps the warm-up takes; with 1 or less there is none
+        /// how many steps the warm-up takes; 1 or less means no warm-up
         steps: f64,
     }
 }
 
 const FUNCTIONS: &[Function] = &[
     function! {
-        /// A value that goes from one number to another in a straight line, and stays there.
+        /// A value that changes linearly from one number to another, and then stays constant.
         "schedule.linear" (lua, given: Between) -> Callback as SCHEDULE: "a function of the step" {
             between(lua, &given, |x| x)
         }
     },
     function! {
-        /// A value that goes from one number to another along half a cosine, slowly at both ends, and stays there.
+        /// A value that changes from one number to another along half a cosine, slowly at both ends, and then stays constant.
         "schedule.cosine" (lua, given: Between) -> Callback as SCHEDULE: "a function of the step" {
             between(lua, &given, |x| 0.5 - 0.5 * (std::f64::consts::PI * x).cos())
         }
@@ -71,7 +71,7 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// A value that rises from near 0 to what it should be: step 1 gives `to / steps`, step `steps` and all later ones `to`.
+        /// A value that rises from near 0 to its target: step 1 gives `to / steps`, step `steps` and all later ones give `to`.
         "schedule.warm_up" (lua, given: WarmUp) -> Callback as SCHEDULE: "a function of the step" {
             let steps = given.steps.max(1.0);
             let part = move |step: f64| (step / steps).clamp(0.0, 1.0);
@@ -86,7 +86,7 @@ const FUNCTIONS: &[Function] = &[
     },
 ];
 
-/// From one number to another: `shape` maps the part of the way in time to that in value, both from 0 to 1.
+/// From one number to another: `shape` maps the elapsed part of the steps to the covered part of the change, both from 0 to 1.
 fn between(lua: &Lua, given: &Between, shape: fn(f64) -> f64) -> mlua::Result<Callback> {
     let Between { from, to, steps, start } = *given;
     if steps <= 0.0 {
@@ -108,11 +108,11 @@ fn number(value: &Value) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-/// What another schedule gives.
+/// The value of another schedule.
 fn value_of(schedule: &LuaFunction, step: f64) -> mlua::Result<f64> {
     match number(&schedule.call(step)?) {
         Some(value) => Ok(value),
-        _ => Err(mlua::Error::runtime(format!("the schedule of the warm-up gives no number at step {step}"))),
+        _ => Err(mlua::Error::runtime(format!("the warm-up's schedule returned no number at step {step}"))),
     }
 }
 

@@ -14,22 +14,22 @@ use finemem::model::Model;
 use finemem::reward::Rewarder;
 use finemem::{Result, generate};
 
-/// How a script is run.
+/// How to run a script.
 #[derive(Debug, Clone)]
 pub struct RuntimeOptions {
     /// What the script sees as `fm.args`.
     pub arguments: Vec<String>,
     /// Where kernels run: `auto`, `gpu`, `cpu` or part of an adapter's name.
     pub device: String,
-    /// Bytes of memory that models and training keep to; `None` leaves it at what the device has.
+    /// Memory limit of models and training in bytes; `None` means what the device has.
     pub device_memory: Option<u64>,
-    /// The folder of a run to go on with.
+    /// The folder of a run to resume.
     pub resume: Option<PathBuf>,
     /// Whether `fm.reload` loads modules whose files have changed.
     pub watch: bool,
     /// How many bytes of Lua values the script may hold.
     pub memory: usize,
-    /// How long the script may run; longer is an error. `None` sets no limit.
+    /// How long the script may run; exceeding it is an error. `None` sets no limit.
     pub time: Option<Duration>,
 }
 
@@ -53,23 +53,23 @@ pub(crate) struct Session {
     pub(crate) options: RuntimeOptions,
     pub(crate) script: RefCell<PathBuf>,
     pub(crate) loaded: RefCell<Vec<Loaded>>,
-    /// The file of each module, as it was loaded last.
+    /// The file of each module, as last loaded.
     pub(crate) modules: RefCell<BTreeMap<String, Loaded>>,
-    /// What was said last of modules that could not be loaded again.
+    /// The last reload error printed, so that it is not repeated.
     pub(crate) refused: RefCell<Option<String>>,
     pub(crate) device: OnceCell<Device>,
     pub(crate) run: RefCell<Option<Rc<RefCell<run::OpenRun>>>>,
-    /// Models that nobody trains, and policies: a reasoner of a folder that one of them is from shares its tensors.
+    /// Loaded models, frozen ones and policies. A reasoner opened from the same folder shares their tensors.
     pub(crate) frozen: RefCell<Vec<(Weak<Model>, generate::SharedGenerator)>>,
     pub(crate) policies: RefCell<Vec<Weak<model::Policy>>>,
-    /// What computes rewards, made for the first reward.
+    /// Computes rewards; created for the first reward.
     pub(crate) rewarder: RefCell<Option<Rewarder>>,
     pub(crate) limits: Rc<interrupt::Limits>,
     pub(crate) started: Instant,
 }
 
 impl Session {
-    /// The session of a script that has not begun.
+    /// The session of a script that has not started.
     pub(crate) fn new(options: RuntimeOptions) -> Self {
         Self {
             options,
@@ -87,7 +87,7 @@ impl Session {
         }
     }
 
-    /// The device that the command line asked for, opened and named when it is first needed.
+    /// The device that the command line asked for, opened and announced when first needed.
     pub(crate) fn device(&self) -> Result<&Device> {
         if self.device.get().is_none() {
             let device = self.open(&self.options.device)?;
@@ -97,7 +97,7 @@ impl Session {
         Ok(self.device.get().expect("just set"))
     }
 
-    /// Writes a line for whoever watches the run.
+    /// Writes a line for the user who watches the run.
     pub(crate) fn say(&self, text: &str) {
         match self.run.borrow().as_ref() {
             Some(run) => run.borrow().around_bar(|| eprintln!("{text}")),
@@ -120,10 +120,10 @@ pub(crate) fn session(lua: &Lua) -> Rc<Session> {
     lua.app_data_ref::<Rc<Session>>().expect("set when the runtime is made").clone()
 }
 
-/// Frees the models and trainers that the script no longer holds. The collector sees small objects and would let them wait, and what takes
-/// memory next is refused if it does not fit.
+/// Frees the models and trainers that the script no longer holds. To the collector they are small objects that can wait, but the next
+/// allocation is refused if it does not fit.
 pub(crate) fn free_dropped(lua: &Lua) -> mlua::Result<()> {
-    // What a first round finds unreachable may hold others.
+    // Objects that the first round finds unreachable may hold others.
     lua.gc_collect()?;
     lua.gc_collect()
 }

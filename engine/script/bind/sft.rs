@@ -18,7 +18,7 @@ record! {
     struct New {
         /// the model to train
         policy: Handed<ModelHandle>,
-        /// learning rate of steps that name none
+        /// default learning rate of steps
         lr: f64 = 1e-3,
         /// decay of the first moment
         beta1: f64 = Settings::default().beta1,
@@ -32,7 +32,7 @@ record! {
     }
 
     struct Step {
-        /// what to learn
+        /// the sequences to learn
         sequences: Vec<Weighted>,
         /// learning rate of this step
         lr: Option<f32>,

@@ -23,7 +23,7 @@ const CONSTANTS: &[Constant] = &[
         get: |lua| lua.create_sequence_from(session(lua).options.arguments.iter().map(String::as_str))?.into_lua(lua),
     },
     Constant { path: "version", kind: Kind::Text, doc: "The version of the engine.", get: |lua| env!("CARGO_PKG_VERSION").into_lua(lua) },
-    Constant { path: "json.null", kind: Kind::Any, doc: "What JSON's `null` is in Lua.", get: |lua| Ok(lua.null()) },
+    Constant { path: "json.null", kind: Kind::Any, doc: "JSON's `null` in Lua.", get: |lua| Ok(lua.null()) },
 ];
 
 record! {
@@ -42,7 +42,7 @@ record! {
     struct Scan {
         /// the text
         text: Bytes,
-        /// the place where the value begins, in bytes from 1; blanks before it are skipped
+        /// the position where the value begins, in bytes from 1; white space before it is skipped
         from: usize = 1,
     }
 }
@@ -54,7 +54,7 @@ record! {
     struct Scanned {
         /// the value
         value: Json,
-        /// the place behind it
+        /// the position after it
         next: usize,
     }
 
@@ -98,7 +98,7 @@ record! {
     }
 
     struct Exit {
-        /// what went wrong, in one line: the command says it, without a traceback, and fails
+        /// what went wrong, in one line: the command prints it without a traceback, and fails
         error: Option<String>,
     }
 }
@@ -129,13 +129,13 @@ const FUNCTIONS: &[Function] = &[
     },
     function! {
         /// Reads one JSON value that other text may follow.
-        "json.scan" (lua, given: Scan) -> Scanned as TABLE: "`{ value, next }`: the value, and the place behind it" {
+        "json.scan" (lua, given: Scan) -> Scanned as TABLE: "`{ value, next }`: the value, and the position after it" {
             let (bytes, from) = (given.text.0.as_bytes(), given.from);
             let rest = from.checked_sub(1).and_then(|from| bytes.get(from..));
             let rest = rest.ok_or_else(|| mlua::Error::runtime(format!("'from' is {from}, outside the text of {} bytes", bytes.len())))?;
             let mut values = serde_json::Deserializer::from_slice(rest).into_iter();
-            let value = values.next().ok_or_else(|| mlua::Error::runtime("there is no JSON value"))?;
-            let value = value.map_err(|e| mlua::Error::runtime(format!("there is no JSON value: {e}")))?;
+            let value = values.next().ok_or_else(|| mlua::Error::runtime("no JSON value"))?;
+            let value = value.map_err(|e| mlua::Error::runtime(format!("no JSON value: {e}")))?;
             Ok(Scanned { value, next: from + values.byte_offset() })
         }
     },
@@ -147,25 +147,25 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// Writes a file, and the folders above it. The old content is replaced at once or not at all.
+        /// Writes a file, and the folders above it. The old content is replaced completely or not at all.
         "write" (lua, given: Replace) -> () {
             finemem::files::write(&given.path, &given.text.0.as_bytes()).into_lua_err()
         }
     },
     function! {
-        /// Adds to the end of a file, and makes the folders above it. When this returns the text is on the disk.
+        /// Appends to a file, and makes the folders above it. When this returns, the text is on the disk.
         "append" (lua, given: Append) -> () {
             finemem::files::append(&given.path, &given.text.0.as_bytes()).into_lua_err()
         }
     },
     function! {
-        /// Whether there is such a file or folder.
-        "exists" (lua, given: FileOrFolder) -> bool: "true if there is" {
+        /// Whether a file or folder exists.
+        "exists" (lua, given: FileOrFolder) -> bool: "true if it exists" {
             Ok(given.path.exists())
         }
     },
     function! {
-        /// What a folder holds.
+        /// The contents of a folder.
         "list" (lua, given: Folder) -> Vec<String>: "the names of its files and folders, sorted" {
             let name = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
             let names = std::fs::read_dir(&given.path).and_then(|entries| entries.map(name).collect::<std::io::Result<Vec<_>>>());
@@ -187,7 +187,7 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// A name for a text that no other text has, such as for what was made of it.
+        /// A unique name for a text, for example to name what was computed from it.
         "sha256" (lua, given: Text) -> String: "its SHA-256, 64 hexadecimal digits" {
             Ok(finemem::files::sha256(&given.text.0.as_bytes()))
         }
@@ -199,7 +199,7 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// Ends the script here; `pcall` does not catch it. The command succeeds, unless there is an `error`.
+        /// Ends the script here; `pcall` does not catch it. The command succeeds unless there is an `error`.
         "exit" (lua, given: Exit) -> () {
             let end = Error::Exit(given.error);
             session(lua).limits.end_now(lua, &end);
@@ -207,7 +207,7 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
-        /// A stream of random numbers that depends on nothing but its seed, on every machine.
+        /// A stream of random numbers that depends only on its seed, and is the same on every machine.
         "rng.new" (lua, given: NewRng) -> Handed<Rng>: "the stream" {
             let seeds = match &given.seed.0 {
                 list @ Value::Table(_) => read::<Vec<i64>>(list),
@@ -223,14 +223,14 @@ const LIST: Kind = Kind::List(&Kind::Any);
 
 record! {
     struct Between {
-        /// the smallest that can come
+        /// the smallest possible result
         low: i64 = 1,
-        /// the largest that can come
+        /// the largest possible result
         high: i64,
     }
 
     struct Pick {
-        /// a list that is not empty
+        /// a non-empty list
         list: Tab as LIST,
     }
 
@@ -296,7 +296,7 @@ impl Scripted for Rng {
     }
 }
 
-/// The global `print`: its arguments, separated by tabs. A reader that went away is no error.
+/// The global `print`: its arguments, separated by tabs. A closed pipe is not an error.
 pub(crate) fn print(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     let tostring: mlua::Function = lua.globals().get("tostring")?;
     let words = values.into_iter().map(|value| tostring.call::<mlua::LuaString>(value));

@@ -1,4 +1,4 @@
-//! What follows a name: fields, indices, calls and the tables that calls are given.
+//! What follows a name: fields, indices, calls and the tables passed to calls.
 
 use full_moon::ast::punctuated::Punctuated;
 use full_moon::ast::{Call, Expression, Field, FunctionArgs, Index, Prefix, Suffix, TableConstructor, VarExpression};
@@ -22,7 +22,7 @@ impl<'a> Walk<'a> {
         suffixes.fold(found, |found, suffix| self.suffix(&found, suffix))
     }
 
-    /// What is set by an assignment: its last field may be new.
+    /// The target of an assignment; its last field may be new.
     pub(super) fn target(&mut self, variable: &'a VarExpression) {
         let suffixes: Vec<_> = variable.suffixes().collect();
         let read = match suffixes.split_last() {
@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
             Type::Value(Kind::Record(record)) => match record.fields.iter().find(|field| field.name == name) {
                 Some(field) => Type::of(&field.kind),
                 None => {
-                    // Scripts may give tables more than the API does.
+                    // Scripts may add keys to the API's tables.
                     if !self.names.written.contains(name) {
                         let names = record.fields.iter().map(|field| field.name);
                         self.report(line, format!("{} has no '{name}'{}", record.name, hint(name, names)));
@@ -92,7 +92,7 @@ impl<'a> Walk<'a> {
         Type::Unknown
     }
 
-    /// The arguments of a call, and what it gives.
+    /// The arguments of a call, and its result.
     fn call(&mut self, called: &Type, args: &'a FunctionArgs) -> Type {
         let shape = match called {
             Type::Function(function, object) => Shape::Keys(full_name(function, *object), function.params),
@@ -143,7 +143,7 @@ impl<'a> Walk<'a> {
         (vec![], Type::Nil)
     }
 
-    /// A function of the file. Its result is known from the pass before.
+    /// A function of the file. Its result is known from the previous pass.
     fn routine(&self, number: usize) -> Routine {
         let here = &self.found.routines[number];
         let returns = self.known.routines.get(number).map_or(&here.returns, |routine| &routine.returns);
@@ -156,7 +156,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A table as it is written.
+    /// A table constructor.
     pub(super) fn table(&mut self, table: &'a TableConstructor, shape: Shape) {
         let (mut keys, mut computed) = (Vec::new(), false);
         for field in table.fields() {
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
                 _ => computed = true,
             }
         }
-        // A key that is not known is most likely one that is missing.
+        // An unknown key is most likely a misspelt missing one.
         if let (Shape::Keys(owner, params), false) = (shape, computed)
             && keys.iter().all(|key| params.iter().any(|param| param.name == *key))
         {

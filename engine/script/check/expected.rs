@@ -1,11 +1,11 @@
-//! What the API expects of what is written out: tables, literals and the parameters of functions.
+//! What the API expects of tables, literals and the parameters of functions in the script.
 
 use crate::api::{Field as Param, Kind};
 
 /// How the keys of a table are checked.
 #[derive(Clone)]
 pub(super) enum Shape {
-    /// The arguments of a function or a record: who wants them, and the keys.
+    /// The arguments of a function or a record: the owner, and the keys.
     Keys(String, &'static [Param]),
     List(&'static Kind),
     Map(&'static Kind),
@@ -13,7 +13,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// What a table must look like where a kind is expected. `named` says that its first entry has a name.
+    /// What a table must look like where a kind is expected. `named` means that its first entry has a name.
     pub(super) fn of(kind: Option<&'static Kind>, named: bool) -> Self {
         match kind {
             Some(Kind::Record(record)) if record.checked => Self::Keys(format!("a {}", record.name), record.fields),
@@ -37,7 +37,7 @@ impl Shape {
     }
 }
 
-/// Whether a literal may stand where a kind is expected; nil stands for a key that is left out.
+/// Whether a literal is valid where a kind is expected; nil means a key that is left out.
 pub(super) fn fits(kind: &Kind, literal: &str) -> bool {
     let first = literal.chars().next().unwrap_or(' ');
     let text = ['"', '\'', '`', '['].contains(&first);
@@ -53,7 +53,7 @@ pub(super) fn fits(kind: &Kind, literal: &str) -> bool {
     }
 }
 
-/// The parameters that a function has which is written where a kind is expected.
+/// The parameters of a function written where a kind is expected.
 pub(super) fn parameters(kind: Option<&'static Kind>) -> &'static [(&'static str, Kind)] {
     match kind {
         Some(Kind::Function(parameters, _)) => parameters,

@@ -1,4 +1,4 @@
-//! Expressions, and the values that stand where the API expects a kind.
+//! Expressions, and values where the API expects a kind.
 
 use full_moon::ast::luau::IfExpression;
 use full_moon::ast::punctuated::Punctuated;
@@ -12,7 +12,7 @@ use crate::api::Kind;
 use crate::api::arguments::hint;
 
 impl<'a> Walk<'a> {
-    /// Several expressions, and what stands for the values behind them: a call or `...` at the end may give more than one.
+    /// Several expressions, and the type of any values after them: a call or `...` at the end may give more than one.
     pub(super) fn expressions(&mut self, list: &'a Punctuated<Expression>) -> (Vec<Type>, Type) {
         let values = list.iter().map(|expression| self.expression(expression, None)).collect();
         let open = match list.last().map(|last| last.value()) {
@@ -64,7 +64,7 @@ impl<'a> Walk<'a> {
             Expression::FunctionCall(call) => self.suffixed(call.prefix(), call.suffixes()),
             Expression::Var(variable) => {
                 let found = self.variable(variable);
-                // A function that goes elsewhere is called from there.
+                // A function that is passed elsewhere may be called from there.
                 if let (Type::Local(number), Var::Name(_)) = (&found, variable) {
                     self.found.routines[*number].escapes = true;
                 }
@@ -93,8 +93,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What is known of a variable: what the pass before has found, or this one where there was none before. A parameter may be a function
-    /// that is declared further down: calls of it are not followed.
+    /// What is known of a variable: what the previous pass has found, or in the first pass, this one. A parameter may be a function that is
+    /// declared further down; calls of it are not followed.
     pub(super) fn name(&mut self, name: &'a TokenReference) -> Type {
         let (line, name) = (line(name), self.text_of(name));
         match self.scopes.find(name) {
@@ -104,7 +104,7 @@ impl<'a> Walk<'a> {
             },
             None => {
                 if !self.names.globals.contains(name) {
-                    // Sorted, so that of names that are equally near it is always the same.
+                    // Sorted, so that the choice among equally near names is always the same.
                     let mut names: Vec<_> = self.scopes.names().chain(self.names.globals.iter().map(String::as_str)).collect();
                     names.sort_unstable();
                     let text = format!("there is no variable '{name}'{}", hint(name, names.into_iter()));
@@ -115,7 +115,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A value where one of a kind is expected under a key: the owner and the key for messages.
+    /// A value where a kind is expected under a key; owner and key are for messages.
     pub(super) fn value(&mut self, owner: &str, key: &str, expression: &'a Expression, kind: &'static Kind) {
         let found = self.expression(expression, Some(kind));
         let place = if key.is_empty() { String::new() } else { format!("'{key}' ") };
@@ -146,7 +146,7 @@ pub(super) fn bare(expression: &Expression) -> &Expression {
     }
 }
 
-/// The expressions one of which gives the value.
+/// The expressions that may give the value.
 fn results(expression: &Expression) -> Vec<&Expression> {
     match bare(expression) {
         Expression::IfExpression(branches) => {

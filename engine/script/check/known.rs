@@ -1,11 +1,11 @@
-//! What the static check knows of values: those that come from the API, and how knowledge from several places is put together.
+//! What the static check knows of values: those that come from the API, and how knowledge from several places is combined.
 
 use std::collections::HashMap;
 
 use crate::api::{Function, Kind, Object};
 use crate::bind::AREAS;
 
-/// The globals that the walk follows: functions that return what they are given, `require`, and `table` for its `clone`.
+/// The globals that the walk follows: functions that return their arguments, `require`, and `table` for its `clone`.
 const BUILTINS: [&str; 5] = ["assert", "ipairs", "pairs", "require", "table"];
 
 /// What is known of a value.
@@ -21,14 +21,14 @@ pub(super) enum Type {
     Value(Kind),
     /// A function of the file, by its number.
     Local(usize),
-    /// What `pairs` and `ipairs` give, by what it goes through.
+    /// The result of `pairs` or `ipairs`, with the kind of what it iterates over.
     Each(Kind),
     /// One of [`BUILTINS`], or `clone` for `table.clone`.
     Builtin(&'static str),
 }
 
 impl Type {
-    /// The value of a kind, if that says more than that it is a table.
+    /// The value of a kind, unless the kind says only that it is a table.
     pub(super) fn of(kind: &Kind) -> Self {
         match kind {
             Kind::Any | Kind::Table | Kind::Nil => Self::Unknown,
@@ -43,12 +43,12 @@ impl Type {
         }
     }
 
-    /// What a global is.
+    /// The type of a global.
     pub(super) fn global(name: &str) -> Self {
         BUILTINS.into_iter().find(|builtin| *builtin == name).map_or(Self::Unknown, Self::Builtin)
     }
 
-    /// What a loop over the value gives beside its keys, or an index.
+    /// The values that a loop over the value gives in addition to its keys, or that an index gives.
     pub(super) fn element(&self) -> Self {
         match self {
             Self::Value(Kind::List(kind) | Kind::Map(kind)) | Self::Each(Kind::List(kind) | Kind::Map(kind)) => Self::of(kind),
@@ -67,7 +67,7 @@ impl Type {
         }
     }
 
-    /// What a value is that may be one or the other.
+    /// The type of a value that may be one or the other.
     pub(super) fn or(self, other: Self) -> Self {
         match (&self, &other) {
             (Self::Nil, _) => other,
@@ -88,13 +88,13 @@ fn same(a: &Kind, b: &Kind) -> bool {
     }
 }
 
-/// What all places say together that set something.
+/// What all places that set something say together.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Info {
     #[default]
     Nothing,
     Is(Type),
-    /// They differ, or one of them is not understood.
+    /// They differ, or one of them is unknown.
     Anything,
 }
 
@@ -113,11 +113,11 @@ impl Info {
 /// A local or a parameter.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Variable {
-    /// What it is set to.
+    /// What it is set to in all places.
     pub(super) set: Info,
-    /// How often, beyond its declaration.
+    /// How often it is set again after its declaration.
     pub(super) again: usize,
-    /// What it has to be, as the API is called with it.
+    /// What it has to be, because the API is called with it.
     pub(super) used: Info,
 }
 
@@ -137,11 +137,11 @@ pub(super) struct Routine {
     /// The numbers of its parameters.
     pub(super) parameters: Vec<usize>,
     pub(super) returns: Info,
-    /// Whether it is called from places that are not seen.
+    /// Whether it may be called from unknown places.
     pub(super) escapes: bool,
 }
 
-/// Everything that one pass through a file finds out, in the order of the file.
+/// Everything that a pass through a file finds out, in the order of the file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Found {
     pub(super) variables: Vec<Variable>,
@@ -149,7 +149,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// What comes from places that are not seen can be anything.
+    /// What comes from unknown places can be anything.
     pub(super) fn close(&mut self) {
         for routine in self.routines.iter().filter(|routine| routine.escapes) {
             for parameter in &routine.parameters {
@@ -187,13 +187,13 @@ impl<'a> Scopes<'a> {
     }
 }
 
-/// The functions and constants of the API whose path begins with this one, or is it.
+/// The functions and constants of the API whose path is this one or begins with it.
 pub(super) fn paths() -> impl Iterator<Item = &'static str> {
     let functions = AREAS.iter().flat_map(|area| area.functions).map(|function| function.path);
     functions.chain(AREAS.iter().flat_map(|area| area.constants).map(|constant| constant.path))
 }
 
-/// What `fm.path` is; nothing if there is no such thing.
+/// The type of `fm.path`; None if it does not exist.
 pub(super) fn at_path(path: &str) -> Option<Type> {
     if let Some(function) = AREAS.iter().flat_map(|area| area.functions).find(|function| function.path == path) {
         return Some(Type::Function(function, None));
@@ -205,7 +205,7 @@ pub(super) fn at_path(path: &str) -> Option<Type> {
     paths().any(|name| name.starts_with(&inside)).then(|| Type::Module(path.to_string()))
 }
 
-/// The class of objects of a name.
+/// The class of objects with a name.
 pub(super) fn class(name: &str) -> Option<&'static Object> {
     AREAS.iter().flat_map(|area| area.objects).copied().find(|object| object.name == name)
 }

@@ -1,4 +1,4 @@
-//! What a script names in plain words: the modules that it requires, and the keys that it gives to tables.
+//! What a script names literally: the modules that it requires, and the keys that it gives to tables.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use full_moon::visitors::Visitor;
 pub(super) struct Mentions {
     /// Every module required by its plain name, with the line.
     pub(super) required: Vec<(usize, String)>,
-    /// The names that the script gives to keys of tables, and the strings that could become some.
+    /// The names that the script gives to keys of tables, and the strings that could become keys.
     pub(super) written: HashSet<String>,
 }
 
@@ -27,7 +27,7 @@ impl Mentions {
         self.written.insert(name.token().to_string());
     }
 
-    /// A module, if that is what a name with what follows it gives.
+    /// Notes a module, if a name and its suffix require one.
     fn module(&mut self, prefix: &Prefix, suffix: Option<&Suffix>) {
         if let Prefix::Name(name) = prefix
             && name.token().to_string() == "require"
@@ -76,7 +76,7 @@ impl Visitor for Mentions {
     }
 }
 
-/// The one string that a call is given.
+/// The string that is a call's only argument.
 pub(super) fn string(args: &FunctionArgs) -> Option<&str> {
     match args {
         FunctionArgs::String(token) => literal(token),

@@ -1,7 +1,7 @@
-//! A look at scripts without running them.
+//! Checks scripts without running them.
 //!
-//! Every file is compiled and parsed, and every `require` of a plain string is followed. Then a walk through each file follows the values that
-//! come from the API to where they are used. Anything computed is left to the run.
+//! Every file is compiled and parsed, and every `require` of a plain string is followed. Then a walk through each file follows the values
+//! that come from the API to where they are used. Computed values are left to the run.
 
 mod calls;
 mod expected;
@@ -22,7 +22,7 @@ use finemem::{Error, Result};
 use mentions::Mentions;
 use walk::{Names, walk};
 
-/// What was looked at, and what is wrong.
+/// The files checked, and the problems found.
 #[derive(Debug)]
 pub struct Findings {
     /// The script and every module it requires.
@@ -31,7 +31,7 @@ pub struct Findings {
     pub problems: Vec<String>,
 }
 
-/// Room for scripts that nest as deeply as Luau lets them, which takes about 100 MiB. What is not needed is not taken.
+/// Stack for scripts nested as deeply as Luau allows, which takes about 100 MiB. Memory that is not used is not taken.
 const STACK: usize = 256 << 20;
 
 /// Checks a script and everything it requires.
@@ -88,9 +88,9 @@ fn look(script: &Path, globals: &HashSet<String>) -> Result<Findings> {
     Ok(findings)
 }
 
-/// What is said of a file that Luau compiles and the parser does not read.
+/// The message about a file that Luau compiles but the parser cannot read.
 fn unread(path: &Path, error: &full_moon::Error) -> String {
     let place = error.range().0;
     let (line, column, why) = (place.line(), place.character(), error.error_message());
-    format!("{}:{line}:{column}: the check does not know this syntax, so it leaves the file out: {why}", path.display())
+    format!("{}:{line}:{column}: the check does not know this syntax, so it skips the file: {why}", path.display())
 }

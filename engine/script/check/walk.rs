@@ -1,7 +1,7 @@
 //! A walk through the syntax tree of a script, which follows values of the API to where they are used.
 //!
-//! A file is walked three times, and what one pass has found is known to the next; the last one reports. Types that are written out say
-//! nothing of values, so the walk passes them over: a cast gives the value that it is given.
+//! A file is walked three times; each pass knows what the previous one found, and the last one reports. Type annotations say nothing about
+//! values, so the walk ignores them: a cast gives the value inside it.
 
 use std::collections::HashSet;
 
@@ -13,14 +13,14 @@ use full_moon::tokenizer::TokenReference;
 use super::known::{Found, Routine, Scopes, Type, Variable};
 use crate::api::Kind;
 
-/// The names that scripts know without saying so: the globals of every script, and the keys that some script writes.
+/// The names that scripts may use without declaring them: the globals of every script, and the keys that some script writes.
 #[derive(Default)]
 pub(super) struct Names {
     pub(super) globals: HashSet<String>,
     pub(super) written: HashSet<String>,
 }
 
-/// Every mistake that is found in a file: the line and what is wrong.
+/// Every mistake found in a file: the line and what is wrong.
 pub(super) fn walk(text: &str, script: &Block, names: &Names) -> Vec<(usize, String)> {
     let mut known = Found::default();
     let mut problems = Vec::new();
@@ -39,11 +39,11 @@ pub(super) fn walk(text: &str, script: &Block, names: &Names) -> Vec<(usize, Str
 pub(super) struct Walk<'a> {
     text: &'a str,
     pub(super) names: &'a Names,
-    /// What the pass before found.
+    /// What the previous pass found.
     pub(super) known: &'a Found,
     pub(super) found: Found,
     pub(super) scopes: Scopes<'a>,
-    /// The functions that the walk is inside of, by their number where they have one.
+    /// The functions around the current place, by their number if they have one.
     inside: Vec<Option<usize>>,
     problems: Vec<(usize, String)>,
 }
@@ -58,7 +58,7 @@ impl<'a> Walk<'a> {
         self.problems.push((line, text));
     }
 
-    /// A part of the script as it is written.
+    /// The text of a part of the script.
     pub(super) fn text_of(&self, node: &impl Node) -> &'a str {
         node.range().and_then(|(from, to)| self.text.get(from.bytes()..to.bytes())).unwrap_or_default()
     }
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
             Stmt::FunctionCall(call) => {
                 self.suffixed(call.prefix(), call.suffixes());
             }
-            // The declaration of a type has no values.
+            // A type declaration has no values.
             _ => {}
         }
     }
@@ -198,11 +198,11 @@ impl<'a> Walk<'a> {
                 self.found.variables[number].set.join(value);
                 self.found.variables[number].again += 1;
             }
-            None => self.report(line, format!("'{name}' is a global, and scripts have none; write local {name}")),
+            None => self.report(line, format!("'{name}' is a global, and scripts cannot set globals; write local {name}")),
         }
     }
 
-    /// A function from its parameters to its end. The API says what `expected` parameters are.
+    /// A function from its parameters to its end. `expected` are its parameters if the API calls it.
     pub(super) fn function(
         &mut self,
         body: &'a FunctionBody,

@@ -240,14 +240,14 @@ fn questions_whose_answers_cannot_be_scored_are_skipped() {
                      "chunk_questions": [[{"question": "q", "answers": "a", "metric": "locomo_f1", "kind": "0"}]]});
     let ids = "they are 1 or multi-hop";
     for (content, reasons) in [
-        (locomo.to_string(), vec![("row 0: question 1: '9' is no category", ids), ("row 0: question 3: it has no category", "")]),
+        (locomo.to_string(), vec![("row 0: question 1: '9' is not a LoCoMo category", ids), ("row 0: question 3: it has no category", "")]),
         (records.to_string(), vec![("row 1: LongMemEval has no judge for a question of type 'chat'", "multi-session")]),
         (Value::Array(rows).to_string(), vec![("row 2: question 0: LongMemEval has no judge for a question of type 'chat'", "")]),
         (
             own.to_string(),
             vec![
                 ("line 1: question 0: 'nope' is not one of exact_match", "rouge_l"),
-                ("line 1: chunk 0, question 0: '0' is no category", ids),
+                ("line 1: chunk 0, question 0: '0' is not a LoCoMo category", ids),
             ],
         ),
     ] {
@@ -328,8 +328,8 @@ fn whatever_is_wrong_is_one_clear_error() {
         (" \n\t\n".into(), "the file is empty"),
         ("[]".into(), "the file holds an empty list"),
         (" {}\n".into(), "the file holds an empty object"),
-        ("hello".into(), "none of the formats"),
-        ("{\"chunk\": []}".into(), "none of the formats"),
+        ("hello".into(), "not in a known format"),
+        ("{\"chunk\": []}".into(), "not in a known format"),
         ("{\"chunks\": [\"a\"], \"ques".into(), "as JSON: EOF while parsing"),
         (row("context", json!(3)), "as memoryagentbench: row 1: \"context\" must be a text, not 3"),
         (row("questions", json!("q")), "row 1: \"questions\" must be a list, not \"q\""),
@@ -340,7 +340,7 @@ fn whatever_is_wrong_is_one_clear_error() {
         (json!([{"context": "0. a", "questions": ["q"]}]).to_string(), "row 0: \"answers\" must be a list, not missing"),
         (json!([{"context": "", "questions": [], "answers": []}]).to_string(), "row 0: it has no chunks"),
         (json!([{"context": "0. a", "questions": [], "answers": []}, 3]).to_string(), "row 1: \"context\""),
-        (json!([{"chunks": "[\"a\"", "questions_and_answers": "[]"}]).to_string(), "row 0: \"chunks\" is no list in JSON: EOF"),
+        (json!([{"chunks": "[\"a\"", "questions_and_answers": "[]"}]).to_string(), "row 0: \"chunks\" is not a JSON list: EOF"),
         (json!([{"chunks": [1], "questions_and_answers": []}]).to_string(), "row 0: a chunk must be a text, not 1"),
         (
             json!([{"chunks": ["a"], "questions_and_answers": [{"answer": "a"}]}]).to_string(),
@@ -356,7 +356,7 @@ fn whatever_is_wrong_is_one_clear_error() {
         ),
         (
             "{\"chunks\": [\"a\"], \"questions\": [{\"question\": \"q\", \"answers\": \"a\", \"evidence\": [1]}]}".into(),
-            "line 1: a question has chunk 1 as evidence, of 1 chunks",
+            "line 1: a question has chunk 1 as evidence, but there are 1 chunks",
         ),
         (json!([{"conversation": {"session_1": 3}, "qa": []}]).to_string(), "row 0: \"session_1\" must be a list of turns"),
         (json!([{"conversation": {"session_1": [{"text": "a"}]}, "qa": []}]).to_string(), "row 0: session_1: \"speaker\" must be a text"),

@@ -137,7 +137,7 @@ fn what_goes_wrong_is_said_with_what_to_do() {
     let error = complaint(&fetch("memalpha", &server(Way::Changed).address, folder.path()));
     assert!(error.contains("the SHA-256 is") && !folder.path().join(FILE).exists(), "{error}");
     let error = complaint(&fetch("memalpha", &server(Way::Escapes).address, folder.path()));
-    assert!(error.contains("no path inside a folder"), "{error}");
+    assert!(error.contains("not a path inside the folder"), "{error}");
     let error = complaint(&fetch("memalpha-full", &server(Way::Whole).address, folder.path()));
     assert!(error.contains("status 404") && error.contains("/datasets/YuWangX/Memalpha-full/tree/main"), "{error}");
     // Nobody listens on a port that was just given back.

@@ -173,12 +173,12 @@ fn files_that_hold_no_episodes_are_refused() {
     let Some(folder) = folder() else { return };
     for (name, part) in [
         // A list of the names of intents.
-        ("banking77/categories.json", "none of the formats"),
+        ("banking77/categories.json", "not in a known format"),
         // Lists of the ids of conversations.
-        ("membuilder/longmemeval_splits.json", "none of the formats"),
+        ("membuilder/longmemeval_splits.json", "not in a known format"),
         // Excerpts of rows and notes about them, see excerpts_of_the_other_splits.
-        ("memoryagentbench/excerpts_ttl_lme.json", "none of the formats"),
-        ("README.md", "none of the formats"),
+        ("memoryagentbench/excerpts_ttl_lme.json", "not in a known format"),
+        ("README.md", "not in a known format"),
         // Its tables are one folder further down.
         ("hwu64", "without CSV files; name the one in it that has some: KFold_1_testset_csv"),
     ] {

@@ -100,7 +100,7 @@ fn scripts_share_the_model_and_it_stays_as_it_is() {
     ));
     assert!(trained.as_ref().is_err_and(|e| e.to_string().contains("would change with them")), "{trained:?}");
     let neither = evaluate("fm.reasoner.model {}").unwrap_err().to_string();
-    assert!(neither.contains("one of 'path' and 'model'"), "{neither}");
+    assert!(neither.contains("either 'path' or 'model'"), "{neither}");
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn a_run_is_logged_and_resumed() {
         RuntimeOptions { resume: Some(path.clone()), ..RuntimeOptions::default() },
         &(open + "run:checkpoint { step = 1, trainer = run }"),
     );
-    assert!(trainer.unwrap_err().to_string().contains("a Run is none"));
+    assert!(trainer.unwrap_err().to_string().contains("not a Run"));
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn memories_are_kept_with_their_history() {
         ("memory:update { id = 9, content = 'x' }", "no item has id 9"),
         ("memory:get { id = -1 }", "'id' is -1, which is out of range"),
         ("memory:set_step { step = 0 }", "'step' is 0, but counts from 1"),
-        ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is no journal entry"),
+        ("fm.memory.replay { journal = { { step = 1, operation = 'burn', id = 1 } } }", "'journal[1]' is not a journal entry"),
         ("fm.memory.import { path = 'absent.jsonl' }", "absent.jsonl"),
     ] {
         let found = complaint(&(made.to_string() + text));
@@ -387,7 +387,7 @@ fn metrics_score_judge_and_sum_up() {
     for (text, said) in [
         ("score { metric = 'f1', answer = '', gold = {} }", "substring_exact_match"),
         ("score { metric = 'locomo_f1', answer = '', gold = {} }", "needs the question's category"),
-        ("locomo_f1 { answer = '', gold = {}, kind = 'poetry' }", "'poetry' is no category"),
+        ("locomo_f1 { answer = '', gold = {}, kind = 'poetry' }", "'poetry' is not a LoCoMo category"),
         ("score { metric = 'judge_memalpha', answer = '', gold = {} }", "judge's verdict"),
         ("judge { metric = 'judge_longmemeval', question = '', answer = '', gold = {}, kind = 'chat' }", "of type 'chat'"),
         ("judge { metric = 'judge_summary', question = '', answer = '', gold = {} }", "expert's summary"),

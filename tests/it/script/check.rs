@@ -99,7 +99,7 @@ fn mistakes_are_found_without_running() {
         // Names.
         ("local count = 1\nprint(cuont)".into(), ":3: there is no variable 'cuont'; did you mean 'count'?"),
         ("do local inner = 1 end\nprint(inner)".into(), ":3: there is no variable 'inner'"),
-        ("answer = 42".into(), ":2: 'answer' is a global, and scripts have none; write local answer"),
+        ("answer = 42".into(), ":2: 'answer' is a global, and scripts cannot set globals; write local answer"),
         ("require 'absent'".into(), "no file absent.lua"),
         ("local = 3".into(), ":2: "),
     ]);
@@ -165,7 +165,7 @@ outer(fm.rng.new { seed = 1 })",
         ("local each = ipairs\nfor _, i in each(fm.memory.new {}:items {}) do print(i.contents) end", ":3: Item has no 'contents'"),
         ("function nonsense.go(self: any) end", ":2: there is no variable 'nonsense'"),
         // What Luau knows and the parser does not: it is said, with line and column.
-        ("@[deprecated] local function f() end\nprint(f, fm.rgn)", "main.lua:2:2: the check does not know this syntax, so it leaves the file out: "),
+        ("@[deprecated] local function f() end\nprint(f, fm.rgn)", "main.lua:2:2: the check does not know this syntax, so it skips the file: "),
     ]);
     let batch = rolled("for _: number, r: any in batch.rollouts do print(r.memry) end");
     let lr = trainer("tools = {}, lr = ('1e-4' :: any)");

@@ -283,7 +283,7 @@ fn what_was_loaded_afresh_is_said() {
     let output = train(folder, "run", "4", &["--watch"]);
     let said = said(&output);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("scripts/own/mine.lua cannot be loaded, so what was loaded before goes on: scripts/own/mine.lua:1: "), "{said}");
+    assert!(said.contains("scripts/own/mine.lua cannot be loaded, so the old version stays: scripts/own/mine.lua:1: "), "{said}");
     assert!(said.contains("reloaded scripts/own/mine.lua"), "{said}");
     let metrics = lines(&folder.join("run/metrics.jsonl"));
     let renamed: Vec<bool> = metrics.iter().map(|line| line.get("rewards/renamed/mean").is_some()).collect();

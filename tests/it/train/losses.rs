@@ -315,7 +315,7 @@ fn settings_that_do_nothing_are_refused() {
         recipe.check().unwrap_err().to_string()
     };
     assert!(changed("cispo", |loss| loss.dual_clip = 3.0).contains("'dual_clip' applies only to clipped losses"));
-    assert!(changed("rloo", |loss| loss.level = Level::Sequence).contains("'ratio' does nothing"));
+    assert!(changed("rloo", |loss| loss.level = Level::Sequence).contains("'ratio' has no effect"));
     assert!(changed("verl", |loss| loss.dual_clip = 0.5).contains("more than 1"));
     assert!(changed("grpo", |loss| loss.clip_low = -0.1).contains("'clip_low' is -0.1"));
     assert!(changed("grpo", |loss| loss.kl_coef = f32::INFINITY).contains("'kl_coef' is inf"));

@@ -113,7 +113,7 @@ fn rewards_advantages_weights_and_groups() {
         ("rewards = rewards, weights = { { 1, 1 }, { 1, { 1 } }, { 1 }, { 1 } }", "step 2 of rollout 2 has"),
         ("rewards = rewards, weights = { { 1, 1 } }", "'weights' has 1 rollouts, the batch has 4"),
         ("rewards = rewards, groups = { { 1, 1 }, { 1, 1 }, { 1 }, {} }", "'groups[4]' has 0 steps"),
-        ("rewards = rewards, groups = rewards, grouping = 'step'", "give one of them"),
+        ("rewards = rewards, groups = rewards, grouping = 'step'", "give only one of them"),
         ("rewards = rewards, grouping = 'steps'", "'grouping' must be one of step, instance, trajectory, state"),
     ] {
         let error = update(arguments).unwrap_err().to_string();
@@ -164,7 +164,7 @@ fn schedules_are_functions_of_the_step() {
         ("fm.schedule.piecewise { points = { { 1, 2 }, { 1, 3 } } }", "'points[2]' must be at a later step"),
         ("fm.schedule.piecewise { points = { { 1 } } }", "'points[1]' must be a step and a value"),
         ("fm.schedule.linear { from = 0, to = 1, steps = 2 }('x')", "a schedule takes one number, the step"),
-        ("fm.schedule.warm_up { to = function() end, steps = 2 }(1)", "gives no number at step 1"),
+        ("fm.schedule.warm_up { to = function() end, steps = 2 }(1)", "returned no number at step 1"),
     ] {
         let error = run(text).unwrap_err().to_string();
         assert!(error.contains(said) && error.contains("test.lua:"), "{text}\nsaid {error}\nnot {said}");
