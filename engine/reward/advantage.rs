@@ -182,7 +182,7 @@ impl Advantages {
             let make = |dtype, size| self.device.zeros(dtype, &[size]);
             self.tensors = Some([make(DType::F32, size)?, make(DType::F32, size)?, make(DType::U32, size)?, make(DType::U32, size + 1)?]);
         }
-        let Some([x, y, members, starts]) = &self.tensors else { return Err(Error::argument("the advantages have no memory")) };
+        let [x, y, members, starts] = self.tensors.as_ref().expect("made above");
         Ok([x.view(&[n])?, y.view(&[n])?, members.view(&[n])?, starts.clone()])
     }
 }

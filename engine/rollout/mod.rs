@@ -1,7 +1,7 @@
 //! Rollouts: a policy reads an episode chunk by chunk, its calls change a memory, and a reasoner answers from the items that retrieval
 //! finds.
 //!
-//! [`play`] plays episodes for any caller: a trainer, an evaluation, a test. The policy's contract (prompts, how calls are read and carried
+//! [`play()`] plays episodes for any caller: a trainer, an evaluation, a test. The policy's contract (prompts, how calls are read and carried
 //! out) is a [`Manager`], which scripts implement. The result is a [`Rollout`]: rewards read it, `rollouts.jsonl` is its JSON, and scripts
 //! see it as a table.
 

@@ -315,7 +315,7 @@ impl As<Duration> for Seconds {
 /// ```
 ///
 /// Editors show the comments of the struct and its fields. An `Option` may be absent, and so may a field with a default. `=> FromOne`
-/// replaces the type's own rule ([`As`](crate::schema::As)); `as KIND` replaces its [`Kind`](crate::schema::Kind), for values whose Rust
+/// replaces the type's own rule ([`As`]); `as KIND` replaces its [`Kind`], for values whose Rust
 /// type does not tell, such as functions. `..name: Type,` at the end adds the fields of another record. `as "Place", checked` checks tables
 /// that are passed in key by key. A record without a name describes the arguments of a function.
 #[macro_export]

@@ -94,8 +94,10 @@ macro_rules! show {
 
 show! {
     Boolean(value) = *value => bool;
-    Integer(value) = *value as i64 => u8, u32, u64, usize, i64;
-    Number(value) = f64::from(*value) => f32, f64;
+    Integer(value) = *value as i64 => u8, u32, u64, usize;
+    Integer(value) = *value => i64;
+    Number(value) = f64::from(*value) => f32;
+    Number(value) = *value => f64;
     Text(value) = Cow::Borrowed(value) => String, &str;
     Text(value) = value.to_string_lossy() => std::path::PathBuf;
     Json(value) = Cow::Borrowed(value) => Json;

@@ -62,7 +62,10 @@ pub(crate) fn read<T: Read>(value: &Value) -> Result<T, Problem> {
 
 /// Reads Lua values; the same table gives the same shared value again.
 #[derive(Default)]
-pub(crate) struct Reader(RefCell<HashMap<(*const c_void, TypeId), Rc<dyn Any>>>);
+pub(crate) struct Reader(RefCell<HashMap<Place, Rc<dyn Any>>>);
+
+/// The address of a table, and the type that it was read as.
+type Place = (*const c_void, TypeId);
 
 impl Reader {
     /// Reads a value; without [`Bulk`](finemem::schema::Bulk) fields if `light`.

@@ -319,7 +319,7 @@ pub(crate) fn records(areas: &'static [Area]) -> Vec<&'static Record> {
 
 /// An entry of the API table: a function of `fm`, or a method of an object.
 ///
-/// ```ignore
+/// ```text
 /// function! {
 ///     /// What it does.
 ///     "memory.copy_of" (lua, given: CopyOf) -> Handed<Store>: "the copy" { … }
@@ -340,12 +340,10 @@ macro_rules! function {
             params: $crate::api::function!(@params $($params)?),
             returns: $crate::api::function!(@kind ($returns) $($kind)?),
             result: concat!($($result)?),
-            call: |$lua, args| {
-                $(let $given: $params = args.read($lua)?;)?
-                #[allow(unused_variables, reason = "a function without parameters reads none")]
-                let args = args;
-                let result: mlua::Result<$returns> = (|| $body)();
-                $crate::api::lua::write($lua, &result?)
+            call: |lua, _args| {
+                #[allow(unused_variables, reason = "not every function needs the state")]
+                fn call($lua: &mlua::Lua $(, $given: $params)?) -> mlua::Result<$returns> $body
+                $crate::api::lua::write(lua, &call(lua $(, _args.read::<$params>(lua)?)?)?)
             },
         }
     };
@@ -356,34 +354,27 @@ macro_rules! function {
 }
 
 macro_rules! method {
-    ($(#[doc = $doc:literal])+ $path:literal ($lua:ident, $this:ident: $object:ty $(, $given:ident: $params:ty)?) -> $returns:ty $(as $kind:ident)? $(: $result:literal)? $body:block) => {
-        $crate::api::Function {
-            path: $path,
-            doc: finemem::record!(@doc $($doc),+),
-            params: $crate::api::function!(@params $($params)?),
-            returns: $crate::api::function!(@kind ($returns) $($kind)?),
-            result: concat!($($result)?),
-            call: |$lua, args| {
-                $(let $given: $params = args.read($lua)?;)?
-                #[allow(unused_variables, reason = "a method need not look at its object")]
-                let $this = args.this::<$object>()?;
-                let result: mlua::Result<$returns> = (|| $body)();
-                $crate::api::lua::write($lua, &result?)
-            },
-        }
+    ($(#[doc = $doc:literal])+ $path:literal ($lua:ident, $this:ident: $object:ty $(, $given:ident: $params:ty)?) -> $($rest:tt)+) => {
+        $crate::api::method! { @made ($($doc)+) $path ($lua, ($this), this, UserDataRef, $object $(, $given: $params)?) $($rest)+ }
     };
-    ($(#[doc = $doc:literal])+ $path:literal ($lua:ident, mut $this:ident: $object:ty $(, $given:ident: $params:ty)?) -> $returns:ty $(as $kind:ident)? $(: $result:literal)? $body:block) => {
+    ($(#[doc = $doc:literal])+ $path:literal ($lua:ident, mut $this:ident: $object:ty $(, $given:ident: $params:ty)?) -> $($rest:tt)+) => {
+        $crate::api::method! { @made ($($doc)+) $path ($lua, (mut $this), this_mut, UserDataRefMut, $object $(, $given: $params)?) $($rest)+ }
+    };
+    (
+        @made ($($doc:literal)+) $path:literal ($lua:ident, ($($this:tt)+), $borrow:ident, $reference:ident, $object:ty $(, $given:ident: $params:ty)?)
+        $returns:ty $(as $kind:ident)? $(: $result:literal)? $body:block
+    ) => {
         $crate::api::Function {
             path: $path,
             doc: finemem::record!(@doc $($doc),+),
             params: $crate::api::function!(@params $($params)?),
             returns: $crate::api::function!(@kind ($returns) $($kind)?),
             result: concat!($($result)?),
-            call: |$lua, args| {
-                $(let $given: $params = args.read($lua)?;)?
-                let mut $this = args.this_mut::<$object>()?;
-                let result: mlua::Result<$returns> = (|| $body)();
-                $crate::api::lua::write($lua, &result?)
+            call: |lua, args| {
+                type Reference<T> = mlua::$reference<$crate::api::Handle<T>>;
+                #[allow(unused_variables, reason = "not every method needs the state, or its object")]
+                fn call($lua: &mlua::Lua, $($this)+: Reference<$object> $(, $given: $params)?) -> mlua::Result<$returns> $body
+                $crate::api::lua::write(lua, &call(lua, args.$borrow::<$object>()? $(, args.read::<$params>(lua)?)?)?)
             },
         }
     };

@@ -111,7 +111,7 @@ const FUNCTIONS: &[Function] = &[
         /// separately.
         "calls.read" (lua, given: AnswerTo) -> Found as TABLE: "`{ calls, stray, thought }`: the calls, the number of stretches of other text, and the thought, if any" {
             let (thought, answer) = calls::split_thought(&given.prompt, &given.text);
-            let Parsed { calls, stray } = Dialect::of(given.dialect.as_ref()).parse(answer)?;
+            let Parsed { calls, stray } = Dialect(given.dialect).parse(answer)?;
             let found = |Call { raw, name, arguments, error }| FoundCall {
                 tool: name,
                 arguments: Arguments(arguments),
@@ -124,31 +124,18 @@ const FUNCTIONS: &[Function] = &[
     },
 ];
 
-/// How a trainer reads calls.
-pub(crate) enum Dialect {
-    /// The format of Hermes and Qwen, read in Rust.
-    Hermes,
-    /// A script's dialect.
-    Scripted(DialectTable),
-}
+/// How a trainer reads calls: as a script's dialect does, or as Hermes and Qwen write them, which is read in Rust.
+pub(crate) struct Dialect(pub(crate) Option<DialectTable>);
 
 impl Dialect {
-    /// The dialect that a script passed, if any.
-    pub(crate) fn of(given: Option<&DialectTable>) -> Self {
-        given.map_or(Self::Hermes, |given| Self::Scripted(given.clone()))
-    }
-
     /// Texts that end an answer.
     pub(crate) fn stop(&self) -> &[String] {
-        match self {
-            Self::Hermes => &[],
-            Self::Scripted(given) => &given.stop,
-        }
+        self.0.as_ref().map_or(&[], |given| &given.stop)
     }
 
     /// Every call in `text`. Text that a scripted dialect neither reads nor reports as broken counts as stray.
     pub(crate) fn parse(&self, text: &str) -> mlua::Result<Parsed> {
-        let Self::Scripted(DialectTable { name, parse, .. }) = self else { return Ok(calls::parse(text)) };
+        let Some(DialectTable { name, parse, .. }) = &self.0 else { return Ok(calls::parse(text)) };
         let wrong = |reason: String| mlua::Error::runtime(format!("the dialect '{name}' cannot be used: {reason}"));
         let found: Value = parse.0.call(text)?;
         checked(&CALLS, &found).map_err(|reason| wrong(format!("what 'parse' returned {reason}")))?;

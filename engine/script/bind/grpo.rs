@@ -235,7 +235,7 @@ impl Trainer {
             let schema = convert::to_json(&mlua::Value::Table(table.parameters.0.clone())).map_err(mlua::Error::runtime)?;
             tools.push(Tool::new(&table.name, &table.description, schema).into_lua_err()?);
         }
-        let dialect = Dialect::of(given.dialect.as_ref());
+        let dialect = Dialect(given.dialect.clone());
         let sampling = Options {
             temperature: given.temperature as f32,
             top_k: 0,

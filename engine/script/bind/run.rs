@@ -212,7 +212,7 @@ impl Scripted for Shared {
 }
 
 fn with<R>(this: &AnyUserData, read: impl FnOnce(&mut OpenRun) -> Result<R>) -> mlua::Result<R> {
-    Ok(read(&mut this.borrow::<Handle<Shared>>()?.open.borrow_mut()).into_lua_err()?)
+    read(&mut this.borrow::<Handle<Shared>>()?.open.borrow_mut()).into_lua_err()
 }
 
 /// Calls `act` with the trainer that a script passed.

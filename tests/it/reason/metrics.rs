@@ -83,7 +83,7 @@ fn labels_have_a_lenient_score() {
         assert_eq!(lenient.score("label: 14", &["4"], None).unwrap(), 0.0);
     }
     assert_eq!(Metric::BoxedLabelStrict.score("label: 4", &["4"], None).unwrap(), 0.0);
-    assert_eq!(Metric::ALL.into_iter().filter(|metric| metric.lenient().is_some()).count(), 2);
+    assert_eq!(Metric::ALL.iter().filter(|metric| metric.lenient().is_some()).count(), 2);
 }
 
 #[test]
