@@ -2,17 +2,17 @@
 -- The types of `require "finemem"` for lua-language-server, written by `finemem-engine types`. Editor setting:
 -- "Lua.workspace.library": ["scripts/types/library"]
 
----A new low-rank adapter (LoRA), which changes nothing before it is trained.
+---A new low-rank adapter (LoRA), which changes nothing until it is trained.
 ---@class (exact) fm.Lora
 ---@field rank? integer its size (default 16)
 ---@field alpha? number its product is multiplied by alpha / rank (default 32)
----@field targets? ("q_proj"|"k_proj"|"v_proj"|"o_proj"|"gate_proj"|"up_proj"|"down_proj")[] the layers that get one, of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; by default all
+---@field targets? ("q_proj"|"k_proj"|"v_proj"|"o_proj"|"gate_proj"|"up_proj"|"down_proj")[] the layers that get one, out of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; by default all
 ---@field seed? integer the seed of its random half (default 0)
 
 ---A message of a chat.
 ---@class (exact) fm.Message
----@field role "system"|"user"|"assistant" who says it
----@field content string what is said
+---@field role "system"|"user"|"assistant" its author
+---@field content string its text
 
 ---A mean with its 95 % interval.
 ---@class (exact) fm.Interval
@@ -21,7 +21,7 @@
 ---@field high number the upper end
 ---@field n integer how many scores there are
 
----The score of one question; an `Asked` is one too.
+---The score of one question; an `Asked` also works.
 ---@class (exact) fm.Result
 ---@field source string the source that the question is from
 ---@field metric string the metric that it was scored by
@@ -30,8 +30,8 @@
 ---The figures of a table.
 ---@class (exact) fm.Summary
 ---@field rows fm.SummaryRow[] a row for each source and metric, in order of first appearance
----@field over_sources? fm.Interval the mean of the rows' means, also called macro average: each source counts the same; `n` is the number of rows; none without scores
----@field over_questions? fm.Interval the mean of all scores, also called micro average: each question counts the same; none without scores
+---@field over_sources? fm.Interval the mean of the rows' means, also called macro average: each source has the same weight; `n` is the number of rows; absent without scores
+---@field over_questions? fm.Interval the mean of all scores, also called micro average: each question has the same weight; absent without scores
 
 ---The mean score of a source by a metric.
 ---@class (exact) fm.SummaryRow
@@ -42,99 +42,99 @@
 ---@field high number the upper end
 ---@field n integer how many scores there are
 
----The rollouts of a batch. Scripts may give the tables in it more.
+---The rollouts of a batch. Scripts may add keys to the tables in it.
 ---@class (exact) fm.Batch
----@field rollouts fm.Rollout[] all rollouts, those of an episode one after the other
----@field id? integer what an update knows it by; none where a script put it together
+---@field rollouts fm.Rollout[] all rollouts; those of an episode are consecutive
+---@field id? integer identifies the batch to an update; absent if a script built the batch
 
 ---An episode as the policy read it.
 ---@class (exact) fm.Rollout
 ---@field episode integer which of the batch's episodes it is
 ---@field member integer which of the episode's group it is
 ---@field first? integer the number of its first step; by default 1
----@field state? number|string the memory that it began with, as the episode names it
+---@field state? number|string the name of the memory that it began with, from the episode
 ---@field steps fm.RolloutStep[] one for each chunk
 ---@field answers fm.Asked[] the final questions
 ---@field memory fm.Item[] the memory at the end
----@field journal table[] all that was done to it, for `fm.memory.replay`
+---@field journal table[] every operation on it, for `fm.memory.replay`
 ---@field memory_tokens integer the length of the memory at the end, in tokens
 ---@field input_tokens integer the length of all chunks, in tokens
 
 ---What the policy did with a chunk.
 ---@class (exact) fm.RolloutStep
 ---@field chunk string the chunk
----@field role? string what the policy was at this chunk, in episodes with roles
+---@field role? string the policy's role at this chunk, in episodes with roles
 ---@field prompt string what the policy read
 ---@field prompt_tokens integer its length in tokens
 ---@field thought? string what it thought before its answer
 ---@field completion string what it wrote, with its thought
 ---@field tokens integer its length in tokens
 ---@field calls fm.RolloutCall[] the calls in it
----@field stray integer pieces of text outside of calls
+---@field stray integer pieces of text outside calls
 ---@field written integer[] ids of the items that it wrote
 ---@field memory_before fm.Item[] the memory before the step
 ---@field memory_after fm.Item[] the memory after it
 ---@field chunk_answers fm.Asked[] the chunk's own questions, asked right after it
 
----A call and what came of it.
+---A call and its outcome.
 ---@class (exact) fm.RolloutCall
 ---@field tool? string the tool, if one was named
 ---@field arguments? table its arguments
 ---@field raw string the text it was read from
----@field parsed boolean whether it could be read
+---@field parsed boolean whether it could be parsed
 ---@field valid boolean whether it was carried out
 ---@field reason? string why it was not
 
 ---A remembered piece of text.
 ---@class (exact) fm.Item
----@field id integer its id: given by the store, counting up, never used twice in one store
----@field content string what it says
+---@field id integer its id: assigned by the store, increasing, never reused in a store
+---@field content string its content
 ---@field step integer the step that wrote it last
 ---@field created integer the step that inserted it
----@field history fm.Version[] what it said before, oldest first
+---@field history fm.Version[] its earlier contents, oldest first
 ---@field section string the part of the memory that it belongs to; empty in a flat memory
 ---@field replaces? integer the item that it replaced with its insert
----@field closed? integer the step from which it holds no more
----@field score? number how well it fits the query that found it
+---@field closed? integer the step from which it is no longer valid
+---@field score? number how well it matches the query that found it
 
 ---An earlier content of an item.
 ---@class (exact) fm.Version
 ---@field step integer the step that wrote it
----@field content string what the item said from then on
+---@field content string the item's content from then on
 
 ---A question that was answered from a memory, and its score.
 ---@class (exact) fm.Asked
 ---@field question string the question
 ---@field gold string[] the accepted answers
----@field answer string the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
----@field score? number its score, from 0 to 1, and 0 for an empty answer; none where a judge has to give it
----@field scored? string what was scored, where the protocol says in other words than the answer that nothing is known
+---@field answer string the answer, or `not in memory`; empty if the model's reply has none, for example because it was cut off in a thought
+---@field score? number its score, from 0 to 1, and 0 for an empty answer; absent if a judge has to score it
+---@field scored? string what was scored, if the protocol expects other words than the answer's for saying that nothing is known
 ---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric that scored it
----@field evidence fm.Item[] the items that were retrieved, the most fitting first
+---@field evidence fm.Item[] the retrieved items, best match first
 ---@field used? integer which of them the answer was taken from
 ---@field kind? string what kind of question it is
 ---@field id? string its name in its file
 ---@field chunks? integer[] the chunks that hold what proves the gold answer
----@field prompt_tokens integer tokens that a model read
+---@field prompt_tokens integer tokens that the model read
 ---@field completion_tokens integer tokens that it wrote
 ---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
----@field requests integer requests to a server that the reply took, the tries that failed included: in an earlier process, if its cache has the reply; 0 if this process has asked for it before
----@field seconds number seconds from the first of these requests to the reply; they run side by side, so that a sum is more than the time that passed
----@field cached integer 1 if the reply was there already, from an earlier process or an equal chat, else 0
+---@field requests integer requests to a server that the reply took, including failed tries: in an earlier process, if that cached the reply; 0 if this process has asked for it before
+---@field seconds number seconds from the first of these requests to the reply; they run concurrently, so a sum exceeds the time that passed
+---@field cached integer 1 if the reply was cached, from an earlier process or an equal chat, else 0
 ---@field left_out integer items that were left out because the prompt was too long
 
 ---A reward: scripts/rewards/README.md says how to write one.
 ---@class (exact) fm.Reward
 ---@field steps fun(batch: fm.Batch, option: table): fm.Rewards gives every step of every rollout its reward
 ---@field name? string its name, for messages
----@field needs? string[] what `option` must hold
----@field rollout? any rolls out, for rewards that branch
+---@field needs? string[] the keys that `option` must have
+---@field rollout? any makes the rollouts, for rewards that branch
 
----What the steps of a batch get. In all lists, `[i][t]` is step t of rollout i.
+---The rewards of a batch. In all lists, `[i][t]` is step t of rollout i.
 ---@class (exact) fm.Rewards
----@field total number[][] the reward of each step; only logged where there are `advantages`
+---@field total number[][] the reward of each step; only logged if there are `advantages`
 ---@field terms? table<string, number[][]> its parts by name
----@field advantages? number[][] for `trainer:update`, as are all that follow
+---@field advantages? number[][] passed to `trainer:update`, like all of the following
 ---@field weights? ((number|number[])[])[] how much each step, or each of its tokens, counts in the loss
 ---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared
 ---@field groups? ((number|string)[])[] steps with equal keys are compared
@@ -143,10 +143,10 @@
 ---Text in chunks, and questions about it.
 ---@class (exact) fm.Episode
 ---@field id string its name
----@field source string where it comes from; results are reported by it
+---@field source string where it comes from; results are grouped by it
 ---@field chunks string[] the text, in the order in which it is read
----@field questions fm.Question[] what is asked at the end
----@field chunk_questions fm.Question[][] what is asked after each chunk: as many lists as chunks
+---@field questions fm.Question[] the questions asked at the end
+---@field chunk_questions fm.Question[][] the questions asked after each chunk: as many lists as chunks
 
 ---A question with its accepted answers.
 ---@class (exact) fm.Question
@@ -155,12 +155,12 @@
 ---@field kind? string what kind of question it is
 ---@field id? string its name in its file
 ---@field metric? "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric that scores it, one of fm.metric; by default substring_exact_match
----@field evidence? integer[] the chunks that hold what proves the answer, from 1
----@field instruction? string what a model is told beside the question, such as the form of the answer
+---@field evidence? integer[] the chunks that prove the answer, from 1
+---@field instruction? string an instruction added to the question, such as the form of the answer
 
 ---A call as a dialect read it. One that cannot be carried out has an `error`.
 ---@class (exact) fm.Call
----@field raw string the text it was read from; what lies between those of all calls is stray text
+---@field raw string the text it was read from; anything outside the calls' texts is stray text
 ---@field name? string the tool
 ---@field arguments? table<string, any> the arguments by name
 ---@field error? string why it cannot be carried out
@@ -168,7 +168,7 @@
 ---How calls are written.
 ---@class (exact) fm.Dialect
 ---@field name string its name
----@field parse fun(text: string): fm.Call[] reads every call in an answer, good and bad, in order
+---@field parse fun(text: string): fm.Call[] reads every call in an answer, valid or not, in order
 ---@field write fun(call: table): string writes a call, `{ name, arguments }`, as `parse` reads it
 ---@field stop? string[] texts that end an answer
 ---@field tools? fun(tools: table[]): string describes the tools and how to call them, for prompts of models without a chat template
@@ -178,14 +178,14 @@
 ---@field name string the name that calls use
 ---@field description string what it does
 ---@field parameters table JSON schema of the arguments
----@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; `turn` has the answer's calls, chunk, step and role; returns the id it wrote; an error means that the call is not valid
+---@field run fun(memory: fm.Memory, arguments: table, turn: table): any carries out one call; `turn` has the answer's calls, chunk, step and role; returns the id it wrote; an error means that the call is invalid
 
 ---A part of a page. Its kind says which of the keys it needs: `text`; `rows` for facts; `columns` and `rows` for a table; `charts`; `episodes`.
 ---@class (exact) fm.PageSection
 ---@field kind "text"|"facts"|"table"|"charts"|"episodes" what it shows
 ---@field title? string its heading
 ---@field note? string a remark below
----@field folded? boolean whether it is shut until somebody opens it (default false)
+---@field folded? boolean whether it is collapsed at first (default false)
 ---@field text? string paragraphs, with empty lines between them
 ---@field columns? fm.PageColumn[] the columns of a table
 ---@field rows? any[][] cells: a number, a string, { value, low, high } by name, or fm.json.null; facts have a name and a string
@@ -221,8 +221,8 @@
 ---An episode to step through.
 ---@class (exact) fm.PageEpisode
 ---@field title string its name in the list
----@field group? string what heads those that share it, such as the policy
----@field rollout fm.PageRollout a rollout of a batch, which may hold `rewards` = { total, terms } of its steps; what its steps lack comes from `chunks` and from `journal`, and without `steps` these are all that is shown beside `memory` and `answers`
+---@field group? string the heading of the episodes that share it, such as the policy
+---@field rollout fm.PageRollout a rollout of a batch, which may have `rewards` = { total, terms } of its steps; what its steps lack is taken from `chunks` and `journal`. Without `steps`, only these two, `memory` and `answers` are shown
 
 ---What a page shows of an episode: a rollout, or what an evaluation keeps of one. Everything in it may be missing.
 ---@class (exact) fm.PageRollout
@@ -251,48 +251,48 @@
 ---A loss and its gradient.
 ---@class (exact) fm.Gradients
 ---@field loss number `-Σ weights[i] · lp[i] / count(weights ≠ 0)`
----@field grads table<string, fm.Gradient> by the published names of the parameters, or of an adapter by PEFT's
+---@field grads table<string, fm.Gradient> by the published names of the parameters, or for an adapter by PEFT's
 
 ---The gradient of one parameter.
 ---@class (exact) fm.Gradient
 ---@field norm number its norm
 ---@field first number[] its first four values
 
----What was sampled after a prompt.
+---A sampled completion of a prompt.
 ---@class (exact) fm.Completion
----@field tokens integer[] token ids, with the end token if there was one
+---@field tokens integer[] token ids, including the end token if any
 ---@field text string the text, without the end token
 ---@field logprobs number[] log-probability of each token at the sampling temperature
 ---@field finish "stop"|"length" why it ended
 
----What a reasoner makes of a question.
+---A reasoner's answer to a question.
 ---@class (exact) fm.Answer
----@field text string the answer, or `not in memory`; empty where the model's reply has none, as one cut off in a thought
+---@field text string the answer, or `not in memory`; empty if the model's reply has none, for example because it was cut off in a thought
 ---@field known boolean whether the items hold an answer
 ---@field item? fm.Item the item that it was taken from
 ---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
 ---@field left_out integer items that were left out because the prompt was too long
 
----A question and what it may be answered from.
+---A question and the items to answer it from.
 ---@class (exact) fm.Query
 ---@field question string the question
----@field items fm.Item[] the items to answer from, the most fitting first
----@field instruction? string what a model is told beside the question
+---@field items fm.Item[] the items to answer from, best match first
+---@field instruction? string an instruction added to the question
 
----A memory and what it is asked.
+---A memory and its questions.
 ---@class (exact) fm.Questioned
 ---@field memory fm.Memory the memory
 ---@field questions fm.Question[] the questions
 
----What a model says to a chat.
+---A model's reply to a chat.
 ---@class (exact) fm.Reply
----@field text string the text, without a thought before it; empty where that is all there is
----@field prompt_tokens integer tokens that a model read
+---@field text string the text without the thought before it; empty if there is only a thought
+---@field prompt_tokens integer tokens that the model read
 ---@field completion_tokens integer tokens that it wrote
 ---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
----@field requests integer requests to a server that the reply took, the tries that failed included: in an earlier process, if its cache has the reply; 0 if this process has asked for it before
----@field seconds number seconds from the first of these requests to the reply; they run side by side, so that a sum is more than the time that passed
----@field cached integer 1 if the reply was there already, from an earlier process or an equal chat, else 0
+---@field requests integer requests to a server that the reply took, including failed tries: in an earlier process, if that cached the reply; 0 if this process has asked for it before
+---@field seconds number seconds from the first of these requests to the reply; they run concurrently, so a sum exceeds the time that passed
+---@field cached integer 1 if the reply was cached, from an earlier process or an equal chat, else 0
 ---@field left_out integer items that were left out because the prompt was too long
 
 ---A stream of random numbers.
@@ -306,8 +306,8 @@ function Rng:number(arguments) end
 
 ---The arguments of `Rng:integer`.
 ---@class (exact) fm.Rng.integer.arguments
----@field low? integer the smallest that can come (default 1)
----@field high integer the largest that can come
+---@field low? integer the smallest possible result (default 1)
+---@field high integer the largest possible result
 
 ---The next whole number, each equally likely.
 ---@param arguments fm.Rng.integer.arguments
@@ -316,7 +316,7 @@ function Rng:integer(arguments) end
 
 ---The arguments of `Rng:pick`.
 ---@class (exact) fm.Rng.pick.arguments
----@field list any[] a list that is not empty
+---@field list any[] a non-empty list
 
 ---One item of a list, each equally likely.
 ---@param arguments fm.Rng.pick.arguments
@@ -343,7 +343,7 @@ local Model = {}
 ---@class (exact) fm.Model.encode.arguments
 ---@field text string the text
 
----Cuts a text into tokens. Special tokens in it are recognised, and none is added.
+---Cuts a text into tokens. Special tokens in it are recognised, but none are added.
 ---@param arguments fm.Model.encode.arguments
 ---@return integer[] # token ids
 function Model:encode(arguments) end
@@ -353,7 +353,7 @@ function Model:encode(arguments) end
 ---@field tokens integer[] token ids
 ---@field skip_special_tokens? boolean whether to leave special tokens out (default false)
 
----Puts tokens together to a text.
+---Joins tokens into a text.
 ---@param arguments fm.Model.decode.arguments
 ---@return string # the text
 function Model:decode(arguments) end
@@ -363,12 +363,12 @@ function Model:decode(arguments) end
 ---@field messages table[]|string `{ role, content, … }` each, or the list as JSON text, which keeps the order of keys in arguments of calls
 ---@field tools? table[]|string tools as `fm.grpo.new` takes them, or a list of descriptions as JSON text
 ---@field add_generation_prompt? boolean whether the text ends where the model's answer begins (default true)
----@field enable_thinking? boolean whether the model is to think first, if its template knows
+---@field enable_thinking? boolean whether the model thinks first, if its template supports that
 ---@field variables? table<string, any> more variables for the template, such as `date_string`
 
----Writes a conversation as the model's chat template says, as in transformers. Special tokens in messages are not escaped. A template that asks for the date gets that of today, in UTC.
+---Formats a conversation with the model's chat template, as transformers does. Special tokens in messages are not escaped. A template that asks for the date gets today's, in UTC.
 ---@param arguments fm.Model.apply_chat_template.arguments
----@return string # the text; `model:encode` makes the tokens that transformers makes of it
+---@return string # the text; `model:encode` gives the same tokens for it as transformers
 function Model:apply_chat_template(arguments) end
 
 ---The arguments of `Model:logprobs`.
@@ -384,7 +384,7 @@ function Model:logprobs(arguments) end
 ---@class (exact) fm.Model.logprobs_all.arguments
 ---@field sequences integer[][] token ids of each, at least two
 
----`logprobs` of many sequences at once: the same numbers, and the device is waited for once, not once for each.
+---`logprobs` of many sequences at once: the same numbers, but the device is waited for only once.
 ---@param arguments fm.Model.logprobs_all.arguments
 ---@return number[][] # a list for each sequence
 function Model:logprobs_all(arguments) end
@@ -393,7 +393,7 @@ function Model:logprobs_all(arguments) end
 ---@class (exact) fm.Model.gradients.arguments
 ---@field sequences fm.Sequence[] the sequences
 
----The gradient of a weighted log-likelihood. Nothing is changed.
+---The gradient of a weighted log-likelihood. The model is not changed.
 ---@param arguments fm.Model.gradients.arguments
 ---@return fm.Gradients # the loss, and for each parameter norm and first values of its gradient
 function Model:gradients(arguments) end
@@ -401,8 +401,8 @@ function Model:gradients(arguments) end
 ---The arguments of `Model:generate`.
 ---@class (exact) fm.Model.generate.arguments
 ---@field prompts (integer[]|string)[] texts or lists of token ids
----@field seed? integer the seed of the random numbers; what a prompt gets depends on its place in the list (default 0)
----@field seeds? integer[] a seed for each prompt instead: what it gets depends on nothing else
+---@field seed? integer the seed of the random numbers; a prompt's completions also depend on its place in the list (default 0)
+---@field seeds? integer[] a seed for each prompt instead; its completions depend on nothing else
 ---@field group? integer completions of each prompt (default 1)
 ---@field max_tokens integer longest completion in tokens
 ---@field temperature? number 0 is greedy (default 1)
@@ -421,7 +421,7 @@ function Model:generate(arguments) end
 ---@field path string the folder
 ---@field dtype? "f32"|"bf16"|"f16" how numbers are stored (default "f32")
 
----Writes a model folder that `fm.model.load` and Python tools read; of a model with an adapter the adapter's folder, that its `lora` and PEFT read.
+---Writes a model folder that `fm.model.load` and Python tools read; for a model with an adapter, the adapter's folder, which the `lora` argument and PEFT read.
 ---@param arguments fm.Model.save.arguments
 function Model:save(arguments) end
 
@@ -431,7 +431,7 @@ local SftTrainer = {}
 
 ---The arguments of `SftTrainer:step`.
 ---@class (exact) fm.SftTrainer.step.arguments
----@field sequences fm.Sequence[] what to learn
+---@field sequences fm.Sequence[] the sequences to learn
 ---@field lr? number learning rate of this step
 
 ---One AdamW step on the mean negative log-likelihood of the counted tokens.
@@ -439,7 +439,7 @@ local SftTrainer = {}
 ---@return table<string, number> # loss, entropy, grad_norm and tokens
 function SftTrainer:step(arguments) end
 
----Items with their history. Every operation happens whole or not at all, and is journaled.
+---Items with their history. Every operation happens completely or not at all, and is journaled.
 ---@class fm.Memory
 local Memory = {}
 
@@ -447,17 +447,17 @@ local Memory = {}
 ---@class (exact) fm.Memory.set_step.arguments
 ---@field step integer the step, from 1
 
----Sets the step that the operations to come belong to.
+---Sets the step that later operations belong to.
 ---@param arguments fm.Memory.set_step.arguments
 function Memory:set_step(arguments) end
 
 ---The arguments of `Memory:insert`.
 ---@class (exact) fm.Memory.insert.arguments
 ---@field content string what it says
----@field section? string the part of the memory that it belongs to; by default that of the item replaced, or the empty one
----@field replaces? integer an item that is closed, because this one takes its place
+---@field section? string the part of the memory that it belongs to; by default that of the replaced item, or the empty section
+---@field replaces? integer the item that this one replaces, which is closed
 
----Adds an item. It is an error if an item of its section says exactly the same.
+---Adds an item. It is an error if an item of its section has exactly the same content.
 ---@param arguments fm.Memory.insert.arguments
 ---@return integer # its id
 function Memory:insert(arguments) end
@@ -465,9 +465,9 @@ function Memory:insert(arguments) end
 ---The arguments of `Memory:update`.
 ---@class (exact) fm.Memory.update.arguments
 ---@field id integer the item
----@field content string what it says from now on
+---@field content string its new content
 
----Replaces what an item says.
+---Replaces an item's content.
 ---@param arguments fm.Memory.update.arguments
 function Memory:update(arguments) end
 
@@ -483,7 +483,7 @@ function Memory:delete(arguments) end
 ---@class (exact) fm.Memory.close.arguments
 ---@field id integer the item
 
----Ends an item and keeps it for its history: it held until the step at hand. Only `closed`, `get` and, if asked, `retrieve` find it.
+---Ends an item and keeps it as history: it was valid until the current step. Only `closed`, `get` and, if asked, `retrieve` find it.
 ---@param arguments fm.Memory.close.arguments
 function Memory:close(arguments) end
 
@@ -519,9 +519,9 @@ function Memory:get(arguments) end
 ---@field query string words to look for
 ---@field k integer how many items
 ---@field section? string only items of this section
----@field closed? boolean whether closed items are looked at too (default false)
+---@field closed? boolean whether to search closed items too (default false)
 
----The items that BM25 finds nearest to a query, best first.
+---The items that match a query best by BM25, best first.
 ---@param arguments fm.Memory.retrieve.arguments
 ---@return fm.Item[] # the items, each with its `score`
 function Memory:retrieve(arguments) end
@@ -541,7 +541,7 @@ function Memory:recent(arguments) end
 ---@return table[] # a list of `{ step, operation = "insert", "update", "delete" or "close", id, content, section, replaces }`
 function Memory:journal(arguments) end
 
----A second memory in the same state; the two then go their own ways.
+---Makes a second, independent memory in the same state.
 ---@param arguments? {}
 ---@return fm.Memory # the copy
 function Memory:copy(arguments) end
@@ -561,8 +561,8 @@ local Reasoner = {}
 ---The arguments of `Reasoner:answer`.
 ---@class (exact) fm.Reasoner.answer.arguments
 ---@field question string the question
----@field items fm.Item[] the items to answer from, the most fitting first
----@field instruction? string what a model is told beside the question
+---@field items fm.Item[] the items to answer from, best match first
+---@field instruction? string an instruction added to the question
 
 ---Answers a question.
 ---@param arguments fm.Reasoner.answer.arguments
@@ -582,9 +582,9 @@ function Reasoner:answer_all(arguments) end
 ---@class (exact) fm.Reasoner.ask.arguments
 ---@field memory fm.Memory the memory
 ---@field questions fm.Question[] the questions of an episode
----@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
----@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
----@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
+---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or, as in Mem-α, those that BM25 ranks highest in each section, and all of the section core (default "bm25")
+---@field top_k? integer items that BM25 retrieves for a question, or from each section (default 10)
+---@field max_question? integer longest prompt of a question in tokens: the items that fit the question least are left out, or the oldest if the whole memory is used; by default what the reasoner has room for
 
 ---Answers questions from a memory, all in one batch, and scores the answers.
 ---@param arguments fm.Reasoner.ask.arguments
@@ -594,13 +594,13 @@ function Reasoner:ask(arguments) end
 ---The arguments of `Reasoner:ask_all`.
 ---@class (exact) fm.Reasoner.ask_all.arguments
 ---@field asked fm.Questioned[] the memories with their questions
----@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
----@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
----@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
+---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or, as in Mem-α, those that BM25 ranks highest in each section, and all of the section core (default "bm25")
+---@field top_k? integer items that BM25 retrieves for a question, or from each section (default 10)
+---@field max_question? integer longest prompt of a question in tokens: the items that fit the question least are left out, or the oldest if the whole memory is used; by default what the reasoner has room for
 
----Asks memories their own questions, all in one batch, and scores the answers.
+---Answers each memory's own questions, all in one batch, and scores the answers.
 ---@param arguments fm.Reasoner.ask_all.arguments
----@return fm.Asked[][] # for each memory the answers, in the order of its questions
+---@return fm.Asked[][] # for each memory, the answers in the order of its questions
 function Reasoner:ask_all(arguments) end
 
 ---The arguments of `Reasoner:complete`.
@@ -615,19 +615,19 @@ function Reasoner:complete(arguments) end
 ---A policy in training.
 ---@class fm.GrpoTrainer
 ---@field updates integer Number of updates done.
----@field planned integer Bytes of memory that were planned for the run.
----@field peak integer The most bytes that were in use on the policy's device so far.
+---@field planned integer Bytes of memory planned for the run.
+---@field peak integer The most bytes in use on the policy's device so far.
 local GrpoTrainer = {}
 
 ---The arguments of `GrpoTrainer:rollout`.
 ---@class (exact) fm.GrpoTrainer.rollout.arguments
----@field episodes table[] what a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, and `roles`: what the policy is at each chunk
+---@field episodes table[] episodes that a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, and `roles`: the policy's role at each chunk
 ---@field group? integer rollouts of each episode; by default the trainer's
 ---@field temperature? number 0 is greedy; by default the trainer's
----@field seed? integer another seed gives other samples at the same update (default 0)
----@field question_share? number part of the questions at the end that is drawn, alike for a group (default 1)
+---@field seed? integer a different seed gives different samples at the same update (default 0)
+---@field question_share? number share of the questions at the end that is drawn, the same questions for a group (default 1)
 
----Lets the policy read episodes chunk by chunk and manage a memory for each, then answers their questions.
+---Lets the policy read episodes chunk by chunk and manage a memory for each, then has the reasoner answer their questions.
 ---@param arguments fm.GrpoTrainer.rollout.arguments
 ---@return fm.Batch # the batch: `rollouts[i]` with steps, answers and memory
 function GrpoTrainer:rollout(arguments) end
@@ -635,16 +635,16 @@ function GrpoTrainer:rollout(arguments) end
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
 ---@field batch? fm.Batch what `rollout` returned since the last update
----@field batches? fm.Batch[] several in place of one; their rollouts are counted on
----@field rewards? number[][] `rewards[i][t]`, from which group advantages are made; beside `advantages` only logged
+---@field batches? fm.Batch[] several batches instead of one; their rollouts are numbered consecutively
+---@field rewards? number[][] `rewards[i][t]`, from which group advantages are computed; only logged if there are `advantages`
 ---@field advantages? number[][] `advantages[i][t]`, used as they are
 ---@field weights? ((number|number[])[])[] `weights[i][t]`: how much the step counts in the loss, or a list with a weight for each of its tokens; by default 1
----@field grouping? "step"|"instance"|"trajectory"|"state" what is compared; by default the trainer's
----@field groups? ((number|string)[])[] `groups[i][t]`, in place of a grouping: steps with equal keys are compared
+---@field grouping? "step"|"instance"|"trajectory"|"state" which steps are compared; by default the trainer's setting
+---@field groups? ((number|string)[])[] `groups[i][t]`, instead of a grouping: steps with equal keys are compared
 ---@field scale_rewards? boolean whether advantages are divided by the group's deviation; by default the trainer's
 ---@field lr? number learning rate of this update
 
----Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1 for the steps that are to be imitated and 0 for all others it is a supervised update.
+---Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1 for the steps to imitate and 0 for all others it is a supervised update.
 ---@param arguments? fm.GrpoTrainer.update.arguments
 ---@return table<string, number> # figures of the update
 function GrpoTrainer:update(arguments) end
@@ -667,24 +667,24 @@ function Run:log(arguments) end
 ---The arguments of `Run:reward`.
 ---@class (exact) fm.Run.reward.arguments
 ---@field step integer the step of the run, from 1
----@field batch fm.Batch what is rewarded
+---@field batch fm.Batch the batch to reward
 ---@field reward fm.Reward the reward
----@field option? table what the reward is given beside the batch
----@field seconds? number how long it may take (default 600)
+---@field option? table further input of the reward
+---@field seconds? number how many seconds it may take (default 600)
 
----Rewards a batch as `fm.reward.call` does. Where that fails or takes too long, the rollouts are written whole to failed_step_<step>.jsonl in the run's folder, from which scripts/replay.lua tries the reward again, and the error says so.
+---Rewards a batch as `fm.reward.call` does. If that fails or takes too long, the complete rollouts are written to failed_step_<step>.jsonl in the run's folder, from which scripts/replay.lua tries the reward again, and the error says so.
 ---@param arguments fm.Run.reward.arguments
----@return fm.Rewards # what the reward gave
+---@return fm.Rewards # the reward's result
 function Run:reward(arguments) end
 
 ---The arguments of `Run:rollouts`.
 ---@class (exact) fm.Run.rollouts.arguments
 ---@field step integer the step, from 1
 ---@field batch fm.Batch the batch
----@field count? integer how many of them; all by default
----@field rewards? fm.Rewards what the steps got, and for what; a page of the run shows it
+---@field count? integer how many rollouts; all by default
+---@field rewards? fm.Rewards the rewards of the steps and their parts, which a page of the run shows
 
----Appends the rollouts of a batch to rollouts.jsonl, one a line.
+---Appends the rollouts of a batch to rollouts.jsonl, one per line.
 ---@param arguments fm.Run.rollouts.arguments
 function Run:rollouts(arguments) end
 
@@ -693,7 +693,7 @@ function Run:rollouts(arguments) end
 ---@field step integer the last step that was done
 ---@field trainer any the trainer to save
 
----Writes a checkpoint that `--resume` can go on from. The run keeps the newest two.
+---Writes a checkpoint that `--resume` can continue from. The run keeps the newest two.
 ---@param arguments fm.Run.checkpoint.arguments
 ---@return string # the checkpoint's folder
 function Run:checkpoint(arguments) end
@@ -704,20 +704,20 @@ function Run:checkpoint(arguments) end
 
 ---Brings the trainer to the newest checkpoint of a resumed run; does nothing in a fresh one.
 ---@param arguments fm.Run.restore.arguments
----@return integer # the last step that is done, 0 in a fresh run
+---@return integer # the last step done, 0 in a fresh run
 function Run:restore(arguments) end
 
 ---The arguments of `Run:progress`.
 ---@class (exact) fm.Run.progress.arguments
 ---@field step integer the steps done
 ---@field total integer the steps to do
----@field text? string what to show beside it
+---@field text? string further text to show
 
----Shows how far the run is: a bar on a terminal, now and then a line elsewhere.
+---Shows the progress of the run: a bar on a terminal, an occasional line elsewhere.
 ---@param arguments fm.Run.progress.arguments
 function Run:progress(arguments) end
 
----Ends the run, so that the script can open another. A run that is still open when the script ends is ended then.
+---Ends the run, so that the script can open another. A run that is still open ends with the script.
 ---@param arguments? {}
 function Run:close(arguments) end
 
@@ -748,7 +748,7 @@ fm.args = nil
 ---@type string
 fm.version = nil
 
----What JSON's `null` is in Lua.
+---JSON's `null` in Lua.
 ---@type any
 fm.json.null = nil
 
@@ -774,11 +774,11 @@ function fm.json.decode(arguments) end
 ---The arguments of `fm.json.scan`.
 ---@class (exact) fm.json.scan.arguments
 ---@field text string the text
----@field from? integer the place where the value begins, in bytes from 1; blanks before it are skipped (default 1)
+---@field from? integer the position where the value begins, in bytes from 1; white space before it is skipped (default 1)
 
 ---Reads one JSON value that other text may follow.
 ---@param arguments fm.json.scan.arguments
----@return table # `{ value, next }`: the value, and the place behind it
+---@return table # `{ value, next }`: the value, and the position after it
 function fm.json.scan(arguments) end
 
 ---The arguments of `fm.read`.
@@ -795,7 +795,7 @@ function fm.read(arguments) end
 ---@field path string the file
 ---@field text string its new content
 
----Writes a file, and the folders above it. The old content is replaced at once or not at all.
+---Writes a file, and the folders above it. The old content is replaced completely or not at all.
 ---@param arguments fm.write.arguments
 function fm.write(arguments) end
 
@@ -804,7 +804,7 @@ function fm.write(arguments) end
 ---@field path string the file
 ---@field text string what to add
 
----Adds to the end of a file, and makes the folders above it. When this returns the text is on the disk.
+---Appends to a file, and makes the folders above it. When this returns, the text is on the disk.
 ---@param arguments fm.append.arguments
 function fm.append(arguments) end
 
@@ -812,16 +812,16 @@ function fm.append(arguments) end
 ---@class (exact) fm.exists.arguments
 ---@field path string the file or folder
 
----Whether there is such a file or folder.
+---Whether a file or folder exists.
 ---@param arguments fm.exists.arguments
----@return boolean # true if there is
+---@return boolean # true if it exists
 function fm.exists(arguments) end
 
 ---The arguments of `fm.list`.
 ---@class (exact) fm.list.arguments
 ---@field path string the folder
 
----What a folder holds.
+---The contents of a folder.
 ---@param arguments fm.list.arguments
 ---@return string[] # the names of its files and folders, sorted
 function fm.list(arguments) end
@@ -839,7 +839,7 @@ function fm.modules(arguments) end
 ---@class (exact) fm.sha256.arguments
 ---@field text string the text
 
----A name for a text that no other text has, such as for what was made of it.
+---A unique name for a text, for example to name what was computed from it.
 ---@param arguments fm.sha256.arguments
 ---@return string # its SHA-256, 64 hexadecimal digits
 function fm.sha256(arguments) end
@@ -851,9 +851,9 @@ function fm.seconds(arguments) end
 
 ---The arguments of `fm.exit`.
 ---@class (exact) fm.exit.arguments
----@field error? string what went wrong, in one line: the command says it, without a traceback, and fails
+---@field error? string what went wrong, in one line: the command prints it without a traceback, and fails
 
----Ends the script here; `pcall` does not catch it. The command succeeds, unless there is an `error`.
+---Ends the script here; `pcall` does not catch it. The command succeeds unless there is an `error`.
 ---@param arguments? fm.exit.arguments
 function fm.exit(arguments) end
 
@@ -861,7 +861,7 @@ function fm.exit(arguments) end
 ---@class (exact) fm.rng.new.arguments
 ---@field seed integer|integer[] a whole number, or a list such as { seed, step, episode }
 
----A stream of random numbers that depends on nothing but its seed, on every machine.
+---A stream of random numbers that depends only on its seed, and is the same on every machine.
 ---@param arguments fm.rng.new.arguments
 ---@return fm.Rng # the stream
 function fm.rng.new(arguments) end
@@ -869,18 +869,18 @@ function fm.rng.new(arguments) end
 ---The arguments of `fm.model.load`.
 ---@class (exact) fm.model.load.arguments
 ---@field path string the folder
----@field device? string auto, gpu, cpu, or a part of an adapter's name; by default the run's device
----@field dtype? "f32"|"bf16"|"f16" how matrices are kept; by default f32, in which they can be trained, and with an adapter as the folder has them
----@field lora? fm.Lora|string a new adapter, or the folder of one as PEFT and `model:save` write it; then only the adapter is trained
+---@field device? string auto, gpu, cpu, or part of an adapter's name; by default the run's device
+---@field dtype? "f32"|"bf16"|"f16" how matrices are kept; by default f32, in which they can be trained, or with an adapter as in the folder
+---@field lora? fm.Lora|string a new adapter, or the folder of an adapter written by PEFT or `model:save`; then only the adapter is trained
 
----Loads a published model folder of the types qwen3, qwen2 or llama: config.json, tokenizer.json, and model.safetensors or its shards; and its chat template if it has one.
+---Loads a published model folder of type qwen3, qwen2 or llama: config.json, tokenizer.json, model.safetensors or its shards, and the chat template if there is one.
 ---@param arguments fm.model.load.arguments
 ---@return fm.Model # the model
 function fm.model.load(arguments) end
 
 ---The arguments of `fm.model.new`.
 ---@class (exact) fm.model.new.arguments
----@field config table<string, any> what config.json of a published model holds
+---@field config table<string, any> the content of a published model's config.json
 ---@field tokenizer string its tokenizer.json
 ---@field seed integer the seed of the weights
 ---@field init? "random"|"copying" plain random weights, or random ones with attention that copies before any training (default "random")
@@ -893,12 +893,12 @@ function fm.model.new(arguments) end
 ---The arguments of `fm.tokenizer.train`.
 ---@class (exact) fm.tokenizer.train.arguments
 ---@field texts string[] what to learn from
----@field vocab_size integer number of tokens, added ones and the end token included
+---@field vocab_size integer number of tokens, including added ones and the end token
 ---@field path string the file to write
----@field added? string[] texts that are to be one token each
+---@field added? string[] texts to keep as one token each
 ---@field end_token? string the special token that ends a text (default "<|im_end|>")
 
----Trains a byte-level BPE and writes its tokenizer.json. A word keeps the blank in front of it; digits and signs stand alone.
+---Trains a byte-level BPE and writes its tokenizer.json. A word keeps the space before it; digits and signs are tokens of their own.
 ---@param arguments fm.tokenizer.train.arguments
 ---@return integer # the id of the end token
 function fm.tokenizer.train(arguments) end
@@ -906,13 +906,13 @@ function fm.tokenizer.train(arguments) end
 ---The arguments of `fm.sft.new`.
 ---@class (exact) fm.sft.new.arguments
 ---@field policy fm.Model the model to train
----@field lr? number learning rate of steps that name none (default 0.001)
+---@field lr? number default learning rate of steps (default 0.001)
 ---@field beta1? number decay of the first moment (default 0.9)
 ---@field beta2? number decay of the second moment (default 0.95)
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
----@field micro_tokens? integer tokens that go through the model at a time; a longer sequence goes alone (default 4096)
----@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
+---@field micro_tokens? integer tokens that go through the model at a time; a longer sequence forms its own micro-batch (default 4096)
+---@field recompute? "none"|"attention"|"all" what the backward pass recomputes to save memory: nothing, the attention part of the blocks, or whole blocks (default "none")
 
 ---A supervised trainer: AdamW on the weighted log-likelihood of given sequences.
 ---@param arguments fm.sft.new.arguments
@@ -939,31 +939,31 @@ function fm.memory.import(arguments) end
 
 ---The arguments of `fm.memory.replay`.
 ---@class (exact) fm.memory.replay.arguments
----@field journal table[] what `memory:journal` returned, or a rollout's `journal`
----@field last? integer the last step that is carried out; by default all are
----@field from? fm.Memory the memory that it goes on from
+---@field journal table[] a result of `memory:journal`, or a rollout's `journal`
+---@field last? integer the last step to carry out; by default all are carried out
+---@field from? fm.Memory the memory that it continues from
 
----Carries out a journal on an empty memory, or on a copy of one that it goes on from.
+---Carries out a journal on an empty memory, or on a copy of the memory that it continues from.
 ---@param arguments fm.memory.replay.arguments
 ---@return fm.Memory # the memory
 function fm.memory.replay(arguments) end
 
----The reasoner that copies its answers out of the items; it has no state and no randomness.
+---A reasoner that copies its answers from the items; it has no state and no randomness.
 ---@param arguments? {}
 ---@return fm.Reasoner # the reasoner
 function fm.reasoner.extractive(arguments) end
 
 ---The arguments of `fm.reasoner.model`.
 ---@class (exact) fm.reasoner.model.arguments
----@field path? string its folder. The tensors are shared with another reasoner of this folder, or with a model from it that has an adapter, without which the reasoner answers
+---@field path? string its folder. The tensors are shared with other reasoners of this folder, and with a model from it that has an adapter; the reasoner answers without the adapter
 ---@field model? fm.Model a loaded model instead, without its adapter; its tensors are shared
 ---@field max_tokens? integer longest reply in tokens (default 256)
 ---@field temperature? number 0 is greedy (default 0)
----@field seed? integer the seed of sampling; a reply depends on it and on the chat, on nothing else (default 0)
----@field thinking? boolean whether the model thinks before it answers, if its template knows (default false)
----@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section, rank }, in the order in which they were written, the best fit of rank 1; by default the memory and rules as the system message, the question as the user's
+---@field seed? integer the seed of sampling; a reply depends only on it and on the chat (default 0)
+---@field thinking? boolean whether the model thinks before it answers, if its template supports that (default false)
+---@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question, from { question, instruction, items }; the items { content, section, rank } are in the order in which they were written, and the best match has rank 1; by default memory and rules are the system message, the question is the user's
 
----A reasoner with a language model in this process, which stays as it is while a policy is trained.
+---A reasoner with a language model in this process, which does not change while a policy is trained.
 ---@param arguments? fm.reasoner.model.arguments
 ---@return fm.Reasoner # the reasoner
 function fm.reasoner.model(arguments) end
@@ -972,154 +972,154 @@ function fm.reasoner.model(arguments) end
 ---@class (exact) fm.reasoner.server.arguments
 ---@field url string the base address, such as `http://127.0.0.1:8000/v1`
 ---@field model string the model's name at the server
----@field key_env? string the environment variable that holds the key, such as OPENAI_API_KEY; the key is written nowhere
+---@field key_env? string the environment variable that holds the key, such as OPENAI_API_KEY; the key is never written anywhere
 ---@field max_tokens? integer longest reply in tokens (default 1024)
----@field context? integer tokens that a prompt and its reply may have together at the server, counted as `tokenizer` says: the items that fit a question least are left out
+---@field context? integer tokens that a prompt and its reply may have together at the server, counted by `tokenizer`; if they exceed it, the items that fit the question least are left out
 ---@field temperature? number 0 is greedy (default 0)
----@field seed? integer the seed of sampling, for servers that know of one
----@field extra? table<string, any> more fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` takes one out
+---@field seed? integer the seed of sampling, for servers that support one
+---@field extra? table<string, any> additional fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` removes a field
 ---@field timeout? number seconds that one request may take (default 120)
----@field retries? integer how many more times a request is tried after 429, 5xx, a timeout or a broken connection (default 5)
+---@field retries? integer how often a request is retried after 429, 5xx, a timeout or a broken connection (default 5)
 ---@field concurrency? integer requests at a time (default 8)
----@field cache? string the file that keeps replies; by default replies.jsonl in the folder of the run that is open when it is first asked, else memory
----@field offline? boolean whether to answer from the cache alone; what it lacks is an error (default false)
----@field tokenizer? string a tokenizer.json to count the tokens of prompts by; by default four bytes make a token
----@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question from { question, instruction, items }, each item { content, section, rank }, in the order in which they were written, the best fit of rank 1; by default the memory and rules as the system message, the question as the user's
+---@field cache? string the file that keeps replies; by default replies.jsonl in the folder of the run that is open at the first question, or memory without a run
+---@field offline? boolean whether to answer from the cache alone; a missing reply is an error (default false)
+---@field tokenizer? string a tokenizer.json for counting the tokens of prompts; by default four bytes count as a token
+---@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question, from { question, instruction, items }; the items { content, section, rank } are in the order in which they were written, and the best match has rank 1; by default memory and rules are the system message, the question is the user's
 
----A reasoner with a model behind a server that speaks OpenAI's chat completions, as vLLM, SGLang, llama.cpp and Ollama do. Replies are kept by model, messages and parameters, so that nothing is asked twice.
+---A reasoner with a model on a server with OpenAI's chat completions API, such as vLLM, SGLang, llama.cpp and Ollama. Replies are kept by model, messages and parameters, so that nothing is asked twice.
 ---@param arguments fm.reasoner.server.arguments
 ---@return fm.Reasoner # the reasoner
 function fm.reasoner.server(arguments) end
 
 ---The arguments of `fm.metric.exact_match`.
 ---@class (exact) fm.metric.exact_match.arguments
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 
----1 if the normalised answer equals an accepted one, else 0. SQuAD's.
+---1 if the normalised answer equals an accepted one, else 0. From SQuAD.
 ---@param arguments fm.metric.exact_match.arguments
 ---@return number # the score
 function fm.metric.exact_match(arguments) end
 
 ---The arguments of `fm.metric.substring_exact_match`.
 ---@class (exact) fm.metric.substring_exact_match.arguments
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 
----1 if the normalised answer contains an accepted one, else 0. MemoryAgentBench's.
+---1 if the normalised answer contains an accepted one, else 0. From MemoryAgentBench.
 ---@param arguments fm.metric.substring_exact_match.arguments
 ---@return number # the score
 function fm.metric.substring_exact_match(arguments) end
 
 ---The arguments of `fm.metric.substring_match`.
 ---@class (exact) fm.metric.substring_match.arguments
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 
----1 if the answer contains the first accepted one, whatever their case, else 0. Mem-α's for SQuAD and HotpotQA.
+---1 if the answer contains the first accepted one, ignoring case, else 0. Mem-α's metric for SQuAD and HotpotQA.
 ---@param arguments fm.metric.substring_match.arguments
 ---@return number # the score
 function fm.metric.substring_match(arguments) end
 
 ---The arguments of `fm.metric.token_f1`.
 ---@class (exact) fm.metric.token_f1.arguments
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 
----How far the words of the answer are those of an accepted one: the harmonic mean of precision and recall. SQuAD's.
+---How well the words of the answer match an accepted one: the harmonic mean of precision and recall. From SQuAD.
 ---@param arguments fm.metric.token_f1.arguments
 ---@return number # the score
 function fm.metric.token_f1(arguments) end
 
 ---The arguments of `fm.metric.locomo_f1`.
 ---@class (exact) fm.metric.locomo_f1.arguments
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 ---@field kind string the category: 1 to 5, or multi-hop, temporal, open-domain, single-hop, adversarial
 
----LoCoMo's score by the question's category: the F1 over stems, or whether the answer to an adversarial question knows nothing.
+---LoCoMo's score by the question's category: the F1 over stems, or for an adversarial question whether the answer says that nothing is known.
 ---@param arguments fm.metric.locomo_f1.arguments
 ---@return number # the score
 function fm.metric.locomo_f1(arguments) end
 
 ---The arguments of `fm.metric.rouge_l`.
 ---@class (exact) fm.metric.rouge_l.arguments
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 
----The F-measure of the longest common subsequence of stemmed words, as `rouge_score` has it.
+---The F-measure of the longest common subsequence of stemmed words, as in `rouge_score`.
 ---@param arguments fm.metric.rouge_l.arguments
 ---@return number # the score
 function fm.metric.rouge_l(arguments) end
 
 ---The arguments of `fm.metric.keyword_fraction`.
 ---@class (exact) fm.metric.keyword_fraction.arguments
----@field answer string the answer that was given
+---@field answer string the answer to score
 ---@field gold string[] the keywords
 
----The share of keywords in the answer; one gold text lists them between commas, of several each is one. Mem-α's.
+---The share of keywords in the answer; a single gold text lists them separated by commas, of several each is a keyword. From Mem-α.
 ---@param arguments fm.metric.keyword_fraction.arguments
 ---@return number # the score
 function fm.metric.keyword_fraction(arguments) end
 
 ---The arguments of `fm.metric.parts_fraction`.
 ---@class (exact) fm.metric.parts_fraction.arguments
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 
----The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's for PerLTQA.
+---The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's metric for PerLTQA.
 ---@param arguments fm.metric.parts_fraction.arguments
 ---@return number # the score
 function fm.metric.parts_fraction(arguments) end
 
 ---The arguments of `fm.metric.boxed_label_strict`.
 ---@class (exact) fm.metric.boxed_label_strict.arguments
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 
----1 if what `\boxed{}` holds, or the whole answer without one, is an accepted number and nothing else. Mem-α's for classes.
+---1 if the content of `\boxed{}`, or without one the whole answer, is an accepted number and nothing else. Mem-α's metric for classes.
 ---@param arguments fm.metric.boxed_label_strict.arguments
 ---@return number # the score
 function fm.metric.boxed_label_strict(arguments) end
 
 ---The arguments of `fm.metric.boxed_label`.
 ---@class (exact) fm.metric.boxed_label.arguments
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 
----1 if the answer gives an accepted label, in whatever form. Of numbers: the one in `\boxed{}`, after "label:" or the like, or the only one, so that `label: 4`, `4.` and `The label is 4` count as 4. Of names: what is in `\boxed{}`, behind "label:" or the like, or all.
+---1 if the answer gives an accepted label, in any form. A number may be in `\boxed{}`, after "label:" or similar, or the only one, so that `label: 4`, `4.` and `The label is 4` count as 4. A name may be in `\boxed{}`, after "label:" or similar, or the whole answer.
 ---@param arguments fm.metric.boxed_label.arguments
 ---@return number # the score
 function fm.metric.boxed_label(arguments) end
 
 ---The arguments of `fm.metric.recall_at_k`.
 ---@class (exact) fm.metric.recall_at_k.arguments
----@field answer string the answer that was given
----@field gold string[] the titles that are looked for
----@field titles? string[] the catalogue; without one a recommendation stands for itself
+---@field answer string the answer to score
+---@field gold string[] the titles to find
+---@field titles? string[] the catalogue; without one each recommendation is its own title
 ---@field k integer how many recommendations count
 
----The share of gold titles among k recommendations, each taken for the nearest title of a catalogue. MemoryAgentBench's.
+---The share of gold titles among k recommendations, each matched to the nearest title of a catalogue. From MemoryAgentBench.
 ---@param arguments fm.metric.recall_at_k.arguments
 ---@return number # the score
 function fm.metric.recall_at_k(arguments) end
 
 ---The arguments of `fm.metric.edit_distance`.
 ---@class (exact) fm.metric.edit_distance.arguments
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 
----The smallest number of characters to put in, take out or replace that makes the answer an accepted one. Lower is better.
+---The smallest number of characters to insert, delete or replace that turns the answer into an accepted one. Lower is better.
 ---@param arguments fm.metric.edit_distance.arguments
 ---@return number # the score
 function fm.metric.edit_distance(arguments) end
 
 ---The arguments of `fm.metric.all_recalled`.
 ---@class (exact) fm.metric.all_recalled.arguments
----@field answer string the answer that was given
+---@field answer string the answer to score
 ---@field gold string[] the parts of the gold answer
 
----1 if the answer contains every part, else 0. MemoryAgentBench's for EventQA.
+---1 if the answer contains every part, else 0. MemoryAgentBench's metric for EventQA.
 ---@param arguments fm.metric.all_recalled.arguments
 ---@return number # the score
 function fm.metric.all_recalled(arguments) end
@@ -1127,11 +1127,11 @@ function fm.metric.all_recalled(arguments) end
 ---The arguments of `fm.metric.score`.
 ---@class (exact) fm.metric.score.arguments
 ---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
----@field answer string the answer that was given
----@field gold string[] the answers that are accepted
+---@field answer string the answer to score
+---@field gold string[] the accepted answers
 ---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
 
----The score of an answer by the metric of that name.
+---Scores an answer by the named metric.
 ---@param arguments fm.metric.score.arguments
 ---@return number # the score
 function fm.metric.score(arguments) end
@@ -1140,16 +1140,16 @@ function fm.metric.score(arguments) end
 ---@class (exact) fm.metric.lenient.arguments
 ---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 
----The metric that scores the same labels whatever form an answer gives them in. Of `exact_match` and `boxed_label_strict` it is `boxed_label`; others have none.
+---The metric that scores the same labels in whatever form an answer gives them. For `exact_match` and `boxed_label_strict` it is `boxed_label`; others have none.
 ---@param arguments fm.metric.lenient.arguments
----@return string|nil # its name for `fm.metric.score`; nil where there is none
+---@return string|nil # its name for `fm.metric.score`, or nil
 function fm.metric.lenient(arguments) end
 
 ---The arguments of `fm.metric.needs_judge`.
 ---@class (exact) fm.metric.needs_judge.arguments
 ---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 
----Whether a model gives the score: `fm.metric.judge` makes the chats, `fm.metric.verdict` reads the replies.
+---Whether a model decides the score: `fm.metric.judge` makes the chats, `fm.metric.verdict` reads the replies.
 ---@param arguments fm.metric.needs_judge.arguments
 ---@return boolean # whether it does
 function fm.metric.needs_judge(arguments) end
@@ -1158,12 +1158,12 @@ function fm.metric.needs_judge(arguments) end
 ---@class (exact) fm.metric.judge.arguments
 ---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
 ---@field question string the question
----@field answer string the answer that was given
+---@field answer string the answer to score
 ---@field gold string[] the accepted answers, or the rubric, or why the question cannot be answered, or an expert's summary and its key points
 ---@field kind? string the question's kind, such as LoCoMo's category or LongMemEval's question type
----@field id? string the question's id; LongMemEval's with `_abs` cannot be answered
+---@field id? string the question's id; a LongMemEval id with `_abs` means that it cannot be answered
 
----What a judge is asked about an answer: by LongMemEval's protocol of the question's type, by Mem-α's whether it meets a rubric, by HELMET's about the fluency, recall and precision of a summary.
+---The chats that ask a judge about an answer: by LongMemEval's protocol for the question's type, by Mem-α's whether it meets a rubric, by HELMET's about the fluency, recall and precision of a summary.
 ---@param arguments fm.metric.judge.arguments
 ---@return fm.Message[][] # the chats for `reasoner:complete`, at temperature 0; `fm.metric.verdict` reads the replies
 function fm.metric.judge(arguments) end
@@ -1171,18 +1171,18 @@ function fm.metric.judge(arguments) end
 ---The arguments of `fm.metric.verdict`.
 ---@class (exact) fm.metric.verdict.arguments
 ---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric's name
----@field replies string[] what the judge said to each chat
----@field gold string[] the answers that are accepted
+---@field replies string[] the judge's reply to each chat
+---@field gold string[] the accepted answers
 
 ---Reads a judge's replies.
 ---@param arguments fm.metric.verdict.arguments
----@return number|nil # the score; nil where the replies do not give one
+---@return number|nil # the score, or nil if the replies do not give one
 function fm.metric.verdict(arguments) end
 
 ---The arguments of `fm.metric.interval`.
 ---@class (exact) fm.metric.interval.arguments
 ---@field scores number[] the scores
----@field seed? integer what the resampling depends on (default 0)
+---@field seed? integer the seed of the resampling (default 0)
 
 ---The mean of scores with its 95 % bootstrap interval.
 ---@param arguments fm.metric.interval.arguments
@@ -1193,18 +1193,18 @@ function fm.metric.interval(arguments) end
 ---@class (exact) fm.metric.student_interval.arguments
 ---@field values number[] the values
 
----The mean of a few independent values, such as one of each seed, with its 95 % interval by Student's t distribution.
+---The mean of a few independent values, such as one per seed, with its 95 % interval by Student's t distribution.
 ---@param arguments fm.metric.student_interval.arguments
----@return fm.Interval # mean and interval; that of a single value is everything from -inf to inf
+---@return fm.Interval # mean and interval; for a single value the interval is -inf to inf
 function fm.metric.student_interval(arguments) end
 
 ---The arguments of `fm.metric.paired_interval`.
 ---@class (exact) fm.metric.paired_interval.arguments
 ---@field scores number[] the scores
----@field than number[] the scores of the same questions that they are compared with
----@field seed? integer what the resampling depends on (default 0)
+---@field than number[] the scores to compare with, for the same questions
+---@field seed? integer the seed of the resampling (default 0)
 
----How much better scores are than others of the same questions, with the 95 % bootstrap interval of the difference.
+---How much better scores are than others for the same questions, with the 95 % bootstrap interval of the difference.
 ---@param arguments fm.metric.paired_interval.arguments
 ---@return fm.Interval # the mean of the differences and its interval
 function fm.metric.paired_interval(arguments) end
@@ -1212,7 +1212,7 @@ function fm.metric.paired_interval(arguments) end
 ---The arguments of `fm.metric.summary`.
 ---@class (exact) fm.metric.summary.arguments
 ---@field results fm.Result[] a score for each question
----@field seed? integer what the resampling depends on (default 0)
+---@field seed? integer the seed of the resampling (default 0)
 
 ---The mean score of each source and metric, and the averages over sources and over questions, with 95 % bootstrap intervals.
 ---@param arguments fm.metric.summary.arguments
@@ -1221,7 +1221,7 @@ function fm.metric.summary(arguments) end
 
 ---The arguments of `fm.reward.format`.
 ---@class (exact) fm.reward.format.arguments
----@field batch fm.Batch what `trainer:rollout` returned
+---@field batch fm.Batch a result of `trainer:rollout`
 
 ---The share of a step's calls that were valid and carried out.
 ---@param arguments fm.reward.format.arguments
@@ -1230,7 +1230,7 @@ function fm.reward.format(arguments) end
 
 ---The arguments of `fm.reward.chunk_step`.
 ---@class (exact) fm.reward.chunk_step.arguments
----@field batch fm.Batch what `trainer:rollout` returned
+---@field batch fm.Batch a result of `trainer:rollout`
 
 ---The mean score of the questions about a step's chunk, asked right after the step.
 ---@param arguments fm.reward.chunk_step.arguments
@@ -1239,27 +1239,27 @@ function fm.reward.chunk_step(arguments) end
 
 ---The arguments of `fm.reward.evidence`.
 ---@class (exact) fm.reward.evidence.arguments
----@field batch fm.Batch what `trainer:rollout` returned
----@field beta? number how much is shared by evidence; the rest is shared equally (default 0.5)
----@field update? "last"|"origin"|"split" who wrote an updated item: its last write, its insert, or all writes in equal parts (default "last")
+---@field batch fm.Batch a result of `trainer:rollout`
+---@field beta? number the share that is distributed by evidence; the rest is distributed equally (default 0.5)
+---@field update? "last"|"origin"|"split" which step is credited for an updated item: its last write, its insert, or all writes in equal shares (default "last")
 
----The score of the final questions, shared among the steps that wrote the items they were answered from.
+---The score of the final questions, distributed over the steps that wrote the items they were answered from.
 ---@param arguments fm.reward.evidence.arguments
 ---@return number[][] # rewards[rollout][step]
 function fm.reward.evidence(arguments) end
 
 ---The arguments of `fm.reward.compression`.
 ---@class (exact) fm.reward.compression.arguments
----@field batch fm.Batch what `trainer:rollout` returned
+---@field batch fm.Batch a result of `trainer:rollout`
 
----How much shorter the final memory is than all that was read; the same for every step.
+---How much shorter the final memory is than everything that was read; the same for every step.
 ---@param arguments fm.reward.compression.arguments
 ---@return number[][] # rewards[rollout][step]
 function fm.reward.compression(arguments) end
 
 ---The arguments of `fm.reward.outcome`.
 ---@class (exact) fm.reward.outcome.arguments
----@field batch fm.Batch what `trainer:rollout` returned
+---@field batch fm.Batch a result of `trainer:rollout`
 
 ---The mean score of the final questions; the same for every step.
 ---@param arguments fm.reward.outcome.arguments
@@ -1268,24 +1268,24 @@ function fm.reward.outcome(arguments) end
 
 ---The arguments of `fm.reward.call`.
 ---@class (exact) fm.reward.call.arguments
----@field batch fm.Batch what is rewarded
+---@field batch fm.Batch the batch to reward
 ---@field reward fm.Reward the reward
----@field option? table what the reward is given beside the batch
----@field seconds? number how long it may take (default 600)
+---@field option? table further input of the reward
+---@field seconds? number how many seconds it may take (default 600)
 
----Calls `reward.steps(batch, option)`, and checks that it gives a finite number for each step of each rollout.
+---Calls `reward.steps(batch, option)`, and checks that it returns a finite number for each step of each rollout.
 ---@param arguments fm.reward.call.arguments
----@return fm.Rewards # what the reward gave
+---@return fm.Rewards # the reward's result
 function fm.reward.call(arguments) end
 
 ---The arguments of `fm.data.open`.
 ---@class (exact) fm.data.open.arguments
 ---@field path string the file, or the folder
----@field format? "memalpha"|"memoryagentbench"|"locomo"|"longmemeval"|"squad"|"intents"|"membuilder"|"episodes" what the file holds; by default its content tells
----@field strict? boolean make a row that cannot be read an error; otherwise it is skipped, and reported (default false)
----@field facts_per_chunk? integer how many facts of a list make a chunk; by default as many as `chunk_tokens` hold, or 4 without that
----@field chunk_tokens? integer how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the authors of the file cut it: 4096, intents 1024, LoCoMo a session
----@field skipped? string[] a list of the script's, to which is added what was skipped: where it stands in the file, and why; without it that is said on standard error
+---@field format? "memalpha"|"memoryagentbench"|"locomo"|"longmemeval"|"squad"|"intents"|"membuilder"|"episodes" the file's format; by default detected from its content
+---@field strict? boolean whether an unreadable row is an error; otherwise it is skipped and reported (default false)
+---@field facts_per_chunk? integer how many facts of a list make a chunk; by default as many as fit into `chunk_tokens`, or 4 without that
+---@field chunk_tokens? integer how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the file's authors do: 4096, for intents 1024, for LoCoMo one session
+---@field skipped? string[] a list that receives what was skipped: the place in the file, and the reason; without it this is printed on standard error
 
 ---Reads the episodes of a published file, or of a folder of CSV files.
 ---@param arguments fm.data.open.arguments
@@ -1296,7 +1296,7 @@ function fm.data.open(arguments) end
 ---@class (exact) fm.data.line.arguments
 ---@field episode fm.Episode the episode
 
----An episode as a line of a file that `fm.data.open` reads.
+---Formats an episode as a line of a file that `fm.data.open` reads.
 ---@param arguments fm.data.line.arguments
 ---@return string # its JSON, without a line end
 function fm.data.line(arguments) end
@@ -1305,64 +1305,64 @@ function fm.data.line(arguments) end
 ---@class (exact) fm.calls.hermes.arguments
 ---@field text string an answer
 
----Reads the calls that Hermes and Qwen models write: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
+---Reads calls in the format of Hermes and Qwen models: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
 ---@param arguments fm.calls.hermes.arguments
----@return fm.Call[] # the calls, good and bad, in order
+---@return fm.Call[] # the calls, valid or not, in order
 function fm.calls.hermes(arguments) end
 
 ---The arguments of `fm.calls.read`.
 ---@class (exact) fm.calls.read.arguments
 ---@field text string an answer
 ---@field dialect? fm.Dialect how calls are written; by default as Hermes and Qwen do
----@field prompt? string what the answer follows; one that ends with <think> has begun the thought
+---@field prompt? string the prompt before the answer; if it ends with <think>, the answer begins inside a thought
 
----Reads the calls in a text as a rollout does: what the dialect finds is checked, and a thought before the calls is set aside.
+---Reads the calls in a text as a rollout does: the dialect's result is checked, and a thought before the calls is returned separately.
 ---@param arguments fm.calls.read.arguments
----@return table # `{ calls, stray, thought }`: the calls, how many stretches of other text there are, and the thought if there is one
+---@return table # `{ calls, stray, thought }`: the calls, the number of stretches of other text, and the thought, if any
 function fm.calls.read(arguments) end
 
 ---The arguments of `fm.grpo.new`.
 ---@class (exact) fm.grpo.new.arguments
 ---@field policy fm.Model the model to train
 ---@field tools fm.Tool[] the memory tools
----@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many there are, and in each section; `last` is the step before
+---@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many items there are, in total and in each section; `last` is the previous step
 ---@field reasoner fm.Reasoner answers the questions
----@field dialect? fm.Dialect how the policy writes calls; by default as Hermes and Qwen do
+---@field dialect? fm.Dialect how the policy writes calls; by default the format of Hermes and Qwen
 ---@field group? integer rollouts of each episode (default 8)
 ---@field seed? integer seed of sampling and of the order of samples (default 0)
----@field lr? number learning rate of updates that name none (default 1e-6)
----@field temperature? number sampling temperature of rollouts that name none (default 1)
----@field top_p? number keep the likely tokens with this probability (default 1)
+---@field lr? number default learning rate of updates (default 1e-6)
+---@field temperature? number default sampling temperature of rollouts (default 1)
+---@field top_p? number sample only from the likeliest tokens whose probabilities add up to this (default 1)
 ---@field max_tokens? integer longest completion of a step (default 256)
----@field max_prompt? integer longest prompt of a step, for which memory is taken; by default what the model has room for
----@field episodes? integer episodes of a batch, for which memory is taken; by default as much as sampling ever uses
----@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest ("recent", the default), those BM25 finds for the chunk ("relevant"), or what a function of the memory and { chunk, step, role, limit } returns
----@field view_items? integer how many; halved until the prompt fits the model (default 20)
+---@field max_prompt? integer longest prompt of a step, for which memory is reserved; by default what the model has room for
+---@field episodes? integer episodes of a batch, for which memory is reserved; by default the most that sampling ever uses
+---@field view? ("recent"|"relevant")|(fun(memory: fm.Memory, input: table): fm.Item[]) which items a prompt shows: the newest ("recent", the default), those that BM25 finds for the chunk ("relevant"), or those that a function of the memory and { chunk, step, role, limit } returns
+---@field view_items? integer most items in a prompt; halved until the prompt fits the model (default 20)
 ---@field grouping? "step"|"instance"|"trajectory"|"state" what is compared within an episode: the same step of all rollouts, all steps, means of whole rollouts, or the same step of rollouts with equal `state` (default "step")
 ---@field minibatches? integer optimiser steps of one update (default 1)
 ---@field beta1? number decay of AdamW's first moment (default 0.9)
 ---@field beta2? number decay of AdamW's second moment (default 0.99)
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
----@field train? boolean whether there will be updates; without them, as in an evaluation, no memory is taken for them (default true)
----@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or as Mem-α does of each section those that BM25 ranks highest, and the section core whole (default "bm25")
----@field top_k? integer items that BM25 retrieves for a question, or in each section (default 10)
----@field max_question? integer longest prompt of a question in tokens: the items that fit least are left out, of a whole memory the oldest; by default what the reasoner has room for
----@field loss? "verl"|"grpo"|"dr_grpo"|"dapo"|"gspo"|"cispo"|"rloo"|"reinforce" the policy loss, as its paper states it; each of the next ten replaces one of its settings (default "verl")
----@field ratio? "token"|"sequence" whether each token has a ratio, or each step the mean of its tokens'
+---@field train? boolean whether there will be updates; if not, as in an evaluation, no memory is reserved for them (default true)
+---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or, as in Mem-α, those that BM25 ranks highest in each section, and all of the section core (default "bm25")
+---@field top_k? integer items that BM25 retrieves for a question, or from each section (default 10)
+---@field max_question? integer longest prompt of a question in tokens: the items that fit the question least are left out, or the oldest if the whole memory is used; by default what the reasoner has room for
+---@field loss? "verl"|"grpo"|"dr_grpo"|"dapo"|"gspo"|"cispo"|"rloo"|"reinforce" the policy loss, as its paper states it; each of the next ten arguments replaces one of its settings (default "verl")
+---@field ratio? "token"|"sequence" whether the ratio is per token, or per step as the mean over its tokens
 ---@field clip_low? number how far the ratio may fall below 1
 ---@field clip_high? number how far the ratio may rise above 1
----@field dual_clip? number bound of a clipped loss for negative advantages; 0 for none
----@field aggregation? "token"|"sequence"|"constant"|"sum" mean over tokens, or over steps of: the mean over tokens, their sum / max_tokens, their sum
+---@field dual_clip? number bound of a clipped loss for negative advantages; 0 for no bound
+---@field aggregation? "token"|"sequence"|"constant"|"sum" the mean over tokens, or the mean over steps of one of these: the mean over tokens, their sum / max_tokens, their sum
 ---@field baseline? "mean"|"leave_one_out" what a reward is compared with: the group's mean, or that of the others
 ---@field scale_rewards? boolean whether advantages are divided by the group's deviation
----@field kl_coef? number weight of KL to the policy at the start, or to the one without its adapter; 0 for none
----@field kl_estimator? "k1"|"k2"|"k3" how KL is estimated; in the loss, k1 restrains nothing
----@field kl_in? "loss"|"reward" where KL is: in the loss of each token, or summed in the reward of each step
----@field micro_tokens? integer tokens that go through the model at a time; a longer sequence goes alone (default 4096)
----@field recompute? "none"|"attention"|"all" what the backward pass computes again to save memory: nothing, the attention part of the blocks, or all of them (default "none")
+---@field kl_coef? number weight of the KL to the initial policy, or with an adapter to the policy without it; 0 for none
+---@field kl_estimator? "k1"|"k2"|"k3" how KL is estimated; in the loss, k1 does not restrain the policy
+---@field kl_in? "loss"|"reward" where KL is applied: in the loss of each token, or summed in the reward of each step
+---@field micro_tokens? integer tokens that go through the model at a time; a longer sequence forms its own micro-batch (default 4096)
+---@field recompute? "none"|"attention"|"all" what the backward pass recomputes to save memory: nothing, the attention part of the blocks, or whole blocks (default "none")
 
----A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans what memory it needs; a run that does not fit is an error before anything is taken.
+---A trainer that rolls a policy out over episodes and improves it by group-relative policy optimisation. It plans the memory it needs; if a run does not fit, that is an error before any memory is taken.
 ---@param arguments fm.grpo.new.arguments
 ---@return fm.GrpoTrainer # the trainer
 function fm.grpo.new(arguments) end
@@ -1374,7 +1374,7 @@ function fm.grpo.new(arguments) end
 ---@field steps number how many steps it takes
 ---@field start? number the step at which it begins to change (default 0)
 
----A value that goes from one number to another in a straight line, and stays there.
+---A value that changes linearly from one number to another, and then stays constant.
 ---@param arguments fm.schedule.linear.arguments
 ---@return fun(step: number): number # a function of the step
 function fm.schedule.linear(arguments) end
@@ -1386,14 +1386,14 @@ function fm.schedule.linear(arguments) end
 ---@field steps number how many steps it takes
 ---@field start? number the step at which it begins to change (default 0)
 
----A value that goes from one number to another along half a cosine, slowly at both ends, and stays there.
+---A value that changes from one number to another along half a cosine, slowly at both ends, and then stays constant.
 ---@param arguments fm.schedule.cosine.arguments
 ---@return fun(step: number): number # a function of the step
 function fm.schedule.cosine(arguments) end
 
 ---The arguments of `fm.schedule.piecewise`.
 ---@class (exact) fm.schedule.piecewise.arguments
----@field points number[][] `{ { step, value }, … }`, steps rising: the value from that step on; before the first step it is the first value
+---@field points number[][] `{ { step, value }, … }`, with increasing steps: the value from each step on; before the first step it is the first value
 
 ---A value that changes at given steps and is constant between them.
 ---@param arguments fm.schedule.piecewise.arguments
@@ -1403,9 +1403,9 @@ function fm.schedule.piecewise(arguments) end
 ---The arguments of `fm.schedule.warm_up`.
 ---@class (exact) fm.schedule.warm_up.arguments
 ---@field to number|(fun(step: number): number) the value after the warm-up: a number, or a schedule
----@field steps number how many steps the warm-up takes; with 1 or less there is none
+---@field steps number how many steps the warm-up takes; 1 or less means no warm-up
 
----A value that rises from near 0 to what it should be: step 1 gives `to / steps`, step `steps` and all later ones `to`.
+---A value that rises from near 0 to its target: step 1 gives `to / steps`, step `steps` and all later ones give `to`.
 ---@param arguments fm.schedule.warm_up.arguments
 ---@return fun(step: number): number # a function of the step
 function fm.schedule.warm_up(arguments) end
@@ -1413,11 +1413,11 @@ function fm.schedule.warm_up(arguments) end
 ---The arguments of `fm.run.open`.
 ---@class (exact) fm.run.open.arguments
 ---@field path? string the folder; by default the next free runs/<script>-<number>
----@field resume? boolean whether to go on with the run in this folder if there is one (default false)
+---@field resume? boolean whether to resume the run in this folder if there is one (default false)
 ---@field seed? integer the run's seed, for run.json
 ---@field arguments? table<string, any> settings to record in run.json
 
----Opens the run's folder: a new one, or with `--resume` the one to go on with. One run can be open at a time.
+---Opens the run's folder: a new one, or with `--resume` the one to resume. Only one run can be open at a time.
 ---@param arguments? fm.run.open.arguments
 ---@return fm.Run # the run
 function fm.run.open(arguments) end
@@ -1427,34 +1427,34 @@ function fm.run.open(arguments) end
 ---@field step integer the step, from 1
 ---@field stats table<string, any> figures by name; a figure that is not finite is logged as null
 
----Logs a step's figures to the open run; opens one when there is none.
+---Logs a step's figures to the open run; opens one if there is none.
 ---@param arguments fm.log.arguments
 function fm.log(arguments) end
 
----Whether somebody pressed Ctrl-C. A script that asks ends its loop itself; one that never asks is ended at once.
+---Whether Ctrl-C was pressed. A script that asks ends its loop itself; one that never asks is ended immediately.
 ---@param arguments? {}
----@return boolean # true when the script should save what it has and end
+---@return boolean # true if the script should save its work and end
 function fm.stopping(arguments) end
 
 ---The arguments of `fm.reload`.
 ---@class (exact) fm.reload.arguments
----@field module string its name, as `require` takes it
----@field step? integer the step from which it counts, for run.json
+---@field module string its name, as for `require`
+---@field step? integer the step from which it applies, for run.json
 
----Under `finemem-engine run --watch`: loads a module afresh if its file has changed since it was loaded, or that of a module that it requires as it is loaded. From then on `require` gives the new one; values of the old one stay as they are. A file that cannot be loaded is reported, and the old module stays. Without `--watch` nothing happens.
+---Under `finemem-engine run --watch`: reloads a module if its file has changed since it was loaded, or the file of a module that it requires while loading. From then on `require` returns the new version; values of the old one do not change. A file that cannot be loaded is reported, and the old version stays. Does nothing without `--watch`.
 ---@param arguments fm.reload.arguments
----@return boolean # whether it was loaded afresh
+---@return boolean # whether it was reloaded
 function fm.reload(arguments) end
 
 ---The arguments of `fm.page.write`.
 ---@class (exact) fm.page.write.arguments
 ---@field path string the file, HTML
----@field title string what stands above the page
+---@field title string the title above the page
 ---@field sections fm.PageSection[] its sections, from top to bottom
 
 ---Writes a self-contained HTML page of tables, charts and episodes to step through.
 ---@param arguments fm.page.write.arguments
----@return integer # how many episodes the page had no room for; it says so itself
+---@return integer # how many episodes did not fit on the page, which also says so
 function fm.page.write(arguments) end
 
 return fm
