@@ -224,7 +224,7 @@ function compare.markdown(rows)
   for _, row in ipairs(rows) do
     local steps = shown(row.steps, 1)
     if row.reached < row.n then
-      steps = string.format("%s, %d of %d runs", steps, row.reached, row.n)
+      steps = string.format("%s; %d of %d runs reach it", steps, row.reached, row.n)
     end
     lines[#lines + 1] = "| " .. table.concat({
       row.name, tostring(row.n), shown(row.accuracy, 3), shown(row.difference, 3), shown(row.memory, 0), steps,

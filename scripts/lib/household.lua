@@ -56,15 +56,19 @@ function household.measure(training)
   return measure.batch(batch), batch
 end
 
--- The figures of the held-out episodes, with the memories of the first three as `shown`.
+-- The figures of the held-out episodes, with the memories of the first three as `shown`, and what is true there as `truth`.
 function household.measure_and_show(training)
   local figures, batch = household.measure(training)
-  figures.shown = {}
+  figures.shown, figures.truth = {}, {}
   for i = 1, math.min(3, #batch.rollouts) do
-    figures.shown[i] = {}
-    for j, item in ipairs(batch.rollouts[i].memory) do
-      figures.shown[i][j] = string.format("[%d] %s", item.id, item.content)
+    local rollout, memory, truth = batch.rollouts[i], {}, {}
+    for j, item in ipairs(rollout.memory) do
+      memory[j] = string.format("[%d] %s", item.id, item.content)
     end
+    for j, asked in ipairs(rollout.answers) do
+      truth[j] = asked.question .. " " .. asked.gold[1]
+    end
+    figures.shown[i], figures.truth[i] = memory, truth
   end
   return figures
 end
@@ -86,11 +90,13 @@ function household.report(folder, held_out, before, after)
     both(kind .. "s per chunk", "%.2f", function(f) return f[kind] end)
   end
   both("invalid calls", "%.1f %%", function(f) return 100 * f.invalid end)
-  for i = 1, #before.shown do
-    print(string.format("\nmemory of held-out episode %d before training:", i))
-    print("  " .. table.concat(before.shown[i], "\n  "))
-    print("after:")
-    print("  " .. table.concat(after.shown[i], "\n  "))
+  local function list(title, lines)
+    print(title .. "\n  " .. table.concat(lines, "\n  "))
+  end
+  for i = 1, #after.shown do
+    list(string.format("\nheld-out episode %d, what is true at its end:", i), after.truth[i])
+    list("memory before training:", before.shown[i])
+    list("memory after training:", after.shown[i])
   end
   fm.write {
     path = folder .. "/summary.json",

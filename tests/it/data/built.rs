@@ -238,7 +238,7 @@ fn questions_whose_answers_cannot_be_scored_are_skipped() {
     rows[2]["metadata"]["question_types"] = json!(["chat", "multi-session"]);
     let own = json!({"chunks": ["a"], "questions": [{"question": "q", "answers": "a", "metric": "nope"}, {"question": "r", "answers": "a"}],
                      "chunk_questions": [[{"question": "q", "answers": "a", "metric": "locomo_f1", "kind": "0"}]]});
-    let ids = "they are 1 or multi-hop";
+    let ids = "known are 1 or multi-hop";
     for (content, reasons) in [
         (locomo.to_string(), vec![("row 0: question 1: '9' is not a LoCoMo category", ids), ("row 0: question 3: it has no category", "")]),
         (records.to_string(), vec![("row 1: LongMemEval has no judge for a question of type 'chat'", "multi-session")]),

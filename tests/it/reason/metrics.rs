@@ -223,7 +223,7 @@ fn judged_summaries_equal_the_reference() {
     assert!(near(Metric::JudgeSummary.verdict(&replies, &["", "", ""]).unwrap().unwrap(), 2.0 / 3.0));
     assert_eq!(Metric::JudgeSummary.verdict(&["?", "?", "?"], &[""]).unwrap(), None);
     let error = Metric::JudgeSummary.verdict(&["yes"], &[""]).unwrap_err().to_string();
-    assert!(error.contains("3 messages"), "{error}");
+    assert!(error.contains("needs 3 replies"), "{error}");
     assert!(judge_summary(&Judged { gold: &[], ..judged }).is_err());
 }
 
