@@ -469,17 +469,6 @@ fn rewards_are_made_of_parts() {
     assert!(complaint(&format!("{batch} fm.reward.evidence {{ batch = batch, update = 'first' }}")).contains("one of last, origin, split"));
 }
 
-/// The scripts under `scripts/tests` assert what the other scripts promise.
-#[test]
-fn scripts_keep_their_word() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["judged", "baselines", "memory_designs", "readings", "branches", "roles"] {
-        let options = RuntimeOptions { arguments: vec![folder.path().display().to_string()], ..RuntimeOptions::default() };
-        Runtime::new(options).unwrap().run(&root.join(format!("scripts/tests/{name}.lua"))).unwrap();
-    }
-}
-
 #[test]
 fn a_script_has_one_run_after_another() {
     let folder = tempfile::tempdir().expect("a folder");

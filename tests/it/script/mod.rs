@@ -3,5 +3,5 @@
 mod api;
 mod check;
 mod guard;
-mod rewards;
+mod scripts;
 mod types;
