@@ -6,18 +6,18 @@
 //! see it as a table.
 
 mod play;
+mod step;
 
 use std::borrow::Cow;
 
 pub use play::{At, Carried, Manager, Request, Sample, play};
+pub use step::{Arguments, Outcome, Step};
 
 use crate::data::Question;
-use crate::memory::calls::Call;
-use crate::memory::{Entry, Item, Items, Store};
+use crate::memory::{Entry, Items, Store};
 use crate::reason::Asked;
 use crate::record;
 use crate::schema::{Described, Kind, Problem, Read, Show, Shown, Source};
-use serde_json::Value as Json;
 
 record! {
     /// An episode as the policy read it.
@@ -42,87 +42,6 @@ record! {
         pub memory_tokens: usize,
         /// the length of all chunks, in tokens
         pub input_tokens: usize,
-    }
-
-    /// What the policy did with a chunk.
-    pub struct Step as "RolloutStep" {
-        /// the chunk
-        pub chunk: String => IfThere,
-        /// the policy's role at this chunk, in episodes with roles
-        pub role: Option<String>,
-        /// what the policy read
-        pub prompt: String => IfThere,
-        /// its length in tokens
-        pub prompt_tokens: usize => IfThere,
-        /// what it thought before its answer
-        pub thought: Option<String>,
-        /// what it wrote, with its thought
-        pub completion: String => IfThere,
-        /// its length in tokens
-        pub tokens: usize => IfThere,
-        /// the calls in it
-        pub calls: Vec<Outcome>,
-        /// pieces of text outside calls
-        pub stray: usize => IfThere,
-        /// ids of the items that it wrote
-        pub written: Vec<u64> => IfThere,
-        /// the memory before the step
-        pub memory_before: Items => Bulk,
-        /// the memory after it
-        pub memory_after: Items => Bulk,
-        /// the chunk's own questions, asked right after it
-        pub chunk_answers: Vec<Asked> => IfThere,
-    }
-
-    /// A call and its outcome.
-    pub struct Outcome as "RolloutCall" {
-        /// the tool, if one was named
-        pub tool: Option<String>,
-        /// its arguments
-        pub arguments: Arguments => OrDefault,
-        /// the text it was read from
-        pub raw: String => IfThere,
-        /// whether it could be parsed
-        pub parsed: bool => IfThere,
-        /// whether it was carried out
-        pub valid: bool,
-        /// why it was not
-        pub reason: Option<String>,
-    }
-}
-
-impl Outcome {
-    /// A call that has not been carried out yet.
-    pub fn of(call: &Call) -> Self {
-        let arguments = Arguments(call.arguments.clone());
-        Self {
-            tool: call.name.clone(),
-            arguments,
-            raw: call.raw.clone(),
-            parsed: call.error.is_none(),
-            valid: false,
-            reason: call.error.clone(),
-        }
-    }
-}
-
-/// The arguments of a call: an object, or nothing if they could not be parsed.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Arguments(pub Json);
-
-impl Described for Arguments {
-    const KIND: Kind = Kind::Table;
-}
-
-impl Show for Arguments {
-    fn show(&self) -> Shown<'_> {
-        if self.0.is_null() { Shown::Nil } else { Shown::Json(Cow::Borrowed(&self.0)) }
-    }
-}
-
-impl Read for Arguments {
-    fn read<S: Source>(source: &S) -> Result<Self, Problem> {
-        source.json().map(Self)
     }
 }
 
@@ -211,21 +130,4 @@ pub struct Batch {
     pub turns: Vec<Turn>,
     /// The temperature at which they were sampled.
     pub temperature: f32,
-}
-
-/// The items of a store at some point in time. An item that was not written since the point before is shared with it.
-#[derive(Default)]
-struct Snapshots(std::collections::HashMap<u64, std::rc::Rc<Item>>);
-
-impl Snapshots {
-    fn take(&mut self, items: &[Item]) -> Items {
-        let mut before = std::mem::take(&mut self.0);
-        let shared = items.iter().map(|item| {
-            let known = before.remove(&item.id).filter(|known| known.history.len() == item.history.len());
-            let known = known.unwrap_or_else(|| std::rc::Rc::new(item.clone()));
-            self.0.insert(item.id, known.clone());
-            known
-        });
-        std::rc::Rc::new(shared.collect())
-    }
 }

@@ -1,11 +1,12 @@
 //! Playing episodes. All rollouts take each step together, so that their prompts form one batch.
 
-use super::{Batch, Outcome, Rollout, Snapshots, Step, Task, Turn};
+use super::step::{Answer, Memory, step};
+use super::{Batch, Outcome, Rollout, Step, Task, Turn};
 use crate::data::Question;
 use crate::generate::{self, Completion, Options, Stream};
-use crate::memory::Store;
-use crate::memory::calls::{self, Call, Parsed};
+use crate::memory::calls::Parsed;
 use crate::memory::tools::Tool;
+use crate::memory::{Items, Store};
 use crate::model::Model;
 use crate::random::Rng;
 use crate::reason::{Asked, Asking, Reason, Retrieval, ask};
@@ -104,8 +105,7 @@ pub struct Request<'a> {
 struct Live<'a> {
     task: &'a Task,
     questions: Vec<&'a Question>,
-    store: Store,
-    snapshots: Snapshots,
+    memory: Memory,
     rollout: Rollout,
     turns: Vec<Turn>,
 }
@@ -138,10 +138,10 @@ pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Rea
         for (((&i, prompt), asked), completion) in active.iter().zip(prompts).zip(requests).zip(completions.into_iter().flatten()) {
             let live = &mut lives[i];
             let text = policy.decode(&completion).map_err(M::error)?;
-            let step = step(manager, request, live, i, t, prompt, text)?;
-            let Completion { tokens, logprobs, .. } = completion;
-            live.rollout.steps.push(Step { prompt_tokens: asked.prompt.len(), tokens: tokens.len(), ..step });
-            let episode = live.rollout.episode;
+            let answer = Answer { prompt, prompt_tokens: &asked.prompt, completion: &completion, text };
+            let step = step(manager, request.tools, &live.at(i, t), &mut live.memory, answer)?;
+            live.rollout.steps.push(step);
+            let (episode, Completion { tokens, logprobs, .. }) = (live.rollout.episode, completion);
             live.turns.push(Turn { rollout: i, episode, step: t, prompt: asked.prompt, completion: tokens, logprobs });
         }
         let questions = |i: usize| lives[i].task.chunk_questions.get(t).into_iter().flatten().map(move |question| (i, question));
@@ -155,13 +155,13 @@ pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Rea
         lives[i].rollout.answers.push(answer);
     }
     let mut batch = Batch { rollouts: Vec::with_capacity(lives.len()), turns: Vec::new(), temperature: request.sampling.temperature };
-    for mut live in lives {
+    for live in lives {
+        let Memory { store, items: memory, .. } = live.memory;
         let mut memory_tokens = 0;
-        for item in live.store.items() {
+        for item in store.items() {
             memory_tokens += policy.encode(&item.content).map_err(M::error)?.len();
         }
-        let memory = live.snapshots.take(live.store.items());
-        batch.rollouts.push(Rollout { memory, journal: live.store.journal().to_vec(), memory_tokens, ..live.rollout });
+        batch.rollouts.push(Rollout { memory, journal: store.journal().to_vec(), memory_tokens, ..live.rollout });
         batch.turns.extend(live.turns);
     }
     Ok(batch)
@@ -182,13 +182,10 @@ fn begin<'a>(policy: &dyn Sample, request: &Request<'a>) -> Result<Vec<Live<'a>>
             drawn.sort_unstable();
         }
         for member in 0..request.group {
-            let mut snapshots = Snapshots::default();
-            let memory = snapshots.take(task.memory.items());
             lives.push(Live {
                 task,
                 questions: drawn.iter().map(|at| &task.questions[*at]).collect(),
-                store: task.memory.clone(),
-                snapshots,
+                memory: Memory::new(task.memory.clone()),
                 rollout: Rollout {
                     episode,
                     member,
@@ -196,7 +193,7 @@ fn begin<'a>(policy: &dyn Sample, request: &Request<'a>) -> Result<Vec<Live<'a>>
                     state: task.state.clone(),
                     steps: Vec::with_capacity(task.chunks.len()),
                     answers: Vec::new(),
-                    memory,
+                    memory: Items::default(),
                     journal: Vec::new(),
                     memory_tokens: 0,
                     input_tokens,
@@ -220,8 +217,8 @@ fn prompt<M: Manager>(
     let (at, room) = (live.at(rollout, t), request.max_prompt);
     let mut limit = request.view_items;
     loop {
-        let view = manager.view(&at, &mut live.store, limit)?;
-        let text = manager.prompt(&at, &live.store, view, live.rollout.steps.last())?;
+        let view = manager.view(&at, &mut live.memory.store, limit)?;
+        let text = manager.prompt(&at, &live.memory.store, view, live.rollout.steps.last())?;
         let tokens = policy.encode(&text).map_err(M::error)?;
         if tokens.len() <= room {
             return Ok((text, tokens));
@@ -236,74 +233,9 @@ fn prompt<M: Manager>(
     }
 }
 
-/// Carries out the calls of a completion. The step's lengths and answers are filled in later.
-fn step<M: Manager>(
-    manager: &mut M,
-    request: &Request<'_>,
-    live: &mut Live<'_>,
-    rollout: usize,
-    t: usize,
-    prompt: String,
-    completion: String,
-) -> Result<Step, M::Error> {
-    let at = live.at(rollout, t);
-    let (thought, answer) = calls::split_thought(&prompt, &completion);
-    let parsed = manager.parse(answer)?;
-    live.store.set_step(at.step);
-    let mut calls: Vec<Outcome> = parsed.calls.iter().map(Outcome::of).collect();
-    let mut written = Vec::new();
-    for (index, call) in parsed.calls.iter().enumerate() {
-        let carried = match usable(request.tools, call) {
-            Ok(tool) => {
-                let mark = live.store.mark();
-                let carried = manager.carry_out(&at, &mut live.store, tool, &calls, index)?;
-                if carried.is_err() {
-                    live.store.rewind(mark).map_err(M::error)?;
-                }
-                carried
-            }
-            Err(reason) => Err(reason),
-        };
-        calls[index].valid = carried.is_ok();
-        match carried {
-            Ok(id) => written.extend(id),
-            Err(reason) => calls[index].reason = Some(reason),
-        }
-    }
-    let memory_after = live.snapshots.take(live.store.items());
-    Ok(Step {
-        chunk: at.chunk.to_owned(),
-        role: at.role.map(str::to_owned),
-        thought: thought.map(str::to_owned),
-        prompt,
-        prompt_tokens: 0,
-        tokens: 0,
-        calls,
-        stray: parsed.stray,
-        written,
-        memory_before: std::mem::replace(&mut live.rollout.memory, memory_after.clone()),
-        memory_after,
-        chunk_answers: Vec::new(),
-        completion,
-    })
-}
-
-/// The tool that a call names, if its arguments fit it; else why it cannot be carried out.
-fn usable(tools: &[Tool], call: &Call) -> Result<usize, String> {
-    if let Some(error) = &call.error {
-        return Err(error.clone());
-    }
-    let name = call.name.as_deref().unwrap_or_default();
-    let Some(tool) = tools.iter().position(|tool| tool.name() == name) else {
-        let known: Vec<&str> = tools.iter().map(Tool::name).collect();
-        return Err(format!("there is no tool '{name}'; there are {}", known.join(", ")));
-    };
-    tools[tool].check(&call.arguments).map(|()| tool).map_err(|error| error.to_string())
-}
-
 /// Answers questions from the memories of rollouts, all in one batch. Returns each answer with its rollout.
 fn answers(reasoner: &dyn Reason, request: &Request<'_>, lives: &[Live<'_>], asked: &[(usize, &Question)]) -> Result<Vec<(usize, Asked)>> {
-    let asking: Vec<Asking<'_>> = asked.iter().map(|(i, question)| (&lives[*i].store, *question)).collect();
+    let asking: Vec<Asking<'_>> = asked.iter().map(|(i, question)| (&lives[*i].memory.store, *question)).collect();
     let answered = ask(reasoner, request.retrieval, &asking)?;
     Ok(asked.iter().map(|(i, _)| *i).zip(answered).collect())
 }
