@@ -3,6 +3,7 @@
 use super::config::Config;
 use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
+use crate::ops::attention;
 use crate::words;
 
 words! {
@@ -34,6 +35,13 @@ pub(super) struct Attention {
     /// Attention output: [N, H · D], and its log of sums: [N, H]
     pub(super) o: Tensor,
     pub(super) lse: Tensor,
+}
+
+impl Attention {
+    /// The tensors of the attention itself, for sequences that attend to their own keys.
+    pub(super) fn saved<'a>(&'a self, seqs: &'a Tensor) -> attention::Saved<'a> {
+        attention::Saved { q: &self.q, k: &self.k, v: &self.v, seqs, o: &self.o, lse: &self.lse }
+    }
 }
 
 /// What the other half of a block keeps.

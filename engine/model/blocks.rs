@@ -69,6 +69,27 @@ fn per_head(x: &Tensor, dim: usize) -> Result<Tensor> {
     x.view(&[x.len() / dim, dim])
 }
 
+/// What the blocks of a pass have in common.
+struct Pass<'a> {
+    config: &'a Config,
+    weights: &'a Weights,
+    acts: &'a Activations,
+    batch: &'a Batch,
+    keys: &'a Keys<'a>,
+    /// Cosines and sines of RoPE: [T, D]
+    table: Tensor,
+}
+
+/// A block in a pass: its weights and activations.
+struct Block<'a> {
+    index: usize,
+    w: &'a Layer,
+    /// The block's input: [T, C]
+    x: Tensor,
+    attention: Attention,
+    mlp: Mlp,
+}
+
 /// Runs all blocks and the final norm; the result is in [`Activations::hidden`].
 pub fn forward(
     rec: &mut Recorder<'_>,
@@ -79,86 +100,147 @@ pub fn forward(
     keys: &Keys<'_>,
 ) -> Result<()> {
     let n = batch.tokens;
-    let eps = config.rms_norm_eps as f32;
+    let pass = Pass { config, weights, acts, batch, keys, table: acts.table.slice(0..n)? };
     let branch = acts.branch.slice(0..n)?;
-    rope::table(rec, &batch.positions, &acts.frequencies, &acts.table.slice(0..n)?)?;
+    rope::table(rec, &batch.positions, &acts.frequencies, &pass.table)?;
     embedding::forward(rec, &batch.ids, &weights.embed, &acts.input(0, n)?)?;
-    for (i, layer) in weights.layers.iter().enumerate() {
-        let (x, attention, mlp) = (acts.input(i, n)?, acts.attention(i, n)?, acts.mlp(i, n)?);
+    for i in 0..weights.layers.len() {
+        let block = pass.block(i)?;
+        let (x, s) = (&block.x, &block.attention);
         if i == 0 {
-            rmsnorm::forward(rec, &x, &layer.input_norm, &attention.h, &attention.rstd, eps)?;
+            rmsnorm::forward(rec, x, &block.w.input_norm, &s.h, &s.rstd, pass.eps())?;
         } else {
             let before = acts.mlp(i - 1, n)?.mid;
-            rmsnorm::residual_forward(rec, &before, &branch, &layer.input_norm, &x, &attention.h, &attention.rstd, eps)?;
+            rmsnorm::residual_forward(rec, &before, &branch, &block.w.input_norm, x, &s.h, &s.rstd, pass.eps())?;
         }
-        attention_forward(rec, config, layer, acts, batch, keys, i, &attention)?;
-        mlp_forward(rec, config, layer, acts, keys, &x, &attention.o, &mlp)?;
-        linear::forward(rec, keys.decode(), &mlp.act, &layer.down, &branch, &acts.hidden)?;
+        pass.attention(rec, &block)?;
+        pass.mlp(rec, &block)?;
+        linear::forward(rec, keys.decode(), &block.mlp.act, &block.w.down, &branch, &acts.hidden)?;
     }
     let mid = acts.mlp(weights.layers.len() - 1, n)?.mid;
     let (last, rstd) = (acts.last.slice(0..n)?, acts.last_rstd.slice(0..n)?);
-    rmsnorm::residual_forward(rec, &mid, &branch, &weights.norm, &last, &acts.hidden(n)?, &rstd, eps)
+    rmsnorm::residual_forward(rec, &mid, &branch, &weights.norm, &last, &acts.hidden(n)?, &rstd, pass.eps())
 }
 
-/// A block's attention, from its normed input `s.h` to `s.o`.
-fn attention_forward(
-    rec: &mut Recorder<'_>,
-    config: &Config,
-    w: &Layer,
-    acts: &Activations,
-    batch: &Batch,
-    keys: &Keys<'_>,
-    index: usize,
-    s: &Attention,
-) -> Result<()> {
-    let heads = config.heads();
-    let eps = config.rms_norm_eps as f32;
-    let table = acts.table.slice(0..batch.tokens)?;
-    let decoding = keys.decode();
-    let raw = s.raw.as_ref();
-    // Adapters use the buffer of the final hidden states as scratch, because it is free while blocks run.
-    let low = &acts.hidden;
-    linear::forward(rec, decoding, &s.h, &w.q, raw.map_or(&s.q, |raw| &raw.q), low)?;
-    linear::forward(rec, decoding, &s.h, &w.k, raw.map_or(&s.k, |raw| &raw.k), low)?;
-    linear::forward(rec, decoding, &s.h, &w.v, &s.v, low)?;
-    if let (Some(raw), Some(q_norm), Some(k_norm)) = (raw, &w.q_norm, &w.k_norm) {
-        rmsnorm::forward(rec, &per_head(&raw.q, heads.dim)?, q_norm, &per_head(&s.q, heads.dim)?, &raw.q_rstd, eps)?;
-        rmsnorm::forward(rec, &per_head(&raw.k, heads.dim)?, k_norm, &per_head(&s.k, heads.dim)?, &raw.k_rstd, eps)?;
+impl<'a> Pass<'a> {
+    fn block(&self, index: usize) -> Result<Block<'a>> {
+        let (acts, n) = (self.acts, self.batch.tokens);
+        Ok(Block {
+            index,
+            w: &self.weights.layers[index],
+            x: acts.input(index, n)?,
+            attention: acts.attention(index, n)?,
+            mlp: acts.mlp(index, n)?,
+        })
     }
-    rope::apply(rec, &table, &s.q, false)?;
-    rope::apply(rec, &table, &s.k, false)?;
-    match keys {
-        Keys::Packed => attention::forward(rec, heads, &s.q, &s.k, &s.v, &batch.seqs, &s.o, &s.lse),
-        Keys::Cached { cache, from, to, spans } => {
-            let (k, v) = (&cache.k[index], &cache.v[index]);
-            elementwise::move_rows(rec, &s.k, from, to, k)?;
-            elementwise::move_rows(rec, &s.v, from, to, v)?;
-            match spans {
-                Some(spans) => attention::decode(rec, heads, &s.q, k, v, spans, &s.o),
-                None => attention::forward(rec, heads, &s.q, k, v, &batch.seqs, &s.o, &s.lse),
+
+    fn eps(&self) -> f32 {
+        self.config.rms_norm_eps as f32
+    }
+
+    /// A block's attention, from its normed input `h` to `o`.
+    fn attention(&self, rec: &mut Recorder<'_>, block: &Block<'_>) -> Result<()> {
+        let (w, s, heads, decoding) = (block.w, &block.attention, self.config.heads(), self.keys.decode());
+        let raw = s.raw.as_ref();
+        // Adapters use the buffer of the final hidden states as scratch, because it is free while blocks run.
+        let low = &self.acts.hidden;
+        linear::forward(rec, decoding, &s.h, &w.q, raw.map_or(&s.q, |raw| &raw.q), low)?;
+        linear::forward(rec, decoding, &s.h, &w.k, raw.map_or(&s.k, |raw| &raw.k), low)?;
+        linear::forward(rec, decoding, &s.h, &w.v, &s.v, low)?;
+        if let (Some(raw), Some(q_norm), Some(k_norm)) = (raw, &w.q_norm, &w.k_norm) {
+            rmsnorm::forward(rec, &per_head(&raw.q, heads.dim)?, q_norm, &per_head(&s.q, heads.dim)?, &raw.q_rstd, self.eps())?;
+            rmsnorm::forward(rec, &per_head(&raw.k, heads.dim)?, k_norm, &per_head(&s.k, heads.dim)?, &raw.k_rstd, self.eps())?;
+        }
+        rope::apply(rec, &self.table, &s.q, false)?;
+        rope::apply(rec, &self.table, &s.k, false)?;
+        let packed = s.saved(&self.batch.seqs);
+        match self.keys {
+            Keys::Packed => attention::forward(rec, heads, &packed),
+            Keys::Cached { cache, from, to, spans } => {
+                let (k, v) = (&cache.k[block.index], &cache.v[block.index]);
+                elementwise::move_rows(rec, &s.k, from, to, k)?;
+                elementwise::move_rows(rec, &s.v, from, to, v)?;
+                match spans {
+                    Some(spans) => attention::decode(rec, heads, &s.q, [k, v], spans, &s.o),
+                    None => attention::forward(rec, heads, &attention::Saved { k, v, ..packed }),
+                }
             }
         }
     }
+
+    /// The rest of a block, from the output of its attention to `act`, the input of the down projection.
+    fn mlp(&self, rec: &mut Recorder<'_>, block: &Block<'_>) -> Result<()> {
+        let (w, s, decoding, low) = (block.w, &block.mlp, self.keys.decode(), &self.acts.hidden);
+        let branch = self.acts.branch.slice(0..self.batch.tokens)?;
+        linear::forward(rec, decoding, &block.attention.o, &w.o, &branch, low)?;
+        rmsnorm::residual_forward(rec, &block.x, &branch, &w.post_norm, &s.mid, &s.mid_h, &s.mid_rstd, self.eps())?;
+        linear::forward(rec, decoding, &s.mid_h, &w.gate, &s.gate, low)?;
+        linear::forward(rec, decoding, &s.mid_h, &w.up, &s.up, low)?;
+        swiglu::forward(rec, &s.gate, &s.up, &s.act)
+    }
+
+    /// The backward pass of a block. `below` says whether anything below the block needs the gradient of its input; if not, it is not
+    /// computed.
+    fn backward(&self, rec: &mut Recorder<'_>, block: &Block<'_>, g: &Backward, dw: &Layer<Option<Tensor>>, below: bool) -> Result<()> {
+        let Block { w, attention: s, mlp, .. } = block;
+        let (heads, partial) = (self.config.heads(), &g.partial);
+        // The final hidden states and their gradient are no longer needed.
+        let scratch = Scratch { partial, low: [&self.acts.hidden, &g.hidden] };
+        // SwiGLU branch
+        linear::backward(rec, &g.stream, &mlp.act, &w.down, Some((&g.act, Write::Replace)), &scratch, &dw.down)?;
+        swiglu::backward(rec, &g.act, &mlp.gate, &mlp.up, &g.gate, &g.up)?;
+        linear::backward(rec, &g.gate, &mlp.mid_h, &w.gate, Some((&g.h, Write::Replace)), &scratch, &dw.gate)?;
+        linear::backward(rec, &g.up, &mlp.mid_h, &w.up, Some((&g.h, Write::Add)), &scratch, &dw.up)?;
+        Norm { x: &mlp.mid, w: &w.post_norm, rstd: &mlp.mid_rstd, dw: &dw.post_norm }.backward(rec, &g.h, partial, &g.stream, true)?;
+        // Attention branch
+        linear::backward(rec, &g.stream, &s.o, &w.o, Some((&g.o, Write::Replace)), &scratch, &dw.o)?;
+        let grads = attention::Grads { dout: &g.o, stats: &g.stats, dq: &g.q, dk: &g.k, dv: &g.v };
+        attention::backward(rec, heads, &s.saved(&self.batch.seqs), &grads)?;
+        rope::apply(rec, &self.table, &g.q, true)?;
+        rope::apply(rec, &self.table, &g.k, true)?;
+        let (mut dq, mut dk) = (&g.q, &g.k);
+        if let (Some(raw), Some((dq_raw, dk_raw))) = (&s.raw, &g.raw) {
+            let norms =
+                [(dq, &raw.q, &w.q_norm, &raw.q_rstd, &dw.q_norm, dq_raw), (dk, &raw.k, &w.k_norm, &raw.k_rstd, &dw.k_norm, dk_raw)];
+            for (dy, x, w, rstd, dw, dx) in norms {
+                let (dy, x, dx) = (per_head(dy, heads.dim)?, per_head(x, heads.dim)?, per_head(dx, heads.dim)?);
+                if let (Some(w), Some(dw)) = (w, dw) {
+                    Norm { x: &x, w, rstd, dw }.backward(rec, &dy, partial, &dx, false)?;
+                }
+            }
+            (dq, dk) = (dq_raw, dk_raw);
+        }
+        let into = |write| below.then_some((&g.h, write));
+        linear::backward(rec, dq, &s.h, &w.q, into(Write::Replace), &scratch, &dw.q)?;
+        linear::backward(rec, dk, &s.h, &w.k, into(Write::Add), &scratch, &dw.k)?;
+        linear::backward(rec, &g.v, &s.h, &w.v, into(Write::Add), &scratch, &dw.v)?;
+        if !below {
+            return Ok(());
+        }
+        Norm { x: &block.x, w: &w.input_norm, rstd: &s.rstd, dw: &dw.input_norm }.backward(rec, &g.h, partial, &g.stream, true)
+    }
 }
 
-/// The rest of a block, from the output `o` of its attention to `s.act`, the input of the down projection.
-fn mlp_forward(
-    rec: &mut Recorder<'_>,
-    config: &Config,
-    w: &Layer,
-    acts: &Activations,
-    keys: &Keys<'_>,
-    x: &Tensor,
-    o: &Tensor,
-    s: &Mlp,
-) -> Result<()> {
-    let (decoding, low) = (keys.decode(), &acts.hidden);
-    let branch = acts.branch.slice(0..x.rows_cols().0)?;
-    linear::forward(rec, decoding, o, &w.o, &branch, low)?;
-    rmsnorm::residual_forward(rec, x, &branch, &w.post_norm, &s.mid, &s.mid_h, &s.mid_rstd, config.rms_norm_eps as f32)?;
-    linear::forward(rec, decoding, &s.mid_h, &w.gate, &s.gate, low)?;
-    linear::forward(rec, decoding, &s.mid_h, &w.up, &s.up, low)?;
-    swiglu::forward(rec, &s.gate, &s.up, &s.act)
+/// A norm `y = norm(x) · w`.
+struct Norm<'a> {
+    /// [T, C]
+    x: &'a Tensor,
+    /// [C]
+    w: &'a Tensor,
+    /// [T]
+    rstd: &'a Tensor,
+    /// [C], if `w` is trained
+    dw: &'a Option<Tensor>,
+}
+
+impl Norm<'_> {
+    /// `dx (+)= …`, and `dw += …` if `w` is trained.
+    fn backward(&self, rec: &mut Recorder<'_>, dy: &Tensor, partial: &Tensor, dx: &Tensor, accumulate: bool) -> Result<()> {
+        if let Some(dw) = self.dw {
+            rmsnorm::backward_weight(rec, dy, self.x, self.rstd, partial, dw)?;
+        }
+        rmsnorm::backward(rec, dy, self.x, self.w, self.rstd, dx, accumulate)
+    }
 }
 
 /// Gradients of activations, for up to `capacity` tokens.
@@ -239,92 +321,23 @@ pub fn backward(
     grads: &Gradients,
 ) -> Result<()> {
     let n = batch.tokens;
+    let pass = Pass { config, weights, acts, batch, keys: &Keys::Packed, table: acts.table.slice(0..n)? };
     let g = back.first(n)?;
     let (last, rstd) = (acts.last.slice(0..n)?, acts.last_rstd.slice(0..n)?);
-    norm_backward(rec, &g.hidden, &last, &weights.norm, &rstd, &g.partial, &grads.norm, &g.stream, false)?;
-    for (i, (w, dw)) in weights.layers.iter().zip(&grads.layers).enumerate().rev() {
-        let (x, attention, mlp) = (acts.input(i, n)?, acts.attention(i, n)?, acts.mlp(i, n)?);
+    Norm { x: &last, w: &weights.norm, rstd: &rstd, dw: &grads.norm }.backward(rec, &g.hidden, &g.partial, &g.stream, false)?;
+    for (i, dw) in grads.layers.iter().enumerate().rev() {
+        let block = pass.block(i)?;
         if acts.lost(&acts.attention, i) {
-            rmsnorm::forward(rec, &x, &w.input_norm, &attention.h, &attention.rstd, config.rms_norm_eps as f32)?;
-            attention_forward(rec, config, w, acts, batch, &Keys::Packed, i, &attention)?;
+            rmsnorm::forward(rec, &block.x, &block.w.input_norm, &block.attention.h, &block.attention.rstd, pass.eps())?;
+            pass.attention(rec, &block)?;
         }
         if acts.lost(&acts.mlp, i) {
-            mlp_forward(rec, config, w, acts, &Keys::Packed, &x, &attention.o, &mlp)?;
+            pass.mlp(rec, &block)?;
         }
         // With an adapter, nothing below the first block's products is trained.
         let below = i > 0 || grads.embed.is_some() || dw.input_norm.is_some();
-        block_backward(rec, config, w, acts, batch, &x, &attention, &mlp, &g, dw, below)?;
+        pass.backward(rec, &block, &g, dw, below)?;
     }
     let (order, distinct, starts) = &batch.groups;
     grads.embed.as_ref().map_or(Ok(()), |d_embed| embedding::backward(rec, &g.stream, order, distinct, starts, d_embed))
-}
-
-/// Gradients of `y = norm(x) · w`: `dx (+)= …`, and `dw += …` if `w` is trained.
-fn norm_backward(
-    rec: &mut Recorder<'_>,
-    dy: &Tensor,
-    x: &Tensor,
-    w: &Tensor,
-    rstd: &Tensor,
-    partial: &Tensor,
-    dw: &Option<Tensor>,
-    dx: &Tensor,
-    accumulate: bool,
-) -> Result<()> {
-    if let Some(dw) = dw {
-        rmsnorm::backward_weight(rec, dy, x, rstd, partial, dw)?;
-    }
-    rmsnorm::backward(rec, dy, x, w, rstd, dx, accumulate)
-}
-
-/// `below` says whether anything below the block needs the gradient of its input; if not, it is not computed.
-fn block_backward(
-    rec: &mut Recorder<'_>,
-    config: &Config,
-    w: &Layer,
-    acts: &Activations,
-    batch: &Batch,
-    x: &Tensor,
-    s: &Attention,
-    mlp: &Mlp,
-    g: &Backward,
-    dw: &Layer<Option<Tensor>>,
-    below: bool,
-) -> Result<()> {
-    let heads = config.heads();
-    let table = acts.table.slice(0..batch.tokens)?;
-    let partial = &g.partial;
-    // The final hidden states and their gradient are no longer needed.
-    let scratch = Scratch { partial, low: [&acts.hidden, &g.hidden] };
-    // SwiGLU branch
-    linear::backward(rec, &g.stream, &mlp.act, &w.down, Some((&g.act, Write::Replace)), &scratch, &dw.down)?;
-    swiglu::backward(rec, &g.act, &mlp.gate, &mlp.up, &g.gate, &g.up)?;
-    linear::backward(rec, &g.gate, &mlp.mid_h, &w.gate, Some((&g.h, Write::Replace)), &scratch, &dw.gate)?;
-    linear::backward(rec, &g.up, &mlp.mid_h, &w.up, Some((&g.h, Write::Add)), &scratch, &dw.up)?;
-    norm_backward(rec, &g.h, &mlp.mid, &w.post_norm, &mlp.mid_rstd, partial, &dw.post_norm, &g.stream, true)?;
-    // Attention branch
-    linear::backward(rec, &g.stream, &s.o, &w.o, Some((&g.o, Write::Replace)), &scratch, &dw.o)?;
-    let saved = attention::Saved { q: &s.q, k: &s.k, v: &s.v, o: &s.o, lse: &s.lse, seqs: &batch.seqs };
-    attention::backward(rec, heads, &g.o, &saved, &g.stats, &g.q, &g.k, &g.v)?;
-    rope::apply(rec, &table, &g.q, true)?;
-    rope::apply(rec, &table, &g.k, true)?;
-    let (mut dq, mut dk) = (&g.q, &g.k);
-    if let (Some(raw), Some((dq_raw, dk_raw))) = (&s.raw, &g.raw) {
-        let norms = [(dq, &raw.q, &w.q_norm, &raw.q_rstd, &dw.q_norm, dq_raw), (dk, &raw.k, &w.k_norm, &raw.k_rstd, &dw.k_norm, dk_raw)];
-        for (dy, x, norm, rstd, dnorm, dx) in norms {
-            let (dy, x, dx) = (per_head(dy, heads.dim)?, per_head(x, heads.dim)?, per_head(dx, heads.dim)?);
-            if let (Some(norm), Some(dnorm)) = (norm, dnorm) {
-                norm_backward(rec, &dy, &x, norm, rstd, partial, dnorm, &dx, false)?;
-            }
-        }
-        (dq, dk) = (dq_raw, dk_raw);
-    }
-    let into = |write| below.then_some((&g.h, write));
-    linear::backward(rec, dq, &s.h, &w.q, into(Write::Replace), &scratch, &dw.q)?;
-    linear::backward(rec, dk, &s.h, &w.k, into(Write::Add), &scratch, &dw.k)?;
-    linear::backward(rec, &g.v, &s.h, &w.v, into(Write::Add), &scratch, &dw.v)?;
-    if !below {
-        return Ok(());
-    }
-    norm_backward(rec, &g.h, x, &w.input_norm, &s.rstd, partial, &dw.input_norm, &g.stream, true)
 }

@@ -67,12 +67,12 @@ pub struct Kernel {
 impl Kernel {
     /// A dispatch of the default variant.
     pub fn grid(&'static self, grid: Grid) -> Launch {
-        Launch { kernel: self, variant: self.stem, grid }
+        Launch { kernel: self, ending: "", grid }
     }
 
-    /// A dispatch of a named variant of `shaders/variants.txt`.
-    pub fn variant(&'static self, variant: &'static str, grid: Grid) -> Launch {
-        Launch { kernel: self, variant, grid }
+    /// A dispatch of the variant that `shaders/variants.txt` calls `stem.ending`.
+    pub fn variant(&'static self, ending: &'static str, grid: Grid) -> Launch {
+        Launch { kernel: self, ending, grid }
     }
 }
 
@@ -81,8 +81,8 @@ impl Kernel {
 pub struct Launch {
     /// The kernel.
     pub kernel: &'static Kernel,
-    /// The variant (ignored by the CPU executor).
-    pub variant: &'static str,
+    /// What follows the stem and a dot in the variant's name; empty for the default variant (ignored by the CPU executor).
+    pub ending: &'static str,
     /// The number of workgroups (ignored by the CPU executor).
     pub grid: Grid,
 }

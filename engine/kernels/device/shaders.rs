@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::preprocess::{self, Source};
-use crate::device::DType;
+use crate::device::{DType, Launch};
 use crate::error::{Error, Result};
 
 macro_rules! files {
@@ -113,11 +113,13 @@ pub fn variants() -> Result<&'static [Variant]> {
     PARSED.get_or_init(|| parse(VARIANTS)).as_deref().map_err(Clone::clone)
 }
 
-/// The variant `name`; for a 16-bit weight `name.bf16` or `name.f16`. On a software adapter it is the same with `.software` added, if that
-/// exists.
-pub fn find(name: &str, weight: DType, software: bool) -> Result<&'static Variant> {
+/// The variant that runs a launch: `stem.ending`, for a 16-bit weight with `.bf16` or `.f16` added, and on a software adapter with
+/// `.software` added, if that exists.
+pub fn find(launch: &Launch, weight: DType, software: bool) -> Result<&'static Variant> {
     let all = variants()?;
-    let name = if weight.packed() { format!("{name}.{}", weight.name()) } else { name.to_string() };
+    let packed = if weight.packed() { weight.name() } else { "" };
+    let parts = [launch.kernel.stem, launch.ending, packed];
+    let name = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
     let preferred = all.iter().find(|v| software && v.name.strip_suffix(SOFTWARE) == Some(&name));
     preferred
         .or_else(|| all.iter().find(|v| v.name == name))

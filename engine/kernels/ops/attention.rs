@@ -71,70 +71,68 @@ impl Heads {
     }
 }
 
-/// Attention of the queries of `seqs`.
-///
-/// q, o: [T, H · D]   k, v: [·, KV · D]   seqs: [S, 4]   lse: [T, H]
-pub fn forward(
-    rec: &mut Recorder<'_>,
-    heads: Heads,
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    seqs: &Tensor,
-    o: &Tensor,
-    lse: &Tensor,
-) -> Result<()> {
-    let (rows, sequences) = (q.rows_cols().0, seqs.len() / 4);
-    heads.check("attention q", q, rows)?;
-    lse.expect("attention lse", &[rows, heads.q])?;
-    let launch = choose(rec.device().caps(), &ATTENTION, heads, rows, sequences)?;
-    rec.run(launch, &heads.params(rows, sequences), &[q, k, v, seqs, o, lse])
-}
-
-/// What the forward pass read and saved.
+/// What the forward pass reads, and what it saves for the backward pass.
+#[derive(Clone, Copy)]
 pub struct Saved<'a> {
     /// [T, H · D]
     pub q: &'a Tensor,
-    /// [T, KV · D]
+    /// [·, KV · D]; for a backward pass [T, KV · D], packed like the queries
     pub k: &'a Tensor,
-    /// [T, KV · D]
+    /// As `k`
     pub v: &'a Tensor,
-    /// [T, H · D]
+    /// [S, 4]
+    pub seqs: &'a Tensor,
+    /// The result: [T, H · D]
     pub o: &'a Tensor,
     /// [T, H]
     pub lse: &'a Tensor,
-    /// [S, 4], with keys packed like queries
-    pub seqs: &'a Tensor,
 }
 
-/// Gradients of q, k and v.   dout, dq: [T, H · D]   stats: [T, 2 · H], scratch   dk, dv: [T, KV · D]
-pub fn backward(
-    rec: &mut Recorder<'_>,
-    heads: Heads,
-    dout: &Tensor,
-    s: &Saved<'_>,
-    stats: &Tensor,
-    dq: &Tensor,
-    dk: &Tensor,
-    dv: &Tensor,
-) -> Result<()> {
+/// Attention of the queries of `seqs`.
+pub fn forward(rec: &mut Recorder<'_>, heads: Heads, s: &Saved<'_>) -> Result<()> {
+    let (rows, sequences) = (s.q.rows_cols().0, s.seqs.len() / 4);
+    heads.check("attention q", s.q, rows)?;
+    s.lse.expect("attention lse", &[rows, heads.q])?;
+    let launch = choose(rec.device().caps(), &ATTENTION, heads, tiles(heads.q, rows, sequences))?;
+    rec.run(launch, &heads.params(rows, sequences), &[s.q, s.k, s.v, s.seqs, s.o, s.lse])
+}
+
+/// What the backward pass reads and writes besides [`Saved`].
+pub struct Grads<'a> {
+    /// The gradient of the result: [T, H · D]
+    pub dout: &'a Tensor,
+    /// Scratch: [T, 2 · H]
+    pub stats: &'a Tensor,
+    /// [T, H · D]
+    pub dq: &'a Tensor,
+    /// [T, KV · D]
+    pub dk: &'a Tensor,
+    /// [T, KV · D]
+    pub dv: &'a Tensor,
+}
+
+/// Gradients of q, k and v.
+pub fn backward(rec: &mut Recorder<'_>, heads: Heads, s: &Saved<'_>, g: &Grads<'_>) -> Result<()> {
     let (rows, sequences) = (s.q.rows_cols().0, s.seqs.len() / 4);
     heads.check("attention_bwd q", s.q, rows)?;
-    stats.expect("attention_bwd stats", &[rows, 2 * heads.q])?;
+    g.stats.expect("attention_bwd stats", &[rows, 2 * heads.q])?;
     let p = heads.params(rows, sequences);
-    let choose = |rec: &Recorder<'_>, kernel| choose(rec.device().caps(), kernel, heads, rows, sequences);
-    rec.run(choose(rec, &ATTENTION_BWD_DELTA)?, &p, &[dout, s.o, s.lse, stats])?;
-    rec.run(choose(rec, &ATTENTION_BWD_Q)?, &p, &[dout, s.q, s.k, s.v, stats, s.seqs, dq])?;
-    rec.run(choose(rec, &ATTENTION_BWD_KV)?, &p, &[dout, s.q, s.k, s.v, stats, s.seqs, dk, dv])
+    let choose = |rec: &Recorder<'_>, kernel, grid| choose(rec.device().caps(), kernel, heads, grid);
+    let delta = choose(rec, &ATTENTION_BWD_DELTA, Grid::Elements(rows * heads.q))?;
+    rec.run(delta, &p, &[g.dout, s.o, s.lse, g.stats])?;
+    let queries = choose(rec, &ATTENTION_BWD_Q, tiles(heads.q, rows, sequences))?;
+    rec.run(queries, &p, &[g.dout, s.q, s.k, s.v, g.stats, s.seqs, g.dq])?;
+    let keys = choose(rec, &ATTENTION_BWD_KV, tiles(heads.kv, rows, sequences))?;
+    rec.run(keys, &p, &[g.dout, s.q, s.k, s.v, g.stats, s.seqs, g.dk, g.dv])
 }
 
 /// One query a row over rows of the cache: those of the prompt, which completions share, then those of the completion itself.
 ///
 /// q, o: [M, H · D]   k, v: [·, KV · D]   spans: [M, 4], `[first row, rows, first own row, own rows]`
-pub fn decode(rec: &mut Recorder<'_>, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, spans: &Tensor, o: &Tensor) -> Result<()> {
+pub fn decode(rec: &mut Recorder<'_>, heads: Heads, q: &Tensor, [k, v]: [&Tensor; 2], spans: &Tensor, o: &Tensor) -> Result<()> {
     let rows = spans.rows_cols().0;
     heads.check("attention_decode q", q, rows)?;
-    let launch = choose(rec.device().caps(), &ATTENTION_DECODE, heads, rows, 0)?;
+    let launch = choose(rec.device().caps(), &ATTENTION_DECODE, heads, Grid::Rows(rows * heads.q))?;
     rec.run(launch, &heads.params(rows, 0), &[q, k, v, spans, o])
 }
 
@@ -143,25 +141,23 @@ const SHADER_TILE: usize = 32;
 /// The largest head for which the shaders have memory.
 const SHADER_DIM: usize = 128;
 
-/// The shader variant and grid of a kernel: vectors of four where the head allows it, fewer registers for small heads.
-pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, heads: Heads, rows: usize, sequences: usize) -> Result<Launch> {
+/// Workgroups for all tiles of some heads. Every sequence may end with a partial tile.
+fn tiles(heads: usize, rows: usize, sequences: usize) -> Grid {
+    Grid::Groups(rows / SHADER_TILE + sequences, heads, 1)
+}
+
+/// The shader variant of a kernel: vectors of four where the head allows it; kernels that work in tiles have one with fewer registers for
+/// small heads.
+pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, heads: Heads, grid: Grid) -> Result<Launch> {
     if caps.is_some() && heads.dim > SHADER_DIM {
         return Err(Error::Shape(format!("{}: heads of {} elements, at most {SHADER_DIM} on a GPU", kernel.stem, heads.dim)));
     }
-    // Every sequence may end with a partial tile.
-    let tiles = |heads| Grid::Groups(rows / SHADER_TILE + sequences, heads, 1);
-    let (grid, vec4, small) = match kernel.stem {
-        "attention" => (tiles(heads.q), "attention.vec4", "attention.vec4_64"),
-        "attention_bwd_q" => (tiles(heads.q), "attention_bwd_q.vec4", "attention_bwd_q.vec4_64"),
-        "attention_bwd_kv" => (tiles(heads.kv), "attention_bwd_kv.vec4", "attention_bwd_kv.vec4_64"),
-        "attention_bwd_delta" => (Grid::Elements(rows * heads.q), "attention_bwd_delta.vec4", "attention_bwd_delta.vec4"),
-        _ => (Grid::Rows(rows * heads.q), "attention_decode.vec4", "attention_decode.vec4"),
+    let ending = match grid {
+        _ if !heads.dim.is_multiple_of(4) => "",
+        Grid::Groups(..) if heads.dim <= SHADER_DIM / 2 => "vec4_64",
+        _ => "vec4",
     };
-    Ok(match heads.dim {
-        dim if !dim.is_multiple_of(4) => kernel.grid(grid),
-        65.. => kernel.variant(vec4, grid),
-        _ => kernel.variant(small, grid),
-    })
+    Ok(kernel.variant(ending, grid))
 }
 
 /// A tile of rows of one sequence. `first` and `rows` are relative to the sequence.
@@ -176,7 +172,7 @@ struct Tile {
 }
 
 /// Cuts the `length(seq)` rows of every sequence into tiles, in order.
-fn tiles(seqs: &[u32], length: impl Fn(&[u32]) -> u32) -> Vec<Tile> {
+fn cut(seqs: &[u32], length: impl Fn(&[u32]) -> u32) -> Vec<Tile> {
     let mut tiles = Vec::new();
     for s in seqs.chunks_exact(4) {
         let rows = length(s) as usize;
@@ -235,7 +231,7 @@ fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (o, lse) = (a.write(4), a.write(5));
     let d = Dims::of(p);
     let scale = F::from_f64(p.scale.into());
-    let tiles = tiles(seqs, |s| s[1]);
+    let tiles = cut(seqs, |s| s[1]);
     let outputs: Vec<_> = split(o, &tiles, d.q_width).into_iter().zip(split(lse, &tiles, d.heads)).collect();
     tiles.par_iter().zip(outputs).for_each(|(t, (o, lse))| {
         let position = t.kv_len - t.q_len + t.first;
@@ -308,7 +304,7 @@ fn bwd_q_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (seqs, dq) = (a.read_u32(5), a.write(6));
     let d = Dims::of(p);
     let scale = F::from_f64(p.scale.into());
-    let tiles = tiles(seqs, |s| s[1]);
+    let tiles = cut(seqs, |s| s[1]);
     let outputs = split(dq, &tiles, d.q_width);
     let (q_strides, kv_strides, kv_transposed) =
         (Strides::row_major(d.q_width), Strides::row_major(d.kv_width), Strides::transposed(d.kv_width));
@@ -339,7 +335,7 @@ fn bwd_kv_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let (seqs, dk, dv) = (a.read_u32(5), a.write(6), a.write(7));
     let d = Dims::of(p);
     let scale = F::from_f64(p.scale.into());
-    let tiles = tiles(seqs, |s| s[3]);
+    let tiles = cut(seqs, |s| s[3]);
     let outputs: Vec<_> = split(dk, &tiles, d.kv_width).into_iter().zip(split(dv, &tiles, d.kv_width)).collect();
     let (q_strides, kv_transposed) = (Strides::row_major(d.q_width), Strides::transposed(d.kv_width));
     tiles.par_iter().zip(outputs).for_each(|(t, (dk, dv))| {

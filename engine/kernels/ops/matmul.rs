@@ -121,7 +121,12 @@ fn product(rec: &mut Recorder<'_>, kernel: &'static Kernel, form: Form, a: &Tens
             stride: sizes[4],
             pad: 0,
         };
-        let launch = choose(rec.device().caps(), kernel, m, n, k, stride);
+        let vectors = match form {
+            Form::NT => [k, k, k],
+            Form::NN => [k, n, stride],
+            Form::TN => [m, n, stride],
+        };
+        let launch = choose(rec.device().caps(), kernel, [m, n], vectors);
         match form {
             Form::NT | Form::NN => rec.run(launch, &params, &[a, &piece, y])?,
             Form::TN => rec.run(launch, &params, &[a, b, &piece])?,
@@ -132,25 +137,18 @@ fn product(rec: &mut Recorder<'_>, kernel: &'static Kernel, form: Form, a: &Tens
 }
 
 /// The shader variant and grid of a product. A GPU uses tiles in workgroup memory. A software adapter uses workgroups of one subgroup if
-/// all subgroups have a size that the shader knows, else plain registers.
-pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, m: usize, n: usize, k: usize, stride: usize) -> Launch {
-    // Names: vectors of four, one subgroup of 8 or 4 lanes, registers. Sizes: the axes that are read as vectors.
-    let (names, vectors) = match kernel.stem {
-        "matmul_nt" => (["matmul_nt.vec4", "matmul_nt.lanes8", "matmul_nt.lanes4", "matmul_nt.registers"], [k, k, k]),
-        "matmul_nn" => (["matmul_nn.vec4", "matmul_nn.lanes8", "matmul_nn.lanes4", "matmul_nn.registers"], [k, n, stride]),
-        "matmul_tn" => (["matmul_tn.vec4", "matmul_tn.lanes8", "matmul_tn.lanes4", "matmul_tn.registers"], [m, n, stride]),
-        _ => (["matmul_rows.vec4", "matmul_rows.lanes8", "matmul_rows.lanes4", "matmul_rows.registers"], [k, k, k]),
-    };
+/// all subgroups have a size that the shader knows, else plain registers. `vectors` are the sizes of the axes that are read as vectors.
+pub(super) fn choose(caps: Option<&Caps>, kernel: &'static Kernel, [m, n]: [usize; 2], vectors: [usize; 3]) -> Launch {
     let tiles = |rows: usize, cols: usize| Grid::Groups(n.div_ceil(cols), m.div_ceil(rows), 1);
     let vec4 = vectors.iter().all(|size| size.is_multiple_of(4));
     let Some(caps) = caps.filter(|caps| caps.software) else {
-        let side = if kernel.stem == "matmul_rows" { 8 } else { 64 };
-        return if vec4 { kernel.variant(names[0], tiles(side, side)) } else { kernel.grid(tiles(side, side)) };
+        let side = if kernel.stem == ROWS.stem { 8 } else { 64 };
+        return kernel.variant(if vec4 { "vec4" } else { "" }, tiles(side, side));
     };
     match caps.subgroup_size() {
-        Some(8) if vec4 => kernel.variant(names[1], tiles(16, 32)),
-        Some(4) if vec4 => kernel.variant(names[2], tiles(16, 16)),
-        _ => kernel.variant(names[3], tiles(8, 32)),
+        Some(8) if vec4 => kernel.variant("lanes8", tiles(16, 32)),
+        Some(4) if vec4 => kernel.variant("lanes4", tiles(16, 16)),
+        _ => kernel.variant("registers", tiles(8, 32)),
     }
 }
 

@@ -22,7 +22,7 @@ pub mod zscore;
 
 use std::collections::BTreeMap;
 
-use crate::device::{Caps, DType, Kernel, shaders};
+use crate::device::{Caps, DType, Grid, Kernel, shaders};
 use crate::error::Result;
 
 /// Every kernel of the engine.
@@ -60,11 +60,11 @@ pub fn chosen(caps: &Caps) -> Result<BTreeMap<&'static str, Vec<&'static str>>> 
             continue;
         }
         let launch = match kernel.stem.split('_').next() {
-            Some("matmul") => matmul::choose(Some(caps), kernel, SIZE, SIZE, SIZE, SIZE).variant,
-            Some("attention") => attention::choose(Some(caps), kernel, HEADS, SIZE, 1)?.variant,
-            _ => kernel.stem,
+            Some("matmul") => matmul::choose(Some(caps), kernel, [SIZE; 2], [SIZE; 3]),
+            Some("attention") => attention::choose(Some(caps), kernel, HEADS, Grid::Rows(SIZE))?,
+            _ => kernel.grid(Grid::Rows(SIZE)),
         };
-        let name = shaders::find(launch, DType::F32, caps.software)?.name;
+        let name = shaders::find(&launch, DType::F32, caps.software)?.name;
         chosen.entry(name.split_once('.').map_or("", |(_, ending)| ending)).or_default().push(kernel.stem);
     }
     Ok(chosen)

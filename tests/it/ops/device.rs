@@ -167,9 +167,7 @@ fn unknown_adapters_and_variants_are_errors() {
     assert!(error.contains("no such card") && error.contains("finemem-engine info"), "{error}");
     for device in gpus() {
         let (x, y, mut rec) = (device.zeros(DType::F32, &[4]).unwrap(), device.zeros(DType::F32, &[4]).unwrap(), device.record());
-        let launch = ADD.variant("add.nonsense", Grid::Elements(1));
+        let launch = ADD.variant("nonsense", Grid::Elements(1));
         assert!(message(rec.run(launch, &<Params as bytemuck::Zeroable>::zeroed(), &[&x, &y])).contains("'add.nonsense'"));
-        let launch = ADD.variant("fill", Grid::Elements(1));
-        assert!(message(rec.run(launch, &<Params as bytemuck::Zeroable>::zeroed(), &[&x, &y])).contains("cannot run kernel 'add'"));
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use finemem::device::DType;
 use finemem::device::gpu::reflect::reflect;
 use finemem::device::shaders::{self, Variant, find, parse};
-use finemem::ops::kernels;
+use finemem::device::{DType, Grid, Kernel};
+use finemem::ops::{elementwise, embedding, kernels, matmul, rmsnorm};
 
 fn variants() -> &'static [Variant] {
     shaders::variants().unwrap_or_else(|error| panic!("{error}"))
@@ -103,12 +103,13 @@ fn refuses_bad_lines() {
 
 #[test]
 fn software_adapters_prefer_their_own_variant() {
-    let name = |name, weight, software| find(name, weight, software).unwrap().name;
-    assert_eq!(name("rmsnorm", DType::F32, true), "rmsnorm.software");
-    assert_eq!(name("rmsnorm", DType::F32, false), "rmsnorm");
-    assert_eq!(name("add", DType::F32, true), "add");
-    assert_eq!(name("embedding", DType::BF16, true), "embedding.bf16.software");
-    assert_eq!(name("matmul_nt.vec4", DType::F16, true), "matmul_nt.vec4.f16");
-    assert!(find("nothing", DType::F32, true).is_err());
-    assert!(find("add", DType::F16, true).is_err());
+    let find = |kernel: &'static Kernel, ending, weight, software| find(&kernel.variant(ending, Grid::Rows(1)), weight, software);
+    let name = |kernel, ending, weight, software| find(kernel, ending, weight, software).unwrap().name;
+    assert_eq!(name(&rmsnorm::RMSNORM, "", DType::F32, true), "rmsnorm.software");
+    assert_eq!(name(&rmsnorm::RMSNORM, "", DType::F32, false), "rmsnorm");
+    assert_eq!(name(&elementwise::ADD, "", DType::F32, true), "add");
+    assert_eq!(name(&embedding::EMBEDDING, "", DType::BF16, true), "embedding.bf16.software");
+    assert_eq!(name(&matmul::NT, "vec4", DType::F16, true), "matmul_nt.vec4.f16");
+    assert!(find(&elementwise::ADD, "vec4", DType::F32, true).is_err());
+    assert!(find(&elementwise::ADD, "", DType::F16, true).is_err());
 }

@@ -170,7 +170,8 @@ impl Gpu {
     /// The bytes to bind for a tensor: whole vectors, for which the buffer always has room.
     fn bound_range(&self, launch: &Launch, binding: usize, tensor: &Tensor) -> Result<BoundRange> {
         let range = tensor.bytes();
-        let fail = |what: String| Err(Error::Device(format!("{}: binding {binding} of shape {:?} {what}", launch.variant, tensor.shape())));
+        let fail =
+            |what: String| Err(Error::Device(format!("{}: binding {binding} of shape {:?} {what}", launch.kernel.stem, tensor.shape())));
         let bytes = range.end - range.start;
         let offset = if bytes == 0 { 0 } else { range.start };
         if !offset.is_multiple_of(OFFSET_ALIGNMENT) {
@@ -195,7 +196,10 @@ impl Gpu {
             return Ok(None);
         }
         if groups.iter().any(|n| *n > most) {
-            return Err(Error::Device(format!("{}: {groups:?} workgroups are more than the {most} that an axis can have", launch.variant)));
+            return Err(Error::Device(format!(
+                "{}: {groups:?} workgroups are more than the {most} that an axis can have",
+                launch.kernel.stem
+            )));
         }
         Ok(Some(groups.map(|n| n as u32)))
     }

@@ -53,8 +53,8 @@ pub(crate) struct Gpu {
     caps: Caps,
     device: wgpu::Device,
     queue: wgpu::Queue,
-    /// Keyed by the variant that a launch names and the type of its weight.
-    pipelines: Mutex<HashMap<(&'static str, DType), Arc<Pipeline>>>,
+    /// Keyed by stem and ending of the launch, and the type of its weight.
+    pipelines: Mutex<HashMap<(&'static str, &'static str, DType), Arc<Pipeline>>>,
     encoder: Mutex<Encoder>,
     /// Distance between the parameters of two dispatches is a multiple of this.
     params_alignment: usize,
@@ -262,11 +262,11 @@ impl Gpu {
 
     fn pipeline(&self, launch: &crate::device::Launch, weight: DType) -> Result<Arc<Pipeline>> {
         let mut pipelines = lock(&self.pipelines);
-        let key = (launch.variant, weight);
-        if let Some(pipeline) = pipelines.get(&key).filter(|pipeline| pipeline.kernel == launch.kernel.stem) {
+        let key = (launch.kernel.stem, launch.ending, weight);
+        if let Some(pipeline) = pipelines.get(&key) {
             return Ok(pipeline.clone());
         }
-        let variant = shaders::find(launch.variant, weight, self.caps.software)?;
+        let variant = shaders::find(launch, weight, self.caps.software)?;
         let pipeline = Arc::new(Pipeline::new(&self.device, launch.kernel, variant)?);
         pipelines.insert(key, pipeline.clone());
         Ok(pipeline)

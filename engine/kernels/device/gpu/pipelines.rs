@@ -7,8 +7,6 @@ use crate::error::{Error, Result};
 
 /// A compiled shader variant.
 pub(super) struct Pipeline {
-    /// The stem of the kernel it runs.
-    pub(super) kernel: &'static str,
     /// The variant's name.
     pub(super) variant: &'static str,
     pub(super) compute: wgpu::ComputePipeline,
@@ -69,14 +67,7 @@ impl Pipeline {
         let errors = [validation, internal, memory].map(|scope| pollster::block_on(scope.pop()));
         match errors.into_iter().flatten().next() {
             Some(error) => Err(Error::Device(format!("shader variant '{}' cannot be compiled: {error}", variant.name))),
-            None => Ok(Self {
-                kernel: kernel.stem,
-                variant: variant.name,
-                compute,
-                layout,
-                params: reflection.params,
-                invocations: reflection.invocations(),
-            }),
+            None => Ok(Self { variant: variant.name, compute, layout, params: reflection.params, invocations: reflection.invocations() }),
         }
     }
 }

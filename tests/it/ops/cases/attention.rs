@@ -1,8 +1,8 @@
 //! Cases of `ops::attention`.
 
-use finemem::ops::attention::{self, Heads, Saved};
+use finemem::ops::attention::{self, Grads, Heads, Saved};
 
-use crate::common::case::{Case, Contract};
+use crate::common::case::{Case, Contract, Tensors};
 
 /// Sequences whose keys are packed like their queries.
 fn packed(lengths: &[u32]) -> Vec<u32> {
@@ -13,6 +13,10 @@ fn packed(lengths: &[u32]) -> Vec<u32> {
         start += len;
     }
     seqs
+}
+
+fn saved(t: &Tensors) -> Saved<'_> {
+    Saved { q: &t["q"], k: &t["k"], v: &t["v"], seqs: &t["seqs"], o: &t["o"], lse: &t["lse"] }
 }
 
 fn training(lengths: &[u32], heads: Heads) -> Case {
@@ -31,10 +35,10 @@ fn training(lengths: &[u32], heads: Heads) -> Case {
         .float("dq", &q)
         .float("dk", &kv)
         .float("dv", &kv)
-        .forward(move |rec, t| attention::forward(rec, heads, &t["q"], &t["k"], &t["v"], &t["seqs"], &t["o"], &t["lse"]))
+        .forward(move |rec, t| attention::forward(rec, heads, &saved(t)))
         .backward(move |rec, t| {
-            let saved = Saved { q: &t["q"], k: &t["k"], v: &t["v"], o: &t["o"], lse: &t["lse"], seqs: &t["seqs"] };
-            attention::backward(rec, heads, &t["dout"], &saved, &t["stats"], &t["dq"], &t["dk"], &t["dv"])
+            let grads = Grads { dout: &t["dout"], stats: &t["stats"], dq: &t["dq"], dk: &t["dk"], dv: &t["dv"] };
+            attention::backward(rec, heads, &saved(t), &grads)
         })
         .upstream("o", "dout")
         .gradient("q", "dq", Contract::Replaces)
@@ -67,7 +71,7 @@ pub fn cases() -> Vec<Case> {
                 .integers("seqs", &[4, 4], seqs.clone())
                 .float("o", &[41, heads.q * heads.dim])
                 .float("lse", &[41, heads.q])
-                .forward(move |rec, t| attention::forward(rec, heads, &t["q"], &t["k"], &t["v"], &t["seqs"], &t["o"], &t["lse"])),
+                .forward(move |rec, t| attention::forward(rec, heads, &saved(t))),
         );
     }
     for heads in [heads(1, 1, 1), heads(6, 2, 5), heads(4, 2, 16), heads(2, 1, 64), heads(2, 1, 128)] {
@@ -78,7 +82,7 @@ pub fn cases() -> Vec<Case> {
                 .float("v", &[300, heads.kv * heads.dim])
                 .integers("spans", &[5, 4], vec![0, 0, 40, 1, 10, 7, 90, 3, 20, 64, 20, 1, 100, 131, 0, 0, 3, 62, 200, 70])
                 .float("o", &[5, heads.q * heads.dim])
-                .forward(move |rec, t| attention::decode(rec, heads, &t["q"], &t["k"], &t["v"], &t["spans"], &t["o"])),
+                .forward(move |rec, t| attention::decode(rec, heads, &t["q"], [&t["k"], &t["v"]], &t["spans"], &t["o"])),
         );
     }
     cases

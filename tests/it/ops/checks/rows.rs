@@ -80,7 +80,7 @@ fn decoding_attention() {
             let spans = device.tensor_u32(spans[rows].as_flattened(), &[m, 4]).unwrap();
             let o = device.zeros(DType::F32, &[m, 128]).unwrap();
             let mut rec = device.record();
-            attention::decode(&mut rec, heads, &queries, &k, &v, &spans, &o).unwrap();
+            attention::decode(&mut rec, heads, &queries, [&k, &v], &spans, &o).unwrap();
             rec.submit().unwrap();
             o.read().unwrap()
         };
