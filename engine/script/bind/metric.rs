@@ -13,7 +13,7 @@ record! {
     struct Answered {
         /// the answer to score
         answer: String,
-        /// the accepted answers
+        /// the gold texts: accepted answers, or for some metrics keywords or parts
         gold: Vec<String>,
     }
 
@@ -24,20 +24,6 @@ record! {
         gold: Vec<String>,
         /// the category: 1 to 5, or multi-hop, temporal, open-domain, single-hop, adversarial
         kind: String,
-    }
-
-    struct WithKeywords {
-        /// the answer to score
-        answer: String,
-        /// the keywords
-        gold: Vec<String>,
-    }
-
-    struct InParts {
-        /// the answer to score
-        answer: String,
-        /// the parts of the gold answer
-        gold: Vec<String>,
     }
 
     struct Recommended {
@@ -166,7 +152,7 @@ const FUNCTIONS: &[Function] = &[
     plain! {
         /// The share of keywords in the answer; a single gold text lists them separated by commas, of several each is a keyword. From
         /// Mem-α.
-        "metric.keyword_fraction" (WithKeywords) = metrics::keyword_fraction
+        "metric.keyword_fraction" (Answered) = metrics::keyword_fraction
     },
     plain! {
         /// The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's metric for PerLTQA.
@@ -194,8 +180,8 @@ const FUNCTIONS: &[Function] = &[
         "metric.edit_distance" (Answered) = metrics::edit_distance
     },
     plain! {
-        /// 1 if the answer contains every part, else 0. MemoryAgentBench's metric for EventQA.
-        "metric.all_recalled" (InParts) = metrics::all_recalled
+        /// 1 if the answer contains every gold text, else 0. MemoryAgentBench's metric for EventQA.
+        "metric.all_recalled" (Answered) = metrics::all_recalled
     },
     function! {
         /// Scores an answer by the named metric.

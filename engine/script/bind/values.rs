@@ -34,11 +34,6 @@ record! {
         pretty: bool = false,
     }
 
-    struct Decode {
-        /// the JSON text
-        text: Bytes,
-    }
-
     struct Scan {
         /// the text
         text: Bytes,
@@ -58,33 +53,16 @@ record! {
         next: usize,
     }
 
-    struct File {
-        /// the file
+    struct Place {
+        /// the path of the file or folder
         path: PathBuf,
     }
 
-    struct Replace {
+    struct Put {
         /// the file
         path: PathBuf,
-        /// its new content
+        /// what to write
         text: Bytes,
-    }
-
-    struct Append {
-        /// the file
-        path: PathBuf,
-        /// what to add
-        text: Bytes,
-    }
-
-    struct FileOrFolder {
-        /// the file or folder
-        path: PathBuf,
-    }
-
-    struct Folder {
-        /// the folder
-        path: PathBuf,
     }
 
     struct Modules {
@@ -123,7 +101,7 @@ const FUNCTIONS: &[Function] = &[
     },
     function! {
         /// Reads JSON.
-        "json.decode" (lua, given: Decode) -> Json: "the value; `null` is `fm.json.null`" {
+        "json.decode" (lua, given: Text) -> Json: "the value; `null` is `fm.json.null`" {
             serde_json::from_slice(&given.text.0.as_bytes()).map_err(|e| mlua::Error::runtime(format!("'text' is not JSON: {e}")))
         }
     },
@@ -141,32 +119,32 @@ const FUNCTIONS: &[Function] = &[
     },
     function! {
         /// Reads a file.
-        "read" (lua, given: File) -> Bytes: "its content" {
+        "read" (lua, given: Place) -> Bytes: "its content" {
             let bytes = std::fs::read(&given.path).map_err(|e| Error::io(&given.path, e)).into_lua_err()?;
             lua.create_string(bytes).map(Bytes::from)
         }
     },
     function! {
         /// Writes a file, and the folders above it. The old content is replaced completely or not at all.
-        "write" (lua, given: Replace) -> () {
+        "write" (lua, given: Put) -> () {
             finemem::files::write(&given.path, &given.text.0.as_bytes()).into_lua_err()
         }
     },
     function! {
         /// Appends to a file, and makes the folders above it. When this returns, the text is on the disk.
-        "append" (lua, given: Append) -> () {
+        "append" (lua, given: Put) -> () {
             finemem::files::append(&given.path, &given.text.0.as_bytes()).into_lua_err()
         }
     },
     function! {
         /// Whether a file or folder exists.
-        "exists" (lua, given: FileOrFolder) -> bool: "true if it exists" {
+        "exists" (lua, given: Place) -> bool: "true if it exists" {
             Ok(given.path.exists())
         }
     },
     function! {
         /// The contents of a folder.
-        "list" (lua, given: Folder) -> Vec<String>: "the names of its files and folders, sorted" {
+        "list" (lua, given: Place) -> Vec<String>: "the names of its files and folders, sorted" {
             let name = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
             let names = std::fs::read_dir(&given.path).and_then(|entries| entries.map(name).collect::<std::io::Result<Vec<_>>>());
             let mut names = names.map_err(|e| Error::io(&given.path, e)).into_lua_err()?;

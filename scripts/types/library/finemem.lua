@@ -764,7 +764,7 @@ function fm.json.encode(arguments) end
 
 ---The arguments of `fm.json.decode`.
 ---@class (exact) fm.json.decode.arguments
----@field text string the JSON text
+---@field text string the text
 
 ---Reads JSON.
 ---@param arguments fm.json.decode.arguments
@@ -783,7 +783,7 @@ function fm.json.scan(arguments) end
 
 ---The arguments of `fm.read`.
 ---@class (exact) fm.read.arguments
----@field path string the file
+---@field path string the path of the file or folder
 
 ---Reads a file.
 ---@param arguments fm.read.arguments
@@ -793,7 +793,7 @@ function fm.read(arguments) end
 ---The arguments of `fm.write`.
 ---@class (exact) fm.write.arguments
 ---@field path string the file
----@field text string its new content
+---@field text string what to write
 
 ---Writes a file, and the folders above it. The old content is replaced completely or not at all.
 ---@param arguments fm.write.arguments
@@ -802,7 +802,7 @@ function fm.write(arguments) end
 ---The arguments of `fm.append`.
 ---@class (exact) fm.append.arguments
 ---@field path string the file
----@field text string what to add
+---@field text string what to write
 
 ---Appends to a file, and makes the folders above it. When this returns, the text is on the disk.
 ---@param arguments fm.append.arguments
@@ -810,7 +810,7 @@ function fm.append(arguments) end
 
 ---The arguments of `fm.exists`.
 ---@class (exact) fm.exists.arguments
----@field path string the file or folder
+---@field path string the path of the file or folder
 
 ---Whether a file or folder exists.
 ---@param arguments fm.exists.arguments
@@ -819,7 +819,7 @@ function fm.exists(arguments) end
 
 ---The arguments of `fm.list`.
 ---@class (exact) fm.list.arguments
----@field path string the folder
+---@field path string the path of the file or folder
 
 ---The contents of a folder.
 ---@param arguments fm.list.arguments
@@ -994,7 +994,7 @@ function fm.reasoner.server(arguments) end
 ---The arguments of `fm.metric.exact_match`.
 ---@class (exact) fm.metric.exact_match.arguments
 ---@field answer string the answer to score
----@field gold string[] the accepted answers
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
 ---1 if the normalised answer equals an accepted one, else 0. From SQuAD.
 ---@param arguments fm.metric.exact_match.arguments
@@ -1004,7 +1004,7 @@ function fm.metric.exact_match(arguments) end
 ---The arguments of `fm.metric.substring_exact_match`.
 ---@class (exact) fm.metric.substring_exact_match.arguments
 ---@field answer string the answer to score
----@field gold string[] the accepted answers
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
 ---1 if the normalised answer contains an accepted one, else 0. From MemoryAgentBench.
 ---@param arguments fm.metric.substring_exact_match.arguments
@@ -1014,7 +1014,7 @@ function fm.metric.substring_exact_match(arguments) end
 ---The arguments of `fm.metric.substring_match`.
 ---@class (exact) fm.metric.substring_match.arguments
 ---@field answer string the answer to score
----@field gold string[] the accepted answers
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
 ---1 if the answer contains the first accepted one, ignoring case, else 0. Mem-α's metric for SQuAD and HotpotQA.
 ---@param arguments fm.metric.substring_match.arguments
@@ -1024,7 +1024,7 @@ function fm.metric.substring_match(arguments) end
 ---The arguments of `fm.metric.token_f1`.
 ---@class (exact) fm.metric.token_f1.arguments
 ---@field answer string the answer to score
----@field gold string[] the accepted answers
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
 ---How well the words of the answer match an accepted one: the harmonic mean of precision and recall. From SQuAD.
 ---@param arguments fm.metric.token_f1.arguments
@@ -1045,7 +1045,7 @@ function fm.metric.locomo_f1(arguments) end
 ---The arguments of `fm.metric.rouge_l`.
 ---@class (exact) fm.metric.rouge_l.arguments
 ---@field answer string the answer to score
----@field gold string[] the accepted answers
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
 ---The F-measure of the longest common subsequence of stemmed words, as in `rouge_score`.
 ---@param arguments fm.metric.rouge_l.arguments
@@ -1055,7 +1055,7 @@ function fm.metric.rouge_l(arguments) end
 ---The arguments of `fm.metric.keyword_fraction`.
 ---@class (exact) fm.metric.keyword_fraction.arguments
 ---@field answer string the answer to score
----@field gold string[] the keywords
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
 ---The share of keywords in the answer; a single gold text lists them separated by commas, of several each is a keyword. From Mem-α.
 ---@param arguments fm.metric.keyword_fraction.arguments
@@ -1065,7 +1065,7 @@ function fm.metric.keyword_fraction(arguments) end
 ---The arguments of `fm.metric.parts_fraction`.
 ---@class (exact) fm.metric.parts_fraction.arguments
 ---@field answer string the answer to score
----@field gold string[] the accepted answers
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
 ---The share of the `;`-separated parts of an accepted answer that the answer contains. Mem-α's metric for PerLTQA.
 ---@param arguments fm.metric.parts_fraction.arguments
@@ -1075,7 +1075,7 @@ function fm.metric.parts_fraction(arguments) end
 ---The arguments of `fm.metric.boxed_label_strict`.
 ---@class (exact) fm.metric.boxed_label_strict.arguments
 ---@field answer string the answer to score
----@field gold string[] the accepted answers
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
 ---1 if the content of `\boxed{}`, or without one the whole answer, is an accepted number and nothing else. Mem-α's metric for classes.
 ---@param arguments fm.metric.boxed_label_strict.arguments
@@ -1085,7 +1085,7 @@ function fm.metric.boxed_label_strict(arguments) end
 ---The arguments of `fm.metric.boxed_label`.
 ---@class (exact) fm.metric.boxed_label.arguments
 ---@field answer string the answer to score
----@field gold string[] the accepted answers
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
 ---1 if the answer gives an accepted label, in any form. A number may be in `\boxed{}`, after "label:" or similar, or the only one, so that `label: 4`, `4.` and `The label is 4` count as 4. A name may be in `\boxed{}`, after "label:" or similar, or the whole answer.
 ---@param arguments fm.metric.boxed_label.arguments
@@ -1107,7 +1107,7 @@ function fm.metric.recall_at_k(arguments) end
 ---The arguments of `fm.metric.edit_distance`.
 ---@class (exact) fm.metric.edit_distance.arguments
 ---@field answer string the answer to score
----@field gold string[] the accepted answers
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
 ---The smallest number of characters to insert, delete or replace that turns the answer into an accepted one. Lower is better.
 ---@param arguments fm.metric.edit_distance.arguments
@@ -1117,9 +1117,9 @@ function fm.metric.edit_distance(arguments) end
 ---The arguments of `fm.metric.all_recalled`.
 ---@class (exact) fm.metric.all_recalled.arguments
 ---@field answer string the answer to score
----@field gold string[] the parts of the gold answer
+---@field gold string[] the gold texts: accepted answers, or for some metrics keywords or parts
 
----1 if the answer contains every part, else 0. MemoryAgentBench's metric for EventQA.
+---1 if the answer contains every gold text, else 0. MemoryAgentBench's metric for EventQA.
 ---@param arguments fm.metric.all_recalled.arguments
 ---@return number # the score
 function fm.metric.all_recalled(arguments) end
