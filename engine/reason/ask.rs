@@ -1,6 +1,6 @@
 //! Asking questions of memories: retrieval, then the reasoner, many questions at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Answer, Entry, Query, Reason, Usage};
 use crate::data::Question;
@@ -62,6 +62,8 @@ record! {
         pub evidence: Vec<Item> => IfThere,
         /// which of them the answer was taken from
         pub used: Option<usize> => FromOne,
+        /// which of them lead to the answer, in order, if it took several
+        pub trace: Vec<usize> => FromOne,
         /// what kind of question it is
         pub kind: Option<String>,
         /// its name in its file
@@ -95,7 +97,8 @@ impl Asked {
             scored: scored.map(str::to_owned),
             metric,
             evidence,
-            used: answer.used,
+            used: answer.trace.last().copied(),
+            trace: if answer.trace.len() > 1 { answer.trace } else { Vec::new() },
             kind: question.kind.clone(),
             id: question.id.clone(),
             chunks: question.evidence.clone(),
@@ -110,32 +113,89 @@ pub type Asking<'a> = (&'a Store, &'a Question);
 /// A chosen item, with its rank and its score.
 type Found<'a> = (&'a Item, usize, Option<f64>);
 
+/// A question on its way to an answer.
+struct Pending<'a> {
+    /// The items that the reasoner sees; those for the question itself come first.
+    found: Vec<Found<'a>>,
+    /// How many are for the question itself.
+    first: usize,
+    looked_up: BTreeSet<String>,
+    answer: Option<Answer>,
+}
+
 /// Answers all questions in one batch, in order, and scores the answers. Put questions about the same memory next to each other: the
 /// indices of its sections are then built only once.
 pub fn ask(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'_>]) -> Result<Vec<Asked>> {
     let mut sections = None;
-    let mut found: Vec<Vec<Found<'_>>> = questions.iter().map(|asking| choose(asking, retrieval, &mut sections)).collect();
-    let mut queries = Vec::with_capacity(questions.len());
-    let mut left_out = Vec::with_capacity(questions.len());
-    for ((_, question), found) in questions.iter().zip(&mut found) {
-        let mut query = Query { question: &question.question, instruction: question.instruction.as_deref(), items: Vec::new() };
-        query.items.extend(found.iter().map(|(item, rank, _)| Entry {
-            content: &item.content,
-            section: &item.section,
-            rank: *rank,
-            written: (item.step, item.id),
-        }));
-        left_out.push(fit(reasoner, &mut query, retrieval.max_question)? as u64);
-        found.truncate(query.items.len());
-        queries.push(query);
+    let pending = |asking| {
+        let found = choose(asking, retrieval, &mut sections);
+        Pending { first: found.len(), found, looked_up: BTreeSet::new(), answer: None }
+    };
+    let mut all: Vec<Pending<'_>> = questions.iter().map(pending).collect();
+    let mut open: Vec<usize> = (0..all.len()).collect();
+    for lookup in 1..=reasoner.lookups() {
+        let mut queries = Vec::with_capacity(open.len());
+        let mut left_out = Vec::with_capacity(open.len());
+        for &at in &open {
+            let (question, pending) = (questions[at].1, &mut all[at]);
+            let mut query = Query { question: &question.question, instruction: question.instruction.as_deref(), items: Vec::new() };
+            query.items.extend(pending.found.iter().map(|(item, rank, _)| Entry {
+                content: &item.content,
+                section: &item.section,
+                rank: *rank,
+                written: (item.step, item.id),
+            }));
+            left_out.push(fit(reasoner, &mut query, retrieval.max_question)? as u64);
+            pending.found.truncate(query.items.len());
+            pending.first = pending.first.min(pending.found.len());
+            queries.push(query);
+        }
+        let answers = reasoner.answer(&queries)?;
+        let mut again = Vec::new();
+        for ((at, mut answer), left_out) in open.into_iter().zip(answers).zip(left_out) {
+            let pending = &mut all[at];
+            answer.usage.left_out = left_out;
+            if lookup < reasoner.lookups()
+                && retrieval.retrieval != How::Whole
+                && pending.look_up(questions[at].0, &answer.search, retrieval)
+            {
+                again.push(at);
+            }
+            pending.answer = Some(answer);
+        }
+        open = again;
     }
-    let answers = reasoner.answer(&queries)?.into_iter().zip(left_out);
-    let asked = questions.iter().zip(answers).zip(found).map(|(((_, question), (mut answer, left_out)), found)| {
-        answer.usage.left_out = left_out;
-        let evidence = found.into_iter().map(|(item, _, score)| Item { score, ..item.clone() }).collect();
+    questions.iter().zip(all).map(|((_, question), pending)| pending.asked(question)).collect()
+}
+
+impl<'a> Pending<'a> {
+    /// Adds the items for texts that were not looked up before. False if there are none.
+    fn look_up(&mut self, store: &'a Store, texts: &[String], retrieval: Retrieval) -> bool {
+        let before = self.found.len();
+        for text in texts {
+            if !self.looked_up.insert(text.clone()) {
+                continue;
+            }
+            for (item, score) in store.retrieve(text, retrieval.top_k) {
+                if self.found.iter().all(|(known, ..)| known.id != item.id) {
+                    self.found.push((item, self.found.len(), Some(score)));
+                }
+            }
+        }
+        self.found.len() > before
+    }
+
+    /// The scored answer. Its evidence are the items for the question itself and those that lead to the answer.
+    fn asked(self, question: &Question) -> Result<Asked> {
+        let mut answer = self.answer.unwrap_or_else(|| unreachable!("every question was asked"));
+        let mut kept: Vec<usize> = (0..self.first).collect();
+        kept.extend(answer.trace.iter().filter(|at| **at >= self.first));
+        for at in &mut answer.trace {
+            *at = kept.iter().position(|kept| kept == at).unwrap_or(0);
+        }
+        let evidence = kept.iter().map(|at| self.found[*at]).map(|(item, _, score)| Item { score, ..item.clone() }).collect();
         Asked::new(question, answer, evidence)
-    });
-    asked.collect()
+    }
 }
 
 /// Leaves out the items of the highest ranks until the prompt fits both `limit` and the reasoner's room. Returns how many were left out.

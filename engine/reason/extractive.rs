@@ -13,8 +13,9 @@
 
 use std::ops::Range;
 
+use super::hops;
 use super::question::{AUXILIARY, PREPOSITIONS, Question, Wants};
-use super::words::{Token, agreement, is_abbreviation, sentences, tokens};
+use super::words::{Token, agreement, sentences, text_of, tokens};
 use super::{Answer, Message, Query, Reason, Reply, Usage};
 use crate::{Error, Result};
 
@@ -31,36 +32,74 @@ const HEAD_WEIGHT: f64 = 1.5;
 /// Below this a sentence does not fit.
 const THRESHOLD: f64 = 0.48;
 
+/// A statement that fits this well says all that is asked.
+const COMPLETE: f64 = 0.9;
+/// Where an answer may take several statements, one that fits less is no answer by itself.
+const NEARLY: f64 = 0.7;
+
 /// The reasoner. It is stateless: the same question and contents always give the same answer.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Extractive;
+#[derive(Debug, Clone, Copy)]
+pub struct Extractive {
+    /// The most statements that an answer may take.
+    pub hops: usize,
+}
+
+impl Default for Extractive {
+    /// Answers from one statement.
+    fn default() -> Self {
+        Self { hops: 1 }
+    }
+}
 
 impl Extractive {
     /// Answers `question` from `contents`, which are in retrieval order.
     pub fn answer(&self, question: &str, contents: &[&str]) -> Answer {
-        let mut best: Option<(f64, String, usize)> = None;
-        if let Some(question) = Question::read(question) {
-            for (used, content) in contents.iter().enumerate() {
-                for sentence in sentences(content) {
-                    match question.fit(sentence) {
-                        Some((score, text)) if best.as_ref().is_none_or(|(top, ..)| score > *top + 1e-9) => {
-                            best = Some((score, text, used))
-                        }
-                        _ => {}
-                    }
-                }
+        let single = best(question, contents);
+        if self.hops > 1 && single.as_ref().is_none_or(|(score, ..)| *score < COMPLETE) {
+            let (found, search) = hops::search(question, contents, self.hops);
+            if let Some(found) = found {
+                return Answer { text: found.text, known: true, trace: found.trace, search, usage: Usage::default() };
+            }
+            // What this statement leaves open, another one should say.
+            return Answer { search, ..said(single.filter(|(score, ..)| *score >= NEARLY)) };
+        }
+        said(single)
+    }
+}
+
+/// The statement that fits best: how well, the answer in it, and its item.
+fn best(question: &str, contents: &[&str]) -> Option<(f64, String, usize)> {
+    let mut best: Option<(f64, String, usize)> = None;
+    let question = Question::read(question)?;
+    for (item, content) in contents.iter().enumerate() {
+        for sentence in sentences(content) {
+            match question.fit(sentence) {
+                Some((score, text)) if best.as_ref().is_none_or(|(top, ..)| score > *top + 1e-9) => best = Some((score, text, item)),
+                _ => {}
             }
         }
-        match best {
-            Some((_, text, used)) => Answer { text, known: true, used: Some(used), usage: Usage::default() },
-            None => Answer { text: UNKNOWN.to_owned(), known: false, used: None, usage: Usage::default() },
-        }
     }
+    best
+}
+
+fn said(best: Option<(f64, String, usize)>) -> Answer {
+    let known = best.is_some();
+    let (text, trace) = best.map_or((UNKNOWN.to_owned(), Vec::new()), |(_, text, item)| (text, vec![item]));
+    Answer { text, known, trace, search: Vec::new(), usage: Usage::default() }
 }
 
 impl Reason for Extractive {
     fn describe(&self) -> String {
-        "a reasoner that answers from the items alone, and says when it cannot".into()
+        let from = match self.hops {
+            1 => "the items alone".to_owned(),
+            hops => format!("the items alone, over up to {hops} of them"),
+        };
+        format!("a reasoner that answers from {from}, and says when it cannot")
+    }
+
+    fn lookups(&self) -> usize {
+        // The first is for the question itself.
+        if self.hops > 1 { 1 + self.hops } else { 1 }
     }
 
     fn answer(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>> {
@@ -376,11 +415,4 @@ fn trim(tokens: &[Token], piece: Range<usize>) -> Option<(usize, usize)> {
         end -= 1;
     }
     (start < end).then_some((start, end))
-}
-
-/// The text of some tokens, including the full stop of an abbreviation at the end.
-fn text_of(sentence: &str, tokens: &[Token]) -> String {
-    let (start, last) = (tokens[0].start, &tokens[tokens.len() - 1]);
-    let stop = sentence[last.end..].starts_with('.') && is_abbreviation(&sentence[last.start..last.end]);
-    sentence[start..last.end + usize::from(stop)].to_owned()
 }

@@ -3,6 +3,7 @@
 mod ask;
 pub mod cache;
 pub mod extractive;
+mod hops;
 mod http;
 pub mod local;
 pub mod prompt;
@@ -67,8 +68,10 @@ pub struct Answer {
     pub text: String,
     /// Whether the items hold an answer.
     pub known: bool,
-    /// Which of the items it was taken from, if the reasoner says so.
-    pub used: Option<usize>,
+    /// The items that lead to it, in order, if the reasoner says so: the last is the one that it was taken from.
+    pub trace: Vec<usize>,
+    /// What the reasoner wants to look up in the memory before it answers again. Empty if this is all it can say.
+    pub search: Vec<String>,
     /// Its cost.
     pub usage: Usage,
 }
@@ -153,6 +156,11 @@ pub trait Reason {
     fn answer(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>> {
         let chats = queries.iter().map(|query| self.chat(query)).collect::<Result<Vec<_>>>()?;
         Ok(self.complete(&chats)?.into_iter().map(prompt::answer).collect())
+    }
+
+    /// How many times it may look up items for a question.
+    fn lookups(&self) -> usize {
+        1
     }
 
     /// How many tokens the model reads for a chat; an estimate if only a server knows.

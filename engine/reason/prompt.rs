@@ -62,7 +62,7 @@ pub fn messages(query: &Query<'_>) -> Vec<Message> {
 pub fn answer(reply: Reply) -> Answer {
     let unknown = normalise(&reply.text).starts_with(UNKNOWN);
     let known = !unknown && !reply.text.is_empty();
-    Answer { text: if unknown { UNKNOWN.into() } else { reply.text }, known, used: None, usage: reply.usage }
+    Answer { text: if unknown { UNKNOWN.into() } else { reply.text }, known, trace: Vec::new(), search: Vec::new(), usage: reply.usage }
 }
 
 /// A text without the thoughts before it; empty if a thought has no end. Templates may begin a thought in the prompt, so that only its end

@@ -26,7 +26,8 @@ static KIND: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 });
 
 /// Kinds of places. The first four match every other.
-const PLACE: &[&str] = &["place", "location", "area", "land", "city", "town", "village", "country", "continent", "island", "county"];
+pub(super) const PLACE: &[&str] =
+    &["place", "location", "area", "land", "city", "town", "village", "country", "continent", "island", "county"];
 
 const COPULA: &[&str] = &["is", "are", "was", "were", "be", "been", "'s"];
 
@@ -155,6 +156,13 @@ pub(super) fn tokens(sentence: &str) -> Vec<Token> {
         noun.kind |= the.key == "the" && !noun.name && that.is(&["that", "who", "which", "where"]);
     }
     tokens
+}
+
+/// The text of some tokens, including the full stop of an abbreviation at the end.
+pub(super) fn text_of(sentence: &str, tokens: &[Token]) -> String {
+    let (start, last) = (tokens[0].start, &tokens[tokens.len() - 1]);
+    let stop = sentence[last.end..].starts_with('.') && is_abbreviation(&sentence[last.start..last.end]);
+    sentence[start..last.end + usize::from(stop)].to_owned()
 }
 
 /// How well two words agree: 2 the same, 1 with the same stem, in the same family or with two letters swapped, 0 not at all.

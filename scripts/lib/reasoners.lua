@@ -9,8 +9,9 @@ local arguments = require "lib.arguments"
 
 local reasoners = {}
 
--- What a program can be told about a reasoner with a model. Without a default here, the engine's own counts.
+-- What a program can be told about a reasoner, mostly about one with a model. Without a default here, the engine's own counts.
 local specs = {
+  { "hops", "integer", 1, "items that the extractive reasoner may combine for an answer: with more than 1 it looks up what the items found so far speak of" },
   { "key_env", "NAME", nil, "the environment variable that holds a server's key" },
   { "extra", "JSON", nil, [[more fields for a server's requests, such as '{"chat_template_kwargs":{"enable_thinking":false}}']] },
   { "reply_tokens", "integer", 512, "longest reply, in tokens" },
@@ -36,7 +37,7 @@ function reasoners.make(word, option, needs)
     if needs then
       arguments.refuse("%s needs a reasoner with a model: a model folder or NAME@http://…, not extractive", needs)
     end
-    return fm.reasoner.extractive {}
+    return fm.reasoner.extractive { hops = option.hops }
   end
   local name, url = word:match "^(.-)@(https?://.+)$"
   if not name then

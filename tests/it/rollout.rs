@@ -103,7 +103,7 @@ fn played(policy: &Says, manager: &mut Plain, tasks: &[Task], change: impl Fn(&m
         retrieval: Retrieval { retrieval: How::Bm25, top_k: 4, max_question: None },
     };
     change(&mut request);
-    play(policy, manager, &Extractive, &request)
+    play(policy, manager, &Extractive::default(), &request)
 }
 
 fn episode() -> (Says, Task) {

@@ -119,10 +119,20 @@ record! {
     }
 }
 
+record! {
+    struct OfItems {
+        /// the most items that an answer may take: with more than 1 it looks up what the items found so far speak of
+        hops: usize = 1,
+    }
+}
+
 const FUNCTIONS: &[Function] = &[function! {
     /// A reasoner that copies its answers from the items; it has no state and no randomness.
-    "reasoner.extractive" (lua) -> Handed<Reasoner>: "the reasoner" {
-        Handed::new(lua, Reasoner::new(Rc::new(Extractive)))
+    "reasoner.extractive" (lua, given: OfItems) -> Handed<Reasoner>: "the reasoner" {
+        if given.hops == 0 {
+            return Err(mlua::Error::runtime("'hops' must be at least 1"));
+        }
+        Handed::new(lua, Reasoner::new(Rc::new(Extractive { hops: given.hops })))
     }
 }];
 
@@ -222,7 +232,7 @@ fn answer_all(reasoner: &dyn Reason, queries: &[QueryTable]) -> mlua::Result<Vec
     }
     let answers = reasoner.answer(&asked).into_lua_err()?;
     let answer = |((answer, query), left_out): ((reason::Answer, &QueryTable), usize)| Answer {
-        item: answer.used.map(|used| query.items[used].clone()),
+        item: answer.trace.last().map(|used| query.items[*used].clone()),
         text: answer.text,
         known: answer.known,
         cut: answer.usage.cut,

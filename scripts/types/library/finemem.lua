@@ -112,6 +112,7 @@
 ---@field metric "exact_match"|"substring_exact_match"|"substring_match"|"token_f1"|"locomo_f1"|"rouge_l"|"keyword_fraction"|"parts_fraction"|"boxed_label_strict"|"boxed_label"|"recall_at_1"|"recall_at_5"|"recall_at_10"|"edit_distance"|"all_recalled"|"judge_longmemeval"|"judge_memalpha"|"judge_summary" the metric that scored it
 ---@field evidence fm.Item[] the retrieved items, best match first
 ---@field used? integer which of them the answer was taken from
+---@field trace? integer[] which of them lead to the answer, in order, if it took several
 ---@field kind? string what kind of question it is
 ---@field id? string its name in its file
 ---@field chunks? integer[] the chunks that hold what proves the gold answer
@@ -948,8 +949,12 @@ function fm.memory.import(arguments) end
 ---@return fm.Memory # the memory
 function fm.memory.replay(arguments) end
 
+---The arguments of `fm.reasoner.extractive`.
+---@class (exact) fm.reasoner.extractive.arguments
+---@field hops? integer the most items that an answer may take: with more than 1 it looks up what the items found so far speak of (default 1)
+
 ---A reasoner that copies its answers from the items; it has no state and no randomness.
----@param arguments? {}
+---@param arguments? fm.reasoner.extractive.arguments
 ---@return fm.Reasoner # the reasoner
 function fm.reasoner.extractive(arguments) end
 
