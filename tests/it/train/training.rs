@@ -104,7 +104,8 @@ fn another_reward_and_its_switches_run() {
 
 #[test]
 fn the_editor_types_and_the_script_check_know_the_shipped_scripts() {
-    for script in ["train", "train_llm", "compare", "eval", "replay", "make/policy", "make/chunk_questions", "make/open_book_questions"] {
+    let make = ["make/policy", "make/conflicts", "make/chunk_questions", "make/open_book_questions"];
+    for script in ["train", "train_llm", "compare", "eval", "replay"].iter().chain(&make) {
         let text = engine(&["check", &format!("scripts/{script}.lua")]);
         assert!(text.contains("no mistake"), "{script}: {text}");
     }
