@@ -50,7 +50,7 @@ relation("favourite", "person", "dish",
   { "the favourite dish of {s}", "the dish that {s} likes best" })
 relation("lodging", "person", "inn",
   { "{s} lodges at {o}.", "The inn where {s} stays is {o}.", "{o} has {s} as a permanent guest." },
-  { "At which inn does {s} stay?", "Where does {s} lodge?", "Which inn has among its guests {s}?" },
+  { "At which inn does {s} stay?", "Where does {s} lodge?", "Which inn is home to {s}?" },
   { "the inn where {s} stays", "the inn where {s} lodges", "the inn that is home to {s}" })
 relation("choir", "person", "choir",
   { "{s} sings in {o}.", "The choir of {s} is {o}.", "{o} counts {s} among its altos." },
@@ -65,13 +65,13 @@ relation("passage", "person", "ship",
   { "On which ship did {s} cross the sea?", "Which vessel took {s} overseas?", "Which ship carried {s}?" },
   { "the ship that carried {s}", "the ship on which {s} crossed the sea", "the vessel that took {s} overseas" })
 relation("copy", "person", "painting",
-  { "A copy of {o} hangs over the fireplace of {s}.", "{s} owns a copy of {o}.", "Over the fireplace {s} has a copy of {o}." },
-  { "Of which painting does {s} own a copy?", "Which painting is copied over the fireplace of {s}?" },
-  { "the painting of which {s} owns a copy", "the picture copied for the fireplace of {s}" })
+  { "A copy of {o} hangs over the fireplace of {s}.", "Over the fireplace {s} has a copy of {o}.", "{o} hangs as a copy over the hearth of {s}." },
+  { "Which painting is copied over the hearth of {s}?", "A copy of which painting hangs over the fireplace of {s}?" },
+  { "the painting copied over the fireplace of {s}", "the picture that hangs as a copy over the hearth of {s}" })
 relation("reading", "person", "book",
-  { "{s} is reading {o}.", "The book on the night table of {s} is {o}.", "{o} is the book that {s} reads before sleep." },
-  { "Which book is {s} reading?", "Which book lies on the night table of {s}?", "What does {s} read in bed?" },
-  { "the book that {s} is reading", "the book on the night table of {s}", "{s}'s bedtime book" })
+  { "{s} reads {o} in bed.", "The book on the night table of {s} is {o}.", "{o} is the book that {s} reads before sleep." },
+  { "Which book does {s} read before sleep?", "Which book lies on the night table of {s}?", "What does {s} read in bed?" },
+  { "the book on the night table of {s}", "the book that {s} reads in bed", "{s}'s bedtime book" })
 
 relation("vet", "dog", "person",
   { "The vet of {s} is {o}.", "{s} is looked after by the vet {o}.", "{o} vaccinates {s} every spring." },
@@ -91,8 +91,8 @@ relation("yard", "ship", "firm",
   { "Which shipyard built {s}?", "In whose yard was {s} built?", "Which firm laid the keel of {s}?" },
   { "the shipyard that built {s}", "the firm that laid the keel of {s}" })
 relation("port", "ship", "town",
-  { "The home port of {s} is {o}.", "{s} is registered at {o}.", "{s} returns to {o} every winter." },
-  { "What is the home port of {s}?", "Where is {s} registered?", "To which town does {s} return every winter?" },
+  { "The home port of {s} is {o}.", "{s} is registered at {o}.", "{o} is the home port of {s}." },
+  { "What is the home port of {s}?", "Where is {s} registered?", "Which town is the port of registry of {s}?" },
   { "the home port of {s}", "the town where {s} is registered" })
 relation("cargo", "ship", "cargo",
   { "{s} carries {o}.", "The cargo of {s} is {o}.", "There is {o} in the hold of {s}." },
@@ -110,8 +110,8 @@ relation("insurer", "firm", "firm",
   { "Who insures {s}?", "Which firm is the insurer of {s}?", "With which firm does {s} have its insurance?" },
   { "the insurer of {s}", "the firm that insures {s}" })
 relation("trademark", "firm", "animal",
-  { "The trademark of {s} is {o}.", "The letterhead of {s} shows {o}.", "{s} stamps {o} on its goods." },
-  { "Which animal is the trademark of {s}?", "What animal is on the letterhead of {s}?", "Which animal is stamped on the goods of {s}?" })
+  { "The trademark of {s} is {o}.", "{s} has {o} as its trademark.", "{o} is the emblem of {s}." },
+  { "Which animal is the trademark of {s}?", "Which animal is the emblem of {s}?", "What animal does one see in the logo of {s}?" })
 relation("watchdog", "firm", "dog",
   { "The watchdog of {s} is {o}.", "{o} guards the gate of {s} at night.", "At night the gate of {s} is guarded by {o}." },
   { "Which dog guards the gate of {s}?", "What is the name of the watchdog of {s}?", "What is the guard dog of {s} called?" },
@@ -143,9 +143,9 @@ relation("paper", "town", "newspaper",
   { "Which newspaper do people read in {s}?", "What is the daily paper of {s}?", "What is the local newspaper of {s}?" },
   { "the daily paper of {s}", "the newspaper of {s}" }, true)
 relation("speciality", "town", "dish",
-  { "The local dish of {s} is {o}.", "Every kitchen in {s} makes {o} on Sundays.", "On Sundays {o} is on every table in {s}." },
-  { "What is the local dish of {s}?", "What do they eat on Sundays in {s}?", "What is the culinary speciality of {s}?" },
-  { "the local dish of {s}", "the Sunday dish of {s}" })
+  { "The local dish of {s} is {o}.", "The cooks of {s} are proud of their {o}.", "{o} is the speciality of {s}." },
+  { "What is the local dish of {s}?", "Which dish is the speciality of {s}?", "What is the culinary pride of {s}?" },
+  { "the local dish of {s}", "the culinary speciality of {s}" })
 relation("festival", "town", "festival",
   { "{s} celebrates {o} every year.", "The yearly festival of {s} is {o}.", "{o} draws crowds to {s} each year." },
   { "Which festival does {s} celebrate?", "What is the annual festival of {s}?", "Which celebration draws crowds to {s}?" },
