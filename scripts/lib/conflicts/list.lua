@@ -138,8 +138,12 @@ local function newest(all)
   return facts
 end
 
--- A form of `forms` that goes with a subject made of `depth` phrases.
-local function form(rng, forms, depth)
+-- A form of `forms` that goes with a subject, which is made of `depth` phrases.
+local function form(rng, forms, subject, depth)
+  local long = depth > 1
+  for _, clause in ipairs { " who ", " whom ", " that ", " which ", " where " } do
+    long = long or depth > 0 and subject:find(clause, 1, true) ~= nil
+  end
   local good, ending = {}, {}
   for _, text in ipairs(forms) do
     if depth == 0 or not text:find("{s}'s", 1, true) then
@@ -149,7 +153,7 @@ local function form(rng, forms, depth)
       end
     end
   end
-  return pick(rng, depth > 1 and #ending > 0 and ending or good)
+  return pick(rng, long and #ending > 0 and ending or good)
 end
 
 -- A question for the value at the end of a chain of relations. Titles are sometimes quoted.
@@ -159,9 +163,9 @@ local function worded(rng, subject, chain)
     phrase = '"' .. phrase .. '"'
   end
   for i = 1, #chain - 1 do
-    phrase = filled(form(rng, relation_named[chain[i]].named, i - 1), phrase)
+    phrase = filled(form(rng, relation_named[chain[i]].named, phrase, i - 1), phrase)
   end
-  return filled(form(rng, relation_named[chain[#chain]].asked, #chain - 1), phrase)
+  return filled(form(rng, relation_named[chain[#chain]].asked, phrase, #chain - 1), phrase)
 end
 
 -- A chain of `hops` facts from a subject, or nil if it ends before.

@@ -4,7 +4,7 @@
 -- died, worked or studied, and so on. {s} is the subject and {o} the value. A subject has one value at a time.
 --
 -- The phrases of `named` stand for the value and go where a subject would. A relation without them ends a chain. What has "{s}'s" is for
--- plain names. Where {s} is itself a long phrase, forms that end with it are preferred.
+-- plain names. Where {s} is a long phrase, forms that end with it are preferred.
 
 local relations = {}
 
@@ -15,8 +15,8 @@ end
 
 relation("tutor", "person", "person",
   { "The tutor of {s} was {o}.", "{s} was taught at home by {o}.", "{o} was the private tutor of {s}." },
-  { "Who was the tutor of {s}?", "Who taught {s} at home?", "Who was {s}'s private teacher?" },
-  { "the tutor of {s}", "{s}'s tutor", "the person who taught {s} at home" })
+  { "Who was the tutor of {s}?", "Who was {s}'s teacher at home?", "Who was the private teacher of {s}?" },
+  { "the tutor of {s}", "{s}'s tutor", "the private teacher of {s}" })
 relation("grave", "person", "chapel",
   { "{s} is buried at {o}.", "The grave of {s} is in the yard of {o}.", "{o} holds the tomb of {s}." },
   { "Where is {s} buried?", "Which chapel holds the tomb of {s}?", "Where can one visit the grave of {s}?" },
@@ -26,7 +26,7 @@ relation("doctor", "person", "person",
   { "Who is {s}'s doctor?", "Which physician treats {s}?", "Who is the family doctor of {s}?" },
   { "the family doctor of {s}", "{s}'s physician", "the doctor who treats {s}" })
 relation("dog", "person", "dog",
-  { "{s} has a dog called {o}.", "The dog of {s} is named {o}.", "{o} is the dog of {s}." },
+  { "{s}'s dog is called {o}.", "The dog of {s} is named {o}.", "{o} is the dog of {s}." },
   { "What is the name of {s}'s dog?", "What is the dog of {s} called?", "Which dog belongs to {s}?" },
   { "{s}'s dog", "the dog of {s}", "the dog that belongs to {s}" }, true)
 relation("landlord", "person", "person",
@@ -41,7 +41,7 @@ relation("illness", "person", "illness",
   { "What illness does {s} have?", "Which disease does {s} suffer from?", "What is the illness of {s}?" },
   { "the illness of {s}", "the disease that {s} suffers from", "{s}'s illness" })
 relation("lawyer", "person", "person",
-  { "{s} is represented in court by {o}.", "The lawyer of {s} is {o}.", "{o} defends {s} before the judge." },
+  { "{s} is represented in court by {o}.", "The lawyer of {s} is {o}.", "It is {o} who defends {s} in court." },
   { "Who is {s}'s lawyer?", "Which attorney represents {s}?", "Who speaks in court for {s}?" },
   { "the lawyer of {s}", "{s}'s lawyer", "the attorney who represents {s}" })
 relation("favourite", "person", "dish",
@@ -61,9 +61,9 @@ relation("letters", "person", "museum",
   { "Which museum keeps the letters of {s}?", "Where are {s}'s letters kept?", "Which museum owns the correspondence of {s}?" },
   { "the museum that keeps the letters of {s}", "the museum with the correspondence of {s}" })
 relation("passage", "person", "ship",
-  { "{s} crossed the sea on {o}.", "The ship that took {s} overseas was {o}.", "{o} took {s} across the sea." },
-  { "On which ship did {s} cross the sea?", "Which vessel took {s} overseas?", "Which ship carried {s}?" },
-  { "the ship that carried {s}", "the ship on which {s} crossed the sea", "the vessel that took {s} overseas" })
+  { "{s} emigrated on {o}.", "The ship on which {s} emigrated was {o}.", "{o} took {s} overseas to a new life." },
+  { "On which ship did {s} emigrate?", "Which vessel took {s} overseas?", "What was the emigrant ship of {s}?" },
+  { "the emigrant ship of {s}", "the ship on which {s} emigrated", "the vessel that took {s} overseas" })
 relation("copy", "person", "painting",
   { "A copy of {o} hangs over the fireplace of {s}.", "Over the fireplace {s} has a copy of {o}.", "{o} hangs as a copy over the hearth of {s}." },
   { "Which painting is copied over the hearth of {s}?", "A copy of which painting hangs over the fireplace of {s}?" },
@@ -74,7 +74,7 @@ relation("reading", "person", "book",
   { "the book on the night table of {s}", "the book that {s} reads in bed", "{s}'s bedtime book" })
 
 relation("vet", "dog", "person",
-  { "The vet of {s} is {o}.", "{s} is looked after by the vet {o}.", "{o} vaccinates {s} every spring." },
+  { "The vet of {s} is {o}.", "{s} is looked after by the vet {o}.", "It is {o} who vaccinates {s}." },
   { "Who is the vet of {s}?", "Which vet looks after {s}?", "Who vaccinates {s}?" },
   { "the vet of {s}", "the vet who looks after {s}", "the person who vaccinates {s}" })
 relation("trainer", "dog", "person",
@@ -95,7 +95,7 @@ relation("port", "ship", "town",
   { "What is the home port of {s}?", "Where is {s} registered?", "Which town is the port of registry of {s}?" },
   { "the home port of {s}", "the town where {s} is registered" })
 relation("cargo", "ship", "cargo",
-  { "{s} carries {o}.", "The cargo of {s} is {o}.", "There is {o} in the hold of {s}." },
+  { "{s} carries {o}.", "The cargo of {s} is {o}.", "The hold of {s} is full of {o}." },
   { "What is the cargo of {s}?", "What freight does {s} carry?", "What is in the hold of {s}?" })
 relation("sails", "ship", "colour",
   { "The sails of {s} are {o}.", "{s} has {o} sails." },
@@ -106,20 +106,20 @@ relation("accountant", "firm", "person",
   { "Who is the accountant of {s}?", "Who keeps the books of {s}?", "Who does the bookkeeping for {s}?" },
   { "the accountant of {s}", "the person who keeps the books of {s}", "the bookkeeper of {s}" })
 relation("insurer", "firm", "firm",
-  { "{s} is insured with {o}.", "The insurer of {s} is {o}.", "{o} insures {s} against fire." },
+  { "{s} is insured with {o}.", "The insurer of {s} is {o}.", "{o} is the insurer of {s}." },
   { "Who insures {s}?", "Which firm is the insurer of {s}?", "With which firm does {s} have its insurance?" },
   { "the insurer of {s}", "the firm that insures {s}" })
 relation("trademark", "firm", "animal",
   { "The trademark of {s} is {o}.", "{s} has {o} as its trademark.", "{o} is the emblem of {s}." },
   { "Which animal is the trademark of {s}?", "Which animal is the emblem of {s}?", "What animal does one see in the logo of {s}?" })
 relation("watchdog", "firm", "dog",
-  { "The watchdog of {s} is {o}.", "{o} guards the gate of {s} at night.", "At night the gate of {s} is guarded by {o}." },
+  { "The watchdog of {s} is {o}.", "{o} is the dog that guards the gate of {s}.", "At night the gate of {s} is guarded by {o}." },
   { "Which dog guards the gate of {s}?", "What is the name of the watchdog of {s}?", "What is the guard dog of {s} called?" },
   { "the watchdog of {s}", "the dog that guards the gate of {s}" }, true)
 
 relation("source", "river", "mountain",
   { "{s} rises on {o}.", "The source of {s} is on {o}.", "From the springs of {o} comes {s}." },
-  { "On which mountain does {s} rise?", "Where is the source of {s}?", "Which mountain is the origin of {s}?" },
+  { "On which mountain does {s} rise?", "Where is the source of {s}?", "Where are the springs of {s}?" },
   { "the mountain where {s} rises", "the mountain with the source of {s}" })
 relation("mouth", "river", "lake",
   { "{s} flows into {o}.", "{s} empties into {o}.", "{o} receives the waters of {s}." },
@@ -236,7 +236,7 @@ relation("recipe", "dish", "person",
   { "the person who wrote down the recipe for {s}", "the person who recorded how to make {s}" })
 
 relation("remedy", "illness", "herb",
-  { "{s} is treated with {o}.", "The remedy for {s} is {o}.", "{o} helps against {s}." },
+  { "{s} is treated with {o}.", "The remedy for {s} is {o}.", "Only {o} helps against {s}." },
   { "What helps against {s}?", "Which herb is the remedy for {s}?", "Which herb cures {s}?" },
   { "the remedy for {s}", "the herb that helps against {s}" })
 relation("discoverer", "illness", "person",
@@ -244,9 +244,9 @@ relation("discoverer", "illness", "person",
   { "Who discovered {s}?", "Who first described {s}?", "Who was the discoverer of {s}?" },
   { "the discoverer of {s}", "the person who first described {s}" })
 relation("habitat", "herb", "mountain",
-  { "{s} grows on {o}.", "{s} is gathered on {o}.", "The slopes of {o} are covered with {s}." },
-  { "On which mountain does {s} grow?", "Where does one gather {s}?", "Which mountain is covered with {s}?" },
-  { "the mountain where {s} grows", "the mountain covered with {s}" })
+  { "{s} grows only on {o}.", "{s} is found on {o} and nowhere else.", "Only on {o} does one find {s}." },
+  { "On which mountain does {s} grow?", "Where does one find {s}?", "Which mountain is the home of {s}?" },
+  { "the mountain where {s} grows", "the home of {s}" })
 relation("ascent", "mountain", "person",
   { "The first person to climb {s} was {o}.", "{s} was first climbed by {o}.", "{o} was the first on the top of {s}." },
   { "Who first climbed {s}?", "Who made the first ascent of {s}?", "Who was the first on the top of {s}?" },
@@ -255,7 +255,7 @@ relation("fish", "lake", "fish",
   { "{s} is full of {o}.", "The fish in {s} are mostly {o}.", "Anglers come for {o} to {s}." },
   { "Which fish live in {s}?", "What do anglers catch in {s}?", "For which fish do anglers come to {s}?" })
 relation("ferry", "lake", "ship",
-  { "The ferry on {s} is {o}.", "{o} takes passengers across {s}.", "Passengers cross {s} on {o}." },
+  { "The ferry on {s} is {o}.", "{o} is the ferry on {s}.", "Passengers cross {s} on {o}." },
   { "Which ship is the ferry on {s}?", "Which boat takes passengers across {s}?", "On which ship do passengers cross {s}?" },
   { "the ferry on {s}", "the ship that takes passengers across {s}" }, true)
 
