@@ -113,7 +113,7 @@ function names.make(rng, count)
       function() return "To the " .. a_noun() .. " and Back" end,
       function() return "Where the " .. a_noun() .. " Ends" end,
       function() return capital(names.a(an_adjective())) .. " " .. a_noun() .. " in " .. town() end,
-      function() return "Letters to " .. capital(names.a(a_noun())) end,
+      function() return "Letters to " .. names.a(a_noun()) end,
       function() return first() .. " and the " .. a_noun() end,
       function() return capital(pick(number)) .. " " .. plural() .. " for " .. first() end,
     }()

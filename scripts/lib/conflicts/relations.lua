@@ -245,8 +245,8 @@ relation("discoverer", "illness", "person",
   { "the discoverer of {s}", "the person who first described {s}" })
 relation("habitat", "herb", "mountain",
   { "{s} grows only on {o}.", "{s} is found on {o} and nowhere else.", "Only on {o} does one find {s}." },
-  { "On which mountain does {s} grow?", "Where does one find {s}?", "Which mountain is the home of {s}?" },
-  { "the mountain where {s} grows", "the home of {s}" })
+  { "On which mountain does {s} grow?", "Where does one find {s}?", "What is the only mountain with {s}?" },
+  { "the mountain where {s} grows", "the only mountain with {s}" })
 relation("ascent", "mountain", "person",
   { "The first person to climb {s} was {o}.", "{s} was first climbed by {o}.", "{o} was the first on the top of {s}." },
   { "Who first climbed {s}?", "Who made the first ascent of {s}?", "Who was the first on the top of {s}?" },
