@@ -143,7 +143,7 @@ relation("paper", "town", "newspaper",
   { "Which newspaper do people read in {s}?", "What is the daily paper of {s}?", "What is the local newspaper of {s}?" },
   { "the daily paper of {s}", "the newspaper of {s}" }, true)
 relation("speciality", "town", "dish",
-  { "The local dish of {s} is {o}.", "The cooks of {s} are proud of their {o}.", "{o} is the speciality of {s}." },
+  { "The local dish of {s} is {o}.", "The pride of the cooks in {s} is {o}.", "{o} is the speciality of {s}." },
   { "What is the local dish of {s}?", "Which dish is the speciality of {s}?", "What is the culinary pride of {s}?" },
   { "the local dish of {s}", "the culinary speciality of {s}" })
 relation("festival", "town", "festival",
