@@ -7,13 +7,13 @@ local relations = require "lib.conflicts.relations"
 
 local list = {}
 
--- Of all facts that a list could have it has this share. So names that a chain of outdated facts leads to often have the next fact, too.
+-- The share of all possible facts that a list has. It is large, so that a name that an outdated fact leads to often has the next fact, too.
 local FILLED = 0.4
--- This share of facts is contradicted by a later one, a fifth of these once more, and so on.
+-- The share of facts that a later one contradicts. A fifth of these are contradicted once more, and so on.
 local CONTRADICTED = 0.45
--- A correction is worded as the fact before it, except for this share.
+-- The share of corrections that are worded otherwise than the fact before.
 local REWORDED = 0.25
--- Of the questions with one fact, this share asks for facts that changed.
+-- The share of questions for one fact that ask for one that changed.
 local CHANGED = 2 / 3
 -- How often a question of several facts has two, three and four.
 local HOPS = { { 2, 0.5 }, { 3, 0.3 }, { 4, 0.2 } }
@@ -30,8 +30,9 @@ for _, relation in ipairs(relations) do
   table.insert(from[relation.from], relation)
 end
 
-local function pick(rng, from_list)
-  return from_list[rng:integer { high = #from_list }]
+-- One of a list. `rng:pick` would copy the list, which is long.
+local function pick(rng, all)
+  return all[rng:integer { high = #all }]
 end
 
 -- A form with its subject and its value filled in.
