@@ -34,8 +34,6 @@ const THRESHOLD: f64 = 0.48;
 
 /// A statement that fits this well says all that is asked.
 const COMPLETE: f64 = 0.9;
-/// Where an answer may take several statements, one that fits less is no answer by itself.
-const NEARLY: f64 = 0.7;
 
 /// The reasoner. It is stateless: the same question and contents always give the same answer.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +58,7 @@ impl Extractive {
             if let Some(found) = found {
                 return Answer { text: found.text, known: true, trace: found.trace, search, usage: Usage::default() };
             }
-            // What this statement leaves open, another one should say.
-            return Answer { search, ..said(single.filter(|(score, ..)| *score >= NEARLY)) };
+            return Answer { search, ..said(single) };
         }
         said(single)
     }

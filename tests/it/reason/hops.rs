@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use finemem::data::{self, Options, Question};
 use finemem::memory::Store;
-use finemem::reason::{Asked, Extractive, How, Retrieval, UNKNOWN, ask};
+use finemem::reason::{Asked, Extractive, How, Retrieval, ask};
 
 const HOPS: Extractive = Extractive { hops: 4 };
 
@@ -58,21 +58,27 @@ fn a_path_leads_from_the_name_to_the_answer() {
 }
 
 #[test]
-fn without_a_way_there_is_no_answer() {
+fn without_a_way_no_path_is_made_up() {
     for (question, items) in [
         // The second statement is missing, or about somebody else.
-        ("Who taught the brother of Oda Brenk?", &["The brother of Oda Brenk is Piet Brenk.", "Piet Voss was taught by Ida Rao."][..]),
+        ("Who taught the keeper of Arden lighthouse?", &["The keeper of Arden lighthouse is Oda Brenk."][..]),
+        (
+            "Who taught the keeper of Arden lighthouse?",
+            &["The keeper of Arden lighthouse is Oda Brenk.", "Oda Voss was taught by Ida Rao."],
+        ),
         ("Who taught the keeper of Arden lighthouse?", &["The keeper of Bem lighthouse is Oda Brenk.", "Oda Brenk was taught by Ida Rao."]),
         // It says something else, or takes it back.
         ("Who taught the brother of Oda Brenk?", &["The brother of Oda Brenk is Piet Brenk.", "Piet Brenk was born in Tarn."]),
-        (
-            "Who taught the keeper of Arden lighthouse?",
-            &["The keeper of Arden lighthouse is Oda Brenk.", "Oda Brenk was never taught by Ida Rao."],
-        ),
-        ("Who taught the keeper of Arden lighthouse?", &[]),
+        ("Where was Piet Arden born?", &["Piet Arden is married to Lotte Arden.", "Lotte Arden was born in the village of Quist."]),
+        ("Who taught the brother of Oda Brenk?", &["The brother of Oda Brenk is Piet Brenk.", "Piet Brenk was never taught by Ida Rao."]),
+        ("Who taught the brother of Oda Brenk?", &[]),
     ] {
-        let answer = asked(HOPS, &store(items), question, 10);
-        assert_eq!((answer.answer.as_str(), answer.trace.len()), (UNKNOWN, 0), "{question} {items:?}");
+        // What one statement alone seems to say is answered as with one hop.
+        assert_eq!(
+            asked(HOPS, &store(items), question, 10),
+            asked(Extractive::default(), &store(items), question, 10),
+            "{question} {items:?}"
+        );
     }
 }
 
