@@ -193,7 +193,7 @@ end
 
 -- Errors say what is wrong.
 for said, wrong in pairs {
-  ["there is no memory design 'flatt'; there are candidates, flat"] = function() designs.open("flatt", {}) end,
+  ["there is no memory design 'flatt'; there are "] = function() designs.open("flatt", {}) end,
   ["the design 'layered' counts tokens"] = function() require "designs.layered" {} end,
   ["no chat template"] = function() chat { policy = policy } { memory = {}, total = 0, totals = {}, chunk = "x", tools = {} } end,
 } do

@@ -19,7 +19,7 @@ const ARGUMENTS: Kind = Kind::Map(&Kind::Any);
 record! {
     /// A call as a dialect read it. One that cannot be carried out has an `error`.
     struct CallTable as "Call", checked {
-        /// the text it was read from; anything outside the calls' texts is stray text
+        /// the text it was read from, a piece of the answer after that of the call before; anything outside these pieces is stray text
         raw: String,
         /// the tool
         name: Option<String>,

@@ -63,7 +63,7 @@ fn every_file_is_part_of_the_program_and_used() {
         }
     }
     let listed: BTreeSet<String> = shaders::files().map(str::to_string).collect();
-    assert_eq!(on_disk, listed, "engine/device/shaders.rs lists other files than the folder has");
+    assert_eq!(on_disk, listed, "engine/kernels/device/shaders.rs lists other files than the folder has");
 
     for name in &listed {
         let used = match name.strip_prefix("shared/") {

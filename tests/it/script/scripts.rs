@@ -29,7 +29,26 @@ fn every_reward_trains() {
 
 #[test]
 fn scripts_keep_their_word() {
-    for name in ["judged", "baselines", "memory_designs", "readings", "branches", "roles", "conflicts"] {
+    for name in ["judged", "baselines", "memory_designs", "readings", "branches", "roles", "conflicts", "household"] {
         run(name);
+    }
+}
+
+#[test]
+fn every_script_in_tests_is_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let files = |folder: &str| -> Vec<_> { root.join(folder).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect() };
+    let scripts = files("scripts/tests");
+    let rooms = files("tests/it").into_iter().filter(|path| path.is_dir());
+    let rust: Vec<_> =
+        rooms.flat_map(|room| room.read_dir().unwrap().map(|entry| entry.unwrap().path())).filter(|path| path.is_file()).collect();
+    let mentions: String = rust.iter().chain(&scripts).map(|path| text(path)).collect();
+    for script in &scripts {
+        let name = script.file_stem().unwrap().to_str().unwrap();
+        let named = [format!("\"{name}\""), format!("tests/{name}.lua"), format!("tests.{name}\"")]
+            .iter()
+            .any(|mention| mentions.contains(mention));
+        assert!(named, "no test runs scripts/tests/{name}.lua: name it in tests/it/script/scripts.rs");
     }
 }

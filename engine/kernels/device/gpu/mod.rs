@@ -48,13 +48,15 @@ pub(crate) enum Choice<'a> {
     Named(&'a str),
 }
 
+/// Stem and ending of a launch, and the type of its weight.
+type PipelineKey = (&'static str, &'static str, DType);
+
 /// A GPU device and what has been made on it.
 pub(crate) struct Gpu {
     caps: Caps,
     device: wgpu::Device,
     queue: wgpu::Queue,
-    /// Keyed by stem and ending of the launch, and the type of its weight.
-    pipelines: Mutex<HashMap<(&'static str, &'static str, DType), Arc<Pipeline>>>,
+    pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
     encoder: Mutex<Encoder>,
     /// Distance between the parameters of two dispatches is a multiple of this.
     params_alignment: usize,
