@@ -122,13 +122,22 @@ impl Config {
                 config.num_attention_heads, config.num_key_value_heads, config.head_dim
             )));
         }
-        match config.rope_frequencies().iter().all(|frequency| frequency.is_finite()) {
-            true => Ok(config),
-            false => Err(Error::argument(format!("rope_theta {rope_theta} with this rope_type gives frequencies that are not finite"))),
+        rope::check(rope_theta, config.head_dim, &config.rope_scaling)?;
+        Ok(config)
+    }
+
+    /// [`Config::from_json`] of a configuration that was not written by transformers: a key that would be ignored is an error.
+    pub fn exact(value: &Value) -> Result<Self> {
+        let config = Self::from_json(value)?;
+        match value.as_object().map_or(Ok(Vec::new()), Self::ignored)?.first() {
+            None => Ok(config),
+            Some(key) => {
+                Err(Error::argument(format!("{} is not a key of a {} configuration", short(&json!(key)), config.model_type.name())))
+            }
         }
     }
 
-    /// The keys of a configuration that is valid which have a value and are ignored, because transformers ignores them too.
+    /// The keys that are not off and are ignored, because transformers ignores them too.
     pub(super) fn ignored(map: &Map<String, Value>) -> Result<Vec<String>> {
         let mut all: Vec<String> = keys::ignored(map, model_type(map)?).into_iter().map(str::to_string).collect();
         all.extend(rope::ignored(map));
@@ -186,7 +195,7 @@ impl Config {
 
     /// Rotary frequencies `theta^(−2i / D)` in radians per position, stretched according to `rope_scaling`: [D/2].
     pub fn rope_frequencies(&self) -> Vec<f64> {
-        let base = (0..self.head_dim / 2).map(|i| self.rope_theta.powf(-2.0 * i as f64 / self.head_dim as f64)).collect();
+        let base = (0..self.head_dim / 2).map(|pair| rope::base(self.rope_theta, self.head_dim, pair)).collect();
         match &self.rope_scaling {
             Some(stretch) => stretch.apply(base, self.rope_theta),
             None => base,
@@ -228,21 +237,23 @@ fn refuse_windows(map: &Map<String, Value>, model_type: ModelType, layers: usize
         _ if qwen => 28,
         _ => 0,
     };
+    let wide = window.is_some_and(|window| window >= longest);
     let other = match map.get("layer_types") {
-        None | Some(Value::Null) => (window.is_some() && first < layers).then_some("sliding_attention"),
+        None | Some(Value::Null) => (window.is_some() && first < layers && !wide).then_some("sliding_attention"),
         Some(Value::Array(kinds)) if kinds.len() == layers && kinds.iter().all(Value::is_string) => {
-            let full = ["full_attention", "attention"];
-            kinds.iter().filter_map(Value::as_str).find(|kind| !full.contains(kind))
+            let full = |kind: &&str| ["full_attention", "attention"].contains(kind) || (*kind == "sliding_attention" && wide);
+            kinds.iter().filter_map(Value::as_str).find(|kind| !full(kind))
         }
         Some(other) => return Err(Error::argument(format!("layer_types = {} is not a list of {layers} names", short(other)))),
     };
     match (other, window) {
         (None, _) => Ok(()),
-        (Some("sliding_attention"), Some(window)) if window >= longest => Ok(()),
-        (Some("sliding_attention"), Some(window)) => Err(Error::argument(format!(
-            "sliding_window {window} is not supported; it must not be below max_position_embeddings {longest}"
-        ))),
-        (Some(kind), _) => Err(Error::argument(format!("layer_types has {kind:?}, which is not supported; supported: \"full_attention\""))),
+        (Some("sliding_attention"), Some(window)) => {
+            Err(Error::argument(format!("sliding_window {window} is not supported, because it is below max_position_embeddings {longest}")))
+        }
+        (Some(kind), _) => {
+            Err(Error::argument(format!("layer_types has {}, which is not supported; supported: \"full_attention\"", short(&kind.into()))))
+        }
     }
 }
 

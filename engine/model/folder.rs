@@ -24,6 +24,9 @@ const LARGEST_CONFIG: usize = 512 << 10;
 /// A longer file to keep means a broken one; the vocabularies of published models have a few million bytes.
 const LARGEST_KEPT: usize = 32 << 20;
 
+/// The most keys that a warning names.
+const NAMED: usize = 20;
+
 /// The configuration with all its keys, and the kept files.
 #[derive(Clone)]
 pub struct Folder {
@@ -49,8 +52,10 @@ impl Folder {
         let mut config = Config::from_json(&value).map_err(|e| Error::format(&path, e))?;
         let mut warnings = Vec::new();
         if !ignored.is_empty() {
-            let (ignored, model_type) = (ignored.join(", "), config.model_type.name());
-            warnings.push(format!("{}: ignored, because transformers has no such key for {model_type}: {ignored}", path.display()));
+            let more = if ignored.len() > NAMED { format!(", and {} more", ignored.len() - NAMED) } else { String::new() };
+            let named = ignored.iter().take(NAMED).map(|key| key.chars().take(60).collect()).collect::<Vec<String>>().join(", ");
+            let model_type = config.model_type.name();
+            warnings.push(format!("{}: transformers has no such key for {model_type}; ignored: {named}{more}", path.display()));
         }
         let mut kept = Vec::new();
         for name in KEPT {

@@ -1,7 +1,7 @@
 //! The settings of an adapter as PEFT reads them from `adapter_config.json`: which layers have an adapter, of which rank, and what its
 //! product is multiplied by.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use super::keys::{is_off, short};
@@ -41,6 +41,9 @@ enum Modules {
 const KNOWN: &str = "peft_type task_type base_model_name_or_path inference_mode r lora_alpha target_modules exclude_modules bias \
     layers_to_transform layers_pattern rank_pattern alpha_pattern use_rslora init_lora_weights revision peft_version auto_mapping \
     lora_dropout fan_in_fan_out megatron_core qalora_group_size loftq_config eva_config corda_config lora_ga_config runtime_config";
+
+/// A compiled pattern that takes more bytes means a broken file.
+const LARGEST_PATTERN: usize = 1 << 20;
 
 impl Rules {
     /// Reads a configuration. A setting that would change the result and is not supported is an error.
@@ -173,7 +176,10 @@ fn patterns<T>(map: &Map<String, Value>, key: &str, read: impl Fn(&str, &Value) 
 /// The compiled form of `text`, of which `whole` was made. Python's expressions are the same but for those that look around, refer back, or
 /// are possessive, which do not compile here.
 fn regex(key: &str, text: &str, whole: &str) -> Result<Regex> {
-    Regex::new(whole).map_err(|_| Error::argument(format!("{key}: {text:?} is not a regular expression that is supported")))
+    RegexBuilder::new(whole)
+        .size_limit(LARGEST_PATTERN)
+        .build()
+        .map_err(|_| Error::argument(format!("{key}: {} is not a regular expression that is supported", short(&text.into()))))
 }
 
 fn strings(key: &str, value: &Value) -> Result<Vec<String>> {

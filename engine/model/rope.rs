@@ -77,6 +77,21 @@ pub(super) fn read(map: &Map<String, Value>, longest: usize) -> Result<(f64, Opt
     Ok((theta, stretch))
 }
 
+/// Fails if the frequencies of heads of `dim` elements are not finite.
+pub(super) fn check(theta: f64, dim: usize, stretch: &Option<Stretch>) -> Result<()> {
+    let yarn = matches!(stretch, Some(Stretch::Yarn(_)));
+    // The last frequency is the largest if any is larger than 1. YaRN divides by the logarithm of the base.
+    match base(theta, dim, dim / 2 - 1).is_finite() && !(yarn && theta == 1.0) {
+        true => Ok(()),
+        false => Err(Error::argument(format!("rope_theta = {theta} with this rope_type gives frequencies that are not finite"))),
+    }
+}
+
+/// The frequency of a pair of elements, in radians per position, before the stretching.
+pub(super) fn base(theta: f64, dim: usize, pair: usize) -> f64 {
+    theta.powf(-2.0 * pair as f64 / dim as f64)
+}
+
 /// The object that is used, with its key.
 fn used(map: &Map<String, Value>) -> Option<(&'static str, &Value)> {
     ["rope_scaling", "rope_parameters"].into_iter().find_map(|key| Some((key, map.get(key).filter(|value| !is_off(value))?)))
@@ -84,7 +99,7 @@ fn used(map: &Map<String, Value>) -> Option<(&'static str, &Value)> {
 
 fn stretch(rope: &Map<String, Value>, map: &Map<String, Value>, longest: usize) -> Result<Option<Stretch>> {
     if let Some((key, _)) = rope.iter().find(|(_, value)| value.is_object()) {
-        return Err(Error::argument(format!("an object for each kind of layer ({key}) is not supported")));
+        return Err(Error::argument(format!("an object for each kind of layer ({}) is not supported", short(&json!(key)))));
     }
     let kind = match (rope.get("rope_type"), rope.get("type")) {
         // Releases of transformers differ in which of the two they use.

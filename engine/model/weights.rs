@@ -12,6 +12,10 @@ use crate::random::Rng;
 
 /// The prefix of all names but the head's.
 const PREFIX: &str = "model.";
+/// The prefix of all names in blocks.
+const BLOCKS: &str = "model.layers.";
+/// The prefix of the names in the first block.
+const FIRST: &str = "model.layers.0.";
 const EMBED: &str = "model.embed_tokens.weight";
 const NORM: &str = "model.norm.weight";
 /// The head, if it is not the embedding.
@@ -284,16 +288,12 @@ impl Weights {
 /// - The rotary frequencies that old releases stored are left out; they are computed from the configuration.
 pub(super) fn open(config: &mut Config, folder: &Path) -> Result<TensorFiles> {
     let mut files = TensorFiles::open_model(folder)?;
-    let mut known = BTreeSet::from([HEAD.to_string()]);
-    Weights::build(config, |name, _| {
-        known.insert(name.to_string());
-        Ok(())
-    })?;
+    let known = Known::new(config)?;
     files.rename(|name| {
-        let shorter = name.strip_prefix(PREFIX).filter(|name| known.contains(*name));
-        let longer = Some(format!("{PREFIX}{name}")).filter(|name| known.contains(name));
+        let shorter = name.strip_prefix(PREFIX).filter(|name| known.has(name));
+        let longer = Some(format!("{PREFIX}{name}")).filter(|name| known.has(name));
         let renamed = shorter.map(str::to_string).or(longer).unwrap_or_else(|| name.to_string());
-        (known.contains(&renamed) || !name.contains("rotary_emb.inv_freq")).then_some(renamed)
+        (known.has(&renamed) || !name.contains("rotary_emb.inv_freq")).then_some(renamed)
     })?;
     if config.tie_word_embeddings && files.have([EMBED, HEAD]) {
         [EMBED, HEAD].iter().try_for_each(|name| files.expect(name, &[config.vocab_size, config.hidden_size]))?;
@@ -318,6 +318,33 @@ pub(super) fn open(config: &mut Config, folder: &Path) -> Result<TensorFiles> {
             format!("tensor {name} does not belong to the model that config.json describes; correct config.json, or remove the tensor"),
         )),
         None => Ok(files),
+    }
+}
+
+/// The names of a model's parameters. They are not listed, because a broken configuration may claim any number of blocks.
+struct Known {
+    blocks: usize,
+    /// Names inside a block.
+    inside: BTreeSet<String>,
+}
+
+impl Known {
+    fn new(config: &Config) -> Result<Self> {
+        let mut inside = BTreeSet::new();
+        Layer::shapes(config).map(0, &mut |name, _| {
+            inside.extend(name.strip_prefix(FIRST).map(str::to_string));
+            Ok(())
+        })?;
+        Ok(Self { blocks: config.num_hidden_layers, inside })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let block = |rest: &str| {
+            let (number, rest) = rest.split_once('.')?;
+            let index = number.parse::<usize>().ok().filter(|index| *index < self.blocks && index.to_string() == number);
+            index.map(|_| self.inside.contains(rest))
+        };
+        [EMBED, NORM, HEAD].contains(&name) || name.strip_prefix(BLOCKS).and_then(block).unwrap_or(false)
     }
 }
 

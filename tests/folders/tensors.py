@@ -42,6 +42,17 @@ def biases(*parts):
     return plus(*[(f"model.layers.{i}.{place(part)}.{part}_proj.bias", [widths[part]]) for i in range(2) for part in parts])
 
 
+def rows(count, *parts):
+    """Gives the projections of these parts so many outputs."""
+    named = lambda row: any(f".{part}_proj." in row[0] for part in parts)
+    return lambda tensors: [[row[0], [count, *row[1][1:]] if named(row) else row[1], *row[2:]] for row in tensors]
+
+
+def columns(count):
+    """Gives the output projection so many inputs."""
+    return lambda tensors: [[row[0], [12, count] if ".o_proj.weight" in row[0] else row[1], *row[2:]] for row in tensors]
+
+
 INV_FREQ = plus(*[(f"model.layers.{i}.self_attn.rotary_emb.inv_freq", [4]) for i in range(2)])
 # (models, name, keys that are set, what becomes of the tensors, words of the error, words of the warnings)
 TENSORS = [
@@ -107,6 +118,8 @@ TENSORS = [
     (ALL, "bf16", {}, typed("bf16"), [], []),
     (["llama"], "f16", {}, typed("f16"), [], []),
     (["llama"], "norms in f32", {}, both(typed("bf16"), typed("f32", "norm.weight")), [], []),
+    (ALL, "as many keys as queries", dict(num_key_value_heads=None), rows(48, "k", "v"), [], []),
+    (["llama"], "heads that share the width", dict(head_dim=None), both(rows(12, "q"), rows(6, "k", "v"), columns(12)), [], []),
     (["llama"], "f64", {}, typed("f64", "norm.weight"), ["F64"], []),
 ]
 

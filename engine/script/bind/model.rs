@@ -234,7 +234,7 @@ const FUNCTIONS: &[Function] = &[
         /// Makes a model with random weights.
         "model.new" (lua, given: New) -> Handed<ModelHandle>: "the model" {
             let tokenizer = Tokenizer::load(&given.tokenizer).into_lua_err()?;
-            let config = Config::from_json(&given.config).into_lua_err()?;
+            let config = Config::exact(&given.config).into_lua_err()?;
             let make = match given.init {
                 Start::Random => Model::random,
                 Start::Copying => Model::copying,

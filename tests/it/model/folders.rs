@@ -180,7 +180,7 @@ fn keys_of_the_configuration() {
     }
     fails_with_key("rms_norm_eps", json!(-1e-6), &["rms_norm_eps"]);
     fails_with_key("rope_parameters", json!({"rope_type": "su", "rope_theta": 1e4}), &["\"su\"", "default, linear, dynamic, llama3, yarn"]);
-    fails_with_key("rope_parameters", json!({"rope_type": "yarn", "rope_theta": 1, "factor": 2}), &["rope_theta 1"]);
+    fails_with_key("rope_parameters", json!({"rope_type": "yarn", "rope_theta": 1, "factor": 2}), &["rope_theta = 1"]);
     fails_with_key("rope_parameters", json!("default"), &["rope_parameters"]);
     fails_with_key("rope_parameters", json!({"rope_theta": 1e4, "partial_rotary_factor": 0.5}), &["partial_rotary_factor"]);
     fails_with_key("rope_scaling", json!({"rope_type": "linear", "factor": 0}), &["rope_scaling", "factor"]);
@@ -277,6 +277,16 @@ fn written_configurations_mean_the_same() {
         let biased = Config { attention_bias: config.model_type != ModelType::Qwen2, eos_token_id: vec![1, 2], ..config };
         assert_eq!(Config::from_json(&biased.to_json()).unwrap(), biased, "{name}");
     }
+}
+
+#[test]
+fn a_key_of_ones_own_configuration_is_not_ignored() {
+    let mut config = Model::load(&golden("llama"), &Device::cpu()).unwrap().config.to_json();
+    assert!(Config::exact(&config).is_ok());
+    config["rms_norm_epsilon"] = 1e-6.into();
+    let error = Config::exact(&config).unwrap_err().to_string();
+    assert!(error.contains("rms_norm_epsilon") && error.contains("llama"), "{error}");
+    assert!(Config::from_json(&config).is_ok());
 }
 
 #[test]
