@@ -14,7 +14,7 @@ const READ: &str = "model_type vocab_size hidden_size intermediate_size num_hidd
     head_dim max_position_embeddings rope_theta rope_scaling rope_parameters original_max_position_embeddings partial_rotary_factor \
     rms_norm_eps tie_word_embeddings hidden_act layer_types sliding_window is_causal eos_token_id dtype torch_dtype";
 
-/// Keys that are refused unless they are off, with what they ask for.
+/// Keys that are refused unless they are null, with what they ask for.
 const REFUSED: [(&str, &str); 6] = [
     ("attention_chunk_size", "attention within chunks"),
     ("configuration_files", "another configuration file"),
@@ -60,7 +60,7 @@ pub(super) fn ignored(map: &Map<String, Value>, model_type: ModelType) -> Vec<&s
 
 /// Fails if one of the keys of [`REFUSED`] is used.
 pub(super) fn refuse(map: &Map<String, Value>) -> Result<()> {
-    match REFUSED.iter().find(|(key, _)| map.get(*key).is_some_and(|value| !is_off(value))) {
+    match REFUSED.iter().find(|(key, _)| map.get(*key).is_some_and(|value| !value.is_null())) {
         Some((key, what)) => Err(Error::argument(format!("{key} is not supported: it asks for {what}"))),
         None => Ok(()),
     }

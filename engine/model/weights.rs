@@ -264,7 +264,14 @@ impl Weights {
 
     /// Reads what [`Weights::save`] wrote into the existing tensors.
     pub fn reload(&self, config: &Config, folder: &Path) -> Result<()> {
-        let files = open(&mut config.clone(), folder)?;
+        let mut found = config.clone();
+        let files = open(&mut found, folder)?;
+        if found != *config {
+            return Err(Error::format(
+                files.path_of(HEAD),
+                format!("tensor {HEAD} differs from the embedding, to which this model's head is tied"),
+            ));
+        }
         self.map(|name, tensor| files.read(name, tensor)).map(drop)
     }
 

@@ -161,6 +161,8 @@ CONFIGURATIONS = [
     (["llama"], "is_causal true", dict(is_causal=True), [], [], []),
     (["llama"], "per_layer_config", dict(per_layer_config={"0": {"num_key_value_heads": 6}}), [], ["per_layer_config"], []),
     (["llama"], "quantization_config", dict(quantization_config=dict(quant_method="fp8")), [], ["quantization_config"], []),
+    (["llama"], "quantization_config empty", dict(quantization_config={}), [], ["quantization_config"], []),
+    (["llama"], "is_causal null", dict(is_causal=None), [], ["is_causal"], []),
     (["llama"], "quantization_config null", dict(quantization_config=None), [], [], []),
     (["llama"], "transformers_weights", dict(transformers_weights="other.safetensors"), [], ["transformers_weights"], []),
     (["llama"], "configuration_files", dict(configuration_files=["config.4.0.0.json"]), [], ["configuration_files"], []),

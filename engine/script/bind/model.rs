@@ -204,7 +204,8 @@ record! {
 const FUNCTIONS: &[Function] = &[
     function! {
         /// Loads a published model folder of type qwen3, qwen2 or llama: config.json, tokenizer.json, model.safetensors or its shards, and
-        /// the chat template if there is one.
+        /// the chat template if there is one. They are read as transformers reads them, and an adapter as PEFT reads it; what is not
+        /// supported is an error. Keys of config.json that transformers does not know for the type are named in a warning and ignored.
         "model.load" (lua, given: Load) -> Handed<ModelHandle>: "the model" {
             super::free_dropped(lua)?;
             let session = session(lua);

@@ -163,6 +163,10 @@ fn a_head_that_differs_from_the_embedding_is_used_and_saved() {
     assert!(again.folder.warnings.is_empty());
     assert_eq!(again.weights.head().read().unwrap(), model.weights.head().read().unwrap());
     again.reload(folder.path()).unwrap();
+    // It does not fit a model whose head is tied.
+    let tied = Model::load(&golden("tied"), &Device::cpu()).unwrap();
+    let error = tied.reload(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("lm_head.weight differs"), "{error}");
 }
 
 #[test]
