@@ -47,14 +47,10 @@ fn read_for(model_type: ModelType) -> &'static [&'static str] {
     }
 }
 
-/// Whether the key is read for models of this type.
-pub(super) fn is_read(key: &str, model_type: ModelType) -> bool {
-    has(READ, key) || read_for(model_type).contains(&key)
-}
-
 /// The keys that are not off and are ignored.
 pub(super) fn ignored(map: &Map<String, Value>, model_type: ModelType) -> Vec<&str> {
-    let known = |key: &str| is_read(key, model_type) || has(HARMLESS, key) || REFUSED.iter().any(|(refused, _)| *refused == key);
+    let read = |key: &str| has(READ, key) || read_for(model_type).contains(&key);
+    let known = |key: &str| read(key) || has(HARMLESS, key) || REFUSED.iter().any(|(refused, _)| *refused == key);
     map.iter().filter(|(key, value)| !is_off(value) && !known(key)).map(|(key, _)| key.as_str()).collect()
 }
 

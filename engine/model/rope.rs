@@ -67,10 +67,8 @@ pub(super) fn read(map: &Map<String, Value>, longest: usize) -> Result<(f64, Opt
         None => ("rope_parameters", &none),
     };
     let theta = number_or(if rope.contains_key("rope_theta") { rope } else { map }, "rope_theta", THETA)?;
-    if [rope, map]
-        .iter()
-        .any(|map| map.get("partial_rotary_factor").is_some_and(|factor| !factor.is_null() && factor.as_f64() != Some(1.0)))
-    {
+    let partial = |map: &Map<String, Value>| map.get("partial_rotary_factor").is_some_and(|factor| factor.as_f64() != Some(1.0));
+    if partial(rope) || (partial(map) && !map["partial_rotary_factor"].is_null()) {
         return Err(Error::argument("partial_rotary_factor is not supported: all elements of a head are rotated"));
     }
     let stretch = stretch(rope, map, longest).map_err(|e| Error::argument(format!("{name}: {e}")))?;

@@ -96,6 +96,9 @@ CONFIGURATIONS = [
     (["llama"], "partial_rotary_factor", dict(partial_rotary_factor=0.5) | scaling(rope_type="linear", factor=2.0), [],
      ["partial_rotary_factor"], []),
     (["llama"], "partial_rotary_factor with default", dict(partial_rotary_factor=0.5), [], ["partial_rotary_factor"], []),
+    (["llama"], "partial_rotary_factor null", dict(partial_rotary_factor=None), [], [], []),
+    (["llama"], "partial_rotary_factor null inside", scaling(rope_type="linear", factor=2.0, partial_rotary_factor=None), [],
+     ["partial_rotary_factor"], []),
     (["llama"], "partial_rotary_factor of 1", dict(partial_rotary_factor=1.0), [], [], []),
     # Windows.
     (["qwen2", "qwen3"], "a window", dict(use_sliding_window=True, sliding_window=8, max_window_layers=1), [], ["sliding_window 8"], []),
