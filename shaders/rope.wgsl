@@ -1,5 +1,5 @@
-// (x[t, h, i], x[t, h, i + D/2]) is turned by the angle of (t, i), or back where sign = −1, in place:
-//   lo ← lo · cos − hi · sin · sign,   hi ← hi · cos + lo · sin · sign
+// (x[t, h, i], x[t, h, i + D/2]) is turned by the angle of (t, i), or back where factor = −1, in place:
+//   lo ← lo · cos − hi · sin · factor,   hi ← hi · cos + lo · sin · factor
 //
 // table: [T, D], cosines then sines   x: [T, H · D]   half = D/2
 // Grid: one invocation per pair (t, h, i).
@@ -10,7 +10,7 @@ struct Params {
     tokens: u32,
     heads: u32,
     half: u32,
-    sign: f32,
+    factor: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -31,7 +31,7 @@ fn main(
     let j = i % p.half;
     let angle = head / p.heads * 2u * p.half + j;
     let cos = table[angle];
-    let sin = table[angle + p.half] * p.sign;
+    let sin = table[angle + p.half] * p.factor;
     let at = head * 2u * p.half + j;
     let lo = x[at];
     let hi = x[at + p.half];

@@ -1,4 +1,4 @@
-// table[t, i] = cos(position[t] · frequency[i]),   table[t, D/2 + i] = sin(position[t] · frequency[i])
+// table[t, i] = factor · cos(position[t] · frequency[i]),   table[t, D/2 + i] = factor · sin(position[t] · frequency[i])
 //
 // Sine and cosine are written out: the built-in ones may be wrong by 2^-11, and by more for large angles.
 // positions: [T]   frequencies: [D/2]   table: [T, D]   half = D/2
@@ -10,7 +10,7 @@ struct Params {
     tokens: u32,
     heads: u32,
     half: u32,
-    sign: f32,
+    factor: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -43,7 +43,7 @@ fn main(
     }
     let t = i / p.half;
     let j = i % p.half;
-    let turned = cos_sin(f32(positions[t]) * frequencies[j]);
+    let turned = p.factor * cos_sin(f32(positions[t]) * frequencies[j]);
     table[2u * t * p.half + j] = turned.x;
     table[(2u * t + 1u) * p.half + j] = turned.y;
 }

@@ -102,7 +102,7 @@ pub fn forward(
     let n = batch.tokens;
     let pass = Pass { config, weights, acts, batch, keys, table: acts.table.slice(0..n)? };
     let branch = acts.branch.slice(0..n)?;
-    rope::table(rec, &batch.positions, &acts.frequencies, &pass.table)?;
+    rope::table(rec, &batch.positions, &acts.frequencies, config.rope_scale(), &pass.table)?;
     embedding::forward(rec, &batch.ids, &weights.embed, &acts.input(0, n)?)?;
     for i in 0..weights.layers.len() {
         let block = pass.block(i)?;

@@ -1,9 +1,9 @@
 //! `config.json` of a model folder.
 
-use std::f64::consts::TAU;
-
 use serde_json::{Map, Value, json};
 
+use super::keys::{self, flag_or, number_or, short, size, size_or};
+use super::rope::{self, Stretch};
 use crate::error::{Error, Result};
 use crate::ops::attention::Heads;
 
@@ -40,21 +40,6 @@ impl ModelType {
     }
 }
 
-/// How Llama 3.1 and later stretch the rotary frequencies. Waves longer than `original_max_position_embeddings / low_freq_factor` positions
-/// are slowed down by `factor`, those shorter than `original_max_position_embeddings / high_freq_factor` are unchanged, and those in
-/// between are interpolated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Llama3 {
-    /// The factor by which long waves are slowed down.
-    pub factor: f64,
-    /// Less than `high_freq_factor`.
-    pub low_freq_factor: f64,
-    /// More than `low_freq_factor`.
-    pub high_freq_factor: f64,
-    /// The longest sequence before the stretching.
-    pub original_max_position_embeddings: usize,
-}
-
 /// Sizes and constants of a decoder, with the names of the published files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -78,8 +63,8 @@ pub struct Config {
     pub max_position_embeddings: usize,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
-    /// How the rotary frequencies are stretched; `None` for `rope_type` "default".
-    pub rope_scaling: Option<Llama3>,
+    /// How the rotary frequencies are stretched.
+    pub rope_scaling: Option<Stretch>,
     /// Added under the root of RMSNorm.
     pub rms_norm_eps: f64,
     /// Whether all four projections of attention have a bias. Qwen2 ignores it, see [`Config::qkv_bias`].
@@ -91,35 +76,45 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads and checks a configuration: the content of `config.json`, as old or new releases of transformers write it.
+    /// Reads and checks a configuration: the content of `config.json`, as old or new releases of transformers write it. A key that is missing
+    /// has the default of transformers, except the sizes of the tensors, which must be there.
     pub fn from_json(value: &Value) -> Result<Self> {
         let map = value.as_object().ok_or_else(|| Error::argument("a model configuration must be a JSON object"))?;
         let model_type = model_type(map)?;
-        refuse(map, model_type)?;
+        let (llama, qwen2) = (model_type == ModelType::Llama, model_type == ModelType::Qwen2);
+        keys::refuse(map)?;
         let hidden_size = size(map, "hidden_size")?;
         let heads = size(map, "num_attention_heads")?;
-        let max_position_embeddings = size(map, "max_position_embeddings")?;
-        let (rope_theta, rope_scaling) = rope(map, max_position_embeddings)?;
+        let num_hidden_layers = size(map, "num_hidden_layers")?;
+        let max_position_embeddings = size_or(map, "max_position_embeddings", if llama { 2048 } else { 32_768 })?;
+        let (rope_theta, rope_scaling) = rope::read(map, max_position_embeddings)?;
+        refuse_windows(map, model_type, num_hidden_layers, max_position_embeddings)?;
+        refuse_other_blocks(map, model_type)?;
         let config = Self {
             model_type,
             vocab_size: size(map, "vocab_size")?,
             hidden_size,
             intermediate_size: size(map, "intermediate_size")?,
-            num_hidden_layers: size(map, "num_hidden_layers")?,
+            num_hidden_layers,
             num_attention_heads: heads,
-            num_key_value_heads: if given(map, "num_key_value_heads").is_some() { size(map, "num_key_value_heads")? } else { heads },
-            head_dim: match (map.get("head_dim"), model_type) {
-                (None, ModelType::Qwen3) => 128,
-                (None | Some(Value::Null), _) => hidden_size / heads,
-                _ => size(map, "head_dim")?,
+            num_key_value_heads: match map.get("num_key_value_heads") {
+                None if !llama => 32,
+                None | Some(Value::Null) => heads,
+                Some(_) => size(map, "num_key_value_heads")?,
+            },
+            head_dim: match map.get("head_dim") {
+                None if model_type == ModelType::Qwen3 => 128,
+                None => hidden_size / heads,
+                Some(Value::Null) if llama => hidden_size / heads,
+                Some(_) => size(map, "head_dim")?,
             },
             max_position_embeddings,
             rope_theta,
             rope_scaling,
-            rms_norm_eps: number(map, "rms_norm_eps")?,
-            attention_bias: model_type != ModelType::Qwen2 && flag(map, "attention_bias")?,
-            tie_word_embeddings: flag(map, "tie_word_embeddings")?,
-            eos_token_id: eos_token_id(map)?,
+            rms_norm_eps: number_or(map, "rms_norm_eps", 1e-6)?,
+            attention_bias: !qwen2 && flag_or(map, "attention_bias", false)?,
+            tie_word_embeddings: flag_or(map, "tie_word_embeddings", false)?,
+            eos_token_id: if llama && !map.contains_key("eos_token_id") { vec![2] } else { eos_token_id(map)? },
         };
         if !config.num_attention_heads.is_multiple_of(config.num_key_value_heads) || config.head_dim < 2 || config.head_dim % 2 == 1 {
             return Err(Error::argument(format!(
@@ -127,20 +122,30 @@ impl Config {
                 config.num_attention_heads, config.num_key_value_heads, config.head_dim
             )));
         }
+        rope::check(rope_theta, config.head_dim, &config.rope_scaling)?;
         Ok(config)
+    }
+
+    /// [`Config::from_json`] of a configuration that was not written by transformers: a key that would be ignored is an error.
+    pub fn exact(value: &Value) -> Result<Self> {
+        let config = Self::from_json(value)?;
+        match value.as_object().map_or(Ok(Vec::new()), Self::ignored)?.first() {
+            None => Ok(config),
+            Some(key) => {
+                Err(Error::argument(format!("{} is not a key of a {} configuration", short(&json!(key)), config.model_type.name())))
+            }
+        }
+    }
+
+    /// The keys that are not off and are ignored, because transformers ignores them too.
+    pub(super) fn ignored(map: &Map<String, Value>) -> Result<Vec<String>> {
+        let mut all: Vec<String> = keys::ignored(map, model_type(map)?).into_iter().map(str::to_string).collect();
+        all.extend(rope::ignored(map));
+        Ok(all)
     }
 
     /// The content of `config.json` for f32 weights, in the older form that every release of transformers reads.
     pub fn to_json(&self) -> Value {
-        let scaling = self.rope_scaling.map(|s| {
-            json!({
-                "rope_type": "llama3",
-                "factor": s.factor,
-                "low_freq_factor": s.low_freq_factor,
-                "high_freq_factor": s.high_freq_factor,
-                "original_max_position_embeddings": s.original_max_position_embeddings,
-            })
-        });
         let eos = match &self.eos_token_id[..] {
             [] => Value::Null,
             [id] => json!(id),
@@ -158,7 +163,7 @@ impl Config {
             "head_dim": self.head_dim,
             "max_position_embeddings": self.max_position_embeddings,
             "rope_theta": self.rope_theta,
-            "rope_scaling": scaling,
+            "rope_scaling": self.rope_scaling.map(Stretch::to_json),
             "rms_norm_eps": self.rms_norm_eps,
             "hidden_act": "silu",
             "attention_dropout": 0.0,
@@ -190,17 +195,19 @@ impl Config {
 
     /// Rotary frequencies `theta^(−2i / D)` in radians per position, stretched according to `rope_scaling`: [D/2].
     pub fn rope_frequencies(&self) -> Vec<f64> {
-        let base = |i: usize| self.rope_theta.powf(-2.0 * i as f64 / self.head_dim as f64);
-        (0..self.head_dim / 2).map(|i| self.rope_scaling.map_or(base(i), |scaling| scaling.stretch(base(i)))).collect()
+        let base = (0..self.head_dim / 2).map(|pair| rope::base(self.rope_theta, self.head_dim, pair)).collect();
+        match &self.rope_scaling {
+            Some(stretch) => stretch.apply(base, self.rope_theta),
+            None => base,
+        }
     }
-}
 
-impl Llama3 {
-    fn stretch(&self, frequency: f64) -> f64 {
-        // Number of waves in a sequence of the original length.
-        let turns = self.original_max_position_embeddings as f64 * frequency / TAU;
-        let share = ((turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)).clamp(0.0, 1.0);
-        (1.0 - share) * frequency / self.factor + share * frequency
+    /// What the cosines and sines of the rotation are multiplied by.
+    pub fn rope_scale(&self) -> f64 {
+        match &self.rope_scaling {
+            Some(Stretch::Yarn(yarn)) => yarn.attention_factor,
+            _ => 1.0,
+        }
     }
 }
 
@@ -215,115 +222,66 @@ fn model_type(map: &Map<String, Value>) -> Result<ModelType> {
     }
 }
 
-/// Fails if a key asks for something that this decoder does not do.
-fn refuse(map: &Map<String, Value>, model_type: ModelType) -> Result<()> {
-    // Qwen's files have a sliding_window that use_sliding_window switches off; Llama's have neither.
-    for key in ["use_sliding_window", "mlp_bias"] {
-        if flag(map, key)? {
-            return Err(Error::argument(format!("{key} = true is not supported for model_type \"{}\"", model_type.name())));
+/// Fails if a block sees only a window of the keys. A window that no sequence is longer than is none.
+fn refuse_windows(map: &Map<String, Value>, model_type: ModelType, layers: usize, longest: usize) -> Result<()> {
+    let qwen = model_type != ModelType::Llama;
+    let used = if qwen { flag_or(map, "use_sliding_window", false)? } else { true };
+    let window = match map.get("sliding_window") {
+        _ if !used => None,
+        None => qwen.then_some(4096),
+        Some(Value::Null) => None,
+        Some(_) => Some(size(map, "sliding_window")?),
+    };
+    let first = match map.get("max_window_layers") {
+        Some(value) if qwen => value.as_u64().ok_or_else(|| Error::argument("max_window_layers is not a whole number"))? as usize,
+        _ if qwen => 28,
+        _ => 0,
+    };
+    let wide = window.is_some_and(|window| window >= longest);
+    let other = match map.get("layer_types") {
+        None | Some(Value::Null) => (window.is_some() && first < layers && !wide).then_some("sliding_attention"),
+        Some(Value::Array(kinds)) if kinds.len() == layers && kinds.iter().all(Value::is_string) => {
+            let full = |kind: &&str| ["full_attention", "attention"].contains(kind) || (*kind == "sliding_attention" && wide);
+            kinds.iter().filter_map(Value::as_str).find(|kind| !full(kind))
+        }
+        Some(other) => return Err(Error::argument(format!("layer_types = {} is not a list of {layers} names", short(other)))),
+    };
+    match (other, window) {
+        (None, _) => Ok(()),
+        (Some("sliding_attention"), Some(window)) => {
+            Err(Error::argument(format!("sliding_window {window} is not supported, because it is below max_position_embeddings {longest}")))
+        }
+        (Some(kind), _) => {
+            Err(Error::argument(format!("layer_types has {}, which is not supported; supported: \"full_attention\"", short(&kind.into()))))
         }
     }
-    let other = |layer: &&Value| layer.as_str() != Some("full_attention");
-    if let Some(layer) = given(map, "layer_types").and_then(Value::as_array).and_then(|layers| layers.iter().find(other)) {
-        return Err(Error::argument(format!("layer_types has {}, which is not supported; supported: \"full_attention\"", short(layer))));
-    }
-    if let Some(other) = map.get("hidden_act").filter(|act| act.as_str() != Some("silu")) {
-        return Err(Error::argument(format!("hidden_act {} is not supported; supported: \"silu\"", short(other))));
-    }
-    Ok(())
 }
 
-/// `rope_theta` and the scaling. Older files have `rope_theta` beside `rope_scaling` (null, or an object whose kind is `rope_type` or
-/// `type`); newer ones have both in `rope_parameters`. If a file has both objects, transformers uses `rope_scaling`.
-fn rope(map: &Map<String, Value>, longest: usize) -> Result<(f64, Option<Llama3>)> {
-    let (key, rope) = match ["rope_scaling", "rope_parameters"].into_iter().find_map(|key| Some((key, given(map, key)?))) {
-        Some((key, value)) => {
-            let object = value.as_object().ok_or_else(|| Error::argument(format!("{key} = {} is not an object", short(value))))?;
-            (key, object)
-        }
-        None => ("rope_scaling", map),
-    };
-    if [rope, map].iter().any(|map| given(map, "partial_rotary_factor").is_some_and(|factor| factor.as_f64() != Some(1.0))) {
-        return Err(Error::argument("partial_rotary_factor is not supported: all elements of a head are rotated"));
+/// Fails if a key asks for blocks that differ from this decoder's in another way.
+fn refuse_other_blocks(map: &Map<String, Value>, model_type: ModelType) -> Result<()> {
+    if !flag_or(map, "is_causal", true)? {
+        return Err(Error::argument("is_causal = false is not supported: a policy must not see later tokens"));
     }
-    let scaling = match given(rope, "rope_type").or_else(|| given(rope, "type")) {
-        None => None,
-        Some(kind) if kind == "default" => None,
-        Some(kind) if kind == "llama3" => Some(llama3(rope, longest).map_err(|e| Error::argument(format!("{key}: {e}")))?),
-        Some(other) => {
-            return Err(Error::argument(format!("{key}: rope_type {} is not supported; supported: default, llama3", short(other))));
-        }
-    };
-    let theta = if given(rope, "rope_theta").is_some() { number(rope, "rope_theta") } else { number(map, "rope_theta") }?;
-    Ok((theta, scaling))
-}
-
-fn llama3(rope: &Map<String, Value>, longest: usize) -> Result<Llama3> {
-    let original = "original_max_position_embeddings";
-    let scaling = Llama3 {
-        factor: number(rope, "factor")?,
-        low_freq_factor: number(rope, "low_freq_factor")?,
-        high_freq_factor: number(rope, "high_freq_factor")?,
-        original_max_position_embeddings: if given(rope, original).is_some() { size(rope, original)? } else { longest },
-    };
-    if scaling.low_freq_factor >= scaling.high_freq_factor {
-        return Err(Error::argument(format!(
-            "low_freq_factor {} must be below high_freq_factor {}",
-            scaling.low_freq_factor, scaling.high_freq_factor
-        )));
+    if model_type == ModelType::Llama && flag_or(map, "mlp_bias", false)? {
+        return Err(Error::argument("mlp_bias = true is not supported"));
     }
-    Ok(scaling)
+    match map.get("hidden_act") {
+        None => Ok(()),
+        Some(name) if name == "silu" || name == "swish" => Ok(()),
+        Some(other) => Err(Error::argument(format!("hidden_act {} is not supported; supported: \"silu\"", short(other)))),
+    }
 }
 
 /// The tokens that end a text: `eos_token_id` of `config.json` or `generation_config.json`, one or a list.
 pub(super) fn eos_token_id(map: &Map<String, Value>) -> Result<Vec<u32>> {
-    match given(map, "eos_token_id") {
-        None => Ok(Vec::new()),
+    match map.get("eos_token_id") {
+        None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(ids)) => ids.iter().map(token).collect(),
         Some(id) => Ok(vec![token(id)?]),
-    }
-}
-
-/// A larger size means a broken file; no published model comes near.
-const LARGEST: u64 = 1 << 24;
-
-/// The value of a key, unless it is missing or null.
-fn given<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-    map.get(key).filter(|value| !value.is_null())
-}
-
-/// A value for a message, shortened so that the message stays readable.
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
-fn size(map: &Map<String, Value>, key: &str) -> Result<usize> {
-    match map.get(key).and_then(Value::as_u64) {
-        Some(value) if (1..=LARGEST).contains(&value) => Ok(value as usize),
-        Some(value) => Err(Error::argument(format!("{key} = {value} is out of range"))),
-        None => Err(Error::argument(format!("{key} is missing or not a whole number"))),
-    }
-}
-
-fn flag(map: &Map<String, Value>, key: &str) -> Result<bool> {
-    match given(map, key) {
-        None => Ok(false),
-        Some(value) => value.as_bool().ok_or_else(|| Error::argument(format!("{key} = {} is not true or false", short(value)))),
     }
 }
 
 fn token(id: &Value) -> Result<u32> {
     let fits = id.as_u64().and_then(|id| u32::try_from(id).ok());
     fits.ok_or_else(|| Error::argument(format!("eos_token_id has {}, which is not a token id", short(id))))
-}
-
-fn number(map: &Map<String, Value>, key: &str) -> Result<f64> {
-    map.get(key)
-        .and_then(Value::as_f64)
-        .filter(|v| v.is_finite() && *v > 0.0)
-        .ok_or_else(|| Error::argument(format!("{key} is missing or not a positive number")))
 }

@@ -3,13 +3,14 @@
 //! A folder has `adapter_config.json` and `adapter_model.safetensors`. For the layer `model.layers.0.self_attn.q_proj` the file holds
 //! `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`, [rank, inputs], and `lora_B.weight`, [outputs, rank].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::Model;
 use super::config::Config;
+use super::peft::Rules;
 use super::tensor_files::{self, TensorFiles};
 use super::weights::{Adapter, Layer, Linear, Weights};
 use crate::device::{DType, Tensor};
@@ -18,7 +19,8 @@ use crate::files;
 use crate::ops::matmul::{self, Write};
 use crate::random::Rng;
 
-const CONFIG: &str = "adapter_config.json";
+/// The settings of an adapter.
+pub(super) const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";
 /// A longer configuration means a broken file.
 const LARGEST_CONFIG: usize = 512 << 10;
@@ -39,13 +41,17 @@ pub fn is_adapter(name: &str) -> bool {
 }
 
 /// The settings of an adapter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Lora {
-    rank: usize,
-    alpha: f64,
-    targets: Vec<&'static str>,
-    /// The base model's name or folder, as in the adapter's folder.
-    base: Option<String>,
+    rules: Rules,
+    /// The content of `adapter_config.json`.
+    config: Map<String, Value>,
+}
+
+impl PartialEq for Lora {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config
+    }
 }
 
 impl Lora {
@@ -64,81 +70,79 @@ impl Lora {
         if found.is_empty() {
             return Err(Error::argument(format!("an adapter needs targets, some of {}", TARGETS.join(", "))));
         }
-        Ok(Self { rank, alpha, targets: found.into_iter().map(|i| TARGETS[i]).collect(), base: None })
-    }
-
-    /// Reads `adapter_config.json`. A setting that would change the result and is not supported is an error.
-    fn from_json(map: &Map<String, Value>) -> Result<Self> {
-        let is = |key: &str, wanted: Value| match map.get(key).filter(|value| !value.is_null()) {
-            Some(value) if *value != wanted => Err(Error::argument(format!("{key} = {value} is not supported; supported: {wanted}"))),
-            _ => Ok(()),
-        };
-        if map.get("peft_type").and_then(Value::as_str) != Some("LORA") {
-            let found = map.get("peft_type").unwrap_or(&Value::Null);
-            return Err(Error::argument(format!("peft_type is {found}; supported: \"LORA\"")));
-        }
-        is("task_type", json!("CAUSAL_LM"))?;
-        is("bias", json!("none"))?;
-        match map.get("init_lora_weights") {
-            None | Some(Value::Null | Value::Bool(_)) => {}
-            Some(Value::String(name)) if name == "gaussian" => {}
-            Some(other) => {
-                return Err(Error::argument(format!("init_lora_weights = {other} is not supported: it may change the base model")));
-            }
-        }
-        for (key, value) in map {
-            let empty = match value {
-                Value::Null | Value::Bool(false) => true,
-                Value::Array(list) => list.is_empty(),
-                Value::Object(object) => object.is_empty(),
-                _ => false,
-            };
-            if !empty && !KNOWN.contains(&key.as_str()) {
-                return Err(Error::argument(format!("{key} = {value} is not supported")));
-            }
-        }
-        let rank = map.get("r").and_then(Value::as_u64).and_then(|rank| usize::try_from(rank).ok());
-        let rank = rank.ok_or_else(|| Error::argument("r is missing or not a whole number"))?;
-        let alpha = map.get("lora_alpha").and_then(Value::as_f64);
-        let alpha = alpha.ok_or_else(|| Error::argument("lora_alpha is missing or not a number"))?;
-        let targets: Vec<&str> = match map.get("target_modules") {
-            Some(Value::String(all)) if all == "all-linear" => TARGETS.to_vec(),
-            Some(Value::Array(list)) if list.iter().all(Value::is_string) => list.iter().filter_map(Value::as_str).collect(),
-            other => {
-                let found = other.unwrap_or(&Value::Null);
-                return Err(Error::argument(format!("target_modules = {found} is not a list of names or \"all-linear\"")));
-            }
-        };
-        let base = map.get("base_model_name_or_path").and_then(Value::as_str).map(str::to_string);
-        Ok(Self { base, ..Self::new(rank, alpha, &targets)? })
-    }
-
-    fn to_json(&self, base: Option<&Path>) -> Value {
-        let base = self.base.clone().or_else(|| Some(base?.to_string_lossy().into_owned()));
         // PEFT declares an integer, but computes with any number.
-        let alpha = if self.alpha.fract() == 0.0 { json!(self.alpha as i64) } else { json!(self.alpha) };
-        json!({
-            "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base, "inference_mode": true,
-            "r": self.rank, "lora_alpha": alpha, "lora_dropout": 0.0, "target_modules": self.targets, "bias": "none",
+        let alpha = if alpha.fract() == 0.0 { json!(alpha as i64) } else { json!(alpha) };
+        let targets: Vec<&str> = found.into_iter().map(|i| TARGETS[i]).collect();
+        let config = json!({
+            "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": null, "inference_mode": true,
+            "r": rank, "lora_alpha": alpha, "lora_dropout": 0.0, "target_modules": targets, "bias": "none",
             "fan_in_fan_out": false, "init_lora_weights": true, "use_rslora": false, "use_dora": false, "modules_to_save": null,
             "layers_to_transform": null, "layers_pattern": null, "rank_pattern": {}, "alpha_pattern": {}, "revision": null,
-        })
+        });
+        match config {
+            Value::Object(config) => Self::from_json(config),
+            _ => unreachable!("an object is written above"),
+        }
     }
 
-    /// Adds an adapter made by `make(name, shape)` to every target of `weights`.
-    fn attach<T>(&self, config: &Config, weights: &mut Weights<T>, mut make: impl FnMut(&str, &[usize]) -> Result<T>) -> Result<()> {
-        if self.rank > config.hidden_size {
-            let (rank, width) = (self.rank, config.hidden_size);
-            return Err(Error::argument(format!("an adapter of rank {rank} is larger than the model, whose hidden_size is {width}")));
+    /// Reads the content of `adapter_config.json`.
+    fn from_json(config: Map<String, Value>) -> Result<Self> {
+        Ok(Self { rules: Rules::read(&config)?, config })
+    }
+
+    /// The layers of a model that have an adapter, by their published names: the rank, and what the product is multiplied by.
+    fn layers(&self, config: &Config) -> Result<BTreeMap<String, (usize, f32)>> {
+        let mut layers = BTreeMap::new();
+        let mut blocks = Weights::build(config, |_, _| Ok(()))?;
+        let width = config.hidden_size;
+        for (index, block) in blocks.layers.iter_mut().enumerate() {
+            let names = block.linears().map(|(name, _)| format!("model.layers.{index}.{name}"));
+            for name in names.into_iter().filter(|name| self.rules.target(name, true)) {
+                let (rank, scale) = self.rules.of(&name);
+                if rank > width {
+                    return Err(Error::argument(format!(
+                        "an adapter of rank {rank} is larger than the model, whose hidden_size is {width}"
+                    )));
+                }
+                layers.insert(name, (rank, scale));
+            }
         }
-        let scale = (self.alpha / self.rank as f64) as f32;
+        if let Some(other) = others(config).into_iter().find(|name| self.rules.target(name, false)) {
+            return Err(Error::argument(format!("target_modules has {other}, but an adapter's targets are among {}", TARGETS.join(", "))));
+        }
+        match layers.is_empty() {
+            true => Err(Error::argument(format!(
+                "target_modules has no layer of this model; an adapter needs targets, some of {}",
+                TARGETS.join(", ")
+            ))),
+            false => Ok(layers),
+        }
+    }
+
+    /// The content of `adapter_config.json` of a model that was read from the folder `base`.
+    fn to_json(&self, base: Option<&Path>) -> Value {
+        let mut config = self.config.clone();
+        if config.get("base_model_name_or_path").is_none_or(Value::is_null) {
+            config.insert("base_model_name_or_path".into(), base.map(|base| base.to_string_lossy().into_owned()).into());
+        }
+        config.insert("inference_mode".into(), true.into());
+        Value::Object(config)
+    }
+
+    /// Adds an adapter made by `make(name, shape)` to each of `layers`.
+    fn attach<T>(
+        layers: &BTreeMap<String, (usize, f32)>,
+        config: &Config,
+        weights: &mut Weights<T>,
+        mut make: impl FnMut(&str, &[usize]) -> Result<T>,
+    ) -> Result<()> {
         let mut shapes = Layer::shapes(config);
         for (index, layer) in weights.layers.iter_mut().enumerate() {
             for ((name, linear), (_, shape)) in layer.linears().into_iter().zip(shapes.linears()) {
-                if self.targets.iter().any(|target| name.ends_with(target)) {
-                    let [a, b] = names(&format!("model.layers.{index}.{name}"));
-                    let (outputs, inputs) = (shape.weight[0], shape.weight[1]);
-                    linear.lora = Some(Adapter { a: make(&a, &[self.rank, inputs])?, b: make(&b, &[outputs, self.rank])?, scale });
+                let name = format!("model.layers.{index}.{name}");
+                if let Some((rank, scale)) = layers.get(&name) {
+                    let ([a, b], [outputs, inputs]) = (names(&name), [shape.weight[0], shape.weight[1]]);
+                    linear.lora = Some(Adapter { a: make(&a, &[*rank, inputs])?, b: make(&b, &[outputs, *rank])?, scale: *scale });
                 }
             }
         }
@@ -146,37 +150,37 @@ impl Lora {
     }
 }
 
-impl std::fmt::Display for Lora {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "an adapter of rank {} and alpha {} on {}", self.rank, self.alpha, self.targets.join(", "))
-    }
+/// The modules of a model that can have no adapter here, though PEFT might give them one, or fail at them.
+fn others(config: &Config) -> Vec<String> {
+    let outside = ["lm_head", "model", "model.embed_tokens", "model.layers", "model.norm", "model.rotary_emb"];
+    let inside = [
+        "",
+        ".self_attn",
+        ".self_attn.q_norm",
+        ".self_attn.k_norm",
+        ".mlp",
+        ".mlp.act_fn",
+        ".input_layernorm",
+        ".post_attention_layernorm",
+    ];
+    let block = |i: usize| {
+        inside.iter().filter(|name| config.qk_norm() || !name.ends_with("_norm")).map(move |name| format!("model.layers.{i}{name}"))
+    };
+    outside.into_iter().map(str::to_string).chain((0..config.num_hidden_layers).flat_map(block)).collect()
 }
 
-/// Keys that have no effect, or are read above.
-const KNOWN: [&str; 20] = [
-    "peft_type",
-    "task_type",
-    "base_model_name_or_path",
-    "inference_mode",
-    "r",
-    "lora_alpha",
-    // Only affects training, which has no dropout here.
-    "lora_dropout",
-    "target_modules",
-    "bias",
-    "init_lora_weights",
-    "revision",
-    "peft_version",
-    "auto_mapping",
-    "megatron_core",
-    // Settings of features that are switched off.
-    "qalora_group_size",
-    "loftq_config",
-    "eva_config",
-    "corda_config",
-    "lora_ga_config",
-    "runtime_config",
-];
+impl std::fmt::Display for Lora {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let targets = match &self.config["target_modules"] {
+            Value::Array(names) => {
+                let named = |target: &&str| names.iter().filter_map(Value::as_str).any(|name| name.rsplit('.').next() == Some(target));
+                TARGETS.into_iter().filter(named).collect::<Vec<_>>().join(", ")
+            }
+            other => other.as_str().unwrap_or_default().to_string(),
+        };
+        write!(f, "an adapter of rank {} and alpha {} on {targets}", self.rules.rank, self.rules.alpha)
+    }
+}
 
 impl<T: Clone> Linear<T> {
     fn without_adapter(&self) -> Self {
@@ -200,12 +204,25 @@ impl Weights {
     }
 }
 
+/// The matrices of an adapter's folder.
+fn open(folder: &Path) -> Result<TensorFiles> {
+    let path = folder.join(TENSORS);
+    if !path.exists() && folder.join("adapter_model.bin").exists() {
+        let how = format!("safetensors.torch.save_file(torch.load('adapter_model.bin', weights_only=True), {TENSORS:?})");
+        return Err(Error::io(
+            path,
+            format!("no such file; adapter_model.bin is not read, because it is a Python pickle; `{how}` in Python converts it"),
+        ));
+    }
+    TensorFiles::open(&path)
+}
+
 impl Model {
     /// Adds a new adapter to the model. It has no effect before training: `a` is uniform in ±1/√inputs, `b` is 0.
     pub fn add_lora(&mut self, lora: Lora, seed: u64) -> Result<()> {
         self.has_none()?;
         let (device, mut index) = (&self.device, 0);
-        lora.attach(&self.config, &mut self.weights, |name, shape| {
+        Lora::attach(&lora.layers(&self.config)?, &self.config, &mut self.weights, |name, shape| {
             index += 1;
             let mut rng = Rng::new(&[seed, 0x10AA, index]);
             let bound = if name.ends_with("lora_A.weight") { 1.0 / (shape[1] as f64).sqrt() } else { 0.0 };
@@ -224,19 +241,20 @@ impl Model {
         let path = folder.join(CONFIG);
         let map: Map<String, Value> = serde_json::from_slice(&files::read_small(&path, LARGEST_CONFIG)?)
             .map_err(|e| Error::format(&path, format!("not a JSON object: {}", files::brief(&e))))?;
-        let lora = Lora::from_json(&map).map_err(|e| Error::format(&path, e))?;
-        let files = TensorFiles::open(&folder.join(TENSORS))?;
+        let lora = Lora::from_json(map).map_err(|e| Error::format(&path, e))?;
+        let layers = lora.layers(&self.config).map_err(|e| Error::format(&path, e))?;
+        let files = open(folder)?;
         // Everything is checked before memory is allocated.
         let mut left: BTreeSet<&str> = files.names().collect();
         let mut empty = Weights::build(&self.config, |_, _| Ok(()))?;
-        lora.attach(&self.config, &mut empty, |name, shape| {
+        Lora::attach(&layers, &self.config, &mut empty, |name, shape| {
             left.remove(name);
             files.expect(name, shape)
         })?;
         if let Some(name) = left.first() {
             return Err(Error::format(files.path_of(name), format!("tensor {name} does not belong to this adapter of this model")));
         }
-        lora.attach(&self.config, &mut self.weights, |name, _| files.load(name, &self.device, Some(DType::F32)))?;
+        Lora::attach(&layers, &self.config, &mut self.weights, |name, _| files.load(name, &self.device, Some(DType::F32)))?;
         self.lora = Some(lora);
         Ok(())
     }

@@ -8,9 +8,12 @@ pub mod folder;
 pub mod head;
 pub mod init;
 mod jinja;
+mod keys;
 mod linear;
 pub mod lora;
+mod peft;
 pub mod python;
+pub mod rope;
 pub mod shapes;
 pub mod template;
 pub mod tensor_files;
@@ -82,12 +85,18 @@ impl Model {
         if !folder.is_dir() {
             return Err(Error::io(folder, "no such model folder"));
         }
-        let (config, kept) = Folder::load(folder)?;
+        folder::complete(folder)?;
+        let (mut config, mut kept) = Folder::load(folder)?;
         let file = folder.join("tokenizer.json");
         let tokenizer = Tokenizer::load(&file)?;
         Self::fits(&config, &tokenizer).map_err(|e| Error::format(&file, e))?;
         let chat_template = ChatTemplate::load(folder)?;
-        let weights = Weights::load(&config, device, folder, dtype)?;
+        let (tied, tensors) = (config.tie_word_embeddings, weights::open(&mut config, folder)?);
+        if tied && !config.tie_word_embeddings {
+            kept.untie(tensors.path_of(weights::HEAD));
+        }
+        kept.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        let weights = Weights::load(&config, device, &tensors, dtype)?;
         Ok(Self { config, tokenizer, chat_template, weights, lora: None, device: device.clone(), folder: kept })
     }
 

@@ -1,6 +1,6 @@
 //! The shapes of published models.
 
-use super::config::Llama3;
+use super::rope::{Llama3, Stretch};
 use super::{Config, ModelType, Weights};
 use crate::Result;
 use crate::device::DType;
@@ -42,7 +42,7 @@ pub fn shapes() -> [(&'static str, Config); 5] {
                 num_attention_heads: 24,
                 max_position_embeddings: 131_072,
                 rope_theta: 5e5,
-                rope_scaling: Some(stretch),
+                rope_scaling: Some(Stretch::Llama3(stretch)),
                 rms_norm_eps: 1e-5,
                 ..qwen3.clone()
             },

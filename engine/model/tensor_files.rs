@@ -20,9 +20,9 @@ use crate::error::{Error, Result};
 use crate::files;
 
 /// A model in one file.
-const SINGLE: &str = "model.safetensors";
+pub(super) const SINGLE: &str = "model.safetensors";
 /// The index of a model in several.
-const INDEX: &str = "model.safetensors.index.json";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// The default size of a shard in bytes, as Python tools split models.
 pub const LARGEST_SHARD: u64 = 5_000_000_000;
 /// A longer header or index means a broken file; published models of these types need about a tenth.
@@ -151,6 +151,19 @@ impl TensorFiles {
         Ok(())
     }
 
+    /// Gives every tensor the name that `rename` returns for it, or removes it.
+    pub(super) fn rename(&mut self, rename: impl Fn(&str) -> Option<String>) -> Result<()> {
+        let mut olds = BTreeMap::new();
+        for (old, entry) in std::mem::take(&mut self.entries) {
+            let Some(new) = rename(&old) else { continue };
+            if let Some(other) = olds.insert(new.clone(), old.clone()) {
+                return Err(Error::format(&self.files[entry.file].0, format!("tensors {other} and {old} are both {new}")));
+            }
+            self.entries.insert(new, entry);
+        }
+        Ok(())
+    }
+
     /// The names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
@@ -167,7 +180,22 @@ impl TensorFiles {
     }
 
     fn entry(&self, name: &str) -> Result<&Entry> {
-        self.entries.get(name).ok_or_else(|| Error::format(&self.path, format!("tensor {name} is missing")))
+        self.entries.get(name).ok_or_else(|| {
+            let longer = self.names().find(|other| other.ends_with(name)).map(|other| format!("; rename {other}, if that is it"));
+            Error::format(&self.path, format!("tensor {name} is missing{}", longer.unwrap_or_default()))
+        })
+    }
+
+    /// Whether both tensors are there.
+    pub(super) fn have(&self, names: [&str; 2]) -> bool {
+        names.iter().all(|name| self.entries.contains_key(*name))
+    }
+
+    /// Whether two tensors have the same numbers; they must have the same shape.
+    pub(super) fn equal(&self, a: &str, b: &str) -> Result<bool> {
+        let ([x, y], step) = ([self.entry(a)?, self.entry(b)?], |entry: &Entry| CHUNK * size_of(entry.dtype));
+        let chunks = |entry: &Entry| self.files[entry.file].1[entry.range.clone()].chunks(step(entry));
+        Ok(chunks(x).zip(chunks(y)).all(|(p, q)| if x.dtype == y.dtype { p == q } else { widen(x.dtype, p) == widen(y.dtype, q) }))
     }
 
     /// Fails unless there is a tensor `name` of this shape with a supported element type.

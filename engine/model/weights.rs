@@ -10,9 +10,16 @@ use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::random::Rng;
 
+/// The prefix of all names but the head's.
+const PREFIX: &str = "model.";
+/// The prefix of all names in blocks.
+const BLOCKS: &str = "model.layers.";
+/// The prefix of the names in the first block.
+const FIRST: &str = "model.layers.0.";
 const EMBED: &str = "model.embed_tokens.weight";
 const NORM: &str = "model.norm.weight";
-const HEAD: &str = "lm_head.weight";
+/// The head, if it is not the embedding.
+pub(super) const HEAD: &str = "lm_head.weight";
 
 /// A value for each parameter of a model and its adapters. For weights it is a tensor. For gradients and an optimiser's moments it is a
 /// tensor, or `None` if the parameter is not trained.
@@ -240,24 +247,31 @@ impl Weights {
         self.named().iter().map(|(_, t)| (t.len() * t.dtype().size()) as u64).sum()
     }
 
-    /// Reads `model.safetensors` or its shards in `folder`, see [`TensorFiles::load`] for `dtype`. The files must have exactly the
-    /// parameters, with their shapes, and there must be room for all of them. This is checked before any memory is allocated.
-    pub fn load(config: &Config, device: &Device, folder: &Path, dtype: Option<DType>) -> Result<Self> {
-        let files = open(config, folder)?;
+    /// Reads the tensors of `files`, see [`open`], and [`TensorFiles::load`] for `dtype`. There must be room for all of them, which is
+    /// checked before any memory is allocated.
+    pub(super) fn load(config: &Config, device: &Device, files: &TensorFiles, dtype: Option<DType>) -> Result<Self> {
         let mut bytes = 0;
         Weights::<()>::build(config, |name, shape| {
             bytes += files.kept(name, dtype)?.size() as u64 * shape.iter().product::<usize>() as u64;
             Ok(())
         })?;
+        let folder = files.path_of("").parent().unwrap_or(Path::new(""));
         device.expect_memory(&format!("{}: the model", folder.display()), bytes, |_| {
             "free some, load it with dtype = \"bf16\" if it is in f32 now, or use a smaller model".into()
         })?;
         Self::build(config, |name, _| files.load(name, device, dtype))
     }
 
-    /// [`Weights::load`] into the existing tensors.
+    /// Reads what [`Weights::save`] wrote into the existing tensors.
     pub fn reload(&self, config: &Config, folder: &Path) -> Result<()> {
-        let files = open(config, folder)?;
+        let mut found = config.clone();
+        let files = open(&mut found, folder)?;
+        if found != *config {
+            return Err(Error::format(
+                files.path_of(HEAD),
+                format!("tensor {HEAD} differs from the embedding, to which this model's head is tied"),
+            ));
+        }
         self.map(|name, tensor| files.read(name, tensor)).map(drop)
     }
 
@@ -274,21 +288,70 @@ impl Weights {
     }
 }
 
-/// The files of a folder, checked to have the tensors of `config`.
-fn open(config: &Config, folder: &Path) -> Result<TensorFiles> {
-    let files = TensorFiles::open_model(folder)?;
-    let mut left: BTreeSet<&str> = files.names().collect();
-    if config.tie_word_embeddings {
-        // Some writers store a tied head a second time.
-        left.remove(HEAD);
+/// `model.safetensors` or its shards in `folder`, checked to have exactly the parameters of `config`, with their shapes. As in transformers:
+///
+/// - The prefix `model.` may be missing, or be there once more.
+/// - A head that is tied to the embedding may be there too. If its numbers are others, `config` becomes untied. It may also be there instead.
+/// - The rotary frequencies that old releases stored are left out; they are computed from the configuration.
+pub(super) fn open(config: &mut Config, folder: &Path) -> Result<TensorFiles> {
+    let mut files = TensorFiles::open_model(folder)?;
+    let known = Known::new(config)?;
+    files.rename(|name| {
+        let shorter = name.strip_prefix(PREFIX).filter(|name| known.has(name));
+        let longer = Some(format!("{PREFIX}{name}")).filter(|name| known.has(name));
+        let renamed = shorter.map(str::to_string).or(longer).unwrap_or_else(|| name.to_string());
+        (known.has(&renamed) || !name.contains("rotary_emb.inv_freq")).then_some(renamed)
+    })?;
+    if config.tie_word_embeddings && files.have([EMBED, HEAD]) {
+        [EMBED, HEAD].iter().try_for_each(|name| files.expect(name, &[config.vocab_size, config.hidden_size]))?;
+        config.tie_word_embeddings = files.equal(EMBED, HEAD)?;
     }
+    if config.tie_word_embeddings {
+        let embed = files.names().any(|name| name == EMBED);
+        files.rename(|name| match name {
+            HEAD if embed => None,
+            HEAD => Some(EMBED.into()),
+            _ => Some(name.into()),
+        })?;
+    }
+    let mut left: BTreeSet<&str> = files.names().collect();
     Weights::build(config, |name, shape| {
         left.remove(name);
         files.expect(name, shape)
     })?;
     match left.first() {
-        Some(name) => Err(Error::format(files.path_of(name), format!("tensor {name} does not belong to this model"))),
+        Some(name) => Err(Error::format(
+            files.path_of(name),
+            format!("tensor {name} does not belong to the model that config.json describes; correct config.json, or remove the tensor"),
+        )),
         None => Ok(files),
+    }
+}
+
+/// The names of a model's parameters. They are not listed, because a broken configuration may claim any number of blocks.
+struct Known {
+    blocks: usize,
+    /// Names inside a block.
+    inside: BTreeSet<String>,
+}
+
+impl Known {
+    fn new(config: &Config) -> Result<Self> {
+        let mut inside = BTreeSet::new();
+        Layer::shapes(config).map(0, &mut |name, _| {
+            inside.extend(name.strip_prefix(FIRST).map(str::to_string));
+            Ok(())
+        })?;
+        Ok(Self { blocks: config.num_hidden_layers, inside })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let block = |rest: &str| {
+            let (number, rest) = rest.split_once('.')?;
+            let index = number.parse::<usize>().ok().filter(|index| *index < self.blocks && index.to_string() == number);
+            index.map(|_| self.inside.contains(rest))
+        };
+        [EMBED, NORM, HEAD].contains(&name) || name.strip_prefix(BLOCKS).and_then(block).unwrap_or(false)
     }
 }
 

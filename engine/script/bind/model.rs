@@ -204,7 +204,8 @@ record! {
 const FUNCTIONS: &[Function] = &[
     function! {
         /// Loads a published model folder of type qwen3, qwen2 or llama: config.json, tokenizer.json, model.safetensors or its shards, and
-        /// the chat template if there is one.
+        /// the chat template if there is one. They are read as transformers reads them, and an adapter as PEFT reads it; what is not
+        /// supported is an error. Keys of config.json that transformers does not know for the type are named in a warning and ignored.
         "model.load" (lua, given: Load) -> Handed<ModelHandle>: "the model" {
             super::free_dropped(lua)?;
             let session = session(lua);
@@ -234,7 +235,7 @@ const FUNCTIONS: &[Function] = &[
         /// Makes a model with random weights.
         "model.new" (lua, given: New) -> Handed<ModelHandle>: "the model" {
             let tokenizer = Tokenizer::load(&given.tokenizer).into_lua_err()?;
-            let config = Config::from_json(&given.config).into_lua_err()?;
+            let config = Config::exact(&given.config).into_lua_err()?;
             let make = match given.init {
                 Start::Random => Model::random,
                 Start::Copying => Model::copying,

@@ -874,7 +874,7 @@ function fm.rng.new(arguments) end
 ---@field dtype? "f32"|"bf16"|"f16" how matrices are kept; by default f32, in which they can be trained, or with an adapter as in the folder
 ---@field lora? fm.Lora|string a new adapter, or the folder of an adapter written by PEFT or `model:save`; then only the adapter is trained
 
----Loads a published model folder of type qwen3, qwen2 or llama: config.json, tokenizer.json, model.safetensors or its shards, and the chat template if there is one.
+---Loads a published model folder of type qwen3, qwen2 or llama: config.json, tokenizer.json, model.safetensors or its shards, and the chat template if there is one. They are read as transformers reads them, and an adapter as PEFT reads it; what is not supported is an error. Keys of config.json that transformers does not know for the type are named in a warning and ignored.
 ---@param arguments fm.model.load.arguments
 ---@return fm.Model # the model
 function fm.model.load(arguments) end

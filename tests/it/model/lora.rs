@@ -251,14 +251,9 @@ fn broken_adapters_are_refused() {
         ("peft_type", json!("IA3")),
         ("task_type", json!("SEQ_CLS")),
         ("bias", json!("lora_only")),
-        ("use_rslora", json!(true)),
         ("use_dora", json!(true)),
-        ("fan_in_fan_out", json!(true)),
         ("lora_bias", json!(true)),
         ("modules_to_save", json!(["lm_head"])),
-        ("rank_pattern", json!({"q_proj": 2})),
-        ("alpha_pattern", json!({"q_proj": 2})),
-        ("layers_to_transform", json!([0])),
         ("init_lora_weights", json!("pissa")),
         ("something_new", json!(7)),
         ("r", json!("8")),
@@ -279,6 +274,7 @@ fn broken_adapters_are_refused() {
     fails(|folder| copy(&golden("lora/qwen2"), folder), TENSORS, &[b, "[36, 4]", "[48, 4]"]);
     fails(|folder| std::fs::remove_file(folder.join(CONFIG)).unwrap(), CONFIG, &[]);
     fails(|folder| std::fs::remove_file(folder.join(TENSORS)).unwrap(), TENSORS, &[]);
+    fails(|folder| std::fs::rename(folder.join(TENSORS), folder.join("adapter_model.bin")).unwrap(), TENSORS, &["pickle", "save_file"]);
     fails(|folder| std::fs::write(folder.join(CONFIG), "[]").unwrap(), CONFIG, &["JSON object"]);
     fails(|folder| std::fs::write(folder.join(TENSORS), [0; 9]).unwrap(), TENSORS, &["not a whole safetensors file"]);
 

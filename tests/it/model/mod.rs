@@ -5,6 +5,7 @@ mod generate;
 mod golden;
 mod gradients;
 mod lora;
+mod references;
 mod rows;
 mod sixteen_bits;
 mod template;
