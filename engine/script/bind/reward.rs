@@ -39,7 +39,7 @@ record! {
     }
 
     struct Numbers {
-        /// the numbers, finite
+        /// the numbers
         values: Vec<f64>,
     }
 }
@@ -81,10 +81,7 @@ const FUNCTIONS: &[Function] = &[
     function! {
         /// How far each number of a list is from their mean, in units of the sample deviation; zeros if they differ only by rounding.
         "reward.zscores" (lua, given: Numbers) -> Vec<f64>: "a number for each" {
-            match given.values.iter().position(|value| !value.is_finite()) {
-                Some(i) => Err(mlua::Error::runtime(format!("number {} is {}; z-scores are of finite numbers", i + 1, given.values[i]))),
-                None => Ok(zscores(&given.values)),
-            }
+            Ok(zscores(&given.values))
         }
     },
 ];

@@ -149,12 +149,12 @@ fn losses_and_gradients_are_those_of_pytorch() {
     }
 }
 
-fn trainer(model: &Model, loss: Recipe) -> Grpo {
+pub(super) fn trainer(model: &Model, loss: Recipe) -> Grpo {
     Grpo::new(model, Settings { lr: 0.0, loss, minibatches: 1, seed: 1, adam: AdamSettings::default(), memory: Budget::default() }).unwrap()
 }
 
 /// Turns of ragged lengths, sampled by a policy near the model, and what the model says of them.
-fn turns(model: &Model) -> (Vec<Turn>, Vec<Vec<f32>>) {
+pub(super) fn turns(model: &Model) -> (Vec<Turn>, Vec<Vec<f32>>) {
     let mut rng = Rng::new(&[31]);
     let mut turns = Vec::new();
     let mut known = Vec::new();

@@ -21,7 +21,9 @@ pub fn cases() -> Vec<Case> {
                     .integers("starts", &[sizes.len() + 1], starts.clone())
                     .integers("varies", &[sizes.len()], varies.clone())
                     .float("y", &[n])
-                    .forward(move |rec, t| zscore::forward(rec, &t["x"], &t["members"], &t["starts"], &t["varies"], baseline, 1e-4, divide, &t["y"])),
+                    .forward(move |rec, t| {
+                        zscore::forward(rec, &t["x"], &t["members"], &t["starts"], &t["varies"], baseline, 1e-4, divide, &t["y"])
+                    }),
             );
         }
     }
