@@ -3,6 +3,7 @@
 mod chunk;
 mod content;
 mod dates;
+mod elements;
 mod episodes;
 mod facts;
 pub mod fetch;
