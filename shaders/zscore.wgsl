@@ -1,8 +1,8 @@
 // y[i] = (x[i] − mean) / (deviation + eps) over the group of i; without the division where divide = 0.
-// deviation: of the sample, √(Σ (x − mean)² / (n − 1)). y = 0 where all values of a group are equal.
+// deviation: of the sample, √(Σ (x − mean)² / (n − 1)). y = 0 in a group that does not vary.
 // leave_one_out = 1: the mean is that of the other values, so that x − mean becomes n / (n − 1) times as large.
 //
-// x, y: [N]   members: [N], indices sorted by group   starts: [G + 1]
+// x, y: [N]   members: [N], indices sorted by group   starts: [G + 1]   varies: [G]
 // Grid: one invocation per group.
 
 #import grid
@@ -18,7 +18,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<f32>;         // [N]
 @group(0) @binding(2) var<storage, read> members: array<u32>;   // [N]
 @group(0) @binding(3) var<storage, read> starts: array<u32>;    // [G + 1]
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;   // [N]
+@group(0) @binding(4) var<storage, read> varies: array<u32>;    // [G]
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;   // [N]
 
 @compute @workgroup_size(WG)
 fn main(
@@ -34,11 +35,8 @@ fn main(
     let end = starts[g + 1u];
     let n = f32(end - first);
     var sum = 0.0;
-    var varies = false;
     for (var i = first; i < end; i++) {
         sum += x[members[i]];
-        // Equal values can still differ from their rounded mean in the last bit.
-        varies = varies || x[members[i]] != x[members[first]];
     }
     let mean = sum / n;
     var squares = 0.0;
@@ -52,6 +50,7 @@ fn main(
         factor *= n / max(n - 1.0, 1.0);
     }
     for (var i = first; i < end; i++) {
-        y[members[i]] = select(0.0, (x[members[i]] - mean) * factor, varies);
+        // Equal values can still differ from their rounded mean in the last bit.
+        y[members[i]] = select(0.0, (x[members[i]] - mean) * factor, varies[g] == 1u);
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::parquet;
+use super::{elements, parquet};
 use crate::{Error, Result, files};
 
 /// The content of a file.
@@ -33,11 +33,13 @@ impl Content {
         if bytes.starts_with(parquet::MAGIC) {
             return parquet::rows(bytes).map(Self::Rows).map_err(|reason| Error::format(path, format!("as Parquet: {reason}")));
         }
-        let text = text(bytes).map_err(|reason| Error::format(path, reason))?;
-        match text.trim_start().chars().next() {
+        match unmarked(&bytes).trim_ascii().first() {
             None => Err(Error::format(path, "the file is empty")),
-            Some('[' | '{') => json(&text).map(Self::Rows).map_err(|reason| Error::format(path, format!("as JSON: {reason}"))),
-            Some(_) => Ok(Self::Tables(vec![(name(path), Ok(text))])),
+            Some(b'[' | b'{') => {
+                let rows = json(unmarked(&bytes).trim_ascii());
+                rows.map(Self::Rows).map_err(|reason| Error::format(path, format!("as JSON: {reason}")))
+            }
+            Some(_) => Ok(Self::Tables(vec![(name(path), Ok(text(bytes).map_err(|reason| Error::format(path, reason))?))])),
         }
     }
 
@@ -107,21 +109,36 @@ fn text(bytes: Vec<u8>) -> Result<String, String> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-fn json(text: &str) -> Result<Vec<Row>, String> {
-    let whole = match serde_json::from_str(text) {
+/// The bytes after the mark that some programs put before UTF-8.
+fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
+}
+
+/// The rows of a JSON document or of JSON Lines. Damage to one of many costs only that one.
+fn json(text: &[u8]) -> Result<Vec<Row>, String> {
+    let whole = match serde_json::from_slice(text) {
         Ok(Value::Array(list)) => {
             let row = |(at, value)| Row { place: format!("row {at}"), value: Ok(value) };
             return Ok(list.into_iter().enumerate().map(row).collect());
         }
         Ok(object) => return Ok(vec![Row { place: "line 1".to_owned(), value: Ok(object) }]),
-        Err(error) => files::brief(&error),
+        Err(error) => match std::str::from_utf8(text) {
+            Ok(_) => files::brief(&error),
+            Err(error) => format!("not UTF-8 text: {error}"),
+        },
     };
-    let line = |(at, line): (usize, &str)| {
-        let value = serde_json::from_str::<Value>(line).map_err(|error| files::brief(&error));
+    let list = text.starts_with(b"[");
+    let rows = if list { elements::rows(text) } else { lines(text) };
+    let objects = rows.iter().filter(|row| row.value.as_ref().is_ok_and(Value::is_object)).count();
+    // A list shows where its elements end. Lines are only rows if few are damaged: a truncated document of many lines has one here and
+    // there that is valid by itself.
+    if objects > 0 && (list || 2 * objects >= rows.len()) { Ok(rows) } else { Err(whole) }
+}
+
+fn lines(text: &[u8]) -> Vec<Row> {
+    let line = |(at, line): (usize, &[u8])| {
+        let value = serde_json::from_slice::<Value>(line).map_err(|error| files::brief(&error));
         Row { place: format!("line {}", at + 1), value }
     };
-    let rows: Vec<Row> = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(line).collect();
-    let objects = rows.iter().filter(|row| row.value.as_ref().is_ok_and(Value::is_object)).count();
-    // Damaged lines are few; a truncated document has only a line here and there that is valid by itself.
-    if 2 * objects > rows.len() { Ok(rows) } else { Err(whole) }
+    text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()).map(line).collect()
 }

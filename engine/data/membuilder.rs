@@ -37,8 +37,10 @@ pub(super) fn read(content: Content, _: &Options, found: &mut Found) {
     for (at, row) in content.rows().into_iter().enumerate() {
         let Row { place, value } = row;
         let mut faults = Vec::new();
-        match value.and_then(|value| conversations(at, &value, &mut faults)) {
-            Ok(read) => read.into_iter().for_each(|one| merge(&mut all, one)),
+        match value.and_then(|value| read_row(at, &value, &mut faults)) {
+            Ok(Read::Whole(read)) => all.extend(read),
+            Ok(Read::Session(one)) => faults.extend(merge(&mut all, one, true).err()),
+            Ok(Read::Prompt(one)) => faults.extend(merge(&mut all, one, false).err()),
             Err(reason) => faults.push(reason),
         }
         found.skipped.extend(faults.into_iter().map(|reason| format!("{place}: {reason}")));
@@ -46,40 +48,48 @@ pub(super) fn read(content: Content, _: &Options, found: &mut Found) {
     for one in all {
         let id = one.id.clone();
         match episode(one) {
-            Ok(episode) => found.episodes.push(episode),
+            Ok(episode) => found.push(&format!("conversation {id}"), episode),
             Err(reason) => found.skipped.push(format!("conversation {id}: {reason}")),
         }
     }
 }
 
-fn merge(all: &mut Vec<Conversation>, one: Conversation) {
-    let Some(known) = all.iter_mut().find(|known| known.id == one.id) else { return all.push(one) };
+/// What a row holds.
+enum Read {
+    /// Conversations.
+    Whole(Vec<Conversation>),
+    /// A session of one.
+    Session(Conversation),
+    /// A session of one in a prompt about a kind of memory, which adds something of its own to it.
+    Prompt(Conversation),
+}
+
+/// Adds a session to its conversation. Rows of the same session are one; if they are `alike`, they have the same text.
+fn merge(all: &mut Vec<Conversation>, one: Conversation, alike: bool) -> Result<(), String> {
+    let Some(known) = all.iter_mut().find(|known| known.id == one.id) else {
+        all.push(one);
+        return Ok(());
+    };
     for (index, text, questions) in one.sessions {
         match known.sessions.iter_mut().find(|session| session.0 == index) {
-            // Each kind of memory has a row for the same session.
-            Some(session) => session.2.extend(questions),
+            Some(session) if session.1 == text || !alike => session.2.extend(questions),
+            Some(_) => return Err(format!("session {index} of conversation {} has another text in an earlier row", known.id)),
             None => known.sessions.push((index, text, questions)),
         }
     }
-    known.questions.extend(one.questions);
+    Ok(())
 }
 
-fn conversations(at: usize, row: &Value, faults: &mut Vec<String>) -> Result<Vec<Conversation>, String> {
-    let one = |id: String, index: i64, text: String, questions| {
-        Ok(vec![Conversation { id, sessions: vec![(index, text, questions)], questions: Vec::new() }])
-    };
+fn read_row(at: usize, row: &Value, faults: &mut Vec<String>) -> Result<Read, String> {
+    let one =
+        |id, index: i64, text: String, questions| Conversation { id, sessions: vec![(index, text, questions)], questions: Vec::new() };
     if let Some(conversations) = list_if_any(row, "conversations") {
-        return Ok(conversations
-            .iter()
-            .enumerate()
-            .filter_map(|(at, value)| {
-                conversation(at, value, faults).map_err(|reason| faults.push(format!("conversation {at}: {reason}"))).ok()
-            })
-            .collect());
+        let read = |(at, value)| conversation(at, value, faults).map_err(|reason| faults.push(format!("conversation {at}: {reason}"))).ok();
+        return Ok(Read::Whole(conversations.iter().enumerate().filter_map(read).collect()));
     }
     if let Some(held) = row.get("session") {
         let questions = questions(row, faults);
-        return one(text(row, "conversation_id")?.to_owned(), index(row), messages(held)?, questions);
+        return Ok(Read::Session(one(text(row, "conversation_id")?.to_owned(), index(row), messages(held)?, questions)));
     }
     if let Some(meta) = row.get("meta") {
         let turns = list(row, "prompt")?.iter().filter_map(|turn| text_if_any(turn, "content"));
@@ -87,15 +97,11 @@ fn conversations(at: usize, row: &Value, faults: &mut Vec<String>) -> Result<Vec
         let shown = shown.ok_or_else(|| format!("no message of the prompt holds {HEADING:?}"))?;
         // The column is text; if that text is a JSON object, it may hold the questions.
         let reward = text_if_any(row, "reward_model").and_then(|reward| serde_json::from_str::<Value>(&reward).ok());
-        return one(
-            text(meta, "conversation_id")?.to_owned(),
-            index(meta),
-            shown,
-            reward.map_or(Vec::new(), |reward| questions(&reward, faults)),
-        );
+        let asked = reward.map_or(Vec::new(), |reward| questions(&reward, faults));
+        return Ok(Read::Prompt(one(text(meta, "conversation_id")?.to_owned(), index(meta), shown, asked)));
     }
     let shown = told(text(row, "instruction")?).ok_or_else(|| format!("the instruction does not hold {HEADING:?}"))?;
-    one(format!("example {at}"), 0, shown, Vec::new())
+    Ok(Read::Prompt(one(format!("example {at}"), 0, shown, Vec::new())))
 }
 
 fn conversation(at: usize, value: &Value, faults: &mut Vec<String>) -> Result<Conversation, String> {

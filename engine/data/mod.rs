@@ -1,7 +1,9 @@
-//! Episodes from published files. One file here reads one format; [`open`] tells the formats apart by their content.
+//! Episodes from published files. One file here reads one format; [`read`] tells the formats apart by their content.
 
 mod chunk;
 mod content;
+mod dates;
+mod elements;
 mod episodes;
 mod facts;
 pub mod fetch;
@@ -17,6 +19,7 @@ mod parquet;
 mod python;
 mod squad;
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -94,6 +97,10 @@ pub struct Found {
     pub episodes: Vec<Episode>,
     /// What could not be read: its place in the file, and the reason.
     pub skipped: Vec<String>,
+    /// What a user of the episodes should know: which order they are read in, and which were renamed.
+    pub notes: Vec<String>,
+    /// How many episodes were sorted by date.
+    sorted: usize,
 }
 
 /// A format: its name, whether a file's content looks like it, and its reader.
@@ -125,20 +132,15 @@ pub const FORMATS: &[&str] = &{
     names
 };
 
-/// How many skipped rows [`open`] names.
+/// How many reasons [`report`] prints.
 const NAMED: usize = 10;
 
-/// Reads the episodes of a file, see [`read`], and reports skipped rows on standard error.
-pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
-    let path = path.as_ref();
-    let found = read(path, options)?;
-    for reason in found.skipped.iter().take(NAMED) {
-        eprintln!("skipped: {}: {reason}", path.display());
+/// Prints what [`read`] found besides episodes on standard error; `what` is "skipped" or "note".
+pub fn report(path: &Path, what: &str, reasons: &[String]) {
+    reasons.iter().take(NAMED).for_each(|reason| eprintln!("{what}: {}: {reason}", path.display()));
+    if reasons.len() > NAMED {
+        eprintln!("{what}: {}: {} in all", path.display(), reasons.len());
     }
-    if found.skipped.len() > NAMED {
-        eprintln!("skipped: {}: {} in all", path.display(), found.skipped.len());
-    }
-    Ok(found)
 }
 
 /// Reads the episodes of a file, or of a folder of CSV files. What cannot be read is skipped, unless `strict` makes it an error; a file
@@ -174,7 +176,42 @@ pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Found> {
     if options.strict && !found.skipped.is_empty() {
         return Err(Error::format(path, format!("as {}{}{more}", format.name, first())));
     }
+    if found.sorted > 0 {
+        let (sorted, all) = (found.sorted, found.episodes.len());
+        found
+            .notes
+            .insert(0, format!("the chunks of {sorted} of {all} episodes were not in the order of their dates and are read in that order"));
+    }
+    found.number();
     Ok(found)
+}
+
+impl Found {
+    /// Adds an episode, with its chunks in the order of their dates. `place` is where it stands in the file.
+    fn push(&mut self, place: &str, mut episode: Episode) {
+        match dates::sort(&mut episode) {
+            Ok(changed) => self.sorted += usize::from(changed),
+            Err(reason) => self.notes.push(format!("{place}: {reason}, so its chunks stay in the order of the file")),
+        }
+        self.episodes.push(episode);
+    }
+
+    /// Numbers the episodes of one name, so that their results can be told apart.
+    fn number(&mut self) {
+        let mut taken: HashSet<String> = self.episodes.iter().map(|episode| episode.id.clone()).collect();
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for episode in &mut self.episodes {
+            let count = counts.entry(episode.id.clone()).or_default();
+            *count += 1;
+            if *count == 1 {
+                continue;
+            }
+            let name = (*count..).map(|number| format!("{} ({number})", episode.id)).find(|name| !taken.contains(name));
+            let old = std::mem::replace(&mut episode.id, name.expect("numbers do not end"));
+            self.notes.push(format!("another episode is called {old:?} too; it is {:?} here", episode.id));
+            taken.insert(episode.id.clone());
+        }
+    }
 }
 
 /// Reads each row as one episode. `read` gets the row's index, and a list for reporting what it leaves out.
@@ -182,7 +219,7 @@ fn each(rows: Vec<Row>, found: &mut Found, read: impl Fn(usize, Value, &mut Vec<
     for (at, Row { place, value }) in rows.into_iter().enumerate() {
         let mut faults = Vec::new();
         match value.and_then(|value| read(at, value, &mut faults)).and_then(checked) {
-            Ok(episode) => found.episodes.push(episode),
+            Ok(episode) => found.push(&place, episode),
             Err(reason) => faults.push(reason),
         }
         found.skipped.extend(faults.into_iter().map(|reason| format!("{place}: {reason}")));

@@ -1,6 +1,6 @@
 //! Group advantages: how much better a reward is than its group's mean, in units of the group's spread. Computed by [`zscore`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::device::Device;
 use crate::device::{DType, Tensor};
@@ -83,13 +83,17 @@ impl std::fmt::Display for Place {
 }
 
 /// Added to the deviation of a group, as verl does.
-const EPSILON: f32 = 1e-6;
+const EPSILON: f64 = 1e-6;
+
+/// Differences below this share of the largest value are taken without the values' common part. Larger ones keep three digits beside the
+/// rounding of the sum of a group of eight.
+const SMALL: f64 = 1.0 / 16384.0;
 
 /// Computes advantages on a device. Its memory is reused from call to call.
 pub struct Advantages {
     device: Device,
-    /// Rewards and advantages: `[N]`. Member indices: `[N]`. Starts: `[N + 1]`.
-    tensors: Option<[Tensor; 4]>,
+    /// Rewards and advantages: `[N]`. Member indices: `[N]`. Starts: `[N + 1]`. Which groups vary: `[N]`.
+    tensors: Option<[Tensor; 5]>,
 }
 
 /// The advantages of some turns. They stay on the device.
@@ -98,7 +102,7 @@ pub struct Advantage {
     pub values: Tensor,
     /// The index of each turn's advantage: `[N]`.
     pub index: Vec<u32>,
-    /// Whether the rewards of a turn's group differ; if not, its advantage is 0.
+    /// Whether the rewards of a turn's group differ by more than rounding; if not, its advantage is 0.
     pub varies: Vec<bool>,
 }
 
@@ -108,23 +112,30 @@ impl Advantages {
         Self { device: device.clone(), tensors: None }
     }
 
-    /// Computes the advantage of each turn from its reward. With `divide`, advantages are divided by the group's sample deviation; a group
-    /// whose rewards are all equal, such as a group of one, gets zeros.
+    /// Computes the advantage of each turn from its reward. With `divide`, advantages are divided by the group's sample deviation.
+    ///
+    /// `certain` are the rewards without what is known to be only rounding in them. A group in which these do not differ, such as a group
+    /// of one, gets zeros.
     ///
     /// # Errors
     /// No rewards, a reward that is not finite, or a wrong number of keys.
     pub fn compute(
         &mut self,
         rewards: &[f32],
+        certain: &[f32],
         turns: &[Place],
         grouping: &Grouping,
         baseline: Baseline,
         divide: bool,
     ) -> Result<Advantage> {
         check(rewards, turns, "reward")?;
-        // The compared values, and the group of each.
-        let (values, index, keys): (Vec<f32>, Vec<u32>, Vec<(usize, usize)>) = match grouping {
-            Grouping::Trajectory => by_rollout(rewards, turns),
+        // The compared values, what is certain of them, and the group of each.
+        let (mut values, mut certain) = (rewards.to_vec(), certain.to_vec());
+        let (index, keys): (Vec<u32>, Vec<(usize, usize)>) = match grouping {
+            Grouping::Trajectory => {
+                (values, certain) = (by_rollout(&values, turns), by_rollout(&certain, turns));
+                of_rollouts(turns)
+            }
             Grouping::Keys(keys) if keys.len() != turns.len() => {
                 return Err(Error::argument(format!("{} group keys for {} turns", keys.len(), turns.len())));
             }
@@ -134,7 +145,7 @@ impl Advantages {
                     Grouping::Step => (turn.episode, turn.step),
                     _ => (turn.episode, 0),
                 };
-                (rewards.to_vec(), (0..turns.len() as u32).collect(), turns.iter().enumerate().map(key).collect())
+                ((0..turns.len() as u32).collect(), turns.iter().enumerate().map(key).collect())
             }
         };
         let mut groups: BTreeMap<(usize, usize), Vec<u32>> = BTreeMap::new();
@@ -146,19 +157,21 @@ impl Advantages {
         for group in groups.values() {
             ends.push(ends[ends.len() - 1] + group.len() as u32);
         }
-        let [x, y, members, starts] = self.tensors(values.len())?;
-        let starts = starts.view(&[ends.len()])?;
+        let varies: Vec<u32> = groups.values().map(|group| zscore::differ(of(&certain, group)).into()).collect();
+        let mut differ = vec![false; values.len()];
+        for (group, varies) in groups.values().zip(&varies) {
+            group.iter().for_each(|i| differ[*i as usize] = *varies == 1);
+            lower(&mut values, group);
+        }
+        let [x, y, members, starts, flags] = self.tensors(values.len())?;
+        let (starts, flags) = (starts.view(&[ends.len()])?, flags.view(&[varies.len()])?);
         x.write(&values)?;
         members.write_u32(&order)?;
         starts.write_u32(&ends)?;
+        flags.write_u32(&varies)?;
         let mut rec = self.device.record();
-        zscore::forward(&mut rec, &x, &members, &starts, baseline, EPSILON, divide, &y)?;
+        zscore::forward(&mut rec, &x, &members, &starts, &flags, baseline, EPSILON as f32, divide, &y)?;
         rec.submit()?;
-        let mut differ = vec![false; values.len()];
-        for group in groups.values() {
-            let varies = group.iter().any(|i| values[*i as usize] != values[group[0] as usize]);
-            group.iter().for_each(|i| differ[*i as usize] = varies);
-        }
         let varies = index.iter().map(|i| differ[*i as usize]).collect();
         Ok(Advantage { values: y, index, varies })
     }
@@ -175,30 +188,60 @@ impl Advantages {
         Ok(Advantage { values: y, index: (0..advantages.len() as u32).collect(), varies })
     }
 
-    /// Memory for `n` values, and for `n + 1` starts.
-    fn tensors(&mut self, n: usize) -> Result<[Tensor; 4]> {
+    /// Memory for `n` values, for `n + 1` starts, and for as many groups.
+    fn tensors(&mut self, n: usize) -> Result<[Tensor; 5]> {
         if self.tensors.as_ref().is_none_or(|[x, ..]| x.len() < n) {
             let size = n.next_power_of_two().max(1024);
             let make = |dtype, size| self.device.zeros(dtype, &[size]);
-            self.tensors = Some([make(DType::F32, size)?, make(DType::F32, size)?, make(DType::U32, size)?, make(DType::U32, size + 1)?]);
+            let (floats, integers) = (|| make(DType::F32, size), |size| make(DType::U32, size));
+            self.tensors = Some([floats()?, floats()?, integers(size)?, integers(size + 1)?, integers(size)?]);
         }
-        let [x, y, members, starts] = self.tensors.as_ref().expect("made above");
-        Ok([x.view(&[n])?, y.view(&[n])?, members.view(&[n])?, starts.clone()])
+        let [x, y, members, starts, varies] = self.tensors.as_ref().expect("made above");
+        Ok([x.view(&[n])?, y.view(&[n])?, members.view(&[n])?, starts.clone(), varies.clone()])
     }
 }
 
-/// The mean reward of each rollout; the index of each turn's mean; the group of each rollout.
-fn by_rollout(rewards: &[f32], turns: &[Place]) -> (Vec<f32>, Vec<u32>, Vec<(usize, usize)>) {
+/// How far each number is from the mean, in units of the sample deviation; zeros if the numbers differ only by rounding.
+pub fn zscores(values: &[f64]) -> Vec<f64> {
+    if !zscore::differ(values.iter().copied()) {
+        return vec![0.0; values.len()];
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+    let deviation = (squares / (values.len() - 1) as f64).sqrt();
+    values.iter().map(|value| (value - mean) / (deviation + EPSILON)).collect()
+}
+
+fn of<'a>(values: &'a [f32], group: &'a [u32]) -> impl Iterator<Item = f64> + 'a {
+    group.iter().map(|i| f64::from(values[*i as usize]))
+}
+
+/// Where the differences within a group are small beside its values, f32 would lose them in the sum of the values. Such a group is moved to
+/// its smallest value, which changes no advantage.
+fn lower(values: &mut [f32], group: &[u32]) {
+    let (low, high) = (of(values, group).fold(f64::INFINITY, f64::min), of(values, group).fold(f64::NEG_INFINITY, f64::max));
+    if high - low < SMALL * low.abs().max(high.abs()) {
+        group.iter().for_each(|i| values[*i as usize] -= low as f32);
+    }
+}
+
+/// The mean reward of each rollout.
+fn by_rollout(rewards: &[f32], turns: &[Place]) -> Vec<f32> {
     let mut rollouts: BTreeMap<(usize, usize), (f64, usize)> = BTreeMap::new();
     for (reward, turn) in rewards.iter().zip(turns) {
         let (sum, count) = rollouts.entry((turn.episode, turn.rollout)).or_default();
         *sum += f64::from(*reward);
         *count += 1;
     }
-    let index: BTreeMap<(usize, usize), u32> = rollouts.keys().copied().zip(0..).collect();
-    let values = rollouts.values().map(|(sum, count)| (sum / *count as f64) as f32).collect();
-    let keys = rollouts.keys().map(|(episode, _)| (*episode, 0)).collect();
-    (values, turns.iter().map(|turn| index[&(turn.episode, turn.rollout)]).collect(), keys)
+    rollouts.values().map(|(sum, count)| (sum / *count as f64) as f32).collect()
+}
+
+/// The place of each turn's rollout among all rollouts, and the group of each rollout.
+fn of_rollouts(turns: &[Place]) -> (Vec<u32>, Vec<(usize, usize)>) {
+    let rollouts: BTreeSet<(usize, usize)> = turns.iter().map(|turn| (turn.episode, turn.rollout)).collect();
+    let index: BTreeMap<(usize, usize), u32> = rollouts.iter().copied().zip(0..).collect();
+    let keys = rollouts.iter().map(|(episode, _)| (*episode, 0)).collect();
+    (turns.iter().map(|turn| index[&(turn.episode, turn.rollout)]).collect(), keys)
 }
 
 fn check(values: &[f32], turns: &[Place], what: &str) -> Result<()> {

@@ -24,7 +24,7 @@ pub mod advantage;
 mod pack;
 mod parts;
 
-pub use advantage::{Advantage, Advantages, Baseline, GroupBy, Grouping, Place};
+pub use advantage::{Advantage, Advantages, Baseline, GroupBy, Grouping, Place, zscores};
 pub use parts::{Parts, Rewarder};
 
 use crate::words;

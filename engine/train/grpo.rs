@@ -17,6 +17,11 @@ use crate::random::Rng;
 use crate::reward::{Advantage, Advantages, Grouping, Place};
 use crate::rollout::Turn;
 
+/// Sampling and scoring run a sequence through the same weights in different orders of addition. Their log-probabilities of a token differ by
+/// 1e-5 at most in shallow models, and by up to 1e-4 in random models of 24 and 36 layers. Up to five times that, a policy counts as its own
+/// reference.
+const SAME: f32 = 5e-4;
+
 /// The settings of a trainer.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -217,6 +222,7 @@ impl Grpo {
         }
         let loss = self.settings.loss;
         let mut rewards = credit.rewards.clone().unwrap_or_default();
+        let mut certain = rewards.clone();
         let mut kl = None;
         if loss.kl_in_reward() > 0.0 {
             let samples: Vec<Sample> = turns.iter().map(|turn| sample(turn, 0, None)).collect();
@@ -225,17 +231,20 @@ impl Grpo {
             let report = learner.score_weights(policy, reference, &samples, temperature)?;
             self.learner = Some(learner);
             let (mut rest, mut total) = (report.logprob.as_slice(), 0.0);
-            for (reward, turn) in rewards.iter_mut().zip(turns) {
+            for ((reward, certain), turn) in rewards.iter_mut().zip(&mut certain).zip(turns) {
                 let (reference, others) = rest.split_at(turn.completion.len());
                 rest = others;
                 let penalty = loss.penalty(&turn.logprobs, reference);
                 *reward -= (f64::from(loss.kl_in_reward()) * penalty) as f32;
+                if turn.logprobs.iter().zip(reference).any(|(old, reference)| (old - reference).abs() > SAME) {
+                    *certain = *reward;
+                }
                 total += penalty;
             }
             kl = Some(total / report.logprob.len().max(1) as f64);
         }
         let divide = credit.divide_by_deviation.unwrap_or(loss.divide_by_deviation);
-        Ok((self.advantages.compute(&rewards, &places, &credit.grouping, loss.baseline, divide)?, kl))
+        Ok((self.advantages.compute(&rewards, &certain, &places, &credit.grouping, loss.baseline, divide)?, kl))
     }
 }
 

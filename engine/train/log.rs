@@ -65,6 +65,7 @@ pub struct Run {
     rollouts: File,
     events: EventFile,
     newest: Option<(u64, PathBuf)>,
+    passed_over: Vec<String>,
     _lock: File,
 }
 
@@ -83,12 +84,31 @@ impl Run {
         Self::open(folder, description, None)
     }
 
-    /// Resumes a run after its newest valid checkpoint, or from the start if it has none. Later lines of its logs are removed.
+    /// Resumes a run after its newest whole checkpoint, or from the start if it has none. Later lines of its logs are removed. Damaged
+    /// checkpoints are passed over, and [`Run::passed_over`] says so.
     pub fn resume(folder: &Path) -> Result<Self> {
         let mut description = Self::description_of(folder)?;
-        let newest = checkpoints(folder)?.into_iter().rev().find(|(step, path)| valid(*step, path));
-        description.resumed.push(newest.as_ref().map_or(0, |(step, _)| *step));
-        Self::open(folder, description, newest)
+        let (mut newest, mut faults) = (None, Vec::new());
+        for (step, path) in checkpoints(folder)?.into_iter().rev() {
+            match fault(step, &path) {
+                Some(fault) => faults.push(fault.to_string()),
+                None => {
+                    newest = Some((step, path));
+                    break;
+                }
+            }
+        }
+        let step = newest.as_ref().map_or(0, |(step, _)| *step);
+        let goes_on = if step > 0 { format!("after step {step}") } else { "from the start".to_owned() };
+        description.resumed.push(step);
+        let mut run = Self::open(folder, description, newest)?;
+        run.passed_over = faults.into_iter().map(|fault| format!("{fault}; the run goes on {goes_on}")).collect();
+        Ok(run)
+    }
+
+    /// For each damaged checkpoint that was passed over: which file of it is damaged and how, and from where the run goes on.
+    pub fn passed_over(&self) -> &[String] {
+        &self.passed_over
     }
 
     /// Reads the `run.json` of a folder.
@@ -108,7 +128,8 @@ impl Run {
         let metrics = open_lines(&folder.join("metrics.jsonl"), step)?;
         let rollouts = open_lines(&folder.join("rollouts.jsonl"), step)?;
         let events = EventFile::create(folder, step + 1)?;
-        let run = Self { folder: folder.to_path_buf(), description, metrics, rollouts, events, newest, _lock: lock };
+        let run =
+            Self { folder: folder.to_path_buf(), description, metrics, rollouts, events, newest, passed_over: Vec::new(), _lock: lock };
         run.write_description()?;
         Ok(run)
     }
@@ -190,7 +211,7 @@ impl Run {
         Ok(path)
     }
 
-    /// The newest valid checkpoint: its step and its folder.
+    /// The newest whole checkpoint: its step and its folder.
     pub fn newest_checkpoint(&self) -> Option<(u64, &Path)> {
         self.newest.as_ref().map(|(step, path)| (*step, path.as_path()))
     }
@@ -207,7 +228,7 @@ struct Manifest {
     files: Map<String, Value>,
 }
 
-/// The checkpoints of a run, valid or not, oldest first.
+/// The checkpoints of a run, whole or not, oldest first.
 fn checkpoints(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let all = folder.join(CHECKPOINTS);
     let entries = fs::read_dir(&all).map_err(|e| Error::io(&all, e))?;
@@ -217,9 +238,27 @@ fn checkpoints(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-fn valid(step: u64, path: &Path) -> bool {
-    let manifest = fs::read(path.join(MANIFEST)).ok().and_then(|text| serde_json::from_slice::<Manifest>(&text).ok());
-    manifest.is_some_and(|manifest| manifest.step == step && hashes(path).is_ok_and(|files| files == manifest.files))
+/// What is wrong with a checkpoint, with the file; `None` if it is whole.
+fn fault(step: u64, path: &Path) -> Option<Error> {
+    let at = path.join(MANIFEST);
+    let read = fs::read(&at).map_err(|e| Error::io(&at, format!("the checkpoint's list of files cannot be read: {e}")));
+    let manifest = read.and_then(|text| {
+        let wrong = |e| Error::format(&at, format!("is no list of a checkpoint's files: {}", files::brief(&e)));
+        serde_json::from_slice::<Manifest>(&text).map_err(wrong)
+    });
+    let (manifest, found) = match (manifest, hashes(path)) {
+        (Ok(manifest), Ok(found)) => (manifest, found),
+        (Err(error), _) | (_, Err(error)) => return Some(error),
+    };
+    if manifest.step != step {
+        return Some(Error::format(&at, format!("is of step {}, not of step {step}", manifest.step)));
+    }
+    let changed = manifest.files.iter().find_map(|(name, hash)| match found.get(name) {
+        None => Some((name, "is missing from the checkpoint")),
+        Some(other) => (other != hash).then_some((name, "is not what the checkpoint was saved with: its SHA-256 differs")),
+    });
+    let more = || found.keys().find(|name| !manifest.files.contains_key(*name)).map(|name| (name, "is not part of the checkpoint"));
+    changed.or_else(more).map(|(name, wrong)| Error::format(path.join(name), wrong))
 }
 
 /// The SHA-256 of every file below a folder except the manifest, by relative path.

@@ -50,12 +50,17 @@ fn section(title: &str, content: Content) -> Section {
     Section { title: title.into(), note: String::new(), folded: false, content }
 }
 
-/// A value as short text: strings unchanged, lists with commas, tables as `name value`.
+/// A value as short text: strings unchanged, lists with commas, tables as `name value` without what is not set. Empty if it is not set.
 fn words(value: &Value) -> String {
+    let joined = |all: &mut dyn Iterator<Item = String>| all.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
     match value {
-        Value::String(text) => text.clone(),
-        Value::Array(all) => all.iter().map(words).collect::<Vec<_>>().join(", "),
-        Value::Object(all) => all.iter().map(|(name, value)| format!("{name} {}", words(value))).collect::<Vec<_>>().join(", "),
+        Value::Null | Value::Bool(false) => String::new(),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Array(all) => joined(&mut all.iter().map(words)),
+        Value::Object(all) => joined(&mut all.iter().map(|(name, value)| match words(value) {
+            text if text.is_empty() => text,
+            text => format!("{name} {text}"),
+        })),
         other => other.to_string(),
     }
 }
@@ -63,7 +68,7 @@ fn words(value: &Value) -> String {
 fn facts(run: &Value) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut put = |name: &str, text: String| {
-        if !text.is_empty() && text != "null" {
+        if !text.is_empty() {
             rows.push((name.to_string(), text));
         }
     };
@@ -71,11 +76,12 @@ fn facts(run: &Value) -> Vec<(String, String)> {
         put(name, words(&run[name]));
     }
     put("versions", words(&run["versions"]));
-    put("arguments", run["arguments"].as_array().into_iter().flatten().map(words).collect::<Vec<_>>().join(" "));
+    let argument = |value: &Value| value.as_str().filter(|text| !text.trim().is_empty()).map_or_else(|| value.to_string(), str::to_owned);
+    put("arguments", run["arguments"].as_array().into_iter().flatten().map(argument).collect::<Vec<_>>().join(" "));
     put("resumed after step", words(&run["resumed"]));
     for (name, value) in run["settings"].as_object().into_iter().flatten() {
-        // The seed is listed above, and settings without a value are left out.
-        if name != "seed" && *value != Value::Bool(false) {
+        // The seed is listed above.
+        if name != "seed" {
             put(name, words(value));
         }
     }

@@ -95,7 +95,7 @@ function infomem.steps(batch, option)
         table.insert(means, shared.mean(own[i], function(n) return gains[n] end))
       end
     end
-    for k, z in ipairs(shared.zscores(means)) do
+    for k, z in ipairs(fm.reward.zscores { values = means }) do
       gain[succeeded[k]] = z
     end
   end

@@ -60,7 +60,7 @@ local function advantages(batch)
       for k, leaf in ipairs(leaves) do
         results[k] = leaf.result
       end
-      for k, z in ipairs(shared.zscores(results)) do
+      for k, z in ipairs(fm.reward.zscores { values = results }) do
         all[leaves[k].i][leaves[k].question] += z
       end
     end

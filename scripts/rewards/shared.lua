@@ -67,19 +67,6 @@ function shared.score(answers)
   end)
 end
 
--- How far each number of a list is from the mean, in units of the sample deviation; zeros if all are equal.
-function shared.zscores(list)
-  local mean, squares, scores = shared.mean(list), 0, {}
-  for _, value in ipairs(list) do
-    squares += (value - mean) ^ 2
-  end
-  local deviation = math.sqrt(squares / math.max(1, #list - 1))
-  for i, value in ipairs(list) do
-    scores[i] = deviation > 1e-9 and (value - mean) / (deviation + 1e-6) or 0
-  end
-  return scores
-end
-
 -- The rollouts that are compared with one another, as lists of their places in the batch: a list for each episode and each state that they
 -- began from.
 function shared.groups(batch)

@@ -18,7 +18,7 @@ pub struct Params {
 }
 
 /// Advantages of every group
-pub const ZSCORE: Kernel = kernel!("zscore", Params, [In, InU32, InU32, Out], twin);
+pub const ZSCORE: Kernel = kernel!("zscore", Params, [In, InU32, InU32, InU32, Out], twin);
 
 /// The kernels of this file.
 pub const KERNELS: &[&Kernel] = &[&ZSCORE];
@@ -33,14 +33,29 @@ pub enum Baseline {
     LeaveOneOut,
 }
 
-/// `y[i] = (x[i] − mean) / (deviation + eps)` in groups; 0 if a group does not vary or has one member (our choice, as in verl).
+/// Differences up to this share of the largest magnitude are rounding: two f32 computations of one number end a few units in the last place
+/// apart, and this is four of the largest such units.
+const RELATIVE: f64 = 4.0 * f32::EPSILON as f64;
+/// Differences up to this are rounding whatever the magnitude: numbers near 0 may be what is left of terms of order 1 that cancel, whose
+/// last place this is.
+const ABSOLUTE: f64 = f32::EPSILON as f64;
+
+/// Whether numbers differ by more than rounding. Divided by their deviation, numbers that do not would become noise of order 1.
+pub fn differ(values: impl Iterator<Item = f64>) -> bool {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    values.for_each(|value| (low, high) = (low.min(value), high.max(value)));
+    high - low > ABSOLUTE.max(RELATIVE * low.abs().max(high.abs()))
+}
+
+/// `y[i] = (x[i] − mean) / (deviation + eps)` in groups; 0 in a group that does not vary (our choice, as in verl).
 ///
-/// x, y: `[N]`   members: `[N]`, indices sorted by group   starts: `[G + 1]`
+/// x, y: `[N]`   members: `[N]`, indices sorted by group   starts: `[G + 1]`   varies: `[G]`, 1 if the group's values [`differ`], else 0
 pub fn forward(
     rec: &mut Recorder<'_>,
     x: &Tensor,
     members: &Tensor,
     starts: &Tensor,
+    varies: &Tensor,
     baseline: Baseline,
     eps: f32,
     divide: bool,
@@ -49,11 +64,11 @@ pub fn forward(
     let groups = starts.len().saturating_sub(1);
     let leave_one_out = (baseline == Baseline::LeaveOneOut).into();
     let params = Params { groups: groups as u32, eps, divide: divide.into(), leave_one_out };
-    rec.run(ZSCORE.grid(Grid::Elements(groups)), &params, &[x, members, starts, y])
+    rec.run(ZSCORE.grid(Grid::Elements(groups)), &params, &[x, members, starts, varies, y])
 }
 
 fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
-    let (x, members, starts, y) = (a.read(0), a.read_u32(1), a.read_u32(2), a.write(3));
+    let (x, members, starts, varies, y) = (a.read(0), a.read_u32(1), a.read_u32(2), a.read_u32(3), a.write(4));
     for g in 0..p.groups as usize {
         let members = &members[starts[g] as usize..starts[g + 1] as usize];
         let n = F::from_f64(members.len() as f64);
@@ -61,7 +76,7 @@ fn twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
         let mean = values().sum::<F>() / n;
         let squares: F = values().map(|v| (v - mean) * (v - mean)).sum();
         // Equal values can still differ from their rounded mean in the last bit.
-        let varies = values().any(|v| v != x[members[0] as usize]);
+        let varies = varies[g] == 1;
         let deviation = (squares / (n - F::ONE).max(F::ONE)).sqrt();
         for i in members {
             let mut centred = if varies { x[*i as usize] - mean } else { F::ZERO };

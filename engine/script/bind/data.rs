@@ -27,6 +27,9 @@ record! {
         chunk_tokens: Option<usize>,
         /// a list that receives what was skipped: the place in the file, and the reason; without it this is printed on standard error
         skipped: Option<Tab> as REASONS,
+        /// a list that receives notes: how many episodes were sorted by date, which dates cannot be read, which episodes have one name;
+        /// without it they are printed on standard error
+        notes: Option<Tab> as REASONS,
     }
 
     struct Line {
@@ -45,9 +48,13 @@ const FUNCTIONS: &[Function] = &[
                 facts_per_chunk: given.facts_per_chunk,
                 chunk_tokens: given.chunk_tokens,
             };
-            let Some(skipped) = &given.skipped else { return Ok(data::open(&given.path, &options).into_lua_err()?.episodes) };
             let found = data::read(&given.path, &options).into_lua_err()?;
-            found.skipped.iter().try_for_each(|reason| skipped.0.raw_push(reason.as_str()))?;
+            for (what, list, reasons) in [("skipped", &given.skipped, &found.skipped), ("note", &given.notes, &found.notes)] {
+                match list {
+                    Some(list) => reasons.iter().try_for_each(|reason| list.0.raw_push(reason.as_str()))?,
+                    None => data::report(given.path.as_ref(), what, reasons),
+                }
+            }
             Ok(found.episodes)
         }
     },

@@ -6,7 +6,7 @@ use super::session;
 use crate::api::lua::Reader;
 use crate::api::{Area, Function, Tab, function};
 use finemem::record;
-use finemem::reward::{Parts, Rewarder, Update};
+use finemem::reward::{Parts, Rewarder, Update, zscores};
 use finemem::rollout::Rollout;
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
@@ -36,6 +36,11 @@ record! {
         beta: f64 = 0.5,
         /// which step is credited for an updated item: its last write, its insert, or all writes in equal shares
         update: Update = Update::Last,
+    }
+
+    struct Numbers {
+        /// the numbers
+        values: Vec<f64>,
     }
 }
 
@@ -73,9 +78,15 @@ const FUNCTIONS: &[Function] = &[
             parts(lua, &given.batch.0, None)?.outcome().into_lua_err()
         }
     },
+    function! {
+        /// How far each number of a list is from their mean, in units of the sample deviation; zeros if they differ only by rounding.
+        "reward.zscores" (lua, given: Numbers) -> Vec<f64>: "a number for each" {
+            Ok(zscores(&given.values))
+        }
+    },
 ];
 
-/// The parts of a batch's rewards, computed on the policy's device. They are computed once for all five functions, unless the script
+/// The parts of a batch's rewards, computed on the policy's device. They are computed once for all functions of a batch, unless the script
 /// changes something in between.
 fn parts(lua: &Lua, batch: &Table, update: Option<Update>) -> mlua::Result<Parts> {
     let rollouts = rollouts(batch)?;

@@ -238,6 +238,7 @@ fn open(session: &Session, path: Option<PathBuf>, resume: bool, seed: Option<u64
     let run = match session.options.resume.as_ref().or(there) {
         Some(folder) => {
             let run = Run::resume(folder)?;
+            run.passed_over().iter().for_each(|fault| eprintln!("warning: {fault}"));
             let changed = |name: &&String| run.description().scripts.get(*name).is_some_and(|old| Some(old) != scripts.get(*name));
             for name in scripts.keys().filter(changed) {
                 eprintln!("warning: {name} has changed since the run began");

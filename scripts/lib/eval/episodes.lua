@@ -47,16 +47,17 @@ function episodes.texts(list)
 end
 
 -- Opens the file that eval.lua's arguments name. Returns `all`, the episodes; `own`, by method, for the methods that read chunks of their
--- own size; `titles`, if there are recommendations to look up; and `skipped`, what of the file could not be read.
+-- own size; `titles`, if there are recommendations to look up; `skipped`, what of the file could not be read; and `notes`, what to know about
+-- the episodes.
 function episodes.open(option, policy, methods)
-  local skipped
+  local skipped, notes
 
   -- Chunks of so many tokens, or of so many facts; nil leaves the size to the reader.
   local function open(tokens, facts)
     local list = {}
-    skipped = {}
+    skipped, notes = {}, {}
     for _, episode in ipairs(fm.data.open {
-      path = option.data, facts_per_chunk = facts, chunk_tokens = tokens, strict = option.strict, skipped = skipped,
+      path = option.data, facts_per_chunk = facts, chunk_tokens = tokens, strict = option.strict, skipped = skipped, notes = notes,
     }) do
       local wanted = not option.source or episode.source:find(option.source, 1, true)
       if wanted and (option.limit == 0 or #list < option.limit) then
@@ -73,6 +74,9 @@ function episodes.open(option, policy, methods)
   local all, own = open(option.chunk_tokens > 0 and option.chunk_tokens or nil, facts), {}
   for i = 1, math.min(10, #skipped) do
     print("skipped: " .. skipped[i])
+  end
+  for i = 1, math.min(10, #notes) do
+    print("note: " .. notes[i])
   end
   local models = false
   for _, method in ipairs(methods) do
@@ -97,7 +101,7 @@ function episodes.open(option, policy, methods)
       end
     end
   end
-  return { all = all, own = own, titles = recommends(all) and titles(option.data, option.titles) or nil, skipped = skipped }
+  return { all = all, own = own, titles = recommends(all) and titles(option.data, option.titles) or nil, skipped = skipped, notes = notes }
 end
 
 return episodes

@@ -185,7 +185,7 @@ end
 
 -- Writes results.jsonl, a line for each question, and memories.jsonl, a line for each memory.
 local function write(folder, runs)
-  local results, memories = {}, {}
+  local results, memories, number = {}, {}, {}
   for _, done in ipairs(runs) do
     for _, memory in ipairs(done.memories) do
       memories[#memories + 1] = fm.json.encode {
@@ -193,6 +193,9 @@ local function write(folder, runs)
       }
     end
     for _, answer in ipairs(done.answers) do
+      -- An episode may ask the same twice.
+      local key = done.method .. "\0" .. answer.episode
+      number[key] = (number[key] or 0) + 1
       local evidence = array {}
       for i, item in ipairs(answer.evidence) do
         -- An item's step is the chunk that it was written at.
@@ -200,7 +203,7 @@ local function write(folder, runs)
       end
       results[#results + 1] = fm.json.encode {
         value = {
-          method = done.method, source = answer.source, episode = answer.episode, id = answer.id, kind = answer.kind, question = answer.question,
+          method = done.method, source = answer.source, episode = answer.episode, number = number[key], id = answer.id, kind = answer.kind, question = answer.question,
           gold = answer.gold, answer = answer.answer, scored = answer.scored, cut = answer.cut, metric = answer.metric, score = answer.score,
           lenient = answer.lenient, used = answer.used, evidence = evidence, gold_chunks = answer.chunks, left_out = answer.left_out,
           evidence_precision = answer.evidence_precision, evidence_recall = answer.evidence_recall,
@@ -209,8 +212,10 @@ local function write(folder, runs)
       }
     end
   end
-  fm.write { path = folder .. "/results.jsonl", text = table.concat(results, "\n") .. "\n" }
-  fm.write { path = folder .. "/memories.jsonl", text = table.concat(memories, "\n") .. "\n" }
+  for name, rows in pairs { results = results, memories = memories } do
+    rows[#rows + 1] = "" -- the last line ends too
+    fm.write { path = string.format("%s/%s.jsonl", folder, name), text = table.concat(rows, "\n") }
+  end
 end
 
 -- Writes page.html: the heading, the tables, the notes, and the first `shown` episodes of each method to step through.
@@ -289,6 +294,9 @@ local function notes_of(runs, data, about, proven)
     note("%s of the file could not be read and %s left out, such as: %s.", plural(#data.skipped, "row or question", "rows or questions"),
       #data.skipped == 1 and "is" or "are", data.skipped[1])
   end
+  for i = 1, math.min(10, #data.notes) do
+    note("%s.", (data.notes[i]:gsub("^%l", string.upper)))
+  end
   for _, done in ipairs(runs) do
     local figures = done.figures
     if figures.empty > 0 then
@@ -321,7 +329,7 @@ local function summary_of(runs, data, about)
       over_kinds = figures.over_kinds, evidence_precision = figures.precision, evidence_recall = figures.recall,
     }
   end
-  return { data = about.file, reasoner = about.answered_by, skipped = array(data.skipped), methods = methods, seconds = fm.seconds {} - about.began }
+  return { data = about.file, reasoner = about.answered_by, skipped = array(data.skipped), notes = array(data.notes), methods = methods, seconds = fm.seconds {} - about.began }
 end
 
 -- Prints the tables of an evaluation and writes all its files. `runs` is what methods.run_all returns, `data` what episodes.open returns.

@@ -1271,6 +1271,15 @@ function fm.reward.compression(arguments) end
 ---@return number[][] # rewards[rollout][step]
 function fm.reward.outcome(arguments) end
 
+---The arguments of `fm.reward.zscores`.
+---@class (exact) fm.reward.zscores.arguments
+---@field values number[] the numbers
+
+---How far each number of a list is from their mean, in units of the sample deviation; zeros if they differ only by rounding.
+---@param arguments fm.reward.zscores.arguments
+---@return number[] # a number for each
+function fm.reward.zscores(arguments) end
+
 ---The arguments of `fm.reward.call`.
 ---@class (exact) fm.reward.call.arguments
 ---@field batch fm.Batch the batch to reward
@@ -1291,6 +1300,7 @@ function fm.reward.call(arguments) end
 ---@field facts_per_chunk? integer how many facts of a list make a chunk; by default as many as fit into `chunk_tokens`, or 4 without that
 ---@field chunk_tokens? integer how many tokens, of about four bytes each, make a chunk of prose, of a dialogue or of labelled examples; by default as the file's authors do: 4096, for intents 1024, for LoCoMo one session
 ---@field skipped? string[] a list that receives what was skipped: the place in the file, and the reason; without it this is printed on standard error
+---@field notes? string[] a list that receives notes: how many episodes were sorted by date, which dates cannot be read, which episodes have one name; without it they are printed on standard error
 
 ---Reads the episodes of a published file, or of a folder of CSV files.
 ---@param arguments fm.data.open.arguments

@@ -287,7 +287,7 @@ fn intents_take_turns() {
     for (name, text) in [("train.csv", files::BANKING), ("test.csv", "text,category\nWell?,other\n"), ("notes.md", "text,category\n")] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let read = data::open(folder.path(), &Options { strict: true, ..Options::default() }).unwrap().episodes;
+    let read = data::read(folder.path(), &Options { strict: true, ..Options::default() }).unwrap().episodes;
     assert_eq!((texts(&read[0].questions), read[0].chunk_questions[0].len()), (vec![("Well?", vec!["other"])], 3));
 }
 
@@ -379,13 +379,13 @@ fn whatever_is_wrong_is_one_clear_error() {
             assert!(read_as("some.json", content, &named(format)).unwrap_err().contains("holds no episode"), "{format} {content}");
         }
     }
-    assert!(data::open("/nowhere/at/all.json", &Options::default()).unwrap_err().to_string().contains("all.json"));
+    assert!(data::read("/nowhere/at/all.json", &Options::default()).unwrap_err().to_string().contains("all.json"));
     let folder = tempfile::tempdir().unwrap();
-    assert!(data::open(folder.path(), &Options::default()).unwrap_err().to_string().contains("a folder without CSV files"));
-    assert!(data::open(Path::new(""), &Options::default()).is_err());
+    assert!(data::read(folder.path(), &Options::default()).unwrap_err().to_string().contains("a folder without CSV files"));
+    assert!(data::read(Path::new(""), &Options::default()).is_err());
     std::fs::create_dir(folder.path().join("part")).unwrap();
     std::fs::write(folder.path().join("part/a.CSV"), files::BANKING).unwrap();
-    let error = data::open(folder.path(), &Options::default()).unwrap_err().to_string();
+    let error = data::read(folder.path(), &Options::default()).unwrap_err().to_string();
     assert!(error.ends_with("is a folder without CSV files; name the one in it that has some: part"), "{error}");
 }
 

@@ -2,12 +2,16 @@
 //!
 //! - [`published`]: the real files that are at hand, whole, with their counts.
 //! - [`built`]: formats of which no real file is at hand, or whose real files lack a case: files that are made here by hand to the schema.
+//! - [`order`]: files whose sessions are not sorted, and episodes of one name.
+//! - [`damaged`]: lists and lines in which one element is damaged.
 //! - [`mutated`]: damaged copies of every kind of file.
 
 mod built;
+mod damaged;
 mod fetch;
 mod files;
 mod mutated;
+mod order;
 mod published;
 
 use finemem::data::{self, Episode, Found, Options};

@@ -3,6 +3,7 @@
 mod browser;
 mod cli;
 mod compare;
+mod evaluate;
 mod runs;
 mod tutorial;
 mod view;

@@ -137,6 +137,33 @@ fn a_journal_stands_for_the_memories_of_its_steps() {
 }
 
 #[test]
+fn settings_without_a_value_are_left_out() {
+    let folder = run_folder();
+    let run = json!({
+        "script": "scripts/train.lua", "seed": 7, "device": null, "versions": {}, "resumed": [], "arguments": ["--name", "", "--note", " "],
+        "settings": {
+            "without": {}, "settings": { "without": {} }, "weights": { "a": null, "b": [], "c": false, "d": "", "e": { "f": {} } }, "empty": "",
+            "blank": "  ", "list": [], "nothing": null, "off": false, "seed": 7, "many": ["", null, "x", {}], "rate": 0, "on": true,
+            "parts": { "without": { "chunk": true }, "beta": 0.5, "more": null },
+        },
+    });
+    std::fs::write(folder.path().join("run.json"), run.to_string()).expect("written");
+    let data = data_of(&page(folder.path()));
+    let rows = section(&data, "Run")["rows"].clone();
+    let expected = json!([
+        ["script", "scripts/train.lua"],
+        ["seed", "7"],
+        ["arguments", "--name \"\" --note \" \""],
+        ["many", "x"],
+        ["rate", "0"],
+        ["on", "true"],
+        ["parts", "without chunk true, beta 0.5"],
+        ["steps logged", "3 (1 to 3)"],
+    ]);
+    assert_eq!(rows, expected);
+}
+
+#[test]
 fn what_is_missing_or_cut_off_is_said() {
     let folder = run_folder();
     let said = |folder: &Path| view::page_of_run(folder).expect_err("an error").to_string();

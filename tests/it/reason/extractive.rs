@@ -187,7 +187,7 @@ fn a_clean_memory_answers_a_published_file() {
         return;
     };
     let path = std::path::PathBuf::from(folder).join("memoryagentbench/factconsolidation_6k.json");
-    for episode in data::open(path, &Options::default()).unwrap().episodes {
+    for episode in data::read(path, &Options::default()).unwrap().episodes {
         let facts: Vec<String> = episode.chunks.iter().flat_map(|chunk| chunk.lines().map(str::to_owned)).collect();
         let kept = newest(&facts);
         let [clean, everything, raw] = [&kept, &facts, &episode.chunks].map(|memory| accuracy(memory, &episode.questions));

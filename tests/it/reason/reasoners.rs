@@ -387,7 +387,7 @@ fn chunk_questions_are_written_verified_and_gone_on_with() {
     let seen = fake.seen.lock().unwrap().clone();
     assert!(seen[8..].iter().all(|seen| !answered.contains(&seen.body.to_string())), "nothing is asked twice");
     assert_eq!(seen.len() - 8, 12 - 7, "four requests for each of three chunks, seven of them answered before");
-    let found = data::open(&out, &data::Options::default()).unwrap().episodes;
+    let found = data::read(&out, &data::Options::default()).unwrap().episodes;
     assert_eq!(found.len(), 3);
     for (i, episode) in (1..).zip(&found) {
         let list: Vec<_> =
@@ -417,7 +417,7 @@ fn questions_that_need_no_memory_are_dropped() {
     let output = run(&root().join("scripts/make/open_book_questions.lua"), &arguments).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("3 of 6 questions stay"), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    for episode in data::open(folder.path().join("data.open_book.jsonl"), &data::Options::default()).unwrap().episodes {
+    for episode in data::read(folder.path().join("data.open_book.jsonl"), &data::Options::default()).unwrap().episodes {
         assert_eq!((episode.questions.len(), episode.questions[0].answers[0].as_str(), episode.chunk_questions[1].len()), (1, "Oska", 1));
     }
 }

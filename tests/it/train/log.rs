@@ -65,3 +65,38 @@ fn nothing_is_overwritten() {
     assert!(Run::create(other.path(), Description::default()).is_err());
     assert!(Run::resume(other.path()).unwrap_err().to_string().contains("cannot be resumed"));
 }
+
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage, &str); 7] = [
+        ("weights", |at| fs::write(at.join("weights"), "changed").unwrap(), "is not what the checkpoint was saved with"),
+        ("weights", |at| fs::write(at.join("weights"), "").unwrap(), "is not what the checkpoint was saved with"),
+        ("weights", |at| fs::remove_file(at.join("weights")).unwrap(), "is missing from the checkpoint"),
+        ("more", |at| fs::write(at.join("more"), "").unwrap(), "is not part of the checkpoint"),
+        ("manifest.json", |at| fs::remove_file(at.join("manifest.json")).unwrap(), "list of files cannot be read"),
+        ("manifest.json", |at| fs::write(at.join("manifest.json"), "{\"step\": 2, ").unwrap(), "is no list of a checkpoint's files: EOF"),
+        ("manifest.json", |at| fs::write(at.join("manifest.json"), "{\"step\": 3, \"files\": {}}").unwrap(), "is of step 3, not of step 2"),
+    ];
+    for (file, damage, said) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::create(folder.path(), Description::default()).unwrap();
+        for step in 1..=2 {
+            run.checkpoint(step, |at| fs::write(at.join("weights"), step.to_string()).map_err(|e| Error::io(at, e))).unwrap();
+        }
+        assert_eq!(run.passed_over(), [""; 0]);
+        drop(run);
+        let newest = folder.path().join("checkpoints/step-000002");
+        damage(&newest);
+        let run = Run::resume(folder.path()).unwrap();
+        assert_eq!(run.newest_checkpoint().unwrap().0, 1);
+        let [fault] = run.passed_over() else { panic!("{:?}", run.passed_over()) };
+        let path = newest.join(file).display().to_string();
+        assert!(fault.starts_with(&path) && fault.contains(said) && fault.ends_with("; the run goes on after step 1"), "{fault}");
+        drop(run);
+        fs::remove_file(folder.path().join("checkpoints/step-000001/weights")).unwrap();
+        let run = Run::resume(folder.path()).unwrap();
+        assert!(run.newest_checkpoint().is_none() && run.passed_over().len() == 2);
+        assert!(run.passed_over().iter().all(|fault| fault.ends_with("; the run goes on from the start")), "{:?}", run.passed_over());
+    }
+}

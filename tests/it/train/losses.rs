@@ -88,7 +88,7 @@ impl Batch<'_> {
         let penalties = turns.map(|(old, reference)| f64::from(recipe.kl_in_reward()) * recipe.penalty(old, reference));
         let rewards: Vec<f32> = self.rewards.iter().zip(penalties).map(|(reward, penalty)| reward - penalty as f32).collect();
         let mut advantages = Advantages::new(device);
-        let advantage = advantages.compute(&rewards, self.places, grouping, recipe.baseline, recipe.divide_by_deviation).unwrap();
+        let advantage = advantages.compute(&rewards, &rewards, self.places, grouping, recipe.baseline, recipe.divide_by_deviation).unwrap();
         let lengths: Vec<usize> = self.logprob.iter().map(Vec::len).collect();
         let (n, rows) = (lengths.len() as f64, lengths.iter().sum::<usize>());
         let (mut weights, mut turn, mut starts) = (Vec::new(), Vec::new(), vec![0]);
@@ -149,12 +149,12 @@ fn losses_and_gradients_are_those_of_pytorch() {
     }
 }
 
-fn trainer(model: &Model, loss: Recipe) -> Grpo {
+pub(super) fn trainer(model: &Model, loss: Recipe) -> Grpo {
     Grpo::new(model, Settings { lr: 0.0, loss, minibatches: 1, seed: 1, adam: AdamSettings::default(), memory: Budget::default() }).unwrap()
 }
 
 /// Turns of ragged lengths, sampled by a policy near the model, and what the model says of them.
-fn turns(model: &Model) -> (Vec<Turn>, Vec<Vec<f32>>) {
+pub(super) fn turns(model: &Model) -> (Vec<Turn>, Vec<Vec<f32>>) {
     let mut rng = Rng::new(&[31]);
     let mut turns = Vec::new();
     let mut known = Vec::new();

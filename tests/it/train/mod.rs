@@ -5,6 +5,7 @@ mod log;
 mod losses;
 mod plan;
 mod reward;
+mod rounding;
 mod tensorboard;
 mod training;
 mod updates;

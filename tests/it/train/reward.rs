@@ -309,7 +309,7 @@ fn places(rewards: &[Vec<f32>], episodes: &[usize]) -> Vec<Place> {
 /// Advantages of `rewards[rollout][step]`, as nested lists.
 fn scaled(rewards: &[Vec<f32>], episodes: &[usize], grouping: &Grouping, baseline: Baseline, divide: bool) -> Vec<Vec<f32>> {
     let turns = places(rewards, episodes);
-    let flat = Advantages::new(&Device::cpu()).compute(&rewards.concat(), &turns, grouping, baseline, divide).unwrap();
+    let flat = Advantages::new(&Device::cpu()).compute(&rewards.concat(), &rewards.concat(), &turns, grouping, baseline, divide).unwrap();
     let values = flat.values.read().unwrap();
     let values: Vec<f32> = flat.index.iter().map(|i| values[*i as usize]).collect();
     assert!(flat.varies.iter().zip(&values).all(|(varies, value)| *varies || *value == 0.0));
@@ -418,7 +418,7 @@ fn advantages_compare_within_an_episode() {
     let mut scorer = Advantages::new(&Device::cpu());
     let turn = Place { episode: 0, rollout: 3, step: 1 };
     let mut fails = |rewards: &[f32], turns: &[Place], grouping: Grouping| {
-        scorer.compute(rewards, turns, &grouping, Baseline::Mean, true).err().expect("refused").to_string()
+        scorer.compute(rewards, rewards, turns, &grouping, Baseline::Mean, true).err().expect("refused").to_string()
     };
     assert!(fails(&[1.0, 2.0], &[turn], Grouping::Step).contains("2 rewards for 1 turns"));
     assert!(fails(&[f32::NAN], &[turn], Grouping::Step).contains("step 2 of rollout 4 is NaN"));

@@ -94,10 +94,11 @@ fn zscore_of_small_groups() {
         // {1, 2, 3}, {0.1, 0.1, 0.1}, {5}
         let members = device.tensor_u32(&[0, 2, 4, 1, 3, 6, 5], &[7]).unwrap();
         let starts = device.tensor_u32(&[0, 3, 6, 7], &[4]).unwrap();
+        let varies = device.tensor_u32(&[1, 0, 0], &[3]).unwrap();
         let y = device.tensor(&[9.0; 7], &[7]).unwrap();
         for (divide, expected) in [(true, 1.0 / 1.5), (false, 1.0)] {
             let mut rec = device.record();
-            zscore::forward(&mut rec, &x, &members, &starts, zscore::Baseline::Mean, 0.5, divide, &y).unwrap();
+            zscore::forward(&mut rec, &x, &members, &starts, &varies, zscore::Baseline::Mean, 0.5, divide, &y).unwrap();
             rec.submit().unwrap();
             close(&device, &y.read().unwrap(), &[-expected, 0.0, 0.0, 0.0, expected, 0.0, 0.0]);
         }
