@@ -33,7 +33,7 @@ impl Content {
         if bytes.starts_with(parquet::MAGIC) {
             return parquet::rows(bytes).map(Self::Rows).map_err(|reason| Error::format(path, format!("as Parquet: {reason}")));
         }
-        let text = text(bytes).map_err(|reason| Error::format(path, reason))?;
+        let text = files::text(bytes).map_err(|reason| Error::format(path, reason))?;
         match text.trim_start().chars().next() {
             None => Err(Error::format(path, "the file is empty")),
             Some('[' | '{') => json(&text).map(Self::Rows).map_err(|reason| Error::format(path, format!("as JSON: {reason}"))),
@@ -76,7 +76,7 @@ fn folder(path: &Path) -> Result<Content> {
     for entry in std::fs::read_dir(path).map_err(|error| Error::io(path, error))? {
         let file = entry.map_err(|error| Error::io(path, error))?.path();
         if is_csv(&file) {
-            tables.push((name(&file), text(std::fs::read(&file).map_err(|error| Error::io(&file, error))?)));
+            tables.push((name(&file), files::text(std::fs::read(&file).map_err(|error| Error::io(&file, error))?)));
         } else if std::fs::read_dir(&file).is_ok_and(|mut inside| inside.any(|entry| entry.is_ok_and(|entry| is_csv(&entry.path())))) {
             folders.push(name(&file));
         }
@@ -100,11 +100,6 @@ fn name(path: &Path) -> String {
 
 fn is_csv(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) && path.is_file()
-}
-
-fn text(bytes: Vec<u8>) -> Result<String, String> {
-    let text = String::from_utf8(bytes).map_err(|error| format!("not UTF-8 text: {}", error.utf8_error()))?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 fn json(text: &str) -> Result<Vec<Row>, String> {

@@ -3,6 +3,7 @@
 mod browser;
 mod cli;
 mod compare;
+mod process;
 mod runs;
 mod tutorial;
 mod view;
