@@ -50,6 +50,39 @@ pub fn read_small(path: &Path, largest: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The text of a file without its byte order mark, or what is wrong with it.
+pub fn text(bytes: Vec<u8>) -> Result<String, String> {
+    if let Some(encoding) = other_encoding(&bytes) {
+        return Err(encoding);
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (bytes, at) = (error.as_bytes(), error.utf8_error().valid_up_to());
+        let line = match bytes.contains(&b'\n') {
+            true => format!(" (line {})", 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count()),
+            false => String::new(),
+        };
+        format!("is not UTF-8 text: byte {}{line} is 0x{:02X}", at + 1, bytes[at])
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// If bytes look like text of two or four bytes a character: that they are, and what to do.
+pub fn other_encoding(bytes: &[u8]) -> Option<String> {
+    let start = &bytes[..bytes.len().min(4096)];
+    // Where most characters are ASCII, their other bytes are 0.
+    let zeros = |odd: usize| 2 * start.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count() > start.len() / 2;
+    let name = match start {
+        [0xFF, 0xFE, 0, 0, ..] => "UTF-32LE",
+        [0, 0, 0xFE, 0xFF, ..] => "UTF-32BE",
+        [0xFF, 0xFE, ..] => "UTF-16LE",
+        [0xFE, 0xFF, ..] => "UTF-16BE",
+        [_, _, _, _, ..] if zeros(1) && !zeros(0) => "UTF-16LE",
+        [_, _, _, _, ..] if zeros(0) && !zeros(1) => "UTF-16BE",
+        _ => return None,
+    };
+    Some(format!("is {name} text, but only UTF-8 is read: convert it, for example with iconv -f {name} -t UTF-8"))
+}
+
 /// The SHA-256 of `bytes`, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -5,6 +5,7 @@
 pub mod data;
 pub mod files;
 pub mod generate;
+pub mod http;
 pub mod memory;
 pub mod metrics;
 pub mod model;

@@ -25,7 +25,12 @@ fn listen(first: impl Fn() + Send + 'static) -> Result<()> {
         }
         first();
     })
-    .map_err(|e| Error::Device(format!("cannot listen for Ctrl-C: {e}")))
+    .map_err(|error| match error {
+        ctrlc::Error::System(why) => {
+            Error::Device(format!("cannot listen for Ctrl-C: {why}; is there a limit of processes (ulimit -u) or of memory (ulimit -v)?"))
+        }
+        error => Error::Device(format!("cannot listen for Ctrl-C: {error}")),
+    })
 }
 
 /// Whether a stop was requested. The caller must act on it: after the first call, the first signal no longer ends the process.

@@ -1,8 +1,8 @@
 //! `finemem-engine chat`: a conversation with a model in the terminal. Ctrl-C ends an answer; at the prompt it ends the program.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -12,6 +12,7 @@ use finemem::{Error, Result, stop};
 use serde_json::{Value, json};
 
 use crate::device::Where;
+use crate::input::Input;
 
 #[derive(Args)]
 pub(crate) struct Settings {
@@ -59,20 +60,22 @@ pub(crate) fn chat(settings: &Settings) -> Result<()> {
     generator.keep_prompts();
     stop::install_quietly()?;
     eprintln!("{model}, loaded in {:.1} s. Ctrl-C ends an answer, Ctrl-D the conversation.", started.elapsed().as_secs_f64());
-    let typed = std::io::stdin().is_terminal();
+    let (typed, mut input) = (std::io::stdin().is_terminal(), Input::default());
     for turn in 0.. {
         if typed {
             eprint!("> ");
         }
-        let mut line = String::new();
-        let read = std::io::stdin().lock().read_line(&mut line).map_err(|e| Error::io(Path::new("standard input"), e))?;
-        if read == 0 {
-            return Ok(());
-        }
-        if line.trim().is_empty() {
-            continue;
-        }
-        messages.push(json!({ "role": "user", "content": line.trim_end_matches(['\r', '\n']) }));
+        let line = match input.line() {
+            Ok(Some(line)) if line.trim().is_empty() => continue,
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(()),
+            Err(error @ Error::Format { .. }) => {
+                eprintln!("left out: {error}");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        messages.push(json!({ "role": "user", "content": line }));
         let prompt = prompt_of(&model, settings, &messages)?;
         let text = answer(&model, &mut generator, prompt, &options, Stream::new(settings.seed, 0, [turn, 0, 0]))?;
         messages.push(json!({ "role": "assistant", "content": text }));
@@ -124,7 +127,7 @@ fn answer(model: &Model, generator: &mut Generator, prompt: Vec<u32>, options: &
         // A character decodes as this sign until all of its bytes are sampled.
         if let Some(new) = text.strip_prefix(shown.as_str()).filter(|new| !new.ends_with('\u{fffd}')) {
             print!("{new}");
-            // If the pipe is closed, the next print fails.
+            // If it cannot be written, the next print fails.
             let _ = std::io::stdout().flush();
             shown = text;
         }

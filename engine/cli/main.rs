@@ -7,6 +7,8 @@ mod device;
 mod export;
 mod fetch;
 mod info;
+mod input;
+mod output;
 mod plan;
 mod repl;
 mod run;
@@ -57,6 +59,8 @@ fn main() -> ExitCode {
     // adapters itself.
     // SAFETY: no other thread has started, so none reads the environment meanwhile.
     unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    output::end_with_reader();
+    finemem::device::parallel::start_threads();
     let done = match Arguments::parse().command {
         Command::Run(settings) => run::run(settings),
         Command::Info(place) => info::info(&place),

@@ -1,7 +1,7 @@
 //! `finemem-engine repl`: a Lua prompt, with a policy loaded if one is named.
 
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use clap::Args;
 use finemem::{Error, Result, stop};
@@ -10,6 +10,7 @@ use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor};
 
 use crate::device::Where;
+use crate::input::Input;
 
 #[derive(Args)]
 pub(crate) struct Settings {
@@ -86,8 +87,9 @@ fn typed(prompt: &Prompt, policy: bool) -> Result<()> {
 
 fn piped(prompt: &Prompt) -> Result<()> {
     let mut text = String::new();
-    for line in std::io::stdin().lines() {
-        text += &line.map_err(|e| Error::io(Path::new("standard input"), e))?;
+    let mut input = Input::default();
+    while let Some(line) = input.line()? {
+        text += &line;
         match prompt.enter(&text)? {
             Entered::Unfinished => text.push('\n'),
             Entered::Done(shown) => {
@@ -102,10 +104,10 @@ fn piped(prompt: &Prompt) -> Result<()> {
     }
 }
 
-/// Prints a value. A closed pipe is not an error.
+/// Prints a value, if there is one.
 fn say(text: &str) {
     if !text.is_empty() {
-        writeln!(std::io::stdout(), "{text}").ok();
+        println!("{text}");
     }
 }
 

@@ -33,13 +33,16 @@ impl Content {
         if bytes.starts_with(parquet::MAGIC) {
             return parquet::rows(bytes).map(Self::Rows).map_err(|reason| Error::format(path, format!("as Parquet: {reason}")));
         }
+        if let Some(encoding) = files::other_encoding(&bytes) {
+            return Err(Error::format(path, encoding));
+        }
         match unmarked(&bytes).trim_ascii().first() {
             None => Err(Error::format(path, "the file is empty")),
             Some(b'[' | b'{') => {
                 let rows = json(unmarked(&bytes).trim_ascii());
                 rows.map(Self::Rows).map_err(|reason| Error::format(path, format!("as JSON: {reason}")))
             }
-            Some(_) => Ok(Self::Tables(vec![(name(path), Ok(text(bytes).map_err(|reason| Error::format(path, reason))?))])),
+            Some(_) => Ok(Self::Tables(vec![(name(path), Ok(files::text(bytes).map_err(|reason| Error::format(path, reason))?))])),
         }
     }
 
@@ -78,7 +81,7 @@ fn folder(path: &Path) -> Result<Content> {
     for entry in std::fs::read_dir(path).map_err(|error| Error::io(path, error))? {
         let file = entry.map_err(|error| Error::io(path, error))?.path();
         if is_csv(&file) {
-            tables.push((name(&file), text(std::fs::read(&file).map_err(|error| Error::io(&file, error))?)));
+            tables.push((name(&file), files::text(std::fs::read(&file).map_err(|error| Error::io(&file, error))?)));
         } else if std::fs::read_dir(&file).is_ok_and(|mut inside| inside.any(|entry| entry.is_ok_and(|entry| is_csv(&entry.path())))) {
             folders.push(name(&file));
         }
@@ -102,11 +105,6 @@ fn name(path: &Path) -> String {
 
 fn is_csv(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) && path.is_file()
-}
-
-fn text(bytes: Vec<u8>) -> Result<String, String> {
-    let text = String::from_utf8(bytes).map_err(|error| format!("not UTF-8 text: {}", error.utf8_error()))?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// The bytes after the mark that some programs put before UTF-8.

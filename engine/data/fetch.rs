@@ -11,7 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Result};
+use crate::http::{self, Body, Client, Fault, Limits, Patience, Request, Response, Uri};
+use crate::{Error, Result, stop};
 
 /// A data set on the hub.
 struct Set {
@@ -39,10 +40,11 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("hwu64", "https://github.com/xliuhw/NLU-Evaluation-Data"),
 ];
 
-/// How often an interrupted download is resumed.
-const TRIES: usize = 4;
-/// A connection that delivers nothing for this long counts as broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How often an interrupted download is resumed, and the pause before that.
+const PATIENCE: Patience = Patience { retries: 3, pause: Duration::from_millis(500) };
+const LIMITS: Limits = Limits { connect: Duration::from_secs(20), reply: Some(Duration::from_secs(60)), whole: None, connections: 1 };
+/// The longest list of files.
+const LONGEST_LIST: u64 = 16 << 20;
 
 /// A file as the hub lists it.
 struct Listed {
@@ -62,9 +64,9 @@ pub fn fetch(name: &str, out: &Path) -> Result<Vec<PathBuf>> {
     };
     let endpoint = std::env::var("HF_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
     let endpoint = endpoint.unwrap_or_else(|| "https://huggingface.co".to_owned());
-    let hub = Hub { agent: agent(), base: endpoint.trim_end_matches('/').to_owned(), set, out };
+    let hub = Hub { client: Client::new(LIMITS), base: endpoint.trim_end_matches('/').to_owned(), set, out };
     let listed = hub.list()?;
-    listed.iter().map(|file| hub.get(file)).collect()
+    listed.iter().map(|file| hub.download(file)).collect()
 }
 
 /// The names that [`fetch`] knows.
@@ -72,18 +74,8 @@ pub fn names() -> Vec<&'static str> {
     SETS.iter().map(|set| set.name).chain(ELSEWHERE.iter().map(|(name, _)| *name)).collect()
 }
 
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(Duration::from_secs(20)))
-        .timeout_recv_response(Some(PATIENCE))
-        .user_agent(concat!("finemem-engine/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .new_agent()
-}
-
 struct Hub<'a> {
-    agent: ureq::Agent,
+    client: Client,
     base: String,
     set: &'a Set,
     out: &'a Path,
@@ -107,11 +99,12 @@ impl Hub<'_> {
 
     fn list(&self) -> Result<Vec<Listed>> {
         let url = format!("{}/api/datasets/{}/tree/main?recursive=true", self.base, self.set.repository);
-        let mut response = self.agent.get(&url).call().map_err(|error| self.failed(&url, error))?;
-        if !response.status().is_success() {
-            return Err(self.failed(&url, format!("status {}", response.status())));
-        }
-        let list: Value = response.body_mut().read_json().map_err(|error| self.failed(&url, error))?;
+        let list = self.tried(&url, || {
+            let mut text = Vec::new();
+            let mut body = self.get(&url, &[])?;
+            body.body_mut().as_reader().take(LONGEST_LIST).read_to_end(&mut text).map_err(|error| Fault::Again(error.to_string(), None))?;
+            serde_json::from_slice::<Value>(&text).map_err(|error| Fault::Again(format!("the list is not JSON: {error}"), None))
+        })?;
         let file = |entry: &Value| {
             let path = entry.get("path")?.as_str()?.to_owned();
             let sha256 = entry.get("lfs").and_then(|lfs| lfs.get("oid")?.as_str().map(str::to_owned));
@@ -128,7 +121,29 @@ impl Hub<'_> {
         Ok(files)
     }
 
-    fn get(&self, file: &Listed) -> Result<PathBuf> {
+    /// Tries until there is a result.
+    fn tried<T>(&self, url: &str, attempt: impl FnMut() -> Result<T, Fault>) -> Result<T> {
+        match PATIENCE.until(&stop::pending, attempt) {
+            Ok(Some((result, _))) => Ok(result),
+            Ok(None) => Err(Error::Stopped(None)),
+            Err(reason) => Err(self.failed(url, reason)),
+        }
+    }
+
+    /// A reply with status 200 or 206.
+    fn get(&self, url: &str, headers: &[(&'static str, String)]) -> Result<Response<Body>, Fault> {
+        let parsed: Uri = url.parse().map_err(|error| Fault::Final(format!("not an address: {error}")))?;
+        let (response, way) = self.client.send(&Request { url: &parsed, body: None, headers, key: None })?;
+        let status = response.status();
+        let reason = || way.told(&format!("status {status}{}", way.through()));
+        match status.as_u16() {
+            200 | 206 => Ok(response),
+            408 | 429 | 500.. => Err(Fault::Again(reason(), http::asked(response.headers()))),
+            _ => Err(Fault::Final(reason())),
+        }
+    }
+
+    fn download(&self, file: &Listed) -> Result<PathBuf> {
         let path = self.out.join(&file.path);
         if std::fs::metadata(&path).is_ok_and(|there| there.len() == file.size) {
             return Ok(path);
@@ -137,13 +152,7 @@ impl Hub<'_> {
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
         let part = path.with_file_name(format!("{}.part", path.file_name().unwrap_or_default().to_string_lossy()));
         let url = format!("{}/datasets/{}/resolve/main/{}", self.base, self.set.repository, file.path);
-        for again in (0..TRIES).rev() {
-            match self.load(&url, file, &part) {
-                Ok(()) => break,
-                Err(Error::Io { path, .. }) if again > 0 && path == Path::new(&url) => std::thread::sleep(Duration::from_millis(500)),
-                Err(error) => return Err(error),
-            }
-        }
+        self.tried(&url, || self.load(&url, file, &part))?;
         if let Some(wanted) = &file.sha256 {
             let mut hash = Sha256::new();
             let mut stored = File::open(&part).map_err(|error| Error::io(&part, error))?;
@@ -165,45 +174,35 @@ impl Hub<'_> {
     }
 
     /// Downloads the missing part of a file.
-    fn load(&self, url: &str, file: &Listed, part: &Path) -> Result<()> {
+    fn load(&self, url: &str, file: &Listed, part: &Path) -> Result<(), Fault> {
         let held = std::fs::metadata(part).map_or(0, |there| there.len());
         if held == file.size {
             return Ok(());
         }
-        let mut request = self.agent.get(url);
-        if (1..file.size).contains(&held) {
-            request = request.header("range", format!("bytes={held}-"));
-        }
-        let mut response = request.call().map_err(|error| self.failed(url, error))?;
-        let held = match response.status().as_u16() {
-            206 => held,
-            // Other servers resend the whole file.
-            200 => 0,
-            status => return Err(self.failed(url, format!("status {status}"))),
-        };
+        let resumes = (1..file.size).contains(&held);
+        let mut response = self.get(url, &[("range", format!("bytes={held}-"))][..usize::from(resumes)])?;
+        // A server that does not know ranges resends the whole file.
+        let held = if response.status() == 206 { held } else { 0 };
+        let unwritable = |error| Fault::Final(format!("{} cannot be written: {error}", part.display()));
         let mut to = OpenOptions::new();
         to.create(true).append(held > 0).write(true).truncate(held == 0);
-        let mut to = to.open(part).map_err(|error| Error::io(part, error))?;
+        let mut to = to.open(part).map_err(unwritable)?;
         let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}").expect("a valid template");
         let bar = ProgressBar::new(file.size).with_message(file.path.clone()).with_style(style).with_position(held);
         let mut from = response.body_mut().as_reader().take(file.size - held);
         let (mut block, mut all) = (vec![0; 1 << 16], held);
+        let broke_off = |all: u64, why: &str| Fault::Again(format!("it broke off after {all} of {} bytes{why}", file.size), None);
         loop {
-            let read = from
-                .read(&mut block)
-                .map_err(|error| self.failed(url, format!("it broke off after {all} of {} bytes: {error}", file.size)))?;
+            let read = from.read(&mut block).map_err(|error| broke_off(all, &format!(": {error}")))?;
             if read == 0 {
                 break;
             }
-            to.write_all(&block[..read]).map_err(|error| Error::io(part, error))?;
+            to.write_all(&block[..read]).map_err(unwritable)?;
             all += read as u64;
             bar.set_position(all);
         }
         bar.finish_and_clear();
-        to.sync_all().map_err(|error| Error::io(part, error))?;
-        if all != file.size {
-            return Err(self.failed(url, format!("it broke off after {all} of {} bytes", file.size)));
-        }
-        Ok(())
+        to.sync_all().map_err(unwritable)?;
+        if all == file.size { Ok(()) } else { Err(broke_off(all, "")) }
     }
 }

@@ -332,7 +332,8 @@ impl Store {
     /// Reads what [`Store::export`] wrote.
     pub fn import(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+        let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+        let text = crate::files::text(bytes).map_err(|why| Error::format(path, why))?;
         let mut journal = Vec::new();
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             journal.push(serde_json::from_str(line).map_err(|error| Error::format(path, format!("line {}: {error}", at + 1)))?);

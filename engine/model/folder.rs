@@ -152,5 +152,9 @@ pub(super) fn complete(folder: &Path) -> Result<()> {
 }
 
 fn json(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
-    serde_json::from_slice(bytes).map_err(|e| Error::format(path, format!("not a JSON object: {}", files::brief(&e))))
+    serde_json::from_slice(bytes).map_err(|e| {
+        let why =
+            files::other_encoding(bytes).map_or(format!("not a JSON object: {}", files::brief(&e)), |encoding| format!("it {encoding}"));
+        Error::format(path, why)
+    })
 }

@@ -134,7 +134,7 @@ impl ChatTemplate {
         if !file.exists() {
             return Ok(None);
         }
-        let text = String::from_utf8(files::read_small(&file, LARGEST)?).map_err(|_| Error::format(&file, "it is not UTF-8 text"))?;
+        let text = files::text(files::read_small(&file, LARGEST)?).map_err(|why| Error::format(&file, format!("it {why}")))?;
         self.files.push((path.to_owned(), text.clone()));
         Ok(Some(text))
     }

@@ -45,7 +45,7 @@ impl Tokenizer {
         if !path.is_file() {
             return Err(Error::io(path, "no such file; a model folder needs a tokenizer.json"));
         }
-        let text = String::from_utf8(files::read_small(path, LARGEST)?).map_err(|e| Error::format(path, e))?;
+        let text = files::text(files::read_small(path, LARGEST)?).map_err(|why| Error::format(path, format!("it {why}")))?;
         let broken = |e: &dyn std::fmt::Display| Error::format(path, e.to_string().chars().take(200).collect::<String>());
         let Shape { model } = serde_json::from_str(&text).map_err(|e| broken(&e))?;
         if model.continuing_subword_prefix.is_some_and(|prefix| !prefix.is_empty()) {

@@ -2,9 +2,10 @@
 
 mod ask;
 pub mod cache;
+pub mod completion;
+mod endpoint;
 pub mod extractive;
 mod hops;
-mod http;
 pub mod local;
 pub mod prompt;
 mod question;

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::cache::{self, Cache, Kept, locked};
-use super::http::Endpoint;
+use super::completion::Completion;
+use super::endpoint::Endpoint;
 use super::{Message, Reason, Reply, Usage, prompt};
+use crate::http::Patience;
 use crate::model::Tokenizer;
 use crate::schema::read_json;
 use crate::{Error, Result, record, stop};
@@ -23,7 +24,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 record! {
     /// What to ask of a server, and how.
     pub struct Settings {
-        /// the base address, such as `http://127.0.0.1:8000/v1`
+        /// the base address, such as `http://127.0.0.1:8000/v1`; the environment variables `http_proxy`, `https_proxy`, `all_proxy` and
+        /// `no_proxy` mean what they mean to curl
         pub url: String,
         /// the model's name at the server
         pub model: String,
@@ -43,7 +45,8 @@ record! {
         pub extra: BTreeMap<String, Value> => OrDefault,
         /// seconds that one request may take
         pub timeout: Duration => Seconds = Duration::from_secs(120),
-        /// how often a request is retried after 429, 5xx, a timeout or a broken connection
+        /// how often a request is retried after 429, 5xx, a timeout or a broken connection; the server may ask for a pause of up to 10
+        /// minutes
         pub retries: usize = 5,
         /// requests at a time
         pub concurrency: usize = 8,
@@ -81,47 +84,6 @@ struct Request {
     body: String,
 }
 
-/// The parts of a reply that are needed.
-#[derive(Deserialize)]
-struct Completion {
-    choices: Vec<Choice>,
-    #[serde(default)]
-    usage: Option<Tokens>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Said,
-    #[serde(default)]
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Said {
-    content: Option<Content>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<Part>),
-}
-
-#[derive(Deserialize)]
-struct Part {
-    #[serde(default)]
-    text: String,
-}
-
-#[derive(Deserialize, Default)]
-struct Tokens {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
-}
-
 impl Server {
     /// A reasoner; it sends nothing yet.
     ///
@@ -150,7 +112,7 @@ impl Server {
             return Err(Error::argument(format!("'extra' may not change {name:?}")));
         }
         let key = settings.key_env.as_deref().filter(|_| !offline).map(key).transpose()?;
-        let endpoint = Endpoint::new(&settings.url, key, timeout, retries, pause, concurrency)?;
+        let endpoint = Endpoint::new(&settings.url, key, timeout, Patience { retries, pause }, concurrency)?;
         if offline && settings.cache.is_none() {
             return Err(Error::argument("'offline' needs a 'cache' to answer from"));
         }
@@ -203,8 +165,15 @@ impl Server {
                 }
             }
         };
-        let threads = self.settings.concurrency.min(requests.len());
-        stop::watched(|| std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work)))));
+        let more = self.settings.concurrency.min(requests.len()) - 1;
+        stop::watched(|| {
+            std::thread::scope(|scope| {
+                // Where no more threads can be started, those that there are ask one after the other.
+                let started = |_: &usize| std::thread::Builder::new().spawn_scoped(scope, work).is_ok();
+                (0..more).take_while(started).count();
+                work();
+            });
+        });
         if stop::pending() {
             let path = cache.path();
             return Err(Error::Stopped((!path.as_os_str().is_empty()).then(|| path.to_path_buf())));
@@ -219,18 +188,9 @@ impl Server {
 /// Sends one request and keeps its reply, unless it is cancelled before the reply arrives.
 fn ask(endpoint: &Endpoint, cache: &Cache, request: &Request, cancelled: &dyn Fn() -> bool) -> Result<()> {
     let began = Instant::now();
-    let Some((reply, tries)) = endpoint.post(&request.body, cancelled)? else { return Ok(()) };
+    let Some((completion, tries)) = endpoint.post(&request.body, cancelled)? else { return Ok(()) };
     let seconds = began.elapsed().as_secs_f64();
-    let wrong = |why: String| Error::Server(format!("{} did not reply with a chat completion, {why}", endpoint.url()));
-    let Completion { choices, usage } = serde_json::from_value(reply).map_err(|e| wrong(crate::files::brief(&e)))?;
-    let Some(Choice { message, finish_reason }) = choices.into_iter().next() else { return Err(wrong("'choices' is empty".into())) };
-    let text = match message.content {
-        None => String::new(),
-        Some(Content::Text(text)) => text,
-        Some(Content::Parts(parts)) => parts.into_iter().map(|part| part.text).collect(),
-    };
-    let cut = matches!(finish_reason.as_deref(), Some("length" | "content_filter"));
-    let Tokens { prompt_tokens, completion_tokens } = usage.unwrap_or_default();
+    let Completion { text, prompt_tokens, completion_tokens, cut } = completion;
     cache.put(&request.key, &Kept { text: endpoint.without_key(&text), prompt_tokens, completion_tokens, cut, tries, seconds })
 }
 

@@ -7,6 +7,8 @@
 
 mod common;
 mod data;
+mod device;
+mod http;
 mod memory;
 mod model;
 mod ops;

@@ -5,7 +5,9 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::float::Float;
 use super::kernel::{Arg, Args, Kernel, Slot};
 use super::weight::Weight;
+use super::{memory, readable};
 use crate::device::{DType, Tensor};
+use crate::error::{Error, Result};
 
 /// The numbers of one buffer.
 pub(crate) enum Values {
@@ -18,6 +20,25 @@ pub(crate) enum Values {
 
 /// Memory of the CPU executor. The lock turns an aliased binding into an error instead of a data race.
 pub(crate) struct CpuBuffer(pub(crate) RwLock<Values>);
+
+/// Zeros, or an error if there is no memory for them.
+pub(super) fn zeros<T: bytemuck::Zeroable>(elements: usize) -> Result<Vec<T>> {
+    bytemuck::try_zeroed_vec(elements).map_err(|()| no_memory::<T>(elements))
+}
+
+/// A copy, or an error if there is no memory for it.
+pub(super) fn copy<T: Copy>(values: &[T]) -> Result<Vec<T>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(values.len()).map_err(|_| no_memory::<T>(values.len()))?;
+    copy.extend_from_slice(values);
+    Ok(copy)
+}
+
+fn no_memory<T>(elements: usize) -> Error {
+    let bytes = readable((elements as u64).saturating_mul(size_of::<T>() as u64));
+    let free = memory::free().map_or(String::new(), |free| format!(" (free: {})", readable(free.bytes)));
+    Error::Device(format!("the system gave no {bytes} of memory for a tensor{free}: free some, or take settings that need less"))
+}
 
 impl CpuBuffer {
     pub(crate) fn values(&self) -> RwLockReadGuard<'_, Values> {
@@ -111,11 +132,4 @@ fn run_as<F: Element>(twin: fn(&[u8], Args<'_, F>), kernel: &Kernel, params: &[u
         })
         .collect();
     twin(params, Args(args));
-}
-
-/// Bytes of memory that the system can give without swapping, known on Linux only.
-pub(super) fn memory_available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }

@@ -5,6 +5,7 @@ pub(crate) mod dots;
 pub mod float;
 pub mod gpu;
 mod kernel;
+pub mod memory;
 pub mod parallel;
 pub mod preprocess;
 pub mod shaders;
@@ -20,6 +21,7 @@ use cpu::{CpuBuffer, Values};
 pub use gpu::Caps;
 pub(crate) use kernel::kernel;
 pub use kernel::{Args, Grid, Kernel, Launch, Slot};
+use memory::Free;
 pub(crate) use parallel::{columns, fused, rows, simd};
 use tensor::{Buffer, Memory};
 pub use tensor::{DType, Tensor};
@@ -120,27 +122,35 @@ impl Device {
         self
     }
 
-    /// Bytes that can still be allocated, if known. On the CPU that is what the system has available; on a GPU, its memory less what this
-    /// process uses.
+    /// Bytes that can still be allocated, if known. On the CPU and software adapters that is what this process can still take; on a GPU, its
+    /// memory less what this process uses.
     pub fn memory(&self) -> Option<u64> {
-        let left = |all: u64| all.saturating_sub(self.counters().live);
-        let known = match &self.0.executor {
-            Executor::Cpu { .. } => cpu::memory_available(),
-            Executor::Gpu(gpu) => gpu.caps().memory.map(left),
-            Executor::Planned(_) => None,
-        };
-        known.into_iter().chain(self.0.limit.get().map(|limit| left(*limit))).min()
+        self.free().map(|free| free.bytes)
     }
 
-    /// Fails if `bytes` more are known not to be available. The error says that `what` needs them, and has `advice` on how to need less.
+    fn free(&self) -> Option<Free> {
+        let left = |all: u64, by: Option<String>| Free { bytes: all.saturating_sub(self.counters().live), by };
+        let (own, system) = match &self.0.executor {
+            Executor::Cpu { .. } => (None, memory::free()),
+            // A software adapter's memory is the system's.
+            Executor::Gpu(gpu) => (gpu.caps().memory.map(|all| left(all, None)), gpu.caps().software.then(memory::free).flatten()),
+            Executor::Planned(_) => (None, None),
+        };
+        let set = self.0.limit.get().map(|limit| left(*limit, Some("the memory limit that was set".into())));
+        own.into_iter().chain(system).chain(set).min_by_key(|free| free.bytes)
+    }
+
+    /// Fails if `bytes` more are known not to be available. The error says that `what` needs them, what leaves no more, and has `advice` on
+    /// how to need less.
     pub fn expect_memory(&self, what: &str, bytes: u64, advice: impl FnOnce(u64) -> String) -> Result<()> {
-        match self.memory() {
-            Some(free) if free < bytes => Err(Error::Device(format!(
-                "{what} needs {} of memory, but {} has {} free: {}",
+        match self.free() {
+            Some(free) if free.bytes < bytes => Err(Error::Device(format!(
+                "{what} needs {} of memory, but {} has {} free{}: {}",
                 readable(bytes),
                 self.describe(),
-                readable(free),
-                advice(free)
+                readable(free.bytes),
+                free.by.map_or(String::new(), |by| format!(" because of {by}")),
+                advice(free.bytes)
             ))),
             _ => Ok(()),
         }
@@ -226,10 +236,10 @@ impl Device {
         }
         let memory = match &self.0.executor {
             Executor::Cpu { double } => Memory::Cpu(CpuBuffer(std::sync::RwLock::new(match dtype {
-                DType::U32 => Values::U32(vec![0; elements]),
-                DType::BF16 | DType::F16 => Values::Packed(vec![0; elements]),
-                DType::F32 if *double => Values::F64(vec![0.0; elements]),
-                DType::F32 => Values::F32(vec![0.0; elements]),
+                DType::U32 => Values::U32(cpu::zeros(elements)?),
+                DType::BF16 | DType::F16 => Values::Packed(cpu::zeros(elements)?),
+                DType::F32 if *double => Values::F64(cpu::zeros(elements)?),
+                DType::F32 => Values::F32(cpu::zeros(elements)?),
             }))),
             Executor::Gpu(gpu) => Memory::Gpu(gpu.create_buffer(dtype, shape)?),
             Executor::Planned(ledger) => {

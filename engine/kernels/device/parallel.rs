@@ -1,7 +1,13 @@
 //! How CPU twins use the cores. Rows are split into blocks of a fixed size, so the result depends on neither the number of threads nor
 //! their timing.
 
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
 use rayon::prelude::*;
+
+use super::memory;
 
 /// A block with fewer elements is not worth giving to another thread.
 const BLOCK_ELEMENTS: usize = 16 * 1024;
@@ -129,6 +135,41 @@ pub fn can_fuse<E: Element>() -> bool {
     return E::WIDE && pulp::x86::V3::try_new().is_some();
     #[cfg(not(target_arch = "x86_64"))]
     return E::WIDE && cfg!(target_arch = "aarch64");
+}
+
+/// Threads that other parts of the program may need at a time: for signals, a server's name, a template.
+const OTHER_THREADS: usize = 4;
+/// Address space for each thread where it is limited. Its stack and its part of the allocator take up to 66 MiB; the rest is for tensors.
+const ADDRESS_SPACE: u64 = 256 << 20;
+
+/// Prepares the threads that twins run on. By default they are as many as the processors that this process may use, and a program that
+/// cannot start them all would panic. Where a limit of processes or of memory does not allow them, there are fewer; at worst the calling
+/// thread works alone.
+pub fn start_threads() {
+    let chosen = std::env::var("RAYON_NUM_THREADS").ok().and_then(|number| number.parse().ok()).filter(|number| *number > 0);
+    let wanted = chosen.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let room = memory::address_space().map_or(usize::MAX, |bytes| (bytes / ADDRESS_SPACE) as usize);
+    // To try more threads than there is room for would take the room.
+    let possible = if room < wanted { startable(room) } else { startable(wanted + OTHER_THREADS).saturating_sub(OTHER_THREADS) };
+    if possible < wanted {
+        // The system counts threads for a moment after they ended.
+        thread::sleep(Duration::from_millis(50));
+        let fewer = rayon::ThreadPoolBuilder::new().num_threads(possible.max(1));
+        let fewer = if possible < 2 { fewer.use_current_thread() } else { fewer };
+        // An error says that there are threads already.
+        let _ = fewer.build_global();
+    }
+}
+
+/// How many of these threads can be started.
+fn startable(wanted: usize) -> usize {
+    let gate = Mutex::new(());
+    let wait = || drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
+    thread::scope(|scope| {
+        // They all exist until the gate opens.
+        let _closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..wanted).take_while(|_| thread::Builder::new().spawn_scoped(scope, wait).is_ok()).count()
+    })
 }
 
 /// The sum of numbers, read by all cores: it takes the time that reading them takes.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use half::{bf16, f16};
 
 use crate::device::Device;
-use crate::device::cpu::{CpuBuffer, Values};
+use crate::device::cpu::{self, CpuBuffer, Values};
 use crate::device::gpu::GpuBuffer;
 use crate::error::{Error, Result};
 
@@ -265,7 +265,7 @@ impl Tensor {
 
     fn get<T: Element>(&self) -> Result<Vec<T>> {
         Ok(match &self.buffer.memory {
-            Memory::Cpu(cpu) => T::vector(&cpu.values()).ok_or_else(|| self.other_type())?[self.range()].to_vec(),
+            Memory::Cpu(cpu) => cpu::copy(&T::vector(&cpu.values()).ok_or_else(|| self.other_type())?[self.range()])?,
             Memory::Gpu(gpu) => bytemuck::pod_collect_to_vec(&self.read_gpu(gpu)?),
             Memory::Planned => return Err(Error::Device("a planned device holds no numbers".into())),
         })

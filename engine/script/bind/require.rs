@@ -11,7 +11,7 @@ use super::session::{Loaded, Session};
 use super::{interrupt, session};
 use crate::api;
 use crate::api::{Area, function};
-use finemem::{Error, Result, record};
+use finemem::{Error, Result, files, record};
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
@@ -40,7 +40,7 @@ const LOADING: Duration = Duration::from_secs(60);
 /// The text of a script file.
 pub(crate) fn read(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, format!("cannot read the script: {e}")))?;
-    String::from_utf8(bytes).map_err(|_| Error::format(path, "is not a script: scripts are UTF-8 text"))
+    files::text(bytes).map_err(|why| Error::format(path, format!("is not a script: it {why}")))
 }
 
 /// Compiles a script. Its environment is the sealed globals: they can be read, and assigning a new global is an error.
@@ -107,7 +107,7 @@ pub(crate) fn function(lua: &Lua, finemem: Table) -> mlua::Result<Function> {
         let (session, name) = (session(lua), name.to_string_lossy());
         let path = find(&session.script.borrow(), &name).into_lua_err()?;
         let text = read(&path).into_lua_err()?;
-        let file = Loaded { path: path.clone(), sha256: finemem::files::sha256(text.as_bytes()) };
+        let file = Loaded { path: path.clone(), sha256: files::sha256(text.as_bytes()) };
         session.loaded.borrow_mut().push(file.clone());
         session.modules.borrow_mut().insert(name, file);
         Ok(Value::Function(load(lua, &path, &text)?))
@@ -169,7 +169,7 @@ fn reload(lua: &Lua, session: &Session, name: &str, step: Option<u64>) -> mlua::
     let known = session.modules.borrow().clone();
     let files: BTreeMap<String, String> = known
         .iter()
-        .map(|(name, file)| (name.clone(), std::fs::read(&file.path).map_or(String::new(), |bytes| finemem::files::sha256(&bytes))))
+        .map(|(name, file)| (name.clone(), std::fs::read(&file.path).map_or(String::new(), |bytes| files::sha256(&bytes))))
         .collect();
     let old = known.clone();
     let changed = lua.create_function({

@@ -1,7 +1,6 @@
 //! `fm.json`, `fm.read`, `fm.write`, `fm.rng`, and what a script knows about itself.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use mlua::{ExternalResult, IntoLua, Lua, LuaSerdeExt, MultiValue, Value};
@@ -11,7 +10,7 @@ use super::{require, session};
 use crate::api::lua::read;
 use crate::api::{Any, Area, Bytes, Constant, Function, Handed, Kind, Object, Scripted, Tab, convert, function, method};
 use finemem::random::Rng;
-use finemem::{Error, record};
+use finemem::{Error, files, record};
 
 pub(crate) const AREA: Area = Area { constants: CONSTANTS, functions: FUNCTIONS, objects: &[&RNG] };
 
@@ -102,7 +101,11 @@ const FUNCTIONS: &[Function] = &[
     function! {
         /// Reads JSON.
         "json.decode" (lua, given: Text) -> Json: "the value; `null` is `fm.json.null`" {
-            serde_json::from_slice(&given.text.0.as_bytes()).map_err(|e| mlua::Error::runtime(format!("'text' is not JSON: {e}")))
+            let bytes = given.text.0.as_bytes();
+            serde_json::from_slice(&bytes).map_err(|e| {
+                let why = files::other_encoding(&bytes).unwrap_or_else(|| format!("is not JSON: {e}"));
+                mlua::Error::runtime(format!("'text' {why}"))
+            })
         }
     },
     function! {
@@ -127,13 +130,13 @@ const FUNCTIONS: &[Function] = &[
     function! {
         /// Writes a file, and the folders above it. The old content is replaced completely or not at all.
         "write" (lua, given: Put) -> () {
-            finemem::files::write(&given.path, &given.text.0.as_bytes()).into_lua_err()
+            files::write(&given.path, &given.text.0.as_bytes()).into_lua_err()
         }
     },
     function! {
         /// Appends to a file, and makes the folders above it. When this returns, the text is on the disk.
         "append" (lua, given: Put) -> () {
-            finemem::files::append(&given.path, &given.text.0.as_bytes()).into_lua_err()
+            files::append(&given.path, &given.text.0.as_bytes()).into_lua_err()
         }
     },
     function! {
@@ -167,7 +170,7 @@ const FUNCTIONS: &[Function] = &[
     function! {
         /// A unique name for a text, for example to name what was computed from it.
         "sha256" (lua, given: Text) -> String: "its SHA-256, 64 hexadecimal digits" {
-            Ok(finemem::files::sha256(&given.text.0.as_bytes()))
+            Ok(files::sha256(&given.text.0.as_bytes()))
         }
     },
     function! {
@@ -274,14 +277,12 @@ impl Scripted for Rng {
     }
 }
 
-/// The global `print`: its arguments, separated by tabs. A closed pipe is not an error.
+/// The global `print`: its arguments, separated by tabs.
 pub(crate) fn print(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     let tostring: mlua::Function = lua.globals().get("tostring")?;
     let words = values.into_iter().map(|value| tostring.call::<mlua::LuaString>(value));
     let words: Vec<String> = words.map(|word| word.map(|word| word.to_string_lossy())).collect::<mlua::Result<_>>()?;
-    let print = || {
-        writeln!(std::io::stdout(), "{}", words.join("\t")).ok();
-    };
+    let print = || println!("{}", words.join("\t"));
     match session(lua).run.borrow().as_ref() {
         Some(run) => run.borrow().around_bar(print),
         None => print(),

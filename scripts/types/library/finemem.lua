@@ -975,7 +975,7 @@ function fm.reasoner.model(arguments) end
 
 ---The arguments of `fm.reasoner.server`.
 ---@class (exact) fm.reasoner.server.arguments
----@field url string the base address, such as `http://127.0.0.1:8000/v1`
+---@field url string the base address, such as `http://127.0.0.1:8000/v1`; the environment variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` mean what they mean to curl
 ---@field model string the model's name at the server
 ---@field key_env? string the environment variable that holds the key, such as OPENAI_API_KEY; the key is never written anywhere
 ---@field max_tokens? integer longest reply in tokens (default 1024)
@@ -984,7 +984,7 @@ function fm.reasoner.model(arguments) end
 ---@field seed? integer the seed of sampling, for servers that support one
 ---@field extra? table<string, any> additional fields of a request, such as `{ chat_template_kwargs = { enable_thinking = false } }` for Qwen3 on vLLM; `fm.json.null` removes a field
 ---@field timeout? number seconds that one request may take (default 120)
----@field retries? integer how often a request is retried after 429, 5xx, a timeout or a broken connection (default 5)
+---@field retries? integer how often a request is retried after 429, 5xx, a timeout or a broken connection; the server may ask for a pause of up to 10 minutes (default 5)
 ---@field concurrency? integer requests at a time (default 8)
 ---@field cache? string the file that keeps replies; by default replies.jsonl in the folder of the run that is open at the first question, or memory without a run
 ---@field offline? boolean whether to answer from the cache alone; a missing reply is an error (default false)

@@ -394,13 +394,13 @@ fn a_table_that_is_no_text_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.csv"), b"text,category\ncaf\xe9,x\n").unwrap();
     let error = data::read(folder.path(), &Options::default()).unwrap_err().to_string();
-    assert!(error.contains("a.csv: not UTF-8 text"), "{error}");
+    assert!(error.contains("a.csv: is not UTF-8 text: byte 18 (line 2) is 0xE9"), "{error}");
     std::fs::write(folder.path().join("b.csv"), files::BANKING).unwrap();
     let found = data::read(folder.path(), &Options::default()).unwrap();
     assert_eq!((found.episodes[0].questions.len(), found.skipped.len()), (3, 1));
-    assert!(found.skipped[0].starts_with("a.csv: not UTF-8 text: invalid utf-8"), "{:?}", found.skipped);
+    assert!(found.skipped[0].starts_with("a.csv: is not UTF-8 text: byte 18"), "{:?}", found.skipped);
     let error = data::read(folder.path(), &Options { strict: true, ..Options::default() }).unwrap_err().to_string();
-    assert!(error.contains("as intents: a.csv: not UTF-8"), "{error}");
+    assert!(error.contains("as intents: a.csv: is not UTF-8"), "{error}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod browser;
 mod cli;
 mod compare;
 mod evaluate;
+mod process;
 mod runs;
 mod tutorial;
 mod view;

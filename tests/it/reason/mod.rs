@@ -6,5 +6,6 @@ mod hops;
 mod metrics;
 mod prompt;
 mod reasoners;
+mod refusals;
 mod server;
 mod servers;

@@ -117,22 +117,27 @@ fn what_the_server_asks_to_wait_is_waited() {
     said(&asking(fake.settings()).unwrap(), "Where?");
     let seen = fake.seen.lock().unwrap();
     assert!(seen[1].at - seen[0].at >= Duration::from_secs(1));
+    let fake = Fake::new(|_, _| Act::Reply(503, "retry-after: 2.5\r\n", "slow".into()));
+    let text = complaint(&asking(Settings { retries: 0, ..fake.settings() }).unwrap());
+    assert!(text.ends_with("failed after 1 try: status 503 Service Unavailable: slow. The server asks to wait 3 seconds"), "{text}");
 }
 
 #[test]
 fn faults_that_stay_are_not_tried_again() {
     let long = "x".repeat(10 << 20);
     for (act, said) in [
-        (
-            Act::Reply(401, "", "{\"error\": \"no such key\"}".into()),
-            "failed after 1 try: status 401 Unauthorized: {\"error\": \"no such key\"}",
-        ),
+        (Act::Reply(401, "", "{\"error\": \"no such key\"}".into()), "failed after 1 try: status 401 Unauthorized: no such key"),
         (Act::Reply(404, "", "no model".into()), "404"),
-        (Act::Reply(302, "location: http://127.0.0.1:1/\r\n", String::new()), "status 302"),
-        (Act::Reply(200, "", "{}".into()), "did not reply with a chat completion, missing field `choices`"),
-        (Act::Reply(200, "", "[1, 2]".into()), "did not reply with a chat completion"),
+        (Act::Reply(302, "", String::new()), "status 302"),
+        (
+            Act::Reply(429, "retry-after: 601\r\n", "slow".into()),
+            "slow. The server asks to wait 601 seconds, and more than 600 are not waited",
+        ),
+        (Act::Reply(200, "content-encoding: gzip\r\n", "\u{1f}".into()), "the reply is encoded as \"gzip\", which was not asked for"),
+        (Act::Reply(200, "", "{}".into()), "the reply is not a chat completion, it has no 'choices'"),
+        (Act::Reply(200, "", "[1, 2]".into()), "the reply is not a chat completion"),
         (Act::Reply(200, "", "{\"choices\": []}".into()), "'choices' is empty"),
-        (Act::Reply(200, "", "{\"choices\": [{\"text\": \"x\"}]}".into()), "missing field `message`"),
+        (Act::Reply(200, "", "{\"choices\": [{\"text\": \"x\"}]}".into()), "its choice has no 'message'"),
         (Act::Reply(200, "", completion(&long)), "longer than 4194304 bytes"),
         (Act::Reply(400, "", long), "…"),
     ] {

@@ -1,0 +1,5 @@
+//! Requests to servers.
+
+mod proxies;
+mod redirects;
+mod retry_after;
