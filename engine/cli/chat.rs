@@ -100,7 +100,7 @@ fn options(settings: &Settings, model: &Model) -> Result<Options> {
 fn prompt_of(model: &Model, settings: &Settings, messages: &[Value]) -> Result<Vec<u32>> {
     let chat =
         Chat { messages: messages.to_vec(), add_generation_prompt: true, enable_thinking: Some(settings.thinking), ..Chat::default() };
-    model.tokenizer.encode(&model.chat_template.render(&chat)?)
+    model.tokenizer.encode(&model.prompt(&chat)?)
 }
 
 /// Prints the answer as it is sampled, then its length and speed.

@@ -294,6 +294,7 @@ static MODEL: Object = Object {
             }
         },
         super::chat::APPLY,
+        super::chat::CARRIES,
         method! {
             /// Log-probability of every token after the first, given those before it.
             "logprobs" (lua, this: ModelHandle, given: Score) -> Vec<f32>: "a list, one shorter than the tokens" {

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::{require, session};
 use crate::api::lua::read;
 use crate::api::{Any, Area, Bytes, Constant, Function, Handed, Kind, Object, Scripted, Tab, convert, function, method};
+use finemem::model::plain::unmarked;
 use finemem::random::Rng;
 use finemem::{Error, record};
 
@@ -278,7 +279,7 @@ impl Scripted for Rng {
 pub(crate) fn print(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     let tostring: mlua::Function = lua.globals().get("tostring")?;
     let words = values.into_iter().map(|value| tostring.call::<mlua::LuaString>(value));
-    let words: Vec<String> = words.map(|word| word.map(|word| word.to_string_lossy())).collect::<mlua::Result<_>>()?;
+    let words: Vec<String> = words.map(|word| word.map(|word| unmarked(&word.to_string_lossy()).into_owned())).collect::<mlua::Result<_>>()?;
     let print = || {
         writeln!(std::io::stdout(), "{}", words.join("\t")).ok();
     };

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use finemem::model::python::strftime;
-use finemem::model::{Chat, ChatTemplate, Tokenizer};
+use finemem::model::{Chat, ChatTemplate, Tokenizer, strftime};
 use finemem_script::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 
