@@ -55,6 +55,9 @@ pub(crate) fn chat(settings: &Settings) -> Result<()> {
     let mut messages: Vec<Value> = settings.system.iter().map(|text| json!({ "role": "system", "content": text })).collect();
     // A folder without a chat template fails here, before anything is typed.
     prompt_of(&model, settings, &[messages.clone(), vec![json!({ "role": "user", "content": "" })]].concat())?;
+    if settings.system.is_some() && !model.chat_template.carries()?.system {
+        eprintln!("The chat template has no place for a system message: its text comes before your first message.");
+    }
     let mut generator = Generator::new(&model)?;
     generator.keep_prompts();
     stop::install_quietly()?;

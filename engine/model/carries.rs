@@ -40,8 +40,12 @@ const WORD: &str = "xprobex";
 
 impl ChatTemplate {
     /// What the template has a place for. It is found out once.
-    pub fn carries(&self) -> Carries {
-        *self.found.get_or_init(|| {
+    ///
+    /// # Errors
+    /// A folder without a template.
+    pub fn carries(&self) -> Result<Carries> {
+        self.choose(false)?;
+        Ok(*self.found.get_or_init(|| {
             let has = |chat: &Chat, words: &[&str]| self.render(chat).is_ok_and(|text| words.iter().all(|word| text.contains(word)));
             let user = vec![json!({ "role": "user", "content": "yprobey" })];
             let plain = Chat { messages: user.clone(), add_generation_prompt: true, ..Chat::default() };
@@ -49,7 +53,8 @@ impl ChatTemplate {
             let system = Chat { messages: system, ..plain.clone() };
             let carried = has(&system, &[WORD, "yprobey"]);
             let base = if carried { &system } else { &plain };
-            let parameters = json!({ "type": "object", "properties": { "zprobez": { "type": "string", "description": "p" } }, "required": ["zprobez"] });
+            let parameters =
+                json!({ "type": "object", "properties": { "zprobez": { "type": "string", "description": "p" } }, "required": ["zprobez"] });
             let tool = json!({ "type": "function", "function": { "name": "wprobew", "description": "vprobev", "parameters": parameters } });
             let tools = Chat { tools: Some(vec![tool]), ..base.clone() };
             let thinking = match self.switch(base) {
@@ -58,7 +63,7 @@ impl ChatTemplate {
                 None => Thinking::Unsaid,
             };
             Carries { tools: has(&tools, &["wprobew", "vprobev", "zprobez", "yprobey"]), system: carried, thinking }
-        })
+        }))
     }
 
     /// The variable that tells the template whether the model thinks.
@@ -76,8 +81,7 @@ impl ChatTemplate {
     /// Tools, or a wish to think, that the template has no place for.
     pub fn fit(&self, chat: Chat) -> Result<Chat> {
         let mut chat = chat;
-        self.choose(chat.tools.is_some())?;
-        let carries = self.carries();
+        let carries = self.carries()?;
         if chat.tools.as_ref().is_some_and(|tools| !tools.is_empty()) && !carries.tools {
             return Err(Error::argument("the chat template has no place for tools: describe them in a message"));
         }

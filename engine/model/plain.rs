@@ -74,7 +74,8 @@ impl Guard {
     /// The text with marks that break these control tokens. Those that it has already stay.
     pub fn mark<'a>(&self, text: &'a str, breaks: Breaks) -> Cow<'a, str> {
         let letters = self.folded(text);
-        let tokens: Vec<&[char]> = self.tokens.values().filter(|t| t.special || breaks != Breaks::Special).map(|t| &t.letters[..]).collect();
+        let tokens: Vec<&[char]> =
+            self.tokens.values().filter(|t| t.special || breaks != Breaks::Special).map(|t| &t.letters[..]).collect();
         let mut places = self.places(&letters, &tokens);
         if breaks == Breaks::All {
             places.extend(continued(&letters, &tokens));
@@ -135,7 +136,8 @@ impl Guard {
                 Some(normalizer) if !c.is_ascii() => {
                     let mut one = NormalizedString::from(c.to_string());
                     // Normalizers of Llama's kind put this sign before every text.
-                    let read = if normalizer.normalize(&mut one).is_ok() { one.get().trim_start_matches('▁').to_owned() } else { c.into() };
+                    let read =
+                        if normalizer.normalize(&mut one).is_ok() { one.get().trim_start_matches('▁').to_owned() } else { c.into() };
                     letters.extend(read.chars().map(|c| (end, lower(c))));
                 }
                 _ => letters.push((end, lower(c))),

@@ -78,7 +78,9 @@ impl Local {
 
 impl Reason for Local {
     fn describe(&self) -> String {
-        format!("a frozen {}", self.model)
+        // Whether the question and the memory are two messages or one may matter to its answers.
+        let system = self.model.chat_template.carries().is_ok_and(|carries| carries.system);
+        format!("a frozen {}{}", self.model, if system { "" } else { ", told its task in the user's message" })
     }
 
     fn complete(&self, chats: &[Vec<Message>]) -> Result<Vec<Reply>> {

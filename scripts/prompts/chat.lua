@@ -5,8 +5,8 @@
 -- has to put all calls into that answer.
 --
 -- Many templates have no place for tools or for a system message. Tools are then described in the task, as they are if the dialect
--- describes them itself, and the task goes before the memory in the user's message. A second value says in one line which of these was
--- done. A model without a template is an error, unless `plain` allows plain text instead; so is `thinking` if the template cannot be told
+-- describes them itself, and the task goes before the memory in the user's message. Which of these was done is printed, and returned as a
+-- second value. A model without a template is an error, unless `plain` allows plain text instead; so is `thinking` if the template cannot be told
 -- of it.
 
 local fm = require "finemem"
@@ -19,6 +19,9 @@ You are shown the memory items that may matter, each with its id, and one new te
 - memory_delete for an item that no longer holds and is not replaced.
 - memory_skip alone, if the text has nothing worth keeping.
 You answer only once for this text: put all calls into this one answer, and nothing else.]]
+
+-- What was printed, so that it is printed once.
+local printed = {}
 
 -- The items in view of one section. A section that is shown whole is one text and needs no ids.
 local function shown(input, section, total)
@@ -89,5 +92,10 @@ return function(option)
     carries.thinking == "always" and "thinking, because the chat template always begins a thought" or option.thinking and "thinking"
       or "no thinking",
   }
-  return prompt, table.concat(told, "; ")
+  local line = table.concat(told, "; ")
+  if not printed[line] then
+    printed[line] = true
+    print("prompt: " .. line)
+  end
+  return prompt, line
 end

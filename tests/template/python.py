@@ -6,6 +6,7 @@ Each case is a template, rendered by transformers' own environment with VARIABLE
 `--characters` it writes engine/model/jinja/unicode.txt instead: what Python knows about characters and Rust does not.
 """
 
+import copy
 import datetime
 import itertools
 import json
@@ -719,7 +720,7 @@ def main():
         cases = []
         for template in dict.fromkeys(templates()):
             try:
-                text = _compile_jinja_template(template).render(messages=MESSAGES, **VARIABLES)
+                text = _compile_jinja_template(template).render(messages=copy.deepcopy(MESSAGES), **copy.deepcopy(VARIABLES))
             except Exception:
                 text = None
             # Python's own addresses are different each time.

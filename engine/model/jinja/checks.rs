@@ -2,14 +2,50 @@
 
 use minijinja::{Error, Value};
 
-use super::values::{Args, Type, int, invalid, items, named};
+use super::values::{Args, Type, int, invalid, items, key, named};
 use super::{Budget, compare, filters, numbers, text, write};
 
 /// Their names.
 pub(super) const NAMES: &[&str] = &[
-    "!=", "<", "<=", "==", ">", ">=", "boolean", "callable", "defined", "divisibleby", "eq", "equalto", "escaped", "even", "false",
-    "filter", "float", "ge", "greaterthan", "gt", "in", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none",
-    "number", "odd", "sameas", "sequence", "string", "test", "true", "undefined", "upper",
+    "!=",
+    "<",
+    "<=",
+    "==",
+    ">",
+    ">=",
+    "boolean",
+    "callable",
+    "defined",
+    "divisibleby",
+    "eq",
+    "equalto",
+    "escaped",
+    "even",
+    "false",
+    "filter",
+    "float",
+    "ge",
+    "greaterthan",
+    "gt",
+    "in",
+    "integer",
+    "iterable",
+    "le",
+    "lessthan",
+    "lower",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "sameas",
+    "sequence",
+    "string",
+    "test",
+    "true",
+    "undefined",
+    "upper",
 ];
 
 /// Whether the test holds for the first argument.
@@ -37,7 +73,9 @@ pub(super) fn apply(name: &str, args: Args, budget: &Budget) -> Result<bool, Err
     let kind = Type::of(&value);
     match name {
         "boolean" => Ok(kind == Type::Bool),
-        "callable" => Ok(kind == Type::Undefined || kind == Type::Other && value.as_object().is_some_and(|o| !o.type_name().ends_with("Module"))),
+        "callable" => {
+            Ok(kind == Type::Undefined || kind == Type::Other && value.as_object().is_some_and(|o| !o.type_name().ends_with("Module")))
+        }
         "defined" => Ok(kind != Type::Undefined),
         "undefined" => Ok(kind == Type::Undefined),
         "escaped" => Ok(value.is_safe()),
@@ -52,11 +90,14 @@ pub(super) fn apply(name: &str, args: Args, budget: &Budget) -> Result<bool, Err
         "mapping" => Ok(kind == Type::Dict),
         "none" => Ok(kind == Type::None),
         "sequence" => Ok(matches!(kind, Type::Undefined | Type::Str | Type::List | Type::Tuple | Type::Dict | Type::Range)),
-        "iterable" => Ok(kind == Type::Undefined || value.as_str().is_some() || kind != Type::Other && kind == Type::Stream || !matches!(kind, Type::Stream | Type::Other) && items(&value, budget).is_ok()),
+        "iterable" => Ok(kind == Type::Undefined
+            || value.as_str().is_some()
+            || kind != Type::Other && kind == Type::Stream
+            || !matches!(kind, Type::Stream | Type::Other) && items(&value, budget).is_ok()),
         "lower" => Ok(text::is_lower(&write::text(&value, budget)?)),
         "upper" => Ok(text::is_upper(&write::text(&value, budget)?)),
-        "filter" => Ok(value.as_str().is_some_and(|name| filters::NAMES.contains(&name))),
-        "test" => Ok(value.as_str().is_some_and(|name| NAMES.contains(&name))),
+        "filter" => Ok(key(&value)?.as_str().is_some_and(|name| filters::NAMES.contains(&name))),
+        "test" => Ok(key(&value)?.as_str().is_some_and(|name| NAMES.contains(&name))),
         _ => Err(invalid(format!("there is no test {name}"))),
     }
 }
@@ -74,7 +115,9 @@ fn same(value: &Value, other: &Value) -> Result<bool, Error> {
         (Type::None, _) => Ok(true),
         (Type::Bool, _) => Ok(value.is_true() == other.is_true()),
         // CPython has one object for each of these numbers.
-        (Type::Int, _) if [value, other].iter().all(|v| int(v, "").is_ok_and(|n| (-5..=256).contains(&n))) => Ok(int(value, "")? == int(other, "")?),
+        (Type::Int, _) if [value, other].iter().all(|v| int(v, "").is_ok_and(|n| (-5..=256).contains(&n))) => {
+            Ok(int(value, "")? == int(other, "")?)
+        }
         _ => Err(invalid(format!("whether two values of the type {} are the same object cannot be told", named(value)))),
     }
 }

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use minijinja::{Error, Value};
 
 use super::Budget;
-use super::values::{Args, Part, Range, Type, View, invalid, items, key, named, undefined, whole};
+use super::objects::{Part, Range, View};
+use super::values::{Args, Type, invalid, items, key, lookup, named, undefined, whole};
 use super::write::{DEPTH, held};
 
 /// `left == right`.
@@ -35,7 +36,7 @@ fn equal_at(left: &Value, right: &Value, depth: usize, budget: &Budget) -> Resul
             }
             for name in left.try_iter()?.checked() {
                 let name = name?;
-                if !equal_at(&left.get_item(&name)?, &right.get_item(&name)?, depth + 1, budget)? {
+                if !equal_at(&left.get_item(&name)?, &lookup(right, &name)?, depth + 1, budget)? {
                     return Ok(false);
                 }
             }
@@ -97,7 +98,7 @@ pub(super) fn contains(value: &Value, container: &Value, budget: &Budget) -> Res
     match (Type::of(container), container.as_str(), value.as_str()) {
         (_, Some(container), Some(value)) => Ok(container.contains(value)),
         (_, Some(_), None) => Err(invalid(format!("'in <string>' requires a string as left operand, not {}", named(value)))),
-        (Type::Dict, ..) => Ok(!container.get_item(key(value)?)?.is_undefined()),
+        (Type::Dict, ..) => Ok(!lookup(container, key(value)?)?.is_undefined()),
         _ => {
             for item in items(container, budget)? {
                 if equal(value, &item, budget)? {

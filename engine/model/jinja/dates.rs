@@ -96,7 +96,10 @@ pub fn strftime(format: &str, seconds: u64) -> Result<String, Error> {
         let width: Option<usize> = if width.is_empty() { None } else { width.parse().ok().filter(|n| *n <= WIDEST) };
         // The alternative forms of other languages are the usual ones in English.
         let changed = letters.next_if(|c| matches!(c, 'E' | 'O'));
-        let Some(code) = letters.next() else { return Err(invalid("strftime_now: the format ends with %")) };
+        let Some(code) = letters.next() else {
+            // As it is, with whatever flags it has.
+            return Ok(out + &format[format.rfind('%').unwrap_or(0)..]);
+        };
         let code_is = |codes: &str| codes.contains(code);
         if changed.is_some_and(|c| !code_is(if c == 'E' { "cCxXyY" } else { "deHImMSuUVwWy" })) {
             return Err(invalid(format!("strftime_now: %{}{code} is not known", changed.unwrap_or(' '))));
@@ -166,7 +169,7 @@ fn written(piece: Piece, code: char, flags: &str, width: Option<usize>) -> Strin
     let text = match (flags.contains('#'), flags.contains('^')) {
         (true, _) if matches!(code, 'p' | 'Z') => text.to_lowercase(),
         (true, _) if matches!(code, 'a' | 'A' | 'b' | 'B' | 'h') => text.to_uppercase(),
-        (_, true) => text.to_uppercase(),
+        (_, true) if code != 'P' => text.to_uppercase(),
         _ => text,
     };
     let wide = match (width, fill) {

@@ -2,15 +2,66 @@
 
 use minijinja::{Error, Value};
 
-use super::values::{Args, Group, Stream, Type, entries, int, invalid, items, key, length, list, named, string, tuple};
-use super::{Budget, checks, compare, format, methods, numbers, prose, text, write};
+use super::objects::{Group, Stream};
+use super::values::{Args, Type, entries, int, invalid, items, key, length, list, named, string, tuple};
+use super::{Budget, checks, compare, methods, numbers, percent, prose, text, write};
 
 /// Their names.
 pub(super) const NAMES: &[&str] = &[
-    "abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e", "escape", "filesizeformat", "first", "float",
-    "forceescape", "format", "groupby", "indent", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "pprint",
-    "random", "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr", "slice", "sort", "string", "striptags",
-    "sum", "title", "tojson", "trim", "truncate", "unique", "upper", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr",
+    "abs",
+    "attr",
+    "batch",
+    "capitalize",
+    "center",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "filesizeformat",
+    "first",
+    "float",
+    "forceescape",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "pprint",
+    "random",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "string",
+    "striptags",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "urlencode",
+    "urlize",
+    "wordcount",
+    "wordwrap",
+    "xmlattr",
 ];
 
 /// Applies a filter to the first argument.
@@ -53,12 +104,19 @@ pub(super) fn apply(name: &str, args: Args, budget: &Budget) -> Result<Value, Er
                 return Ok(value.try_iter()?.next().unwrap_or(Value::UNDEFINED));
             }
             let mut all = items(&value, budget)?;
-            Ok(if name == "last" { all.pop() } else if all.is_empty() { None } else { Some(all.swap_remove(0)) }.unwrap_or(Value::UNDEFINED))
+            Ok(if name == "last" {
+                all.pop()
+            } else if all.is_empty() {
+                None
+            } else {
+                Some(all.swap_remove(0))
+            }
+            .unwrap_or(Value::UNDEFINED))
         }
         "float" => numbers::to_float(args),
         "int" => numbers::to_int(args),
         "round" => numbers::rounded(args),
-        "format" => format::filter(args, budget),
+        "format" => percent::filter(args, budget),
         "groupby" => groupby(args, budget),
         "items" => {
             let [value] = args.bind(name, ["value"], 1)?;
@@ -184,7 +242,9 @@ impl Path {
 
 fn batch(args: Args, budget: &Budget) -> Result<Value, Error> {
     let [value, size, fill] = args.bind("batch", ["value", "linecount", "fill_with"], 2)?;
-    let size = int(&size.unwrap_or_default(), "batch: linecount")?;
+    let size = size.unwrap_or_default();
+    // A size that is no number is never reached.
+    let size = if super::values::whole(&size).is_some() || fill.is_some() { int(&size, "batch: linecount")? } else { -1 };
     let (mut rows, mut row) = (Vec::new(), Vec::new());
     for item in items(&value.unwrap_or_default(), budget)? {
         if row.len() as i64 == size {

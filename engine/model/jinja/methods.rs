@@ -2,14 +2,57 @@
 
 use minijinja::{Error, State, Value};
 
-use super::values::{Args, Group, Method, Part, Range, Type, View, entries, int, invalid, items, key, list, named, tuple, undefined, whole};
+use super::objects::{Group, Method, Part, Range, View};
+use super::values::{Args, Type, entries, int, invalid, items, key, list, lookup, named, tuple, undefined, whole};
 use super::{Budget, compare, numbers, text};
 
 const TEXT: &[&str] = &[
-    "capitalize", "casefold", "center", "count", "endswith", "expandtabs", "find", "format", "format_map", "index", "isalnum", "isalpha",
-    "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable", "isspace", "istitle", "isupper", "join",
-    "ljust", "lower", "lstrip", "maketrans", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust",
-    "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "translate", "upper", "zfill",
+    "capitalize",
+    "casefold",
+    "center",
+    "count",
+    "endswith",
+    "expandtabs",
+    "find",
+    "format",
+    "format_map",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isascii",
+    "isdecimal",
+    "isdigit",
+    "isidentifier",
+    "islower",
+    "isnumeric",
+    "isprintable",
+    "isspace",
+    "istitle",
+    "isupper",
+    "join",
+    "ljust",
+    "lower",
+    "lstrip",
+    "maketrans",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "translate",
+    "upper",
+    "zfill",
     "encode",
 ];
 const LIST: &[&str] = &["copy", "count", "index"];
@@ -20,8 +63,7 @@ const FLOAT: &[&str] = &["as_integer_ratio", "conjugate", "fromhex", "hex", "is_
 const VIEW: &[&str] = &["isdisjoint"];
 
 /// Methods that change their list or mapping. The sandbox hides them.
-const CHANGING: &[&str] =
-    &["append", "clear", "extend", "insert", "pop", "popitem", "remove", "reverse", "setdefault", "sort", "update"];
+const CHANGING: &[&str] = &["append", "clear", "extend", "insert", "pop", "popitem", "remove", "reverse", "setdefault", "sort", "update"];
 
 /// The name of a method that the value has.
 fn method(value: &Value, name: &str) -> Option<&'static str> {
@@ -78,7 +120,7 @@ pub(super) fn attribute(value: &Value, name: &str, budget: &Budget) -> Result<Va
         _ if hidden(value, name) => Ok(Value::UNDEFINED),
         kind => match own(value, name, budget) {
             Some(found) => Ok(found),
-            None if kind == Type::Dict => value.get_item(&Value::from(name)),
+            None if kind == Type::Dict => lookup(value, &Value::from(name)),
             None => Ok(Value::UNDEFINED),
         },
     }
@@ -90,7 +132,7 @@ pub(super) fn item(value: &Value, at: &Value, budget: &Budget) -> Result<Value, 
     let found = match (kind, whole(at)) {
         (Type::Undefined, _) => return Err(undefined("an item")),
         (Type::Dict, _) => match key(at) {
-            Ok(at) => value.get_item(at)?,
+            Ok(at) => lookup(value, at)?,
             Err(_) => Value::UNDEFINED,
         },
         (Type::Namespace | Type::Other, _) => value.get_item(at)?,
@@ -156,8 +198,7 @@ pub(super) fn slice(value: &Value, bounds: [&Value; 3], budget: &Budget) -> Resu
             let (start, stop) = ends(range.count());
             Ok(Value::from_object(Range { start: range.at(start), stop: range.at(stop), step: range.step * step }))
         }
-        // A mapping has no slices; Jinja makes this undefined.
-        _ => Ok(Value::UNDEFINED),
+        _ => Err(invalid(format!("a {} cannot be sliced", named(value)))),
     }
 }
 
@@ -219,7 +260,7 @@ pub(super) fn call(value: &Value, name: &str, args: Args, budget: &Budget) -> Re
         }
         (Type::Dict, "get") => {
             let [name, default] = args.bind(what, ["", ""], 1)?;
-            let found = value.get_item(key(&name.unwrap_or_default())?)?;
+            let found = lookup(value, key(&name.unwrap_or_default())?)?;
             Ok(if found.is_undefined() { default.unwrap_or_else(|| Value::from(())) } else { found })
         }
         (Type::Dict, "items" | "keys" | "values") => {
@@ -234,7 +275,9 @@ pub(super) fn call(value: &Value, name: &str, args: Args, budget: &Budget) -> Re
         (Type::Bool | Type::Int, "conjugate") => Ok(whole(value).map(Value::from).unwrap_or_default()),
         (Type::Bool | Type::Int, "bit_length") => Ok(Value::from(128 - whole(value).unwrap_or_default().unsigned_abs().leading_zeros())),
         (Type::Bool | Type::Int, "bit_count") => Ok(Value::from(whole(value).unwrap_or_default().unsigned_abs().count_ones())),
-        (Type::Bool | Type::Int, "as_integer_ratio") => Ok(tuple(vec![numbers::arithmetic("+", value, &Value::from(0), budget)?, 1.into()])),
+        (Type::Bool | Type::Int, "as_integer_ratio") => {
+            Ok(tuple(vec![numbers::arithmetic("+", value, &Value::from(0), budget)?, 1.into()]))
+        }
         (Type::Float, "conjugate") => Ok(value.clone()),
         (Type::Float, "is_integer") => Ok(Value::from(f64::try_from(value.clone()).is_ok_and(|x| x.fract() == 0.0))),
         (kind, _) => Err(invalid(format!("the method {name} of a {} is not supported", kind.name()))),

@@ -13,6 +13,8 @@ mod filters;
 mod format;
 mod methods;
 mod numbers;
+mod objects;
+mod percent;
 mod prose;
 mod rewrite;
 mod text;
@@ -211,16 +213,16 @@ fn environment(budget: &Budget, now: u64) -> Environment<'static> {
         }
         namespace.call(state, &args)
     });
-    env.add_global("dict", Value::from_object(values::Dict(budget.clone())));
-    env.add_function("range", |args: Rest<ValueOrKwargs>| values::Range::of(Args::of(&args.into_values())?));
+    env.add_global("dict", Value::from_object(objects::Dict(budget.clone())));
+    env.add_function("range", |args: Rest<ValueOrKwargs>| objects::Range::of(Args::of(&args.into_values())?));
     env.add_function("cycler", |args: Rest<Value>| match args.0.is_empty() {
         true => Err(invalid("cycler needs at least one item")),
-        false => Ok(Value::from_object(values::Cycler { items: args.0, place: AtomicUsize::new(0) })),
+        false => Ok(Value::from_object(objects::Cycler { items: args.0, place: AtomicUsize::new(0) })),
     });
     env.add_function("joiner", |args: Rest<ValueOrKwargs>| {
         let [between] = Args::of(&args.into_values())?.bind("joiner", ["sep"], 0)?;
         let between = between.unwrap_or_else(|| Value::from(", "));
-        Ok::<_, Error>(Value::from_object(values::Joiner { between, used: false.into() }))
+        Ok::<_, Error>(Value::from_object(objects::Joiner { between, used: false.into() }))
     });
     env.add_function("lipsum", |_: Rest<ValueOrKwargs>| -> Result<Value, Error> {
         Err(invalid("lipsum is not supported: a prompt must be the same each time"))
@@ -245,7 +247,7 @@ fn operate(name: &str, state: &mut State<'_, '_>, args: &[Value], budget: &Budge
         ("dict[]", items) => {
             write::held(items, budget)?;
             let pairs = items.chunks_exact(2).map(|pair| Ok((values::key(&pair[0])?.clone(), pair[1].clone())));
-            Ok(Value::from_pairs(pairs.collect::<Result<Vec<_>, Error>>()?))
+            Ok(values::dict(pairs.collect::<Result<_, Error>>()?))
         }
         ("for", [value]) => values::items(value, budget).map(values::list),
         (sign, [left, right]) => numbers::arithmetic(sign, left, right, budget),

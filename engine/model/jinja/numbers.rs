@@ -3,7 +3,7 @@
 use minijinja::{Error, Value};
 
 use super::values::{Args, Type, int, invalid, items, list, named, tuple, undefined, whole};
-use super::{Budget, format, text, unicode};
+use super::{Budget, percent, text, unicode};
 
 fn too_large() -> Error {
     invalid("a number is too large: integers of up to 128 bits are supported")
@@ -13,7 +13,7 @@ fn too_large() -> Error {
 pub(super) fn arithmetic(sign: &str, left: &Value, right: &Value, budget: &Budget) -> Result<Value, Error> {
     let wrong = || invalid(format!("unsupported operands for {sign}: {} and {}", named(left), named(right)));
     match (sign, Type::of(left), Type::of(right)) {
-        ("%", Type::Str, _) => return format::percent(left, right, budget),
+        ("%", Type::Str, _) => return percent::percent(left, right, budget),
         (_, Type::Undefined, _) | (_, _, Type::Undefined) => return Err(undefined("arithmetic")),
         ("+", Type::Str, Type::Str) => return joined(left, right, budget),
         ("+", Type::List, Type::List) | ("+", Type::Tuple, Type::Tuple) => {
@@ -116,7 +116,9 @@ fn of_reals(sign: &str, a: f64, b: f64) -> Result<Value, Error> {
                 q => q.floor(),
             }
         }
-        _ if a < 0.0 && b.fract() != 0.0 && b.is_finite() => return Err(invalid(format!("{a} ** {b} is a complex number, which is not supported"))),
+        _ if a < 0.0 && b.fract() != 0.0 && b.is_finite() => {
+            return Err(invalid(format!("{a} ** {b} is a complex number, which is not supported")));
+        }
         _ => {
             let power = a.powf(b);
             if power.is_infinite() && a.is_finite() && b.is_finite() {
@@ -158,7 +160,11 @@ fn read_whole(text: &str, base: i64) -> Result<Option<i128>, Error> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let prefix = |letter: &str| digits.strip_prefix('0').and_then(|rest| rest.strip_prefix([letter, &letter.to_uppercase()].concat().chars().collect::<Vec<_>>().as_slice()));
+    let prefix = |letter: &str| {
+        digits
+            .strip_prefix('0')
+            .and_then(|rest| rest.strip_prefix([letter, &letter.to_uppercase()].concat().chars().collect::<Vec<_>>().as_slice()))
+    };
     let named = [(2, "b"), (8, "o"), (16, "x")].into_iter().find_map(|(own, letter)| {
         prefix(letter).filter(|_| base == own || base == 0).map(|rest| (own, rest.strip_prefix('_').unwrap_or(rest)))
     });

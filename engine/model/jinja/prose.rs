@@ -6,7 +6,7 @@ use fancy_regex::Regex;
 use minijinja::{Error, Value};
 
 use super::filters::unfit;
-use super::values::{Args, Type, entries, int, invalid, items, string};
+use super::values::{Args, Type, entries, int, invalid, items, length as length_of, string};
 use super::{Budget, numbers, text, unicode, write};
 
 /// Applies a filter of texts to the first argument.
@@ -76,7 +76,8 @@ pub(super) fn apply(name: &str, args: Args, budget: &Budget) -> Result<Value, Er
                 _ => return quoted(&write::text(&value, budget)?, true, budget).map(Value::from),
             };
             let part = |value: &Value| Ok::<_, Error>(quoted(&write::text(value, budget)?, false, budget)?.replace("%20", "+"));
-            let pairs = pairs.iter().map(|(key, value)| Ok(format!("{}={}", part(key)?, part(value)?))).collect::<Result<Vec<_>, Error>>()?;
+            let pairs =
+                pairs.iter().map(|(key, value)| Ok(format!("{}={}", part(key)?, part(value)?))).collect::<Result<Vec<_>, Error>>()?;
             Ok(Value::from(pairs.join("&")))
         }
         "urlize" => Err(invalid("the filter urlize is not supported")),
@@ -286,16 +287,14 @@ fn truncated(args: Args, budget: &Budget) -> Result<Value, Error> {
     if length < ends || leeway < 0 {
         return Err(invalid("truncate: the length must have room for the end, and the leeway must not be negative"));
     }
-    if value.is_undefined() {
+    if length_of(&value)? as i64 <= length.saturating_add(leeway) {
         return Ok(value);
     }
     let text = text::needed(&value, "truncate")?;
     budget.spend(text.len())?;
-    if text.chars().count() as i64 <= length.saturating_add(leeway) {
-        return Ok(value);
-    }
     let head: String = text.chars().take((length - ends) as usize).collect();
-    let head = if kill.is_some_and(|kill| kill.is_true()) { head.as_str() } else { head.rsplit_once(' ').map_or(head.as_str(), |(head, _)| head) };
+    let head =
+        if kill.is_some_and(|kill| kill.is_true()) { head.as_str() } else { head.rsplit_once(' ').map_or(head.as_str(), |(head, _)| head) };
     let ending = if value.is_safe() { text::escaped(&end, budget)? } else { ending.to_owned() };
     Ok(text::like(&value, [head, &ending].concat()))
 }
@@ -391,7 +390,8 @@ fn wrap(line: &str, width: usize, long: bool, hyphens: bool, lines: &mut Vec<Str
                 let mut end = room;
                 if hyphens && letters.len() > room {
                     // A hyphen that has something else than hyphens before it is a better place.
-                    let hyphen = letters[..room].iter().rposition(|c| *c == '-').filter(|at| *at > 0 && letters[..*at].iter().any(|c| *c != '-'));
+                    let hyphen =
+                        letters[..room].iter().rposition(|c| *c == '-').filter(|at| *at > 0 && letters[..*at].iter().any(|c| *c != '-'));
                     end = hyphen.map_or(end, |at| at + 1);
                 }
                 row.push(letters[..end].iter().collect());

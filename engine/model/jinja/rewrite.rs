@@ -4,8 +4,8 @@
 
 use minijinja::machinery::Span;
 use minijinja::machinery::ast::{
-    BinOp, BinOpKind, Call, CallArg, CallBlock, Compare, CompareOpKind, Const, EmitExpr, EmitRaw, Expr, Filter, FilterBlock, ForLoop, GetAttr, IfCond,
-    IfExpr, List, Macro, Map, Set, SetBlock, Spanned, Stmt, Template, Test, Tuple, UnaryOp, UnaryOpKind, Var, WithBlock,
+    BinOp, BinOpKind, Call, CallArg, CallBlock, Compare, CompareOpKind, Const, EmitExpr, EmitRaw, Expr, Filter, FilterBlock, ForLoop,
+    GetAttr, IfCond, IfExpr, List, Macro, Map, Set, SetBlock, Spanned, Stmt, Template, Test, Tuple, UnaryOp, UnaryOpKind, Var, WithBlock,
 };
 use minijinja::{Error, Value};
 
@@ -151,6 +151,7 @@ fn expr<'a>(from: &Expr<'a>) -> Result<Expr<'a>> {
     let span = from.span();
     let none = |part: &Option<Expr<'a>>| part.as_ref().map_or_else(|| Ok(constant((), span)), expr);
     Ok(match from {
+        Expr::Var(v) if v.id == "self" => return Err(invalid("self without a block is not supported")),
         Expr::Var(v) => Expr::Var(Spanned::new(Var { id: v.id }, span)),
         Expr::Const(c) => constant(c.value.clone(), span),
         Expr::Slice(s) => filter("[:]", expr(&s.expr)?, vec![none(&s.start)?, none(&s.stop)?, none(&s.step)?], span),
@@ -161,7 +162,9 @@ fn expr<'a>(from: &Expr<'a>) -> Result<Expr<'a>> {
         Expr::BinOp(b) => {
             let (left, right) = (expr(&b.left)?, expr(&b.right)?);
             match operator(b.op) {
-                Some(name @ ("==" | "!=" | "<" | "<=" | ">" | ">=" | "in")) => filter("compare", constant(name, span), vec![left, right], span),
+                Some(name @ ("==" | "!=" | "<" | "<=" | ">" | ">=" | "in")) => {
+                    filter("compare", constant(name, span), vec![left, right], span)
+                }
                 Some(name) => filter(name, left, vec![right], span),
                 None => Expr::BinOp(Spanned::new(BinOp { op: b.op, left, right }, span)),
             }

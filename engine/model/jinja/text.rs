@@ -55,7 +55,13 @@ fn method(text: &str, name: &str, args: Args, budget: &Budget) -> Result<Value, 
         "casefold" => Ok(Value::from(unicode::casefold(text))),
         "lower" => Ok(Value::from(text.to_lowercase())),
         "upper" => Ok(Value::from(text.to_uppercase())),
-        "swapcase" => Ok(Value::from(recased(text, |c, _| !c.is_uppercase(), |c| c.to_uppercase().collect()))),
+        "swapcase" => Ok(Value::from(recased(
+            text,
+            |c, _| !c.is_uppercase(),
+            |c| {
+                if c.is_lowercase() { c.to_uppercase().collect() } else { c.into() }
+            },
+        ))),
         "title" => Ok(Value::from(recased(text, |_, after_cased| !after_cased, unicode::title))),
         "isalnum" => all(unicode::is_alnum),
         "isalpha" => all(unicode::is_alpha),
@@ -65,9 +71,7 @@ fn method(text: &str, name: &str, args: Args, budget: &Budget) -> Result<Value, 
         "isnumeric" => all(unicode::is_numeric),
         "isspace" => all(unicode::is_space),
         "isprintable" => Ok(Value::from(text.chars().all(unicode::is_printable))),
-        "isidentifier" => {
-            Ok(Value::from(!text.is_empty() && text.chars().enumerate().all(|(i, c)| unicode::is_identifier(c, i == 0))))
-        }
+        "isidentifier" => Ok(Value::from(!text.is_empty() && text.chars().enumerate().all(|(i, c)| unicode::is_identifier(c, i == 0)))),
         "islower" => Ok(Value::from(is_lower(text))),
         "isupper" => Ok(Value::from(is_upper(text))),
         _ => Ok(Value::from(is_title(text))),
@@ -247,12 +251,18 @@ fn with_arguments(text: &str, name: &str, args: Args, budget: &Budget) -> Result
             let mut out = String::new();
             for c in text.chars() {
                 budget.fits(out.len())?;
-                let found = if Type::of(&table) == Type::Dict { table.get_item(&Value::from(u32::from(c)))? } else { return Err(invalid("translate needs a mapping")) };
+                let found = if Type::of(&table) == Type::Dict {
+                    table.get_item(&Value::from(u32::from(c)))?
+                } else {
+                    return Err(invalid("translate needs a mapping"));
+                };
                 match (Type::of(&found), whole(&found)) {
                     (Type::Undefined, _) => out.push(c),
                     (Type::None, _) => {}
                     (Type::Str, _) => out.push_str(found.as_str().unwrap_or_default()),
-                    (_, Some(code)) => out.push(u32::try_from(code).ok().and_then(char::from_u32).ok_or_else(|| invalid("translate: no character"))?),
+                    (_, Some(code)) => {
+                        out.push(u32::try_from(code).ok().and_then(char::from_u32).ok_or_else(|| invalid("translate: no character"))?)
+                    }
                     _ => return Err(invalid("translate: a character becomes a number, a text or none")),
                 }
             }
@@ -268,11 +278,12 @@ fn maketrans(args: Args, budget: &Budget) -> Result<Value, Error> {
     let from = from.unwrap_or_default();
     let code = |c: char| Value::from(u32::from(c));
     let Some(to) = to else {
-        let pairs = entries(&from, budget)?.into_iter().map(|(name, value)| match name.as_str().map(|text| text.chars().collect::<Vec<_>>()) {
-            Some(letters) if letters.len() == 1 => Ok((code(letters[0]), value)),
-            None if whole(&name).is_some() => Ok((name, value)),
-            _ => Err(invalid("maketrans: a key must be one character or a number")),
-        });
+        let pairs =
+            entries(&from, budget)?.into_iter().map(|(name, value)| match name.as_str().map(|text| text.chars().collect::<Vec<_>>()) {
+                Some(letters) if letters.len() == 1 => Ok((code(letters[0]), value)),
+                None if whole(&name).is_some() => Ok((name, value)),
+                _ => Err(invalid("maketrans: a key must be one character or a number")),
+            });
         return Ok(Value::from_pairs(pairs.collect::<Result<Vec<_>, _>>()?));
     };
     let (from, to): (Vec<char>, Vec<char>) = (string(&from, "maketrans")?.chars().collect(), string(&to, "maketrans")?.chars().collect());
@@ -307,7 +318,9 @@ pub(super) fn words(text: &str, most: usize, from_end: bool) -> Vec<&str> {
     if from_end {
         let mut rest = text.trim_end_matches(unicode::is_space);
         while !rest.trim_start_matches(unicode::is_space).is_empty() {
-            let Some((at, blank)) = rest.char_indices().rev().find(|(_, c)| unicode::is_space(*c)).filter(|_| parts.len() < most) else { break };
+            let Some((at, blank)) = rest.char_indices().rev().find(|(_, c)| unicode::is_space(*c)).filter(|_| parts.len() < most) else {
+                break;
+            };
             parts.push(&rest[at + blank.len_utf8()..]);
             rest = rest[..at].trim_end_matches(unicode::is_space);
         }

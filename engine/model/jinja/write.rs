@@ -2,7 +2,8 @@
 
 use minijinja::{Error, Value};
 
-use super::values::{Args, Part, Range, Type, View, entries, int, invalid, items, named};
+use super::objects::{Part, Range, View};
+use super::values::{Args, Type, entries, int, invalid, items, named};
 use super::{Budget, unicode};
 use crate::model::plain::MARK;
 
@@ -159,7 +160,10 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize, budget: &
             out.push_str("}>");
         }
         Type::Stream | Type::Other => {
-            return Err(invalid(format!("a {} cannot be written: Python would write its address (put | list behind it, or call it)", kind.name())));
+            return Err(invalid(format!(
+                "a {} cannot be written: Python would write its address (put | list behind it, or call it)",
+                kind.name()
+            )));
         }
     }
     budget.fits(out.len())
@@ -277,9 +281,7 @@ fn held_at(value: &Value, depth: usize, budget: &Budget) -> Result<(), Error> {
     }
     match Type::of(value) {
         Type::List | Type::Tuple => value.try_iter()?.checked().try_for_each(|item| held_at(&item?, depth + 1, budget)),
-        Type::Dict | Type::Namespace => {
-            value.try_iter()?.checked().try_for_each(|key| held_at(&value.get_item(&key?)?, depth + 1, budget))
-        }
+        Type::Dict | Type::Namespace => value.try_iter()?.checked().try_for_each(|key| held_at(&value.get_item(&key?)?, depth + 1, budget)),
         _ => Ok(()),
     }
 }

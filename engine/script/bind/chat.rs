@@ -7,8 +7,8 @@ use super::model::ModelHandle;
 use crate::api::lua::read;
 use crate::api::{Any, Function, Kind, convert, method};
 use finemem::memory::tools::Tool;
-use finemem::model::{Chat, read_json};
 use finemem::model::carries::Carries;
+use finemem::model::{Chat, read_json};
 use finemem::record;
 
 const TABLES: Kind = Kind::Either(&[Kind::List(&Kind::Table), Kind::Text]);
@@ -73,11 +73,7 @@ pub(crate) const APPLY: Function = method! {
 pub(crate) const CARRIES: Function = method! {
     /// Tells what the model's chat template has a place for; what it has no place for, it drops or refuses.
     "carries" (lua, this: ModelHandle) -> Carries: "what it carries" {
-        let template = &this.policy().model.chat_template;
-        if !template.exists() {
-            return Err(mlua::Error::runtime("the model has no chat template: ask 'model.chat' first"));
-        }
-        Ok(template.carries())
+        this.policy().model.chat_template.carries().into_lua_err()
     }
 };
 

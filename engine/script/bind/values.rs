@@ -279,7 +279,8 @@ impl Scripted for Rng {
 pub(crate) fn print(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     let tostring: mlua::Function = lua.globals().get("tostring")?;
     let words = values.into_iter().map(|value| tostring.call::<mlua::LuaString>(value));
-    let words: Vec<String> = words.map(|word| word.map(|word| unmarked(&word.to_string_lossy()).into_owned())).collect::<mlua::Result<_>>()?;
+    let words: Vec<String> =
+        words.map(|word| word.map(|word| unmarked(&word.to_string_lossy()).into_owned())).collect::<mlua::Result<_>>()?;
     let print = || {
         writeln!(std::io::stdout(), "{}", words.join("\t")).ok();
     };
