@@ -71,6 +71,9 @@ pub(super) fn apply(name: &str, args: Args, budget: &Budget) -> Result<bool, Err
     let [value] = args.bind(name, ["value"], 1)?;
     let value = value.unwrap_or_default();
     let kind = Type::of(&value);
+    if matches!(name, "filter" | "test") && matches!(kind, Type::List | Type::Dict | Type::View) {
+        key(&value)?;
+    }
     match name {
         "boolean" => Ok(kind == Type::Bool),
         "callable" => {
@@ -96,8 +99,8 @@ pub(super) fn apply(name: &str, args: Args, budget: &Budget) -> Result<bool, Err
             || !matches!(kind, Type::Stream | Type::Other) && items(&value, budget).is_ok()),
         "lower" => Ok(text::is_lower(&write::text(&value, budget)?)),
         "upper" => Ok(text::is_upper(&write::text(&value, budget)?)),
-        "filter" => Ok(key(&value)?.as_str().is_some_and(|name| filters::NAMES.contains(&name))),
-        "test" => Ok(key(&value)?.as_str().is_some_and(|name| NAMES.contains(&name))),
+        "filter" => Ok(value.as_str().is_some_and(|name| filters::NAMES.contains(&name))),
+        "test" => Ok(value.as_str().is_some_and(|name| NAMES.contains(&name))),
         _ => Err(invalid(format!("there is no test {name}"))),
     }
 }
