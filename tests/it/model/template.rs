@@ -76,7 +76,7 @@ fn dates() {
 
 #[test]
 fn dates_and_line_ends_are_those_of_python() {
-    // `strftime_now` is that of today, so its parts are checked against the clock, and the calendar in engine/model/python.rs.
+    // `strftime_now` is that of today, so its parts are checked against the clock, and the calendar in engine/model/jinja/dates.rs.
     let source = "{{ strftime_now('%Y') | int > 2024 }} {{ strftime_now('%d %b %Y') | length }} {{ strftime_now('%%') }}";
     assert_eq!(render(source).unwrap(), "True 11 %");
     assert_eq!(render("{% if true %}\r\na\r\nb{% endif %}\r\n").unwrap(), "a\nb");
@@ -136,7 +136,7 @@ fn a_template_that_means_harm_is_an_error() {
         ("{{ [1] | batch(999999999, 1) | list }}".into(), "too much text"),
         ("{{ [1] | slice(999999999) | list }}".into(), "too much text"),
         ("{{ 2 ** 99999 }}".into(), "128 bits"),
-        ("{{ range(99999) | list | sort(attribute='x') | length }}{% for i in range(99999) %}{{ range(99999) | list | length }}{% endfor %}".into(), "too much text"),
+        ("{% for i in range(99999) %}{{ range(99999) | list | length }}{% endfor %}".into(), "too much text"),
         ("{% set ns = namespace(t='%s%s') %}{% for i in range(60) %}{% set ns.t = ns.t % (ns.t, ns.t) %}{% endfor %}".into(), "arguments"),
         (twice("{% set ns.s = '{0}{0}'.format(ns.s) %}"), "too much text"),
         (twice("{% set ns.s = '%s%s' % (ns.s, ns.s) %}"), "too much text"),
