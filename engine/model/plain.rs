@@ -6,7 +6,7 @@
 //! the marks, so the data has the tokens that a tokenizer without added tokens gives it. Data without such places gets no mark.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 use tokenizers::{AddedToken, NormalizedString, Normalizer, NormalizerWrapper};
@@ -148,8 +148,9 @@ impl Guard {
 
     /// The places after the first character of each token, and of each beginning of a token before a blank or the end of the text.
     fn places(&self, letters: &[(usize, char)], tokens: &[&[char]]) -> Vec<usize> {
+        let firsts: HashSet<char> = tokens.iter().filter_map(|token| token.first().copied()).collect();
         let mut places = Vec::new();
-        for (i, (place, first)) in letters.iter().enumerate() {
+        for (i, (place, first)) in letters.iter().enumerate().filter(|(_, (_, first))| firsts.contains(first)) {
             for token in tokens.iter().filter(|token| token.first() == Some(first)) {
                 let shared = letters[i..].iter().zip(*token).take_while(|((_, a), b)| a == *b).count();
                 if shared == token.len() || letters.get(i + shared).is_none_or(|(_, next)| next.is_whitespace()) {

@@ -10,7 +10,7 @@ use super::{Budget, numbers, text, write};
 pub(super) fn percent(source: &Value, values: &Value, budget: &Budget) -> Result<Value, Error> {
     let is_tuple = Type::of(values) == Type::Tuple;
     let mut given = if is_tuple { items(values, budget)?.into_iter() } else { vec![values.clone()].into_iter() };
-    let mapping = matches!(Type::of(values), Type::Dict | Type::List | Type::Range).then_some(values);
+    let mapping = matches!(Type::of(values), Type::Dict | Type::List | Type::Range | Type::Undefined).then_some(values);
     let format = source.as_str().unwrap_or_default();
     if source.is_safe() {
         return Err(invalid("% of a text that is marked as escaped is not supported"));
