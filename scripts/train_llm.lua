@@ -65,8 +65,10 @@ local episodes = leakage.open(option)
 local reasoner = reasoners.make(option.reasoner, option)
 local count = math.min(option.episodes, #episodes)
 
+local prompt
+prompt, record.prompt = require "prompts.chat" { policy = policy, thinking = option.thinking }
 local settings = {
-  policy = policy, tools = require "tools.flat", prompt = require "prompts.chat" { policy = policy, thinking = option.thinking },
+  policy = policy, tools = require "tools.flat", prompt = prompt,
   reasoner = reasoner, view = "recent", episodes = count,
 }
 for _, name in ipairs {

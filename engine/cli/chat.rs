@@ -56,6 +56,9 @@ pub(crate) fn chat(settings: &Settings) -> Result<()> {
     let mut messages: Vec<Value> = settings.system.iter().map(|text| json!({ "role": "system", "content": text })).collect();
     // A folder without a chat template fails here, before anything is typed.
     prompt_of(&model, settings, &[messages.clone(), vec![json!({ "role": "user", "content": "" })]].concat())?;
+    if settings.system.is_some() && !model.chat_template.carries()?.system {
+        eprintln!("The chat template has no place for a system message: its text comes before your first message.");
+    }
     let mut generator = Generator::new(&model)?;
     generator.keep_prompts();
     stop::install_quietly()?;
@@ -103,7 +106,7 @@ fn options(settings: &Settings, model: &Model) -> Result<Options> {
 fn prompt_of(model: &Model, settings: &Settings, messages: &[Value]) -> Result<Vec<u32>> {
     let chat =
         Chat { messages: messages.to_vec(), add_generation_prompt: true, enable_thinking: Some(settings.thinking), ..Chat::default() };
-    model.tokenizer.encode(&model.chat_template.render(&chat)?)
+    model.tokenizer.encode(&model.prompt(&chat)?)
 }
 
 /// Prints the answer as it is sampled, then its length and speed.

@@ -3,6 +3,7 @@
 pub mod activations;
 pub mod batch;
 pub mod blocks;
+pub mod carries;
 pub mod config;
 pub mod folder;
 pub mod head;
@@ -12,7 +13,7 @@ mod keys;
 mod linear;
 pub mod lora;
 mod peft;
-pub mod python;
+pub mod plain;
 pub mod rope;
 pub mod shapes;
 pub mod template;
@@ -28,6 +29,7 @@ use crate::words;
 pub use config::{Config, ModelType};
 use folder::Folder;
 pub use init::Start;
+pub use jinja::{read_json, strftime};
 pub use lora::Lora;
 pub use template::{Chat, ChatTemplate};
 pub use tokenizer::Tokenizer;
@@ -134,6 +136,12 @@ impl Model {
             device: self.device.clone(),
             folder: self.folder.clone(),
         }
+    }
+
+    /// A chat as the text of a prompt. Nothing that it says is lost or acts as a control token: see [`ChatTemplate::fit`] and
+    /// [`Chat::marked`]. The text has marks, which [`Tokenizer::encode`] knows.
+    pub fn prompt(&self, chat: &Chat) -> Result<String> {
+        self.chat_template.render(&self.chat_template.fit(chat.marked(self.tokenizer.guard()))?)
     }
 
     fn fits(config: &Config, tokenizer: &Tokenizer) -> Result<()> {

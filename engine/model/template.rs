@@ -1,12 +1,15 @@
 //! Chat templates of model folders: they render messages and tools as the text that the model was trained on.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::carries::Carries;
 use super::jinja;
+use super::plain::{Breaks, Guard};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -29,6 +32,8 @@ pub struct ChatTemplate {
     tokens: Map<String, Value>,
     /// The files that this was read from: paths inside the folder, and contents.
     files: Vec<(PathBuf, String)>,
+    /// What the template carries, once that was asked.
+    pub(super) found: OnceLock<Carries>,
 }
 
 /// A conversation to render.
@@ -44,6 +49,15 @@ pub struct Chat {
     pub enable_thinking: Option<bool>,
     /// Additional variables for the template.
     pub variables: Map<String, Value>,
+}
+
+impl Chat {
+    /// The chat with marks in its messages and tools, so that nothing in them is a control token of the rendered text.
+    #[must_use]
+    pub fn marked(&self, guard: &Guard) -> Self {
+        let tools = self.tools.as_ref().map(|tools| tools.iter().map(|tool| guard.value(tool, Breaks::Inner)).collect());
+        Self { messages: self.messages.iter().map(|message| guard.message(message)).collect(), tools, ..self.clone() }
+    }
 }
 
 /// The keys of `tokenizer_config.json` that are used.
@@ -146,8 +160,7 @@ impl ChatTemplate {
 
     /// Renders a conversation as `apply_chat_template` of transformers does.
     ///
-    /// If there are several templates, chats with tools use `tool_use` and others `default`. Special tokens in a message's text are not
-    /// escaped. A template that raises, does not end or makes too much text is an error with the template's line.
+    /// If there are several templates, chats with tools use `tool_use` and others `default`. A template that raises, does not end or makes too much text is an error with the template's line.
     pub fn render(&self, chat: &Chat) -> Result<String> {
         let source = self.choose(chat.tools.is_some())?;
         if chat.messages.is_empty() {
@@ -173,7 +186,7 @@ impl ChatTemplate {
     }
 
     /// The source for chats with or without tools.
-    fn choose(&self, tools: bool) -> Result<&str> {
+    pub(super) fn choose(&self, tools: bool) -> Result<&str> {
         let named = |wanted: &str| self.templates.iter().find(|(name, _)| name == wanted).map(|(_, template)| template.as_str());
         named("tool_use").filter(|_| tools).or_else(|| named("default")).ok_or_else(|| {
             let names: Vec<&str> = self.templates.iter().map(|(name, _)| name.as_str()).collect();

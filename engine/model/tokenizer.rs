@@ -9,8 +9,11 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{
-    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl,
+    AddedToken, DecoderWrapper, Model, NormalizerWrapper, OffsetReferential, OffsetType, PostProcessorWrapper, PreTokenizer,
+    SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl,
 };
+
+use super::plain::{Breaks, Guard, MARK};
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -24,7 +27,10 @@ type Bpe = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProces
 
 /// Converts text to token ids and back.
 #[derive(Clone)]
-pub struct Tokenizer(tokenizers::Tokenizer);
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    guard: Guard,
+}
 
 /// What is checked before the crate reads the file. With a prefix, the crate cuts tokens at its length without checking that they start
 /// with it, which panics or worse. Published models have no prefix.
@@ -55,14 +61,54 @@ impl Tokenizer {
             None | Some("BPE") => text.parse::<Bpe>().map(Into::into),
             Some(_) => text.parse(),
         };
-        read.map(Self).map_err(|e| broken(&e))
+        read.map(Self::new).map_err(|e| broken(&e))
     }
 
-    /// Token ids of `text`. Special tokens in it are recognised. None are added, whatever the file's post-processor says, because a
-    /// rendered chat already begins as its template wants.
+    fn new(inner: tokenizers::Tokenizer) -> Self {
+        let added = inner.get_added_vocabulary().get_added_tokens_decoder();
+        let guard = Guard::new(added.iter(), inner.get_normalizer());
+        Self { inner, guard }
+    }
+
+    /// What marks data, so that none of it is a control token.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Token ids of a text that is data: no control token is recognised.
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode(&self.guard.mark(text, Breaks::All))
+    }
+
+    /// Token ids of `text`. Special tokens in it are recognised, except where a [`MARK`] breaks them. None are added, whatever the file's
+    /// post-processor says, because a rendered chat already begins as its template wants.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.0.encode_fast(text, false).map_err(|e| Error::argument(format!("the text cannot be tokenised: {e}")))?;
+        if text.contains(MARK) {
+            return self.encode_marked(text).map_err(|e| Error::argument(format!("the text cannot be tokenised: {e}")));
+        }
+        let encoding = self.inner.encode_fast(text, false).map_err(|e| Error::argument(format!("the text cannot be tokenised: {e}")))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The steps of the crate's own encoding, and between the second and the third the marks are removed: the added tokens are found, the
+    /// text between them is normalised, cut into words, and each word into tokens.
+    fn encode_marked(&self, text: &str) -> tokenizers::Result<Vec<u32>> {
+        if let Some(c) = self.guard.unbreakable(text) {
+            return Err(format!("it has the control token {c:?} as data, and a token of one character cannot be written otherwise").into());
+        }
+        let mut pieces = self.inner.get_added_vocabulary().extract_and_normalize(self.inner.get_normalizer(), text);
+        let splits = pieces.get_splits(OffsetReferential::Original, OffsetType::None);
+        let meant = splits.iter().filter_map(|(_, _, tokens)| tokens.as_ref()).flatten().filter(|token| self.guard.has(token.id)).count();
+        pieces.normalize(|piece| piece.replace(MARK, ""))?;
+        if let Some(words) = self.inner.get_pre_tokenizer() {
+            words.pre_tokenize(&mut pieces)?;
+        }
+        self.inner.get_model().tokenize_in_pretokenized(&mut pieces, None)?;
+        let ids = pieces.into_encoding(None, 0, OffsetType::None)?.get_ids().to_vec();
+        match ids.iter().filter(|id| self.guard.has(**id)).count() {
+            found if found == meant => Ok(ids),
+            _ => Err("the tokenizer makes a control token of plain text, which cannot be prevented".into()),
+        }
     }
 
     /// Text of `ids`, including special tokens. An id that only the model has, because its vocabulary is padded, has no text.
@@ -76,22 +122,22 @@ impl Tokenizer {
     }
 
     fn text(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
-        self.0.decode(ids, skip_special_tokens).map_err(|e| Error::argument(format!("the tokens cannot be decoded: {e}")))
+        self.inner.decode(ids, skip_special_tokens).map_err(|e| Error::argument(format!("the tokens cannot be decoded: {e}")))
     }
 
     /// The largest id plus one.
     pub fn vocab_size(&self) -> usize {
-        self.0.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
+        self.inner.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
     }
 
     /// The id of a token by its text.
     pub fn id(&self, token: &str) -> Option<u32> {
-        self.0.token_to_id(token)
+        self.inner.token_to_id(token)
     }
 
     /// Writes `tokenizer.json`.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let text = self.0.to_string(true).map_err(|e| Error::format(path, e))?;
+        let text = self.inner.to_string(true).map_err(|e| Error::format(path, e))?;
         files::write(path, text.as_bytes())
     }
 
@@ -128,6 +174,6 @@ impl Tokenizer {
         tokenizer.add_special_tokens(tokens[..1].to_vec()).map_err(failed)?;
         tokenizer.add_tokens(tokens[1..].to_vec()).map_err(failed)?;
         let json = tokenizer.to_string(false).map_err(failed)?;
-        json.parse::<Bpe>().map(|tokenizer| Self(tokenizer.into())).map_err(failed)
+        json.parse::<Bpe>().map(|tokenizer| Self::new(tokenizer.into())).map_err(failed)
     }
 }

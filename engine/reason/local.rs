@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{Message, Reason, Reply, Role, Usage, prompt};
 use crate::generate::{Finish, Options, Request, SharedGenerator, Stream};
 use crate::memory::calls;
+use crate::model::plain::Breaks;
 use crate::model::{Chat, Model};
 use crate::schema::defaults;
 use crate::{Error, Result, record};
@@ -63,8 +64,11 @@ impl Local {
     }
 
     fn render(&self, chat: &[Message]) -> Result<String> {
-        self.model.chat_template.render(&Chat {
-            messages: chat.iter().map(|message| json!(message)).collect(),
+        let guard = self.model.tokenizer.guard();
+        // The system message has the memory's items, which are data.
+        let message = |message: &Message| json!({ "role": message.role, "content": guard.mark(&message.content, Breaks::All) });
+        self.model.prompt(&Chat {
+            messages: chat.iter().map(message).collect(),
             add_generation_prompt: true,
             enable_thinking: Some(self.settings.thinking),
             ..Chat::default()
@@ -74,7 +78,9 @@ impl Local {
 
 impl Reason for Local {
     fn describe(&self) -> String {
-        format!("a frozen {}", self.model)
+        // Whether the question and the memory are two messages or one may matter to its answers.
+        let system = self.model.chat_template.carries().is_ok_and(|carries| carries.system);
+        format!("a frozen {}{}", self.model, if system { "" } else { ", told its task in the user's message" })
     }
 
     fn complete(&self, chats: &[Vec<Message>]) -> Result<Vec<Reply>> {

@@ -8,6 +8,7 @@ use crate::memory::calls::Parsed;
 use crate::memory::tools::Tool;
 use crate::memory::{Items, Store};
 use crate::model::Model;
+use crate::model::plain::unmarked;
 use crate::random::Rng;
 use crate::reason::{Asked, Asking, Reason, Retrieval, ask};
 use crate::{Error, Result};
@@ -56,8 +57,12 @@ pub trait Manager {
 
 /// The part of a policy that a rollout needs.
 pub trait Sample {
-    /// The tokens of a text.
+    /// The tokens of a prompt.
     fn encode(&self, text: &str) -> Result<Vec<u32>>;
+    /// The tokens of a text that is data, without control tokens.
+    fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode(text)
+    }
     /// The text of a completion, without its end token.
     fn decode(&self, completion: &Completion) -> Result<String>;
     /// Samples the completions of every request. `turn` counts from 0; the weights do not change between turns.
@@ -67,6 +72,9 @@ pub trait Sample {
 impl Sample for (&Model, &generate::SharedGenerator) {
     fn encode(&self, text: &str) -> Result<Vec<u32>> {
         self.0.tokenizer.encode(text)
+    }
+    fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
+        self.0.tokenizer.encode_plain(text)
     }
     fn decode(&self, completion: &Completion) -> Result<String> {
         completion.text(self.0)
@@ -131,7 +139,7 @@ pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Rea
             let (text, tokens) = prompt(policy, manager, request, &mut lives[i], i, t)?;
             let rollout = &lives[i].rollout;
             let path = [rollout.episode as u32 ^ request.salt.rotate_left(16), rollout.member as u32, t as u32];
-            prompts.push(text);
+            prompts.push(unmarked(&text).into_owned());
             requests.push(generate::Request { prompt: tokens, streams: vec![Stream::new(request.seed.0, request.seed.1, path)] });
         }
         let completions = policy.take_turn(t, &requests, request.sampling).map_err(M::error)?;
@@ -159,7 +167,7 @@ pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Rea
         let Memory { store, items: memory, .. } = live.memory;
         let mut memory_tokens = 0;
         for item in store.items() {
-            memory_tokens += policy.encode(&item.content).map_err(M::error)?.len();
+            memory_tokens += policy.encode_plain(&item.content).map_err(M::error)?.len();
         }
         batch.rollouts.push(Rollout { memory, journal: store.journal().to_vec(), memory_tokens, ..live.rollout });
         batch.turns.extend(live.turns);
@@ -173,7 +181,7 @@ fn begin<'a>(policy: &dyn Sample, request: &Request<'a>) -> Result<Vec<Live<'a>>
     for (episode, task) in request.tasks.iter().enumerate() {
         let mut input_tokens = 0;
         for chunk in &task.chunks {
-            input_tokens += policy.encode(chunk)?.len();
+            input_tokens += policy.encode_plain(chunk)?.len();
         }
         let mut drawn: Vec<usize> = (0..task.questions.len()).collect();
         if request.question_share < 1.0 {

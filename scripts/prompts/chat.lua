@@ -2,8 +2,12 @@
 --
 -- `chat { policy = model, thinking = false }` returns the prompt function that a trainer takes. It is for the flat memory, or for another
 -- of scripts/designs if that is given as `design`. The wording is ours. As in Mem-α and Fine-Mem the model answers once for each text, and
--- has to put all calls into that answer. If the dialect describes the tools itself, they are part of the task and not passed to the
--- template. A model without a template is an error, unless `plain` allows plain text instead.
+-- has to put all calls into that answer.
+--
+-- Many templates have no place for tools or for a system message. Tools are then described in the task, as they are if the dialect
+-- describes them itself, and the task goes before the memory in the user's message. Which of these was done is printed, and returned as a
+-- second value. A model without a template is an error, unless `plain` allows plain text instead; so is `thinking` if the template cannot be told
+-- of it.
 
 local fm = require "finemem"
 
@@ -15,6 +19,9 @@ You are shown the memory items that may matter, each with its id, and one new te
 - memory_delete for an item that no longer holds and is not replaced.
 - memory_skip alone, if the text has nothing worth keeping.
 You answer only once for this text: put all calls into this one answer, and nothing else.]]
+
+-- What was printed, so that it is printed once.
+local printed = {}
 
 -- The items in view of one section. A section that is shown whole is one text and needs no ids.
 local function shown(input, section, total)
@@ -55,12 +62,16 @@ end
 return function(option)
   local design = option.design or {}
   local dialect = option.dialect or design.dialect
-  local describe = dialect and dialect.tools
   local plain = option.plain and not option.policy.chat
-  return function(input)
+  local carries = plain and { tools = false, system = false, thinking = "unsaid" } or option.policy:carries()
+  if option.thinking and (plain or carries.thinking == "unsaid") then
+    error("thinking = true, but the model's chat template cannot be told to let it think: leave 'thinking' out", 2)
+  end
+  local describe = dialect and dialect.tools or not carries.tools and listed
+  local function prompt(input)
     local system, tools = design.task or task, input.tools
-    if describe or plain then
-      local text = (describe or listed)(tools)
+    if describe then
+      local text = describe(tools)
       system, tools = text == "" and system or system .. "\n\n" .. text, nil
     end
     local user = memory(input, design.sections) .. "\n\nText:\n" .. input.chunk
@@ -71,6 +82,20 @@ return function(option)
       messages = { { role = "system", content = system }, { role = "user", content = user } },
       tools = tools,
       enable_thinking = option.thinking or false,
+      whole = true,
     }
   end
+  local told = {
+    describe and "tools described in the task" or "tools given to the chat template",
+    plain and "plain text, because the model has no chat template" or carries.system and "the task as the system message"
+      or "the task in the user's message, because the chat template has no place for a system message",
+    carries.thinking == "always" and "thinking, because the chat template always begins a thought" or option.thinking and "thinking"
+      or "no thinking",
+  }
+  local line = table.concat(told, "; ")
+  if not printed[line] then
+    printed[line] = true
+    print("prompt: " .. line)
+  end
+  return prompt, line
 end

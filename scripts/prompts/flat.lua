@@ -26,9 +26,10 @@ local function sentences(chunk)
   return list
 end
 
+-- The sign U+FDD0 breaks what the tokenizer would take for a part of a call. It is not a part of a word.
 local function words(text)
   local set = {}
-  for word in text:lower():gmatch "[%w\128-\255]+" do
+  for word in text:gsub("\u{fdd0}", ""):lower():gmatch "[%w\128-\255]+" do
     set[word] = true
   end
   return set

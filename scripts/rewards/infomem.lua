@@ -19,7 +19,8 @@ local infomem = { name = "infomem", needs = { "policy" } }
 local function likelihoods(policy, cases)
   local sequences, heads, means = {}, {}, {}
   for c, case in ipairs(cases) do
-    sequences[c], heads[c] = policy:encode { text = case[1] .. case[2] }, #policy:encode { text = case[1] }
+    sequences[c] = policy:encode { text = case[1] .. case[2], plain = true }
+    heads[c] = #policy:encode { text = case[1], plain = true }
   end
   for c, logprobs in ipairs(policy:logprobs_all { sequences = sequences }) do
     local sum, count = 0, 0

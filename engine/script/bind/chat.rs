@@ -7,7 +7,8 @@ use super::model::ModelHandle;
 use crate::api::lua::read;
 use crate::api::{Any, Function, Kind, convert, method};
 use finemem::memory::tools::Tool;
-use finemem::model::Chat;
+use finemem::model::carries::Carries;
+use finemem::model::{Chat, read_json};
 use finemem::record;
 
 const TABLES: Kind = Kind::Either(&[Kind::List(&Kind::Table), Kind::Text]);
@@ -23,6 +24,9 @@ record! {
         add_generation_prompt: bool = true,
         /// whether the model thinks first, if its template supports that
         enable_thinking: Option<bool>,
+        /// whether nothing may be lost: a system text that the template has no place for goes before the first message of the user, and
+        /// tools, or a wish to think, that it has no place for are errors. By default the template drops what transformers lets it drop
+        whole: bool = false,
         /// more variables for the template, such as `date_string`
         variables: Option<Any> as VARIABLES,
     }
@@ -41,9 +45,11 @@ record! {
 }
 
 pub(crate) const APPLY: Function = method! {
-    /// Formats a conversation with the model's chat template, as transformers does. Special tokens in messages are not escaped. A template
-    /// that asks for the date gets today's, in UTC.
-    "apply_chat_template" (lua, this: ModelHandle, given: Conversation) -> String: "the text; `model:encode` gives the same tokens for it as transformers" {
+    /// Formats a conversation with the model's chat template, as transformers does. A template that asks for the date gets today's, in UTC.
+    /// Words in messages that the tokenizer would take for control tokens, such as `<|im_end|>`, are broken by a sign that `print` does not
+    /// show and that has no tokens, so the model reads them as plain text. In what a system or assistant message says, only special
+    /// tokens are.
+    "apply_chat_template" (lua, this: ModelHandle, given: Conversation) -> String: "the text; `model:encode` gives the same tokens for it as transformers, except for control tokens in messages" {
         let variables = match given.variables.map(|variables| json("variables", &variables.0)).transpose()? {
             Some(Json::Object(variables)) => variables,
             _ => Default::default(),
@@ -59,14 +65,22 @@ pub(crate) const APPLY: Function = method! {
             enable_thinking: given.enable_thinking,
             variables,
         };
-        this.policy().model.chat_template.render(&chat).into_lua_err()
+        let model = &this.policy().model;
+        if given.whole { model.prompt(&chat) } else { model.chat_template.render(&chat.marked(model.tokenizer.guard())) }.into_lua_err()
+    }
+};
+
+pub(crate) const CARRIES: Function = method! {
+    /// Tells what the model's chat template has a place for; what it has no place for, it drops or refuses.
+    "carries" (lua, this: ModelHandle) -> Carries: "what it carries" {
+        this.policy().model.chat_template.carries().into_lua_err()
     }
 };
 
 /// An argument as JSON; a string is parsed as JSON text.
 fn json(key: &str, value: &Value) -> mlua::Result<Json> {
     let found = match value {
-        Value::String(text) => serde_json::from_slice(&text.as_bytes()).map_err(|e| format!("it is not JSON: {e}")),
+        Value::String(text) => read_json(&text.to_string_lossy()).map_err(|e| format!("it is not JSON: {e}")),
         value => convert::to_json(value),
     };
     found.map_err(|reason| mlua::Error::runtime(format!("'{key}' cannot be used: {reason}")))

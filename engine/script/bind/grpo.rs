@@ -290,7 +290,7 @@ impl Trainer {
         };
         let tasks = given.episodes.iter().enumerate().map(task).collect::<mlua::Result<Vec<_>>>()?;
         self.policy.reserve(self.work.room()).into_lua_err()?;
-        let mut manager = rollout::Scripted::new(lua, &self.contract, tasks.len() * group)?;
+        let mut manager = rollout::Scripted::new(lua, &self.contract, self.policy.model.tokenizer.guard(), tasks.len() * group)?;
         let request = Request {
             tasks: &tasks,
             group,

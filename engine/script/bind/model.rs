@@ -125,6 +125,8 @@ record! {
     struct Encode {
         /// the text
         text: String,
+        /// whether the text is data: no control token in it is recognised
+        plain: bool = false,
     }
 
     struct Decode {
@@ -280,9 +282,11 @@ static MODEL: Object = Object {
     ],
     methods: &[
         method! {
-            /// Cuts a text into tokens. Special tokens in it are recognised, but none are added.
+            /// Cuts a text into tokens. Special tokens in it are recognised, except in what `apply_chat_template` and a trainer's prompts
+            /// show of data, and none are added.
             "encode" (lua, this: ModelHandle, given: Encode) -> Vec<u32>: "token ids" {
-                this.policy().model.tokenizer.encode(&given.text).into_lua_err()
+                let tokenizer = &this.policy().model.tokenizer;
+                if given.plain { tokenizer.encode_plain(&given.text) } else { tokenizer.encode(&given.text) }.into_lua_err()
             }
         },
         method! {
@@ -295,6 +299,7 @@ static MODEL: Object = Object {
             }
         },
         super::chat::APPLY,
+        super::chat::CARRIES,
         method! {
             /// Log-probability of every token after the first, given those before it.
             "logprobs" (lua, this: ModelHandle, given: Score) -> Vec<f32>: "a list, one shorter than the tokens" {

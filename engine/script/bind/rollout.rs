@@ -9,6 +9,7 @@ use crate::api::{Any, Handed, Handle, Kind, message, must_pass};
 use finemem::Error;
 use finemem::memory::calls::Parsed;
 use finemem::memory::{Item, Store};
+use finemem::model::plain::{Breaks, Guard};
 use finemem::record;
 use finemem::rollout::{At, Batch, Carried, Manager, Name, Outcome, Step, Task};
 use finemem::schema::{Described, Show, Shown};
@@ -55,6 +56,8 @@ pub(crate) struct Contract {
 pub(crate) struct Scripted<'a> {
     lua: &'a Lua,
     contract: &'a Contract,
+    /// Marks what a prompt shows, which is data.
+    guard: &'a Guard,
     /// For each rollout, the memory that the script's functions get. It holds the store while one of them runs.
     memories: Vec<AnyUserData>,
     /// For each rollout, what the tools of the current step are told about it.
@@ -63,9 +66,9 @@ pub(crate) struct Scripted<'a> {
 }
 
 impl<'a> Scripted<'a> {
-    pub(crate) fn new(lua: &'a Lua, contract: &'a Contract, rollouts: usize) -> mlua::Result<Self> {
+    pub(crate) fn new(lua: &'a Lua, contract: &'a Contract, guard: &'a Guard, rollouts: usize) -> mlua::Result<Self> {
         let memories = (0..rollouts).map(|_| lua.create_userdata(Handle(Store::new()))).collect::<mlua::Result<_>>()?;
-        Ok(Self { lua, contract, memories, turns: vec![None; rollouts], tables: Written::default() })
+        Ok(Self { lua, contract, guard, memories, turns: vec![None; rollouts], tables: Written::default() })
     }
 
     /// The table of a finished batch.
@@ -100,6 +103,39 @@ impl<'a> Scripted<'a> {
         }
         self.turns[at.rollout] = Some((at.step, turn.clone()));
         Ok(turn)
+    }
+
+    /// A value with marks in its texts; `None` if it needs none. What has none is shared with the value, not copied.
+    fn marked(&self, value: &Value) -> mlua::Result<Option<Value>> {
+        match value {
+            Value::String(text) => {
+                let text = text.to_string_lossy();
+                let marked = self.guard.mark(&text, Breaks::All);
+                let changed = marked.len() != text.len();
+                changed.then(|| self.lua.create_string(marked.as_bytes()).map(Value::String)).transpose()
+            }
+            Value::Table(table) => {
+                let mut copy = None;
+                for pair in table.pairs::<Value, Value>() {
+                    let (key, value) = pair?;
+                    let Some(marked) = self.marked(&value)? else { continue };
+                    let copy = match &mut copy {
+                        Some(copy) => copy,
+                        none => {
+                            let entries = self.lua.create_table()?;
+                            for pair in table.pairs::<Value, Value>() {
+                                let (key, value) = pair?;
+                                entries.raw_set(key, value)?;
+                            }
+                            none.insert(entries)
+                        }
+                    };
+                    copy.raw_set(key, marked)?;
+                }
+                Ok(copy.map(Value::Table))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Calls a function of the script with the memory.
@@ -142,11 +178,13 @@ impl Manager for Scripted<'_> {
             totals.raw_set(item.section.as_str(), totals.raw_get::<Option<usize>>(item.section.as_str())?.unwrap_or(0) + 1)?;
         }
         let input = self.told(at)?;
-        input.raw_set("memory", view)?;
+        input.raw_set("chunk", self.guard.mark(at.chunk, Breaks::All).as_ref())?;
+        input.raw_set("memory", self.marked(&view)?.unwrap_or(view))?;
         input.raw_set("total", store.items().len())?;
         input.raw_set("totals", totals)?;
         if let Some(last) = last {
-            input.raw_set("last", self.tables.write(self.lua, last.show())?)?;
+            let last = self.tables.write(self.lua, last.show())?;
+            input.raw_set("last", self.marked(&last)?.unwrap_or(last))?;
         }
         input.raw_set("tools", &self.contract.tool_tables)?;
         self.contract.prompt.call(input)

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::{require, session};
 use crate::api::lua::read;
 use crate::api::{Any, Area, Bytes, Constant, Function, Handed, Kind, Object, Scripted, Tab, convert, function, method};
+use finemem::model::plain::unmarked;
 use finemem::random::Rng;
 use finemem::{Error, files, record};
 
@@ -281,7 +282,8 @@ impl Scripted for Rng {
 pub(crate) fn print(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     let tostring: mlua::Function = lua.globals().get("tostring")?;
     let words = values.into_iter().map(|value| tostring.call::<mlua::LuaString>(value));
-    let words: Vec<String> = words.map(|word| word.map(|word| word.to_string_lossy())).collect::<mlua::Result<_>>()?;
+    let words: Vec<String> =
+        words.map(|word| word.map(|word| unmarked(&word.to_string_lossy()).into_owned())).collect::<mlua::Result<_>>()?;
     let print = || println!("{}", words.join("\t"));
     match session(lua).run.borrow().as_ref() {
         Some(run) => run.borrow().around_bar(print),

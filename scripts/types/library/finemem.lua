@@ -244,6 +244,12 @@
 ---@field total number[] a number for each step
 ---@field terms table<string, number[]> its parts by name
 
+---What a chat template has a place for.
+---@class (exact) fm.Carries
+---@field tools boolean whether descriptions of tools appear in the text
+---@field system boolean whether a system message appears in the text
+---@field thinking "switch"|"always"|"unsaid" whether the template can be told to let the model think
+
 ---Tokens, and how much the prediction of each counts.
 ---@class (exact) fm.Sequence
 ---@field tokens integer[] token ids
@@ -343,8 +349,9 @@ local Model = {}
 ---The arguments of `Model:encode`.
 ---@class (exact) fm.Model.encode.arguments
 ---@field text string the text
+---@field plain? boolean whether the text is data: no control token in it is recognised (default false)
 
----Cuts a text into tokens. Special tokens in it are recognised, but none are added.
+---Cuts a text into tokens. Special tokens in it are recognised, except in what `apply_chat_template` and a trainer's prompts show of data, and none are added.
 ---@param arguments fm.Model.encode.arguments
 ---@return integer[] # token ids
 function Model:encode(arguments) end
@@ -365,12 +372,18 @@ function Model:decode(arguments) end
 ---@field tools? table[]|string tools as `fm.grpo.new` takes them, or a list of descriptions as JSON text
 ---@field add_generation_prompt? boolean whether the text ends where the model's answer begins (default true)
 ---@field enable_thinking? boolean whether the model thinks first, if its template supports that
+---@field whole? boolean whether nothing may be lost: a system text that the template has no place for goes before the first message of the user, and tools, or a wish to think, that it has no place for are errors. By default the template drops what transformers lets it drop (default false)
 ---@field variables? table<string, any> more variables for the template, such as `date_string`
 
----Formats a conversation with the model's chat template, as transformers does. Special tokens in messages are not escaped. A template that asks for the date gets today's, in UTC.
+---Formats a conversation with the model's chat template, as transformers does. A template that asks for the date gets today's, in UTC. Words in messages that the tokenizer would take for control tokens, such as `<|im_end|>`, are broken by a sign that `print` does not show and that has no tokens, so the model reads them as plain text. In what a system or assistant message says, only special tokens are.
 ---@param arguments fm.Model.apply_chat_template.arguments
----@return string # the text; `model:encode` gives the same tokens for it as transformers
+---@return string # the text; `model:encode` gives the same tokens for it as transformers, except for control tokens in messages
 function Model:apply_chat_template(arguments) end
+
+---Tells what the model's chat template has a place for; what it has no place for, it drops or refuses.
+---@param arguments? {}
+---@return fm.Carries # what it carries
+function Model:carries(arguments) end
 
 ---The arguments of `Model:logprobs`.
 ---@class (exact) fm.Model.logprobs.arguments

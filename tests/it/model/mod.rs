@@ -1,10 +1,12 @@
 //! The decoder beside PyTorch, transformers and PEFT; folders, templates, sampling.
 
+mod carries;
 mod folders;
 mod generate;
 mod golden;
 mod gradients;
 mod lora;
+mod python;
 mod references;
 mod rows;
 mod sixteen_bits;

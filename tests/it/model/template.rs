@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use finemem::model::python::strftime;
-use finemem::model::{Chat, ChatTemplate, Tokenizer};
+use finemem::model::{Chat, ChatTemplate, Tokenizer, strftime};
 use finemem_script::{Runtime, RuntimeOptions};
 use serde_json::{Value, json};
 
@@ -77,7 +76,7 @@ fn dates() {
 
 #[test]
 fn dates_and_line_ends_are_those_of_python() {
-    // `strftime_now` is that of today, so its parts are checked against the clock, and the calendar in engine/model/python.rs.
+    // `strftime_now` is that of today, so its parts are checked against the clock, and the calendar in engine/model/jinja/dates.rs.
     let source = "{{ strftime_now('%Y') | int > 2024 }} {{ strftime_now('%d %b %Y') | length }} {{ strftime_now('%%') }}";
     assert_eq!(render(source).unwrap(), "True 11 %");
     assert_eq!(render("{% if true %}\r\na\r\nb{% endif %}\r\n").unwrap(), "a\nb");
@@ -124,9 +123,29 @@ fn a_template_that_means_harm_is_an_error() {
         ("{% set ns = namespace() %}{% set ns.x = ns %}{{ [ns] }}".into(), "too deeply"),
         ("{% set a = namespace() %}{% set a.x = a %}{% set b = namespace() %}{% set b.x = b %}{{ a == b }}".into(), "too deeply"),
         ("{% set a = namespace() %}{% set a.x = a %}{% set b = namespace() %}{% set b.x = b %}{{ a < b }}".into(), "no order"),
-        ("{% set a = namespace() %}{% set a.x = a %}{{ {}[a] }}".into(), "cannot be a key"),
-        ("{% set a = namespace() %}{% set a.x = a %}{{ {}.get(a) }}".into(), "too deeply"),
-        ("{% set x = 2 %}{{ 1 < x < 3 }}".into(), "chained"),
+        ("{% set a = namespace() %}{% set a.x = a %}{{ {a: 1} }}".into(), "too deeply"),
+        ("{% set a = namespace() %}{% set a.x = a %}{{ {}.get(a) }}".into(), "cannot be a key"),
+        ("{% set a = namespace() %}{% set a.x = a %}{{ [a] | unique | list }}".into(), "cannot be a key"),
+        ("{{ 'x' | center(999999999) }}".into(), "too much text"),
+        ("{{ '{:999999999}'.format('x') }}".into(), "too much text"),
+        ("{{ '%999999999d' % 1 }}".into(), "too much text"),
+        ("{{ '%.999999999f' % 1 }}".into(), "too much text"),
+        ("{{ '{:.999999999f}'.format(1.0) }}".into(), "too much text"),
+        ("{{ '1'.zfill(999999999) }}".into(), "too much text"),
+        ("{{ '\\t'.expandtabs(999999999) }}".into(), "too much text"),
+        ("{{ [1] | batch(999999999, 1) | list }}".into(), "too much text"),
+        ("{{ [1] | slice(999999999) | list }}".into(), "too much text"),
+        ("{{ 2 ** 99999 }}".into(), "128 bits"),
+        ("{% for i in range(99999) %}{{ range(99999) | list | length }}{% endfor %}".into(), "too much text"),
+        ("{% set ns = namespace(t='%s%s') %}{% for i in range(60) %}{% set ns.t = ns.t % (ns.t, ns.t) %}{% endfor %}".into(), "arguments"),
+        (twice("{% set ns.s = '{0}{0}'.format(ns.s) %}"), "too much text"),
+        (twice("{% set ns.s = '%s%s' % (ns.s, ns.s) %}"), "too much text"),
+        (twice("{% set ns.s = ns.s | indent(ns.s, true) %}"), "too much text"),
+        (twice("{% set ns.s = ns.s.join([ns.s, ns.s, ns.s]) %}"), "too much text"),
+        (twice("{% set ns.s = ns.s | e | e ~ '&&&&' | e %}{% set ns.s = ns.s ~ ns.s %}"), "too much text"),
+        ("{% include 'x' ignore missing %}".into(), "another template"),
+        ("{% autoescape true %}{% endautoescape %}".into(), "autoescape"),
+        ("{{ messages.append(1) }}".into(), "not allowed"),
         (format!("{{{{ {open} }}}}"), "recursion limit"),
         ("{% if 1 %}".repeat(100_000), "recursion limit"),
         (" ".repeat(2_000_000), "at most 1048576"),
@@ -140,7 +159,7 @@ fn a_template_that_means_harm_is_an_error() {
         ("{{ x | nope }}".into(), "nope"),
         ("{{ nope() }}".into(), "nope"),
         ("{% nope %}".into(), "nope"),
-        ("{% include 'x' %}".into(), "'x'"),
+        ("{% include 'x' %}".into(), "another template"),
         ("{{ 'abc".into(), "line 1: syntax error"),
     ] {
         let found = render(&source).unwrap_err();
