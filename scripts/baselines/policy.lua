@@ -7,8 +7,12 @@ return {
   answer_tokens = 2048,
   design = function(option)
     local policy = option.policy
-    -- A model with a chat template is told what to do; the tiny model knows the form of its prompt from pretraining.
-    local prompt = policy.chat and designs.open("flat", { policy = policy }).prompt or require "prompts.flat"
-    return { tools = require "tools.flat", prompt = prompt, view = option.view, view_items = option.view_items, retrieval = { top_k = 10 } }
+    local design = designs.open("flat", { policy = policy, dialect = option.dialect })
+    design.view, design.view_items = option.view, option.view_items
+    if not policy.chat then
+      -- A model with a chat template is told what to do; the tiny model knows the form of its prompt from pretraining.
+      design.prompt = require "prompts.flat"
+    end
+    return design
   end,
 }

@@ -10,6 +10,7 @@ local fm = require "finemem"
 
 return {
   name = "hermes",
+  json = true,
   parse = function(text)
     return fm.calls.hermes { text = text }
   end,

@@ -50,6 +50,7 @@ end
 
 return {
   name = "llama3",
+  json = true,
 
   parse = function(text)
     local calls, at = {}, 1

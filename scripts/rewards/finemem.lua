@@ -16,7 +16,7 @@ local finemem = { name = "finemem" }
 function finemem.steps(batch, option)
   option = option or {}
   local without = option.without or {}
-  local parts = { format = { 1, fm.reward.format { batch = batch } }, compression = { option.w2 or 0.05, fm.reward.compression { batch = batch } } }
+  local parts = { format = { 1, fm.reward.format { batch = batch, untagged = option.untagged } }, compression = { option.w2 or 0.05, fm.reward.compression { batch = batch } } }
   if without.evidence then
     parts.outcome = { 1, fm.reward.outcome { batch = batch } }
   else

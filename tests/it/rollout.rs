@@ -59,8 +59,8 @@ impl Manager for Plain {
         let items: Vec<&str> = view.iter().map(|item| item.content.as_str()).collect();
         Ok(format!("{} of {}: {}\n{}", view.len(), store.items().len(), items.join("; "), at.chunk))
     }
-    fn parse(&mut self, answer: &str) -> Result<Parsed> {
-        Ok(calls::parse(answer))
+    fn parse(&mut self, answer: &str, tools: &[&str]) -> Result<Parsed> {
+        Ok(calls::parse(answer).or_untagged(answer, tools))
     }
     fn carry_out(&mut self, _: &At<'_>, store: &mut Store, tool: usize, calls: &[Outcome], index: usize) -> Result<Carried> {
         assert_eq!(tool, 0);
