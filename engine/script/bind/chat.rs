@@ -14,7 +14,7 @@ const TABLES: Kind = Kind::Either(&[Kind::List(&Kind::Table), Kind::Text]);
 const VARIABLES: Kind = Kind::Map(&Kind::Any);
 
 record! {
-    struct Conversation {
+    pub(crate) struct Conversation {
         /// `{ role, content, … }` each, or the list as JSON text, which keeps the order of keys in arguments of calls
         messages: Any as TABLES,
         /// tools as `fm.grpo.new` takes them, or a list of descriptions as JSON text
@@ -44,24 +44,24 @@ pub(crate) const APPLY: Function = method! {
     /// Formats a conversation with the model's chat template, as transformers does. Special tokens in messages are not escaped. A template
     /// that asks for the date gets today's, in UTC.
     "apply_chat_template" (lua, this: ModelHandle, given: Conversation) -> String: "the text; `model:encode` gives the same tokens for it as transformers" {
-        let variables = match given.variables.map(|variables| json("variables", &variables.0)).transpose()? {
-            Some(Json::Object(variables)) => variables,
-            _ => Default::default(),
-        };
-        let tools = match given.tools.map(|tools| tools.0) {
-            Some(Value::Table(tables)) => Some(tables.sequence_values().map(|table| described(&table?)).collect::<mlua::Result<_>>()?),
-            text => text.map(|text| items("tools", &text)).transpose()?,
-        };
-        let chat = Chat {
-            messages: items("messages", &given.messages.0)?,
-            tools,
-            add_generation_prompt: given.add_generation_prompt,
-            enable_thinking: given.enable_thinking,
-            variables,
-        };
-        this.policy().model.chat_template.render(&chat).into_lua_err()
+        this.policy().model.chat_template.render(&chat(given)?).into_lua_err()
     }
 };
+
+/// The conversation that a script gave.
+pub(crate) fn chat(given: Conversation) -> mlua::Result<Chat> {
+    let variables = match given.variables.map(|variables| json("variables", &variables.0)).transpose()? {
+        Some(Json::Object(variables)) => variables,
+        _ => Default::default(),
+    };
+    let tools = match given.tools.map(|tools| tools.0) {
+        Some(Value::Table(tables)) => Some(tables.sequence_values().map(|table| described(&table?)).collect::<mlua::Result<_>>()?),
+        text => text.map(|text| items("tools", &text)).transpose()?,
+    };
+    let messages = items("messages", &given.messages.0)?;
+    let Conversation { add_generation_prompt, enable_thinking, .. } = given;
+    Ok(Chat { messages, tools, add_generation_prompt, enable_thinking, variables })
+}
 
 /// An argument as JSON; a string is parsed as JSON text.
 fn json(key: &str, value: &Value) -> mlua::Result<Json> {
