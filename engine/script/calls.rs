@@ -3,12 +3,13 @@
 use mlua::{ExternalResult, Function, IntoLua, Table, Value};
 
 use super::api::lua::read;
+use super::api::message;
 use super::bind::chat;
 use super::bind::dialect::{Dialect, DialectTable};
 use super::{Runtime, RuntimeOptions, error};
-use finemem::Result;
 use finemem::memory::calls::Parsed;
 use finemem::model::ChatTemplate;
+use finemem::{Error, Result};
 
 /// A dialect of `scripts/dialects`, as `lib/dialects.lua` chooses it for a model.
 pub struct Calls {
@@ -28,7 +29,8 @@ impl Calls {
     /// There is no such dialect, or no folder of scripts with dialects.
     pub fn of(template: &ChatTemplate, name: Option<&str>) -> Result<Self> {
         let runtime = Runtime::new(RuntimeOptions::default())?;
-        let (table, name, why) = choose(&runtime, template, name).map_err(|e| error(&e))?;
+        let (table, name, why) =
+            choose(&runtime, template, name).map_err(|e| Error::argument(message(&e).lines().next().unwrap_or_default()))?;
         Ok(Self { dialect: Dialect(Some(table)), name, why, _runtime: runtime })
     }
 

@@ -68,15 +68,14 @@ local function taken(dialect, text)
   return nil
 end
 
--- The words around name and arguments where the dialect writes a call, such as <tool_call> and "arguments":. Those of a JSON dialect are
--- also met by the other key that it reads.
+-- The words around name and arguments where the dialect writes a call, such as <tool_call> and "arguments":.
 local function words(dialect)
   local ok, text = pcall(dialect.write, known)
   local list = {}
   for _, part in ipairs { fm.json.encode { value = known.arguments }, known.arguments.content, known.name } do
     text = ok and text:gsub(part:gsub("%p", "%%%0"), " ") or ""
   end
-  for word in text:gmatch "%S+" do
+  for word in text:gmatch "[^%s{]+" do
     if word:find "[%w\128-\255]" then
       list[#list + 1] = word
     end
@@ -84,19 +83,22 @@ local function words(dialect)
   return list
 end
 
+-- The JSON dialects read both of these keys.
+local either = { ['"arguments":'] = '"parameters":', ['"parameters":'] = '"arguments":' }
+
 -- How many words of the dialect's own way to write a call are in a text without blanks; nil unless all are.
 local function shown(dialect, squeezed)
   local list = words(dialect)
   for _, word in ipairs(list) do
-    local other = dialect.json and ({ ['"arguments":'] = '"parameters":', ['"parameters":'] = '"arguments":' })[word]
-    if not squeezed:find(word, 1, true) and not (other and squeezed:find(other, 1, true)) then
+    local other = dialect.json and either[word] or word
+    if not squeezed:find(word, 1, true) and not squeezed:find(other, 1, true) then
       return nil
     end
   end
   return #list > 0 and #list or nil
 end
 
--- The text of a conversation with the tool, without blanks and without the description of the tool, which looks like a call.
+-- The text of a conversation with the tool, without blanks, and without JSON that describes a tool, which looks like a call.
 local function instruction(policy)
   local text = rendered(policy, openings[1]) or rendered(policy, openings[2]) or ""
   local parts, at = {}, 1
@@ -108,7 +110,8 @@ local function instruction(policy)
     end
     local ok, found = pcall(fm.json.scan, { text = text, from = first })
     local last = ok and found.next - 1 or first
-    local describes = ok and text:sub(first, last):find(tool.description, 1, true)
+    local object = text:sub(first, last)
+    local describes = object:find(tool.description, 1, true) or object:find('"properties"', 1, true)
     parts[#parts + 1] = text:sub(at, describes and first - 1 or last)
     at = last + 1
   end
@@ -148,20 +151,28 @@ function dialects.of(policy)
   return require("dialects." .. (#names == 1 and names[1] or default)), why
 end
 
+-- The dialect called `name`, or without a name that of the model, and why it is this one.
+function dialects.choose(name, policy)
+  if not name then
+    return dialects.of(policy)
+  end
+  local names = dialects.names()
+  if not table.find(names, name) then
+    error(string.format("there is no dialect '%s'; there are %s", name, table.concat(names, ", ")), 0)
+  end
+  return require("dialects." .. name), "--dialect names it"
+end
+
 -- The argument of a program that has a model write calls.
 dialects.argument = { "dialect", dialects.names(), nil, "how the policy writes its calls; by default as its chat template shows" }
 
 -- Says how the policy's calls are read, and why so, and notes it in `record`, for run.json. Returns the dialect that --dialect names, if it
 -- names one, as lib/designs.lua takes it.
 function dialects.settle(option, record, policy)
-  local given = option.dialect and require("dialects." .. option.dialect)
-  local dialect, why = given, "by --dialect"
-  if not given then
-    dialect, why = dialects.of(policy)
-  end
+  local dialect, why = dialects.choose(option.dialect, policy)
   print(string.format("calls are read as %s writes them: %s", dialect.name, why))
   record.dialect, record.dialect_why = dialect.name, why
-  return given
+  return option.dialect and dialect or nil
 end
 
 return dialects
