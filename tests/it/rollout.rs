@@ -162,6 +162,24 @@ fn calls_change_the_memory_or_are_refused_with_a_reason() {
 }
 
 #[test]
+fn calls_without_tags_change_the_memory_and_are_counted() {
+    let (_, task) = episode();
+    let bare = |text: &str| json!({ "name": "write", "arguments": { "text": text } }).to_string();
+    let answers = vec![
+        format!("```json\n{}\n{}\n```", bare("Mira Tolen lives in Oska."), bare("This text is far too long to be kept by the tool.")),
+        format!("I write {}", bare("Ida Rao lives in Bem.")),
+        format!("{}<tool_call>", write("Ida Rao lives in Bem.")),
+    ];
+    let batch = played(&Says { answers, prompts: RefCell::default() }, &mut Plain { seen: Vec::new() }, &[task], |_| {}).unwrap();
+    let counts = |step: &Step| (step.calls.len(), step.calls.iter().filter(|call| call.valid).count(), step.untagged, step.stray);
+    for rollout in &batch.rollouts {
+        assert_eq!(rollout.steps.iter().map(counts).collect::<Vec<_>>(), [(2, 1, 2, 0), (1, 0, 0, 0), (2, 1, 0, 0)]);
+        let texts: Vec<&str> = rollout.memory.iter().map(|item| item.content.as_str()).collect();
+        assert_eq!(texts, ["Mira Tolen lives in Oska.", "Ida Rao lives in Bem."]);
+    }
+}
+
+#[test]
 fn a_rollout_is_its_json() {
     let (policy, task) = episode();
     let task = Task { state: Some(Name::Text("a".into())), first: 4, ..task };

@@ -235,6 +235,21 @@ fn the_other_terms_are_what_they_say() {
     }
 }
 
+#[test]
+fn the_script_says_what_a_call_without_tags_is_worth() {
+    let mut untagged = step(&[true, false], vec![]);
+    untagged["untagged"] = json!(2);
+    let batch = [rollout(vec![untagged, step(&[true, true, false, true], vec![])], vec![], [0, 0])];
+    for device in [devices(), vec![Device::cpu_f64()]].concat() {
+        let mut rewarder = Rewarder::new(&device);
+        let mut format = |worth| rewarder.parts(&batch, None, worth).unwrap().format();
+        assert_eq!(format(None), [[0.5, 0.75]]);
+        assert_eq!(format(Some(0.5)), [[0.25, 0.75]]);
+        assert_eq!(format(None), [[0.25, 0.75]], "the worth of the last call is kept");
+        assert_eq!(format(Some(-1.0)), [[-0.5, 0.75]]);
+    }
+}
+
 /// All parts of a batch.
 fn all(parts: &Parts) -> Vec<Vec<Vec<f64>>> {
     let fallible = [parts.chunk_step(), parts.outcome(), parts.evidence(0.3), parts.evidence(1.0)];
