@@ -7,7 +7,7 @@ return {
   answer_tokens = 2048,
   design = function(option)
     local policy = option.policy
-    local design = designs.open("flat", { policy = policy, dialect = option.dialect })
+    local design = designs.open("flat", { policy = policy, plain = true, dialect = option.dialect })
     design.view, design.view_items = option.view, option.view_items
     if not policy.chat then
       -- A model with a chat template is told what to do; the tiny model knows the form of its prompt from pretraining.

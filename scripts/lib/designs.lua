@@ -36,14 +36,16 @@ function designs.open(name, option)
   end
   local design = require("designs." .. name)(option)
   local own = option.dialect or design.dialect
+  local written = own or (dialects.of(option.policy))
   return {
     name = name,
     tools = design.tools,
     view = design.view or "recent",
     view_items = design.view_items or 20,
-    prompt = chat { policy = option.policy, thinking = option.thinking, plain = option.plain, dialect = own, design = design },
-    -- In parentheses, because the reason is a second value.
-    dialect = own or (dialects.of(option.policy)),
+    prompt = chat {
+      policy = option.policy, thinking = option.thinking, plain = option.plain, dialect = own, written = written, design = design,
+    },
+    dialect = written,
     retrieval = design.retrieval,
   }
 end

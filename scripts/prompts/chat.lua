@@ -3,9 +3,11 @@
 -- `chat { policy = model, thinking = false }` returns the prompt function that a trainer takes. It is for the flat memory, or for another
 -- of scripts/designs if that is given as `design`. The wording is ours. As in Mem-α and Fine-Mem the model answers once for each text, and
 -- has to put all calls into that answer. If the dialect describes the tools itself, they are part of the task and not passed to the
--- template. A model without a template is an error, unless `plain` allows plain text instead.
+-- template. A model without a template is an error, unless `plain` allows plain text instead. `written` is the dialect of a model whose
+-- template shows one, which the description of the tools follows.
 
 local fm = require "finemem"
+local hermes = require "dialects.hermes"
 
 local task = [[
 You manage the memory of an assistant that will later be asked questions about texts it cannot see again: it will only have the memory.
@@ -43,9 +45,9 @@ local function memory(input, sections)
   return table.concat(parts, "\n\n")
 end
 
--- A description of the tools, for a model without a template.
-local function listed(tools)
-  local lines = { "Tools, each called as <tool_call>{\"name\": …, \"arguments\": …}</tool_call>:" }
+-- A description of the tools and of how the dialect writes a call, for a model without a template.
+local function listed(tools, dialect)
+  local lines = { "A tool is called by writing:", dialect.write { name = "name of the tool", arguments = { argument = "value" } }, "", "Tools:" }
   for _, tool in ipairs(tools) do
     lines[#lines + 1] = string.format("- %s: %s Its arguments: %s", tool.name, tool.description, fm.json.encode { value = tool.parameters })
   end
@@ -56,11 +58,12 @@ return function(option)
   local design = option.design or {}
   local dialect = option.dialect or design.dialect
   local describe = dialect and dialect.tools
+  local written = dialect or option.written or hermes
   local plain = option.plain and not option.policy.chat
   return function(input)
     local system, tools = design.task or task, input.tools
     if describe or plain then
-      local text = (describe or listed)(tools)
+      local text = (describe or listed)(tools, written)
       system, tools = text == "" and system or system .. "\n\n" .. text, nil
     end
     local user = memory(input, design.sections) .. "\n\nText:\n" .. input.chunk
