@@ -4,7 +4,8 @@
 --   {"name": "memory_insert", "arguments": {"content": "…"}}
 --   </tool_call>
 --
--- A trainer without a dialect reads this form. The models' chat templates describe the tools.
+-- A trainer without a dialect reads this form. The models' chat templates describe the tools. Small models often leave the tags out, so an
+-- answer of nothing but such objects is read too (`json`), and its calls are counted as untagged.
 
 local fm = require "finemem"
 

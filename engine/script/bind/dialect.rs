@@ -65,8 +65,14 @@ record! {
         dialect: Option<DialectTable>,
         /// the prompt before the answer; if it ends with <think>, the answer begins inside a thought
         prompt: String => OrDefault,
-        /// the names of the tools that calls without tags may name; by default there are none
-        tools: Vec<String> => OrDefault,
+        /// the tools that calls without tags may name, as `fm.grpo.new` takes them; by default there are none
+        tools: Vec<Named> => OrDefault,
+    }
+
+    /// A tool, of which only the name matters.
+    struct Named as "Named" {
+        /// its name
+        name: String,
     }
 }
 
@@ -118,7 +124,7 @@ const FUNCTIONS: &[Function] = &[
         /// separately.
         "calls.read" (lua, given: AnswerTo) -> Found as TABLE: "`{ calls, stray, untagged, thought }`: the calls, the number of stretches of other text, how many of the calls lack the dialect's tags, and the thought, if any" {
             let (thought, answer) = calls::split_thought(&given.prompt, &given.text);
-            let tools: Vec<&str> = given.tools.iter().map(String::as_str).collect();
+            let tools: Vec<&str> = given.tools.iter().map(|tool| tool.name.as_str()).collect();
             let Parsed { calls, stray, untagged } = Dialect(given.dialect).parse(answer, &tools)?;
             let found = |Call { raw, name, arguments, error }| FoundCall {
                 tool: name,
