@@ -176,6 +176,10 @@
 ---@field json? boolean whether a call is a JSON object that names its tool. An answer of nothing but such objects is then read even if the dialect's tags are missing, and its calls are counted as untagged
 ---@field tools? fun(tools: table[]): string describes the tools and how to call them, for prompts of models without a chat template
 
+---A tool, of which only the name matters.
+---@class (exact) fm.Named
+---@field name string its name
+
 ---A memory tool.
 ---@class (exact) fm.Tool
 ---@field name string the name that calls use
@@ -1323,7 +1327,7 @@ function fm.calls.hermes(arguments) end
 ---@field text string an answer
 ---@field dialect? fm.Dialect how calls are written; by default as Hermes and Qwen do
 ---@field prompt? string the prompt before the answer; if it ends with <think>, the answer begins inside a thought
----@field tools? string[] the names of the tools that calls without tags may name; by default there are none
+---@field tools? fm.Named[] the tools that calls without tags may name, as `fm.grpo.new` takes them; by default there are none
 
 ---Reads the calls in a text as a rollout does: the dialect's result is checked, and a thought before the calls is returned separately.
 ---@param arguments fm.calls.read.arguments
