@@ -68,14 +68,14 @@ local function taken(dialect, text)
   return nil
 end
 
--- The words around name and arguments where the dialect writes a call, such as <tool_call> and "arguments":.
+-- The words around name and arguments where the dialect writes a call, such as <tool_call> and "arguments".
 local function words(dialect)
   local ok, text = pcall(dialect.write, known)
   local list = {}
   for _, part in ipairs { fm.json.encode { value = known.arguments }, known.arguments.content, known.name } do
     text = ok and text:gsub(part:gsub("%p", "%%%0"), " ") or ""
   end
-  for word in text:gmatch "[^%s{]+" do
+  for word in text:gmatch "[^%s{:]+" do
     if word:find "[%w\128-\255]" then
       list[#list + 1] = word
     end
@@ -84,7 +84,7 @@ local function words(dialect)
 end
 
 -- The JSON dialects read both of these keys.
-local either = { ['"arguments":'] = '"parameters":', ['"parameters":'] = '"arguments":' }
+local either = { ['"arguments"'] = '"parameters"', ['"parameters"'] = '"arguments"' }
 
 -- How many words of the dialect's own way to write a call are in a text without blanks; nil unless all are.
 local function shown(dialect, squeezed)
