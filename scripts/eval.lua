@@ -2,6 +2,7 @@
 
 local fm = require "finemem"
 local arguments = require "lib.arguments"
+local dialects = require "lib.dialects"
 local episodes = require "lib.eval.episodes"
 local methods = require "lib.eval.methods"
 local reasoners = require "lib.reasoners"
@@ -29,6 +30,7 @@ readings.jsonl (what models did with each chunk), summary.json, and page.html, a
   { "strict", "flag", false, "whether a row that cannot be read is an error" },
   { "max_tokens", "integer", 0, "longest answer of a model to a chunk, in tokens; 0 leaves it to the method, see lib/eval/reading.lua" },
   { "max_prompt", "integer", 8192, "longest prompt of a model that reads a chunk, in tokens; memory is reserved for it, and items that do not fit are not shown" },
+  dialects.argument,
   { "view", { "relevant", "recent" }, "relevant", "which items the policy sees" },
   { "view_items", "integer", 10, "how many items it sees" },
   { "window", "integer", 32768, "tokens that the baseline whole_context keeps" },
@@ -38,8 +40,10 @@ readings.jsonl (what models did with each chunk), summary.json, and page.html, a
 
 local with_policy = option.policy ~= "none"
 local policy = fm.model.load { path = with_policy and option.policy or "models/tiny" }
+local dialect
 if with_policy then
   print(policy)
+  dialect = dialects.settle(option, record, policy)
 end
 local chosen = methods.open(option.baselines, with_policy)
 local data = episodes.open(option, policy, chosen)
@@ -60,7 +64,7 @@ end
 
 local began = fm.seconds {}
 local runs = methods.run_all(run, chosen, data, {
-  policy = policy, name = option.policy, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view,
+  policy = policy, name = option.policy, dialect = dialect, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view,
   view_items = option.view_items, max_prompt = option.max_prompt, window = option.window,
 }, { reasoner = reasoner, judge = judge, shown = option.shown })
 report.all(run.path, runs, data, {

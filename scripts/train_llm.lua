@@ -4,6 +4,8 @@
 
 local fm = require "finemem"
 local arguments = require "lib.arguments"
+local designs = require "lib.designs"
+local dialects = require "lib.dialects"
 local leakage = require "lib.leakage"
 local loop = require "lib.loop"
 local reasoners = require "lib.reasoners"
@@ -32,11 +34,13 @@ Trains a published model with Fine-Mem (arXiv 2601.08435) on a data file.
   { "top_k", "integer", 10, "items that BM25 retrieves for a question (our choice; the only published number is 2)" },
   { "reasoner", "NAME", "extractive", "what answers: extractive, a model folder or NAME@http://… (paper: Qwen3-32B without thinking, temperature 0.1)" },
   { "thinking", "flag", false, "whether the policy thinks before it answers (paper: no)" },
+  dialects.argument,
   { "rewards", "NAME", "finemem", "a reward of scripts/rewards, or a module whose name has a dot" },
   { "without", "PARTS", "", "what to leave out of Fine-Mem's reward: chunk, evidence or chunk,evidence" },
   { "w1", "number", 0.5, "weight of the chunk reward (paper)" },
   { "w2", "number", 0.05, "weight of compression (paper)" },
   { "beta", "number", 0.5, "share of the final score that follows the evidence (paper)" },
+  { "untagged", "number", 1, "what a valid call counts in the format reward if it lacks the dialect's tags (our choice)" },
   { "grouping", loop.groupings, "step", "what is compared (paper; Mem-α: instance)" },
   { "lr", "number", 1e-6, "highest learning rate (Mem-α, for all weights; adapters usually need 1e-5 to 1e-4)" },
   { "warm_up", "number", 0.05, "share of the steps in which the learning rate rises (Mem-α)" },
@@ -61,15 +65,14 @@ loop.reward(option.rewards)
 local lora = option.lora > 0 and { rank = option.lora, alpha = option.alpha > 0 and option.alpha or 2 * option.lora, seed = option.seed } or nil
 local policy = fm.model.load { path = option.model, lora = lora }
 print(policy)
+local design = designs.open("flat", { policy = policy, thinking = option.thinking, dialect = dialects.settle(option, record, policy) })
 local episodes = leakage.open(option)
 local reasoner = reasoners.make(option.reasoner, option)
 local count = math.min(option.episodes, #episodes)
 
-local prompt
-prompt, record.prompt = require "prompts.chat" { policy = policy, thinking = option.thinking }
+record.prompt = design.told
 local settings = {
-  policy = policy, tools = require "tools.flat", prompt = prompt,
-  reasoner = reasoner, view = "recent", episodes = count,
+  policy = policy, tools = design.tools, prompt = design.prompt, dialect = design.dialect, reasoner = reasoner, view = "recent", episodes = count,
 }
 for _, name in ipairs {
   "group", "seed", "lr", "temperature", "top_p", "max_prompt", "max_tokens", "view_items", "top_k", "grouping", "loss", "clip_low", "clip_high",
@@ -85,8 +88,8 @@ local finished = loop.run {
   trainer = trainer, run = run, done = run:restore { trainer = trainer }, steps = option.steps, seed = option.seed, reward = option.rewards,
   given = function()
     return {
-      without = without, w1 = option.w1, w2 = option.w2, beta = option.beta, question_share = option.question_share, reasoner = reasoner,
-      policy = policy,
+      without = without, w1 = option.w1, w2 = option.w2, beta = option.beta, untagged = option.untagged, question_share = option.question_share,
+      reasoner = reasoner, policy = policy,
     }
   end,
   sample = loop.passes(episodes, count, option.seed),

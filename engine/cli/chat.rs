@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use clap::Args;
 use finemem::generate::{Completion, Finish, Generator, Options, Request, Stream};
+use finemem::memory::calls::split_thought;
 use finemem::model::{Chat, Model};
 use finemem::{Error, Result, stop};
+use finemem_script::Calls;
 use serde_json::{Value, json};
 
 use crate::device::Where;
@@ -42,6 +44,9 @@ pub(crate) struct Settings {
     /// Random seed.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// How the model writes tool calls, a name in scripts/dialects [default: as its chat template shows].
+    #[arg(long, value_name = "NAME")]
+    dialect: Option<String>,
     /// Let the model think before it answers, if its template supports that.
     #[arg(long)]
     thinking: bool,
@@ -62,6 +67,16 @@ pub(crate) fn chat(settings: &Settings) -> Result<()> {
     let mut generator = Generator::new(&model)?;
     generator.keep_prompts();
     stop::install_quietly()?;
+    let calls = match Calls::of(&model.chat_template, settings.dialect.as_deref()) {
+        Err(error) if settings.dialect.is_none() => {
+            eprintln!("calls in answers are not read: {error}");
+            None
+        }
+        found => Some(found?),
+    };
+    if let Some(calls) = &calls {
+        eprintln!("calls are read as {} writes them: {}", calls.name, calls.why);
+    }
     eprintln!("{model}, loaded in {:.1} s. Ctrl-C ends an answer, Ctrl-D the conversation.", started.elapsed().as_secs_f64());
     let (typed, mut input) = (std::io::stdin().is_terminal(), Input::default());
     for turn in 0.. {
@@ -81,6 +96,9 @@ pub(crate) fn chat(settings: &Settings) -> Result<()> {
         messages.push(json!({ "role": "user", "content": line }));
         let prompt = prompt_of(&model, settings, &messages)?;
         let text = answer(&model, &mut generator, prompt, &options, Stream::new(settings.seed, 0, [turn, 0, 0]))?;
+        if let Some(calls) = &calls {
+            report(calls, &text)?;
+        }
         messages.push(json!({ "role": "assistant", "content": text }));
     }
     Ok(())
@@ -107,6 +125,17 @@ fn prompt_of(model: &Model, settings: &Settings, messages: &[Value]) -> Result<V
     let chat =
         Chat { messages: messages.to_vec(), add_generation_prompt: true, enable_thinking: Some(settings.thinking), ..Chat::default() };
     model.tokenizer.encode(&model.prompt(&chat)?)
+}
+
+/// Says which calls an answer makes.
+fn report(calls: &Calls, answer: &str) -> Result<()> {
+    for call in calls.read(split_thought("", answer).1)?.calls {
+        match call.error {
+            None => eprintln!("[calls {}: {}]", call.name.unwrap_or_default(), call.arguments),
+            Some(why) => eprintln!("[a call that cannot be read: {why}]"),
+        }
+    }
+    Ok(())
 }
 
 /// Prints the answer as it is sampled, then its length and speed.

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::untagged;
 use crate::{Error, Result};
 
 const OPEN: &str = "<tool_call>";
@@ -30,6 +31,8 @@ pub struct Parsed {
     pub calls: Vec<Call>,
     /// The number of pieces of other text before, between and after the calls.
     pub stray: usize,
+    /// How many of the calls were read although the dialect's tags are missing.
+    pub untagged: usize,
 }
 
 /// Reads every call in `text`.
@@ -71,7 +74,19 @@ impl Parsed {
             rest = after;
         }
         stray += usize::from(!rest.trim().is_empty());
-        Ok(Self { calls, stray })
+        Ok(Self { calls, stray, untagged: 0 })
+    }
+
+    /// What a JSON dialect has read from `text`; or, if it found no call or left something over, the calls without its tags. Those are read
+    /// if `text` is nothing but JSON objects that name one of `tools`.
+    pub fn or_untagged(self, text: &str, tools: &[&str]) -> Self {
+        if self.stray == 0 && self.calls.iter().any(|call| call.error.is_none()) {
+            return self;
+        }
+        match untagged::read(text, tools) {
+            Some((calls, untagged)) => Self { calls, stray: 0, untagged },
+            None => self,
+        }
     }
 
     /// Text between calls. Chatter is counted; remains of a call are kept as a call.
@@ -89,7 +104,8 @@ impl Parsed {
     }
 }
 
-fn broken(raw: &str, reason: impl ToString) -> Call {
+/// A call that cannot be read.
+pub(super) fn broken(raw: &str, reason: impl ToString) -> Call {
     Call { raw: raw.to_owned(), name: None, arguments: Value::Null, error: Some(reason.to_string()) }
 }
 
@@ -117,8 +133,8 @@ fn read(text: &str) -> (Call, usize) {
     (call, length)
 }
 
-/// The call that a JSON value describes.
-fn understand(raw: &str, value: Value) -> Call {
+/// The call that a JSON value describes: `{"name", "arguments"}`, or as other models say, `{"name", "parameters"}`.
+pub(super) fn understand(raw: &str, value: Value) -> Call {
     let Value::Object(mut fields) = value else {
         return broken(raw, "the call is not a JSON object");
     };
@@ -126,10 +142,11 @@ fn understand(raw: &str, value: Value) -> Call {
         Some(Value::String(name)) if !name.is_empty() => Some(name),
         _ => None,
     };
-    let arguments = fields.remove("arguments").unwrap_or_else(|| Value::Object(Default::default()));
+    let key = if fields.contains_key("arguments") { "arguments" } else { "parameters" };
+    let arguments = fields.remove(key).unwrap_or_else(|| Value::Object(Default::default()));
     let error = match (&name, arguments.is_object()) {
         (None, _) => Some("the call names no tool".to_owned()),
-        (_, false) => Some("\"arguments\" is not a JSON object".to_owned()),
+        (_, false) => Some(format!("\"{key}\" is not a JSON object")),
         _ => None,
     };
     Call { raw: raw.to_owned(), name, arguments, error }

@@ -7,6 +7,7 @@ pub mod bm25;
 pub mod calls;
 pub mod store;
 pub mod tools;
+mod untagged;
 
 pub use bm25::Bm25;
 pub use calls::{Call, Parsed, parse};

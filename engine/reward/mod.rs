@@ -5,7 +5,7 @@
 //!
 //! | primitive              | value at step t |
 //! |------------------------|-----------------|
-//! | [`Parts::format`]      | valid calls / calls of the step, 0 without calls |
+//! | [`Parts::format`]      | valid calls / calls of the step, 0 without calls; a valid call without tags counts as much as the script says |
 //! | [`Parts::chunk_step`]  | mean score of the questions about the step's chunk, asked right after the step; 0 without questions |
 //! | [`Parts::evidence`]    | `(1 - beta) · r_global / T + beta · N_t`, with `N_t` of [`attribution`] |
 //! | [`Parts::compression`] | `1 - memory tokens / input tokens`, the same at every step; negative when the memory outgrows the input |
@@ -28,6 +28,21 @@ pub use advantage::{Advantage, Advantages, Baseline, GroupBy, Grouping, Place, z
 pub use parts::{Parts, Rewarder};
 
 use crate::words;
+
+/// What a script may change in how rewards are counted.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    /// Which step is credited for an item that was updated.
+    update: Update,
+    /// What a valid call without tags is worth in the format.
+    untagged: f64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { update: Update::default(), untagged: 1.0 }
+    }
+}
 
 words! {
     /// Which step is credited for an item that was updated.

@@ -1,7 +1,7 @@
 //! The numbers of a batch that its rewards are computed from, in the form that the kernels take: concatenated lists, with where each
 //! begins.
 
-use super::Update;
+use super::{Rules, Update};
 use crate::memory::Item;
 use crate::reason::Asked;
 use crate::rollout::{Rollout, Step};
@@ -13,7 +13,7 @@ const BEFORE: usize = u32::MAX as usize;
 /// The input of the kernels. `R` is the number of rollouts, `S` the number of all their steps.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Numbers {
-    /// Scores of the final questions, then for each step's calls 1 if valid and 0 if not, then scores of each step's questions: `[N]`
+    /// Scores of the final questions, then the value of each step's calls, then scores of each step's questions: `[N]`
     pub(super) values: Vec<f64>,
     /// Where the lists of the R rollouts, of the S steps' calls and of the S steps' questions begin in the values, and the end: `[R + 2 S +
     /// 1]`
@@ -44,7 +44,7 @@ pub(super) struct Problems {
 
 impl Numbers {
     /// The numbers of a batch.
-    pub(super) fn of(rollouts: &[Rollout], update: Update) -> (Self, Problems) {
+    pub(super) fn of(rollouts: &[Rollout], rules: Rules) -> (Self, Problems) {
         let (mut numbers, mut problems) = (Self::default(), Problems::default());
         let steps = || rollouts.iter().flat_map(|rollout| &rollout.steps);
         for rollout in rollouts {
@@ -53,14 +53,15 @@ impl Numbers {
             numbers.input.push(rollout.input_tokens as f64);
             numbers.starts.push(numbers.values.len() as u32);
             numbers.scores(&rollout.answers, &mut problems.outcome);
-            if let Err(error) = numbers.evidence(rollout, update) {
+            if let Err(error) = numbers.evidence(rollout, rules.update) {
                 problems.evidence.get_or_insert(error);
             }
         }
         numbers.entries.push(numbers.steps.len() as u32);
-        for Step { calls, .. } in steps() {
+        for Step { calls, untagged, .. } in steps() {
             numbers.starts.push(numbers.values.len() as u32);
-            numbers.values.extend(calls.iter().map(|call| f64::from(u8::from(call.valid))));
+            let worth = if *untagged > 0 { rules.untagged } else { 1.0 };
+            numbers.values.extend(calls.iter().map(|call| if call.valid { worth } else { 0.0 }));
         }
         for step in steps() {
             numbers.starts.push(numbers.values.len() as u32);

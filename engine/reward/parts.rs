@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::Update;
 use super::pack::{Numbers, Problems};
+use super::{Rules, Update};
 use crate::device::{DType, Device, Tensor};
 use crate::ops::attribution::{self, Evidence};
 use crate::ops::{compression, segment_mean};
@@ -19,7 +19,7 @@ const LEAST: usize = 1024;
 /// same, nothing is recomputed.
 pub struct Rewarder {
     device: Device,
-    update: Update,
+    rules: Rules,
     tensors: Tensors,
     numbers: Numbers,
     results: Rc<Results>,
@@ -69,7 +69,7 @@ impl Rewarder {
     /// Starts without memory.
     pub fn new(device: &Device) -> Self {
         let (tensors, numbers, results) = (Tensors::default(), Numbers::default(), Rc::default());
-        Self { device: device.clone(), update: Update::default(), tensors, numbers, results }
+        Self { device: device.clone(), rules: Rules::default(), tensors, numbers, results }
     }
 
     /// The device that it computes on.
@@ -77,14 +77,14 @@ impl Rewarder {
         &self.device
     }
 
-    /// The parts of a batch. Only evidence depends on `update`; without it the rule of the last call is kept, so that a reward that asks
-    /// for one part after another computes them only once.
+    /// The parts of a batch. Only evidence depends on `update`, and only format on `untagged`, the worth of a valid call without tags.
+    /// Without them the rules of the last call are kept, so that a reward that asks for one part after another computes them only once.
     ///
     /// # Errors
     /// Device errors. A batch that lacks something still has the parts that do not need it.
-    pub fn parts(&mut self, rollouts: &[Rollout], update: Option<Update>) -> Result<Parts> {
-        self.update = update.unwrap_or(self.update);
-        let (numbers, problems) = Numbers::of(rollouts, self.update);
+    pub fn parts(&mut self, rollouts: &[Rollout], update: Option<Update>, untagged: Option<f64>) -> Result<Parts> {
+        self.rules = Rules { update: update.unwrap_or(self.rules.update), untagged: untagged.unwrap_or(self.rules.untagged) };
+        let (numbers, problems) = Numbers::of(rollouts, self.rules);
         if numbers != self.numbers {
             // If the device fails, the stored numbers must still be those of the stored results.
             self.results = Rc::new(self.compute(&numbers)?);
@@ -164,7 +164,7 @@ impl Room {
 }
 
 impl Parts {
-    /// The share of valid calls.
+    /// The share of valid calls, those without tags at their worth.
     pub fn format(&self) -> Vec<Vec<f64>> {
         self.of_steps(&self.results.format)
     }

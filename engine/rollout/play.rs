@@ -47,8 +47,8 @@ pub trait Manager {
     /// Makes the prompt of a step; `last` is the step before it in this rollout.
     fn prompt(&mut self, at: &At<'_>, store: &Store, view: Self::View, last: Option<&Step>) -> Result<String, Self::Error>;
 
-    /// Reads the calls in an answer. The thought before the answer is not part of it.
-    fn parse(&mut self, answer: &str) -> Result<Parsed, Self::Error>;
+    /// Reads the calls in an answer; `tools` are the names that calls may use. The thought before the answer is not part of it.
+    fn parse(&mut self, answer: &str, tools: &[&str]) -> Result<Parsed, Self::Error>;
 
     /// Carries out the call `calls[index]` with the tool `tools[tool]` of the request, which its arguments were checked against. `calls`
     /// are all calls of the step, those before `index` with their outcomes. If it refuses, the store is rolled back.

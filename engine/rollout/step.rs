@@ -36,6 +36,8 @@ record! {
         pub calls: Vec<Outcome>,
         /// pieces of text outside calls
         pub stray: usize => IfThere,
+        /// how many of the calls were read although the dialect's tags are missing
+        pub untagged: usize => IfThere,
         /// ids of the items that it wrote
         pub written: Vec<u64> => IfThere,
         /// the memory before the step
@@ -116,7 +118,8 @@ pub(super) fn step<M: Manager>(
     answer: Answer<'_>,
 ) -> Result<Step, M::Error> {
     let (thought, said) = calls::split_thought(&answer.prompt, &answer.text);
-    let parsed = manager.parse(said)?;
+    let names: Vec<&str> = tools.iter().map(Tool::name).collect();
+    let parsed = manager.parse(said, &names)?;
     memory.store.set_step(at.step);
     let mut calls: Vec<Outcome> = parsed.calls.iter().map(Outcome::of).collect();
     let mut written = Vec::new();
@@ -146,6 +149,7 @@ pub(super) fn step<M: Manager>(
         tokens: answer.completion.tokens.len(),
         calls,
         stray: parsed.stray,
+        untagged: parsed.untagged,
         written,
         memory_before: memory.items.clone(),
         memory_after: memory.look(),

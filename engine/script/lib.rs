@@ -5,6 +5,7 @@
 
 mod api;
 mod bind;
+mod calls;
 mod check;
 mod prompt;
 
@@ -18,6 +19,7 @@ use api::{convert, error, types};
 use bind::session::Session;
 pub use bind::session::{Loaded, RuntimeOptions};
 use bind::{AREAS, require, values};
+pub use calls::Calls;
 pub use check::Findings;
 use finemem::{Error, Result};
 pub use prompt::{Entered, Prompt};

@@ -180,6 +180,7 @@ fn compact(recorded: &Recorded) -> Result<Map<String, Value>> {
             ("completion", said(|step| Some(&step.completion))),
             ("tokens", count(|step| step.tokens)),
             ("stray", count(|step| step.stray)),
+            ("untagged", count(|step| step.untagged)),
             ("calls", step.map_or(Vec::new(), |step| step.calls.iter().map(call).collect()).into()),
             ("answers", step.map_or(Vec::new(), |step| step.chunk_answers.iter().map(|one| answer(one, &mut versions)).collect()).into()),
             ("add", json!(add)),

@@ -99,7 +99,10 @@ function reader(section) {
   function stepPage(now, t) {
     const step = now.steps[t];
     const { before, after } = memory(now, t);
-    const facts = [step.tokens !== undefined && plural(step.tokens, "token"), step.stray && plural(step.stray, "stray character")];
+    const facts = [
+      step.tokens !== undefined && plural(step.tokens, "token"), step.untagged && `${plural(step.untagged, "call")} untagged`,
+      step.stray && `${plural(step.stray, "piece")} of stray text`,
+    ];
     return h("div", { class: "step" },
       h("div", { class: "columns" },
         h("div", {},
@@ -197,7 +200,7 @@ function reader(section) {
     const used = now.answers.filter((one) => one.evidence.some(([i]) => now.items[i].step === first(now) + t));
     const valid = step.calls.filter((call) => call.valid).length;
     return {
-      format: step.calls.length ? `${valid} of ${plural(step.calls.length, "call")} valid` : "no call",
+      format: step.calls.length ? `${valid} of ${plural(step.calls.length, "call")} valid${step.untagged ? ", untagged" : ""}` : "no call",
       chunk: step.answers.length ? `${right(step.answers)} of ${plural(step.answers.length, "chunk question")} right` : "the chunk has no questions",
       evidence: used.length ? `what it wrote was retrieved for ${used.length} of ${plural(now.answers.length, "final question")}, ${right(used)} of them right` : "nothing it wrote was retrieved for a final question",
       outcome: `final questions: mean score ${shown(meanScore(now), { digits: 3 })}`,

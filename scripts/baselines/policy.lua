@@ -1,14 +1,16 @@
 -- The policy that is evaluated. It reads the chunks one by one and manages a flat memory (designs/flat.lua).
 
+local hermes = require "dialects.hermes"
 local designs = require "lib.designs"
 
 return {
   name = "policy",
   answer_tokens = 2048,
   design = function(option)
-    local policy = option.policy
     -- A model with a chat template is told what to do; the tiny model knows the form of its prompt from pretraining.
-    local prompt = policy.chat and designs.open("flat", { policy = policy }).prompt or require "prompts.flat"
-    return { tools = require "tools.flat", prompt = prompt, view = option.view, view_items = option.view_items, retrieval = { top_k = 10 } }
+    local design = option.policy.chat and designs.open("flat", { policy = option.policy, dialect = option.dialect })
+      or { tools = require "tools.flat", prompt = require "prompts.flat", dialect = option.dialect or hermes, retrieval = { top_k = 10 } }
+    design.view, design.view_items = option.view, option.view_items
+    return design
   end,
 }

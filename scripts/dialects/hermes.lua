@@ -4,12 +4,14 @@
 --   {"name": "memory_insert", "arguments": {"content": "…"}}
 --   </tool_call>
 --
--- A trainer without a dialect reads this form. The models' chat templates describe the tools.
+-- A trainer without a dialect reads this form. The models' chat templates describe the tools. Small models often leave the tags out, so an
+-- answer of nothing but such objects is read too (`json`), and its calls are counted as untagged.
 
 local fm = require "finemem"
 
 return {
   name = "hermes",
+  json = true,
   parse = function(text)
     return fm.calls.hermes { text = text }
   end,

@@ -3,7 +3,8 @@
 --   {"name": "memory_insert", "parameters": {"content": "…"}}
 --
 -- with or without <|python_tag|> before it. Several calls are a JSON list, or are separated by semicolons, commas or line breaks. The
--- models' chat templates describe the tools.
+-- models' chat templates describe the tools. An answer of nothing but such objects in code fences is read too (`json`), and its calls are
+-- counted as untagged.
 
 local fm = require "finemem"
 
@@ -50,6 +51,7 @@ end
 
 return {
   name = "llama3",
+  json = true,
 
   parse = function(text)
     local calls, at = {}, 1

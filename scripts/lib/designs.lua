@@ -8,12 +8,13 @@
 --   sections     how a prompt shows them (prompts/chat.lua); by default all in one list
 --   task         what the policy is told (prompts/chat.lua); by default the task of the flat memory
 --   retrieval    how questions are answered from the memory: arguments of reasoner:ask
---   dialect      how calls are written, if the design has its own
+--   dialect      how calls are written, if the design has its own; by default as the model's chat template shows (lib/dialects.lua)
 --
 -- A design keeps everything in the memory, as items of its sections, so a rollout can continue from any copy of a memory.
 
 local fm = require "finemem"
 local chat = require "prompts.chat"
+local dialects = require "lib.dialects"
 
 local designs = {}
 
@@ -26,22 +27,27 @@ function designs.names()
   return names
 end
 
--- The design `name` with its prompt: { name, tools, view, view_items, prompt, dialect, retrieval }. `option` is that of prompts/chat.lua,
--- the policy at least, and the design gets it too.
+-- The design `name` with its prompt: { name, tools, view, view_items, prompt, told, dialect, retrieval }, where `told` says how the prompt is
+-- written. `option` is that of prompts/chat.lua, the policy at least, and the design gets it too.
 function designs.open(name, option)
   local names = designs.names()
   if not table.find(names, name) then
     error(string.format("there is no memory design '%s'; there are %s", tostring(name), table.concat(names, ", ")), 2)
   end
   local design = require("designs." .. name)(option)
-  local dialect = option.dialect or design.dialect
+  local own = option.dialect or design.dialect
+  local written = own or (dialects.of(option.policy))
+  local prompt, told = chat {
+    policy = option.policy, thinking = option.thinking, plain = option.plain, dialect = own, written = written, design = design,
+  }
   return {
     name = name,
     tools = design.tools,
     view = design.view or "recent",
     view_items = design.view_items or 20,
-    prompt = chat { policy = option.policy, thinking = option.thinking, plain = option.plain, dialect = dialect, design = design },
-    dialect = dialect,
+    prompt = prompt,
+    told = told,
+    dialect = written,
     retrieval = design.retrieval,
   }
 end

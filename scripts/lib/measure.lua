@@ -16,9 +16,9 @@ function measure.score(rollout)
 end
 
 -- Mean answer accuracy with its 95 % interval over rollouts, memory and input tokens, calls per step by kind, and the shares of calls that
--- could be parsed and of calls that were invalid.
+-- could be parsed, that were invalid, and that were read although the dialect's tags are missing.
 function measure.batch(batch)
-  local scores, memory, input, steps, calls, parsed, invalid, stray = {}, 0, 0, 0, 0, 0, 0, 0
+  local scores, memory, input, steps, calls, parsed, invalid, untagged, stray = {}, 0, 0, 0, 0, 0, 0, 0, 0
   local kinds = { insert = 0, update = 0, delete = 0, skip = 0 }
   for i, rollout in ipairs(batch.rollouts) do
     scores[i] = measure.score(rollout)
@@ -26,7 +26,7 @@ function measure.batch(batch)
     input = input + rollout.input_tokens
     for _, step in ipairs(rollout.steps) do
       steps = steps + 1
-      stray = stray + step.stray
+      untagged, stray = untagged + step.untagged, stray + step.stray
       for _, call in ipairs(step.calls) do
         calls = calls + 1
         parsed = parsed + (call.parsed and 1 or 0)
@@ -44,7 +44,8 @@ function measure.batch(batch)
   local figures = {
     accuracy = interval.mean, low = interval.low, high = interval.high,
     memory_tokens = memory / rollouts, input_tokens = input / rollouts,
-    parsed = calls > 0 and parsed / calls or 1, invalid = invalid / math.max(1, calls), calls = calls / steps, stray = stray / steps,
+    parsed = calls > 0 and parsed / calls or 1, invalid = invalid / math.max(1, calls),
+    untagged = untagged / math.max(1, calls), calls = calls / steps, stray = stray / steps,
   }
   for kind, count in pairs(kinds) do
     figures[kind] = count / steps
@@ -75,6 +76,7 @@ function measure.step(stats, batch, rewards)
   stats["tools/call_frequency"] = figures.calls
   stats["tools/parse_rate"] = figures.parsed
   stats["tools/failure_frequency"] = figures.invalid
+  stats["tools/untagged_rate"] = figures.untagged
   stats["tools/stray_text"] = figures.stray
   return figures
 end

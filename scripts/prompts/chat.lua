@@ -6,10 +6,11 @@
 --
 -- Many templates have no place for tools or for a system message. Tools are then described in the task, as they are if the dialect
 -- describes them itself, and the task goes before the memory in the user's message. Which of these was done is printed, and returned as a
--- second value. A model without a template is an error, unless `plain` allows plain text instead; so is `thinking` if the template cannot be told
--- of it.
+-- second value. A model without a template is an error, unless `plain` allows plain text instead; so is `thinking` if the template cannot be
+-- told of it. `written` is the dialect of a model whose template shows one, which the description of the tools follows.
 
 local fm = require "finemem"
+local hermes = require "dialects.hermes"
 
 local task = [[
 You manage the memory of an assistant that will later be asked questions about texts it cannot see again: it will only have the memory.
@@ -50,9 +51,9 @@ local function memory(input, sections)
   return table.concat(parts, "\n\n")
 end
 
--- A description of the tools, for a model without a template.
-local function listed(tools)
-  local lines = { "Tools, each called as <tool_call>{\"name\": …, \"arguments\": …}</tool_call>:" }
+-- A description of the tools and of how the dialect writes a call, for a model without a template.
+local function listed(tools, dialect)
+  local lines = { "A tool is called by writing:", dialect.write { name = "name of the tool", arguments = { argument = "value" } }, "", "Tools:" }
   for _, tool in ipairs(tools) do
     lines[#lines + 1] = string.format("- %s: %s Its arguments: %s", tool.name, tool.description, fm.json.encode { value = tool.parameters })
   end
@@ -62,6 +63,7 @@ end
 return function(option)
   local design = option.design or {}
   local dialect = option.dialect or design.dialect
+  local written = dialect or option.written or hermes
   local plain = option.plain and not option.policy.chat
   local carries = plain and { tools = false, system = false, thinking = "unsaid" } or option.policy:carries()
   if option.thinking and (plain or carries.thinking == "unsaid") then
@@ -71,7 +73,7 @@ return function(option)
   local function prompt(input)
     local system, tools = design.task or task, input.tools
     if describe then
-      local text = describe(tools)
+      local text = describe(tools, written)
       system, tools = text == "" and system or system .. "\n\n" .. text, nil
     end
     local user = memory(input, design.sections) .. "\n\nText:\n" .. input.chunk

@@ -12,11 +12,15 @@ local shared = require "rewards.shared"
 
 local finemem = { name = "finemem" }
 
--- `option.without` leaves parts out: { chunk = true, evidence = true }.
+-- `option.without` leaves parts out: { chunk = true, evidence = true }. `option.untagged` is what a valid call counts in r_format that was read
+-- although the dialect's tags are missing; by default as much as any other.
 function finemem.steps(batch, option)
   option = option or {}
   local without = option.without or {}
-  local parts = { format = { 1, fm.reward.format { batch = batch } }, compression = { option.w2 or 0.05, fm.reward.compression { batch = batch } } }
+  local parts = {
+    format = { 1, fm.reward.format { batch = batch, untagged = option.untagged } },
+    compression = { option.w2 or 0.05, fm.reward.compression { batch = batch } },
+  }
   if without.evidence then
     parts.outcome = { 1, fm.reward.outcome { batch = batch } }
   else

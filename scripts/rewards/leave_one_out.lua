@@ -55,7 +55,7 @@ function leave_one_out.steps(batch, option)
   end
   return shared.sum(batch, {
     evidence = { 1, credit },
-    format = { 1, fm.reward.format { batch = batch } },
+    format = { 1, fm.reward.format { batch = batch, untagged = option.untagged } },
     chunk = { option.w1 or 0.5, fm.reward.chunk_step { batch = batch } },
     compression = { option.w2 or 0.05, fm.reward.compression { batch = batch } },
   })

@@ -31,7 +31,7 @@ function mem_alpha.steps(batch, option)
   end
   local result = shared.sum(batch, {
     outcome = { 1, fm.reward.outcome { batch = batch } },
-    format = { 1, fm.reward.format { batch = batch } },
+    format = { 1, fm.reward.format { batch = batch, untagged = option.untagged } },
     compression = { option.compression or 0.05, fm.reward.compression { batch = batch } },
     content = { option.content or 0.1, content },
   })

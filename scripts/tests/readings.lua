@@ -36,7 +36,7 @@ local function whole(episode)
   local rollout = trainer:rollout({ episodes = { { chunks = episode.chunks, questions = {} } }, group = 1, temperature = 0 }).rollouts[1]
   local steps = {}
   for t, step in ipairs(rollout.steps) do
-    steps[t] = { calls = step.calls, completion = step.completion, stray = step.stray, thought = step.thought, prompt_tokens = step.prompt_tokens, tokens = step.tokens }
+    steps[t] = { calls = step.calls, completion = step.completion, stray = step.stray, untagged = step.untagged, thought = step.thought, prompt_tokens = step.prompt_tokens, tokens = step.tokens }
   end
   return text { memory = fm.memory.replay { journal = rollout.journal }, steps = steps }
 end

@@ -59,8 +59,8 @@ impl Manager for Plain {
         let items: Vec<&str> = view.iter().map(|item| item.content.as_str()).collect();
         Ok(format!("{} of {}: {}\n{}", view.len(), store.items().len(), items.join("; "), at.chunk))
     }
-    fn parse(&mut self, answer: &str) -> Result<Parsed> {
-        Ok(calls::parse(answer))
+    fn parse(&mut self, answer: &str, tools: &[&str]) -> Result<Parsed> {
+        Ok(calls::parse(answer).or_untagged(answer, tools))
     }
     fn carry_out(&mut self, _: &At<'_>, store: &mut Store, tool: usize, calls: &[Outcome], index: usize) -> Result<Carried> {
         assert_eq!(tool, 0);
@@ -159,6 +159,24 @@ fn calls_change_the_memory_or_are_refused_with_a_reason() {
     assert_eq!((turn.rollout, turn.episode, turn.step), (1, 0, 1));
     assert_eq!(turn.completion.len(), turn.logprobs.len());
     assert_eq!(batch.rollouts[1].steps[1].tokens, turn.completion.len());
+}
+
+#[test]
+fn calls_without_tags_change_the_memory_and_are_counted() {
+    let (_, task) = episode();
+    let bare = |text: &str| json!({ "name": "write", "arguments": { "text": text } }).to_string();
+    let answers = vec![
+        format!("```json\n{}\n{}\n```", bare("Mira Tolen lives in Oska."), bare("This text is far too long to be kept by the tool.")),
+        format!("I write {}", bare("Ida Rao lives in Bem.")),
+        format!("{}<tool_call>", write("Ida Rao lives in Bem.")),
+    ];
+    let batch = played(&Says { answers, prompts: RefCell::default() }, &mut Plain { seen: Vec::new() }, &[task], |_| {}).unwrap();
+    let counts = |step: &Step| (step.calls.len(), step.calls.iter().filter(|call| call.valid).count(), step.untagged, step.stray);
+    for rollout in &batch.rollouts {
+        assert_eq!(rollout.steps.iter().map(counts).collect::<Vec<_>>(), [(2, 1, 2, 0), (1, 0, 0, 0), (2, 1, 0, 0)]);
+        let texts: Vec<&str> = rollout.memory.iter().map(|item| item.content.as_str()).collect();
+        assert_eq!(texts, ["Mira Tolen lives in Oska.", "Ida Rao lives in Bem."]);
+    }
 }
 
 #[test]

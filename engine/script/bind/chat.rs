@@ -15,7 +15,7 @@ const TABLES: Kind = Kind::Either(&[Kind::List(&Kind::Table), Kind::Text]);
 const VARIABLES: Kind = Kind::Map(&Kind::Any);
 
 record! {
-    struct Conversation {
+    pub(crate) struct Conversation {
         /// `{ role, content, … }` each, or the list as JSON text, which keeps the order of keys in arguments of calls
         messages: Any as TABLES,
         /// tools as `fm.grpo.new` takes them, or a list of descriptions as JSON text
@@ -50,23 +50,9 @@ pub(crate) const APPLY: Function = method! {
     /// show and that has no tokens, so the model reads them as plain text. In what a system or assistant message says, only special
     /// tokens are.
     "apply_chat_template" (lua, this: ModelHandle, given: Conversation) -> String: "the text; `model:encode` gives the same tokens for it as transformers, except for control tokens in messages" {
-        let variables = match given.variables.map(|variables| json("variables", &variables.0)).transpose()? {
-            Some(Json::Object(variables)) => variables,
-            _ => Default::default(),
-        };
-        let tools = match given.tools.map(|tools| tools.0) {
-            Some(Value::Table(tables)) => Some(tables.sequence_values().map(|table| described(&table?)).collect::<mlua::Result<_>>()?),
-            text => text.map(|text| items("tools", &text)).transpose()?,
-        };
-        let chat = Chat {
-            messages: items("messages", &given.messages.0)?,
-            tools,
-            add_generation_prompt: given.add_generation_prompt,
-            enable_thinking: given.enable_thinking,
-            variables,
-        };
-        let model = &this.policy().model;
-        if given.whole { model.prompt(&chat) } else { model.chat_template.render(&chat.marked(model.tokenizer.guard())) }.into_lua_err()
+        let (model, whole) = (&this.policy().model, given.whole);
+        let chat = chat(given)?;
+        if whole { model.prompt(&chat) } else { model.chat_template.render(&chat.marked(model.tokenizer.guard())) }.into_lua_err()
     }
 };
 
@@ -76,6 +62,21 @@ pub(crate) const CARRIES: Function = method! {
         this.policy().model.chat_template.carries().into_lua_err()
     }
 };
+
+/// The conversation that a script gave.
+pub(crate) fn chat(given: Conversation) -> mlua::Result<Chat> {
+    let variables = match given.variables.map(|variables| json("variables", &variables.0)).transpose()? {
+        Some(Json::Object(variables)) => variables,
+        _ => Default::default(),
+    };
+    let tools = match given.tools.map(|tools| tools.0) {
+        Some(Value::Table(tables)) => Some(tables.sequence_values().map(|table| described(&table?)).collect::<mlua::Result<_>>()?),
+        text => text.map(|text| items("tools", &text)).transpose()?,
+    };
+    let messages = items("messages", &given.messages.0)?;
+    let Conversation { add_generation_prompt, enable_thinking, .. } = given;
+    Ok(Chat { messages, tools, add_generation_prompt, enable_thinking, variables })
+}
 
 /// An argument as JSON; a string is parsed as JSON text.
 fn json(key: &str, value: &Value) -> mlua::Result<Json> {

@@ -46,6 +46,9 @@ record! {
         write: Callback as WRITE,
         /// texts that end an answer
         stop: Vec<String> => OrDefault,
+        /// whether a call is a JSON object that names its tool. An answer of nothing but such objects is then read even if the dialect's
+        /// tags are missing, and its calls are counted as untagged
+        json: bool => OrDefault,
         /// describes the tools and how to call them, for prompts of models without a chat template
         tools: Option<Callback> as TOOLS,
     }
@@ -62,6 +65,14 @@ record! {
         dialect: Option<DialectTable>,
         /// the prompt before the answer; if it ends with <think>, the answer begins inside a thought
         prompt: String => OrDefault,
+        /// the tools that calls without tags may name, as `fm.grpo.new` takes them; by default there are none
+        tools: Vec<Named> => OrDefault,
+    }
+
+    /// A tool, of which only the name matters.
+    struct Named as "Named" {
+        /// its name
+        name: String,
     }
 }
 
@@ -74,6 +85,8 @@ record! {
         calls: Vec<FoundCall>,
         /// how many stretches of other text there are
         stray: usize,
+        /// how many of the calls were read although the dialect's tags are missing
+        untagged: usize,
         /// the thought, if any
         thought: Option<String>,
     }
@@ -109,9 +122,10 @@ const FUNCTIONS: &[Function] = &[
     function! {
         /// Reads the calls in a text as a rollout does: the dialect's result is checked, and a thought before the calls is returned
         /// separately.
-        "calls.read" (lua, given: AnswerTo) -> Found as TABLE: "`{ calls, stray, thought }`: the calls, the number of stretches of other text, and the thought, if any" {
+        "calls.read" (lua, given: AnswerTo) -> Found as TABLE: "`{ calls, stray, untagged, thought }`: the calls, the number of stretches of other text, how many of the calls lack the dialect's tags, and the thought, if any" {
             let (thought, answer) = calls::split_thought(&given.prompt, &given.text);
-            let Parsed { calls, stray } = Dialect(given.dialect).parse(answer)?;
+            let tools: Vec<&str> = given.tools.iter().map(|tool| tool.name.as_str()).collect();
+            let Parsed { calls, stray, untagged } = Dialect(given.dialect).parse(answer, &tools)?;
             let found = |Call { raw, name, arguments, error }| FoundCall {
                 tool: name,
                 arguments: Arguments(arguments),
@@ -119,7 +133,7 @@ const FUNCTIONS: &[Function] = &[
                 parsed: error.is_none(),
                 reason: error,
             };
-            Ok(Found { calls: calls.into_iter().map(found).collect(), stray, thought: thought.map(str::to_owned) })
+            Ok(Found { calls: calls.into_iter().map(found).collect(), stray, untagged, thought: thought.map(str::to_owned) })
         }
     },
 ];
@@ -133,15 +147,17 @@ impl Dialect {
         self.0.as_ref().map_or(&[], |given| &given.stop)
     }
 
-    /// Every call in `text`. Text that a scripted dialect neither reads nor reports as broken counts as stray.
-    pub(crate) fn parse(&self, text: &str) -> mlua::Result<Parsed> {
-        let Some(DialectTable { name, parse, .. }) = &self.0 else { return Ok(calls::parse(text)) };
+    /// Every call in `text`, those without tags too if it is nothing but calls of `tools`. Text that a scripted dialect neither reads nor
+    /// reports as broken counts as stray.
+    pub(crate) fn parse(&self, text: &str, tools: &[&str]) -> mlua::Result<Parsed> {
+        let Some(DialectTable { name, parse, json, .. }) = &self.0 else { return Ok(calls::parse(text).or_untagged(text, tools)) };
         let wrong = |reason: String| mlua::Error::runtime(format!("the dialect '{name}' cannot be used: {reason}"));
         let found: Value = parse.0.call(text)?;
         checked(&CALLS, &found).map_err(|reason| wrong(format!("what 'parse' returned {reason}")))?;
         let place = |Problem { place, text }| wrong(format!("what 'parse' returned is wrong at {place}: {text}"));
         let calls: Vec<CallTable> = read(&found).map_err(place)?;
-        Parsed::from_calls(text, calls.into_iter().map(call).collect()).map_err(|error| wrong(error.to_string()))
+        let parsed = Parsed::from_calls(text, calls.into_iter().map(call).collect()).map_err(|error| wrong(error.to_string()))?;
+        Ok(if *json { parsed.or_untagged(text, tools) } else { parsed })
     }
 }
 

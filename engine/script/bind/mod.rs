@@ -1,9 +1,9 @@
 //! The API: one file for each part of `fm`.
 
-mod chat;
+pub(crate) mod chat;
 mod credit;
 mod data;
-mod dialect;
+pub(crate) mod dialect;
 mod grpo;
 mod guard;
 pub(crate) mod interrupt;

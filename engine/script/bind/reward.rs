@@ -29,6 +29,13 @@ record! {
         batch: Tab as BATCH,
     }
 
+    struct Format {
+        /// a result of `trainer:rollout`
+        batch: Tab as BATCH,
+        /// what a valid call counts that was read although the dialect's tags are missing
+        untagged: f64 = 1.0,
+    }
+
     struct Evidence {
         /// a result of `trainer:rollout`
         batch: Tab as BATCH,
@@ -50,32 +57,35 @@ type Rewards = Vec<Vec<f64>>;
 const FUNCTIONS: &[Function] = &[
     function! {
         /// The share of a step's calls that were valid and carried out.
-        "reward.format" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
-            Ok(parts(lua, &given.batch.0, None)?.format())
+        "reward.format" (lua, given: Format) -> Rewards: "rewards[rollout][step]" {
+            if !given.untagged.is_finite() {
+                return Err(mlua::Error::runtime(format!("'untagged' is {}; it must be a finite number", given.untagged)));
+            }
+            Ok(parts(lua, &given.batch.0, None, Some(given.untagged))?.format())
         }
     },
     function! {
         /// The mean score of the questions about a step's chunk, asked right after the step.
         "reward.chunk_step" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
-            parts(lua, &given.batch.0, None)?.chunk_step().into_lua_err()
+            parts(lua, &given.batch.0, None, None)?.chunk_step().into_lua_err()
         }
     },
     function! {
         /// The score of the final questions, distributed over the steps that wrote the items they were answered from.
         "reward.evidence" (lua, given: Evidence) -> Rewards: "rewards[rollout][step]" {
-            parts(lua, &given.batch.0, Some(given.update))?.evidence(given.beta).into_lua_err()
+            parts(lua, &given.batch.0, Some(given.update), None)?.evidence(given.beta).into_lua_err()
         }
     },
     function! {
         /// How much shorter the final memory is than everything that was read; the same for every step.
         "reward.compression" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
-            Ok(parts(lua, &given.batch.0, None)?.compression())
+            Ok(parts(lua, &given.batch.0, None, None)?.compression())
         }
     },
     function! {
         /// The mean score of the final questions; the same for every step.
         "reward.outcome" (lua, given: Of) -> Rewards: "rewards[rollout][step]" {
-            parts(lua, &given.batch.0, None)?.outcome().into_lua_err()
+            parts(lua, &given.batch.0, None, None)?.outcome().into_lua_err()
         }
     },
     function! {
@@ -88,7 +98,7 @@ const FUNCTIONS: &[Function] = &[
 
 /// The parts of a batch's rewards, computed on the policy's device. They are computed once for all functions of a batch, unless the script
 /// changes something in between.
-fn parts(lua: &Lua, batch: &Table, update: Option<Update>) -> mlua::Result<Parts> {
+fn parts(lua: &Lua, batch: &Table, update: Option<Update>, untagged: Option<f64>) -> mlua::Result<Parts> {
     let rollouts = rollouts(batch)?;
     let session = session(lua);
     let policy = session.policies.borrow().iter().rev().find_map(|policy| Some(policy.upgrade()?.model.device.clone()));
@@ -100,7 +110,7 @@ fn parts(lua: &Lua, batch: &Table, update: Option<Update>) -> mlua::Result<Parts
     if !rewarder.as_ref().is_some_and(|rewarder| rewarder.device().same(&device)) {
         *rewarder = None;
     }
-    rewarder.get_or_insert_with(|| Rewarder::new(&device)).parts(&rollouts, update).into_lua_err()
+    rewarder.get_or_insert_with(|| Rewarder::new(&device)).parts(&rollouts, update, untagged).into_lua_err()
 }
 
 /// The rollouts in a batch's table. They are read from the table rather than looked up by its id, because a script may have changed them,

@@ -190,8 +190,8 @@ impl Manager for Scripted<'_> {
         self.contract.prompt.call(input)
     }
 
-    fn parse(&mut self, answer: &str) -> mlua::Result<Parsed> {
-        self.contract.dialect.parse(answer)
+    fn parse(&mut self, answer: &str, tools: &[&str]) -> mlua::Result<Parsed> {
+        self.contract.dialect.parse(answer, tools)
     }
 
     fn carry_out(&mut self, at: &At<'_>, store: &mut Store, tool: usize, calls: &[Outcome], index: usize) -> mlua::Result<Carried> {

@@ -112,10 +112,10 @@ local function memories_of(option, texts)
   if method.design then
     local policy = settings.policy or error(string.format("the method '%s' needs a policy", method.name), 0)
     local tokens = settings.max_tokens or reading.tokens(policy, method.answer_tokens)
-    local design = method.design { policy = policy, tokens = tokens, view = settings.view, view_items = settings.view_items }
+    local design = method.design { policy = policy, tokens = tokens, view = settings.view, view_items = settings.view_items, dialect = settings.dialect }
     local read, seconds = reading.read {
       episodes = texts, policy = policy, design = design, tokens = tokens, max_prompt = settings.max_prompt, shown = option.shown or 0,
-      file = option.file, name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items) }, " "), said = progress,
+      file = option.file, name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items), design.dialect.name }, " "), said = progress,
       stop = option.stop,
     }
     return read, design.retrieval, seconds
@@ -134,7 +134,7 @@ local batch = 128
 -- Runs one method over episodes. `option`:
 --
 --   episodes, method   the episodes and the method
---   settings           for the method: policy, name (of the policy), max_tokens, max_prompt, view, view_items, window
+--   settings           for the method: policy, name (of the policy), dialect, max_tokens, max_prompt, view, view_items, window
 --   reasoner, judge    who answers, and who scores answers that need a judge, if anybody does
 --   titles             the catalogue of recommendations, if there is one: numbers by names
 --   count              how many tokens a text has
@@ -153,7 +153,7 @@ function methods.run(option)
     chunks = 0, questions = 0, build_seconds = seconds, ask_seconds = 0, memory_tokens = 0, input_tokens = 0, policy_read = 0, policy_written = 0,
     reasoner_read = 0, reasoner_written = 0, requests = 0, server_seconds = 0, judge_read = 0, judge_written = 0, judge_requests = 0,
   }
-  local calls = { tools = {}, invalid = 0, unreadable = 0, all = 0, stray = 0, silent = 0 }
+  local calls = { tools = {}, invalid = 0, unreadable = 0, all = 0, untagged = 0, stray = 0, silent = 0 }
   for i, episode in ipairs(texts) do
     for _, item in ipairs(read[i].memory:items {}) do
       cost.memory_tokens = cost.memory_tokens + option.count(item.content)
@@ -164,7 +164,8 @@ function methods.run(option)
     cost.chunks = cost.chunks + #episode.chunks
     for _, step in ipairs(read[i].steps or {}) do
       cost.policy_read, cost.policy_written = cost.policy_read + step.prompt_tokens, cost.policy_written + step.tokens
-      calls.silent, calls.stray = calls.silent + (#step.calls == 0 and 1 or 0), calls.stray + step.stray
+      calls.silent = calls.silent + (#step.calls == 0 and 1 or 0)
+      calls.untagged, calls.stray = calls.untagged + step.untagged, calls.stray + step.stray
       for _, call in ipairs(step.calls) do
         calls.all = calls.all + 1
         if call.valid then

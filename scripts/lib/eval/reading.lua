@@ -34,7 +34,7 @@ end
 local function kept(step, shown)
   return {
     prompt = shown and step.prompt or nil, thought = step.thought, completion = step.completion, calls = step.calls, stray = step.stray,
-    prompt_tokens = step.prompt_tokens, tokens = step.tokens,
+    untagged = step.untagged, prompt_tokens = step.prompt_tokens, tokens = step.tokens,
   }
 end
 

@@ -71,7 +71,7 @@ local function tables_of(runs)
   }
   local calls = {
     title = "Calls of models",
-    columns = { "method", "carried out, a chunk", "not valid", "unreadable", "chunks without a call" },
+    columns = { "method", "carried out, a chunk", "not valid", "unreadable", "untagged", "stray text, a chunk", "chunks without a call" },
     rows = {},
   }
   local costs = {
@@ -126,7 +126,8 @@ local function tables_of(runs)
     local made = done.calls
     if made then
       calls.rows[#calls.rows + 1] = {
-        done.method, by_tool(made, cost.chunks), share(made.invalid, made.all), share(made.unreadable, made.all), share(made.silent, cost.chunks),
+        done.method, by_tool(made, cost.chunks), share(made.invalid, made.all), share(made.unreadable, made.all),
+        share(made.untagged, made.all), number(made.stray / math.max(1, cost.chunks), 2), share(made.silent, cost.chunks),
       }
     end
     costs.rows[i] = {

@@ -71,6 +71,7 @@
 ---@field tokens integer its length in tokens
 ---@field calls fm.RolloutCall[] the calls in it
 ---@field stray integer pieces of text outside calls
+---@field untagged integer how many of the calls were read although the dialect's tags are missing
 ---@field written integer[] ids of the items that it wrote
 ---@field memory_before fm.Item[] the memory before the step
 ---@field memory_after fm.Item[] the memory after it
@@ -172,7 +173,12 @@
 ---@field parse fun(text: string): fm.Call[] reads every call in an answer, valid or not, in order
 ---@field write fun(call: table): string writes a call, `{ name, arguments }`, as `parse` reads it
 ---@field stop? string[] texts that end an answer
+---@field json? boolean whether a call is a JSON object that names its tool. An answer of nothing but such objects is then read even if the dialect's tags are missing, and its calls are counted as untagged
 ---@field tools? fun(tools: table[]): string describes the tools and how to call them, for prompts of models without a chat template
+
+---A tool, of which only the name matters.
+---@class (exact) fm.Named
+---@field name string its name
 
 ---A memory tool.
 ---@class (exact) fm.Tool
@@ -1240,6 +1246,7 @@ function fm.metric.summary(arguments) end
 ---The arguments of `fm.reward.format`.
 ---@class (exact) fm.reward.format.arguments
 ---@field batch fm.Batch a result of `trainer:rollout`
+---@field untagged? number what a valid call counts that was read although the dialect's tags are missing (default 1)
 
 ---The share of a step's calls that were valid and carried out.
 ---@param arguments fm.reward.format.arguments
@@ -1343,10 +1350,11 @@ function fm.calls.hermes(arguments) end
 ---@field text string an answer
 ---@field dialect? fm.Dialect how calls are written; by default as Hermes and Qwen do
 ---@field prompt? string the prompt before the answer; if it ends with <think>, the answer begins inside a thought
+---@field tools? fm.Named[] the tools that calls without tags may name, as `fm.grpo.new` takes them; by default there are none
 
 ---Reads the calls in a text as a rollout does: the dialect's result is checked, and a thought before the calls is returned separately.
 ---@param arguments fm.calls.read.arguments
----@return table # `{ calls, stray, thought }`: the calls, the number of stretches of other text, and the thought, if any
+---@return table # `{ calls, stray, untagged, thought }`: the calls, the number of stretches of other text, how many of the calls lack the dialect's tags, and the thought, if any
 function fm.calls.read(arguments) end
 
 ---The arguments of `fm.grpo.new`.

@@ -2,3 +2,5 @@
 
 mod dialects;
 mod store;
+mod templates;
+mod untagged;

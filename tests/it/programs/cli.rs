@@ -201,6 +201,11 @@ fn a_chat_answers_every_line() {
     fails(&["chat", "--model", &model, "--device", "cpu"], 1, "no chat template");
     std::fs::copy(root.join("tests/template/qwen3.jinja"), folder.path().join("chat_template.jinja")).unwrap();
     fails(&["chat", "--model", &model, "--device", "cpu", "--top-p", "2"], 1, "top_p = 2");
+    fails(
+        &["chat", "--model", &model, "--device", "cpu", "--dialect", "lama3"],
+        1,
+        "there is no dialect 'lama3'; there are atommem, hermes",
+    );
     let talk = |seed: &str| {
         let arguments = ["chat", "--model", &model, "--device", "cpu", "--max-tokens", "9", "--seed", seed];
         let mut child = Command::new(env!("CARGO_BIN_EXE_finemem-engine"))
@@ -215,6 +220,7 @@ fn a_chat_answers_every_line() {
         assert!(output.status.success());
         let figures = String::from_utf8(output.stderr).unwrap();
         assert_eq!(figures.matches("[9 tokens, cut at --max-tokens, ").count(), 2, "{figures}");
+        assert!(figures.starts_with("calls are read as hermes writes them: its chat template writes a call so\n"), "{figures}");
         String::from_utf8(output.stdout).unwrap()
     };
     let said = talk("1");
@@ -246,6 +252,24 @@ fn a_published_folder_is_planned_trained_and_exported() {
     let files = ["run", script.to_str().unwrap(), "--device", "cpu", "--", "--model", &model, "--data", &data, "--out", &run];
     let trained = finemem(&[&files[..], &arguments].concat());
     assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    // The dialect is that of the template, unless an argument names another one. The run knows it.
+    let dialect = |run: &str, printed: &[u8]| {
+        let description = std::fs::read_to_string(std::path::Path::new(run).join("run.json")).unwrap();
+        let settings = serde_json::from_str::<serde_json::Value>(&description).unwrap()["settings"].clone();
+        let said = ["dialect", "dialect_why"].map(|key| settings[key].as_str().unwrap().to_owned());
+        assert!(String::from_utf8_lossy(printed).contains(&format!("calls are read as {} writes them: {}\n", said[0], said[1])));
+        said
+    };
+    assert_eq!(dialect(&run, &trained.stdout), ["hermes", "its chat template writes a call so"]);
+    let figures = std::fs::read_to_string(format!("{run}/metrics.jsonl")).unwrap();
+    assert!(figures.contains("\"tools/untagged_rate\":0"), "{figures}");
+    let (script, evaluation) = (root.join("scripts/eval.lua"), path("evaluation"));
+    let files = ["run", script.to_str().unwrap(), "--device", "cpu", "--", "--policy", &model, "--data", &data, "--out", &evaluation];
+    let evaluated = finemem(&[&files[..], &["--max_tokens", "8", "--baselines", "no_memory", "--dialect", "llama3"]].concat());
+    assert!(evaluated.status.success(), "{}", String::from_utf8_lossy(&evaluated.stderr));
+    assert_eq!(dialect(&evaluation, &evaluated.stdout), ["llama3", "--dialect names it"]);
+    let table = std::fs::read_to_string(format!("{evaluation}/table.md")).unwrap();
+    assert!(table.contains("| untagged | stray text, a chunk |"), "{table}");
     let adapter = format!("{run}/policy");
     let exported = finemem(&["export", "--model", &model, "--adapter", &adapter, "--out", &merged, "--device", "cpu"]);
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));

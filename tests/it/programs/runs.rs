@@ -30,7 +30,7 @@ pub(crate) fn run_folder() -> tempfile::TempDir {
     let figures = |step: u64, entropy: Value| {
         json!({
             "step": step, "reward": 0.5 * step as f64, "entropy": entropy, "memory/accuracy": 0.25, "memory/insert": 2.0, "memory/delete": 0.5,
-            "memory/memory_tokens": 200.0, "memory/input_tokens": 400.0, "rewards/chunk/mean": 0.3, "rewards/compression/mean": -0.01,
+            "tools/untagged_rate": (3 - step) as f64 / 2.0, "memory/memory_tokens": 200.0, "memory/input_tokens": 400.0, "rewards/chunk/mean": 0.3, "rewards/compression/mean": -0.01,
             "completions/mean_length": 50.0, "completions/min_length": 13.0, "completions/max_length": 160.0, "num_tokens": 14878,
         })
     };
@@ -43,7 +43,7 @@ pub(crate) fn run_folder() -> tempfile::TempDir {
     let answer = |score: f64, evidence: Value| json!({ "question": "Where does Ann live?", "answer": "Ulm", "gold": ["Ulm"], "score": score, "kind": "changed", "evidence": evidence });
     let steps = json!([
         {
-            "chunk": HOSTILE, "prompt": HOSTILE, "completion": HOSTILE, "tokens": 40, "stray": 3,
+            "chunk": HOSTILE, "prompt": HOSTILE, "completion": HOSTILE, "tokens": 40, "stray": 3, "untagged": 2,
             "calls": [call("memory_insert", json!({ "content": "Ann lives in Bonn." })), call("memory_insert", json!({ "content": HOSTILE }))],
             "memory_before": {}, "memory_after": [bonn, cat], "chunk_answers": [answer(0.0, json!([scored(bonn.clone(), 1.5)]))],
         },

@@ -75,6 +75,21 @@ fn a_memory_is_kept_as_its_changes() {
 }
 
 #[test]
+fn calls_without_tags_are_shown_beside_the_others() {
+    let folder = run_folder();
+    let data = data_of(&page(folder.path()));
+    let step = &section(&data, "Rollouts")["episodes"][0]["steps"][0];
+    assert_eq!((&step["untagged"], &step["stray"]), (&json!(2), &json!(3)));
+    let charts = section(&data, "Curves")["charts"].as_array().expect("charts");
+    let chart = charts.iter().find(|chart| chart["title"] == "Readable and invalid calls").expect("it");
+    let untagged = chart["series"].as_array().expect("series").iter().find(|series| series["name"] == "untagged").expect("it");
+    assert_eq!(untagged["y"], json!([1.0, 0.5, 0.0]));
+    let row = data["sections"].as_array().expect("sections").iter().flat_map(|section| section["rows"].as_array().into_iter().flatten());
+    let row = row.into_iter().find(|row| row[0] == "share of untagged calls").expect("a row");
+    assert_eq!((&row[1], &row[2]), (&json!(1.0), &json!(0.0)));
+}
+
+#[test]
 fn a_journal_stands_for_the_memories_of_its_steps() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("page.html");

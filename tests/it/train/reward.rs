@@ -84,7 +84,7 @@ fn of_steps(count: usize, answers: Vec<Value>) -> Rollout {
 
 /// The parts in f64.
 fn parts(rollouts: &[Rollout], update: Update) -> Parts {
-    Rewarder::new(&Device::cpu_f64()).parts(rollouts, Some(update)).unwrap()
+    Rewarder::new(&Device::cpu_f64()).parts(rollouts, Some(update), None).unwrap()
 }
 
 /// The evidence of one rollout in f64.
@@ -226,12 +226,27 @@ fn the_other_terms_are_what_they_say() {
     let first = rollout(steps.clone(), answered(&[1.0, 0.5]), [150, 100]);
     let batch = [first, of_steps(0, answered(&[1.0])), rollout(steps[1..].to_vec(), vec![], [7, 0])];
     for device in [devices(), vec![Device::cpu_f64()]].concat() {
-        let parts = Rewarder::new(&device).parts(&batch, None).unwrap();
+        let parts = Rewarder::new(&device).parts(&batch, None, None).unwrap();
         assert_eq!(parts.format(), [vec![0.75, 0.0], vec![], vec![0.0]]);
         assert!(parts.format()[0][1].is_sign_positive(), "a step without calls has 0, not -0");
         assert_eq!(parts.chunk_step().unwrap(), [vec![0.5, 0.0], vec![], vec![0.0]]);
         assert_eq!(parts.compression(), [vec![-0.5, -0.5], vec![], vec![0.0]]);
         assert_eq!(parts.outcome().unwrap(), [vec![0.75, 0.75], vec![], vec![0.0]]);
+    }
+}
+
+#[test]
+fn the_script_says_what_a_call_without_tags_is_worth() {
+    let mut untagged = step(&[true, false], vec![]);
+    untagged["untagged"] = json!(2);
+    let batch = [rollout(vec![untagged, step(&[true, true, false, true], vec![])], vec![], [0, 0])];
+    for device in [devices(), vec![Device::cpu_f64()]].concat() {
+        let mut rewarder = Rewarder::new(&device);
+        let mut format = |worth| rewarder.parts(&batch, None, worth).unwrap().format();
+        assert_eq!(format(None), [[0.5, 0.75]]);
+        assert_eq!(format(Some(0.5)), [[0.25, 0.75]]);
+        assert_eq!(format(None), [[0.25, 0.75]], "the worth of the last call is kept");
+        assert_eq!(format(Some(-1.0)), [[-0.5, 0.75]]);
     }
 }
 
@@ -249,7 +264,7 @@ fn every_device_makes_the_parts_of_the_f64_twin() {
     for device in devices() {
         let (mut rewarder, mut worst) = (Rewarder::new(&device), 0.0f64);
         for (batch, update) in batches.iter().flat_map(|batch| Update::ALL.iter().map(move |update| (batch, *update))) {
-            let (found, expected) = (all(&rewarder.parts(batch, Some(update)).unwrap()), all(&parts(batch, update)));
+            let (found, expected) = (all(&rewarder.parts(batch, Some(update), None).unwrap()), all(&parts(batch, update)));
             let lengths = |all: &[Vec<Vec<f64>>]| -> Vec<usize> { all.iter().flatten().map(Vec::len).collect() };
             assert_eq!(lengths(&found), lengths(&expected));
             for (found, expected) in found.iter().flatten().flatten().zip(expected.iter().flatten().flatten()) {
@@ -274,25 +289,25 @@ fn a_batch_is_computed_once() {
         for (round, batch) in batches.iter().enumerate() {
             let before = device.counters();
             // As a reward that asks for one part after the other.
-            rewarder.parts(batch, None).unwrap().format();
-            rewarder.parts(batch, None).unwrap().chunk_step().unwrap();
-            let origin = rewarder.parts(batch, Some(Update::Origin)).unwrap().evidence(0.5).unwrap();
-            rewarder.parts(batch, None).unwrap().compression();
-            rewarder.parts(batch, None).unwrap().outcome().unwrap();
+            rewarder.parts(batch, None, None).unwrap().format();
+            rewarder.parts(batch, None, None).unwrap().chunk_step().unwrap();
+            let origin = rewarder.parts(batch, Some(Update::Origin), None).unwrap().evidence(0.5).unwrap();
+            rewarder.parts(batch, None, None).unwrap().compression();
+            rewarder.parts(batch, None, None).unwrap().outcome().unwrap();
             let after = device.counters();
             // The first time nobody knows yet that the rule will be another than the default.
             let times = if round == 0 { 2 } else { 1 };
             let cost = [after.dispatches - before.dispatches, after.submits - before.submits, after.readbacks - before.readbacks];
             assert_eq!(cost, [3 * times, gpu * times, gpu * times], "{}: dispatches, submits, readbacks", device.describe());
             assert!(round == 0 || after.buffers == before.buffers, "{}", device.describe());
-            assert_eq!(rewarder.parts(batch, Some(Update::Origin)).unwrap().evidence(0.5).unwrap(), origin);
+            assert_eq!(rewarder.parts(batch, Some(Update::Origin), None).unwrap().evidence(0.5).unwrap(), origin);
         }
         // A judge's score is another batch.
         let mut judged = batches[2].clone();
         let asked = judged.iter_mut().flat_map(|rollout| &mut rollout.answers).next().unwrap();
         asked.score = Some(1.0 - asked.score.unwrap());
-        let before = (device.counters().dispatches, rewarder.parts(&batches[2], None).unwrap().outcome().unwrap());
-        assert_ne!(rewarder.parts(&judged, None).unwrap().outcome().unwrap(), before.1, "{}", device.describe());
+        let before = (device.counters().dispatches, rewarder.parts(&batches[2], None, None).unwrap().outcome().unwrap());
+        assert_ne!(rewarder.parts(&judged, None, None).unwrap().outcome().unwrap(), before.1, "{}", device.describe());
         assert_eq!(device.counters().dispatches - before.0, 3, "{}", device.describe());
     }
 }
