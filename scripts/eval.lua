@@ -56,7 +56,7 @@ local reasoner, judge
 if not option.offline then
   reasoner, judge = answering()
 end
-local run = fm.run.open { path = option.out, seed = 0, arguments = record }
+local run = arguments.open_run { path = option.out, seed = 0, arguments = record }
 if option.offline then
   option.cache = run.path .. "/replies.jsonl"
   reasoner, judge = answering()

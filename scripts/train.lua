@@ -32,7 +32,7 @@ local trainer = training.trainer
 print(training.policy)
 print(string.format("planned: %s of memory", loop.size(trainer.planned)))
 
-local run = fm.run.open { path = option.out, seed = option.seed, arguments = record }
+local run = arguments.open_run { path = option.out, seed = option.seed, arguments = record }
 local state = run.path .. "/before.json"
 local done = run:restore { trainer = trainer }
 

@@ -35,6 +35,7 @@ Trains a published model with Fine-Mem (arXiv 2601.08435) on a data file.
   { "reasoner", "NAME", "extractive", "what answers: extractive, a model folder or NAME@http://… (paper: Qwen3-32B without thinking, temperature 0.1)" },
   { "thinking", "flag", false, "whether the policy thinks before it answers (paper: no)" },
   dialects.argument,
+  { "design", designs.names(), "flat", "the memory design, a module of scripts/designs" },
   { "rewards", "NAME", "finemem", "a reward of scripts/rewards, or a module whose name has a dot" },
   { "without", "PARTS", "", "what to leave out of Fine-Mem's reward: chunk, evidence or chunk,evidence" },
   { "w1", "number", 0.5, "weight of the chunk reward (paper)" },
@@ -65,7 +66,7 @@ loop.reward(option.rewards)
 local lora = option.lora > 0 and { rank = option.lora, alpha = option.alpha > 0 and option.alpha or 2 * option.lora, seed = option.seed } or nil
 local policy = fm.model.load { path = option.model, lora = lora }
 print(policy)
-local design = designs.open("flat", { policy = policy, thinking = option.thinking, dialect = dialects.settle(option, record, policy) })
+local design = designs.open(option.design, { policy = policy, thinking = option.thinking, dialect = dialects.settle(option, record, policy) })
 local episodes = leakage.open(option)
 local reasoner = reasoners.make(option.reasoner, option)
 local count = math.min(option.episodes, #episodes)
@@ -83,7 +84,7 @@ end
 local trainer = fm.grpo.new(settings)
 print(string.format("planned: %s of memory", loop.size(trainer.planned)))
 
-local run = fm.run.open { path = option.out, seed = option.seed, arguments = record }
+local run = arguments.open_run { path = option.out, seed = option.seed, arguments = record }
 local finished = loop.run {
   trainer = trainer, run = run, done = run:restore { trainer = trainer }, steps = option.steps, seed = option.seed, reward = option.rewards,
   given = function()

@@ -19,6 +19,15 @@ function arguments.module(name, what, list)
   end
 end
 
+-- Opens the run's folder as fm.run.open does; leaves with one line if it cannot be used.
+function arguments.open_run(settings)
+  local opened, run = pcall(fm.run.open, settings)
+  if not opened then
+    arguments.refuse("%s", (tostring(run):match "fm%.run%.open: ([^\n]*)") or tostring(run))
+  end
+  return run
+end
+
 -- How many letters have to be added, left out or replaced to make one word of another.
 local function distance(a, b)
   local row = {}

@@ -172,7 +172,7 @@ for _, piece in ipairs(wire.before_id) do
 end
 local trainer = fm.sft.new { policy = policy, beta2 = 0.98, weight_decay = 0.01 }
 
-local run = fm.run.open { seed = option.seed, arguments = record }
+local run = arguments.open_run { seed = option.seed, arguments = record }
 local step, tokens, episode, before, loss, waiting = run:restore { trainer = trainer }, 0, 0, 0, nil, {}
 if step > 0 then
   local state = fm.json.decode { text = fm.read { path = run.path .. "/state.json" } }

@@ -162,7 +162,7 @@
 
 ---A call as a dialect read it. One that cannot be carried out has an `error`.
 ---@class (exact) fm.Call
----@field raw string the text it was read from; anything outside the calls' texts is stray text
+---@field raw string the text it was read from, a piece of the answer after that of the call before; anything outside these pieces is stray text
 ---@field name? string the tool
 ---@field arguments? table<string, any> the arguments by name
 ---@field error? string why it cannot be carried out

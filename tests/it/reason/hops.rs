@@ -114,7 +114,7 @@ fn most_questions_of_a_published_file_are_answered() {
         return;
     };
     let path = PathBuf::from(folder).join("memoryagentbench/conflict_resolution_small.json");
-    for episode in data::open(path, &Options::default()).unwrap().episodes {
+    for episode in data::read(path, &Options::default()).unwrap().episodes {
         let store = newest(&episode.chunks);
         let asking: Vec<_> = episode.questions.iter().map(|question| (&store, question)).collect();
         let retrieval = Retrieval { retrieval: How::Bm25, top_k: 10, max_question: None };
