@@ -271,7 +271,7 @@ fn slices(args: Args, budget: &Budget) -> Result<Value, Error> {
         count => usize::try_from(count).unwrap_or(0),
     };
     budget.spend(count.saturating_mul(size_of::<Value>()))?;
-    let (each, extra) = if count == 0 { (0, 0) } else { (all.len() / count, all.len() % count) };
+    let (each, extra) = (all.len().checked_div(count).unwrap_or(0), all.len().checked_rem(count).unwrap_or(0));
     let (mut rows, mut at) = (Vec::new(), 0);
     for number in 0..count {
         let end = at + each + usize::from(number < extra);

@@ -103,7 +103,7 @@ fn grouped(digits: &str, mark: char, size: usize, width: usize) -> String {
         let letters: Vec<char> = whole.chars().collect();
         let mut out = String::new();
         for (i, c) in letters.iter().enumerate() {
-            if i > 0 && (letters.len() - i) % size == 0 {
+            if i > 0 && (letters.len() - i).is_multiple_of(size) {
                 out.push(mark);
             }
             out.push(*c);
