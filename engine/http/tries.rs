@@ -68,18 +68,17 @@ impl Patience {
     }
 }
 
-/// How long the server asks to wait (`Retry-After`, RFC 9110, 10.2.3): a number of seconds, of which some servers send fractions, or the
-/// time that is left until a date. Zero for what has passed, and `None` for what is neither; of several values the longest counts.
+/// How long the server asks to wait (`Retry-After`, RFC 9110, 10.2.3): a number of seconds, of which some servers send fractions or units,
+/// or the time that is left until a date. Zero for what has passed, and `None` for what is neither; of several values the longest counts.
 pub fn retry_after<'a>(values: impl IntoIterator<Item = &'a str>, now: SystemTime) -> Option<Duration> {
     let seconds = |text: &str| {
-        let text = text.trim();
-        let number = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))?;
+        let number = text.trim_start().split(|c: char| !c.is_ascii_digit() && c != '.').next()?.parse().ok()?;
         Some(Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX))
     };
     let wait = |value: &'a str| match httpdate::parse_http_date(value.trim()) {
         Ok(date) => Some(date.duration_since(now).unwrap_or_default()),
         // Headers of the same name may arrive as one, with commas between their values.
-        Err(_) => value.split(',').filter_map(seconds).max(),
+        Err(_) => value.split(',').map(seconds).collect::<Option<Vec<_>>>()?.into_iter().max(),
     };
     values.into_iter().filter_map(wait).max()
 }

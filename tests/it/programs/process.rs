@@ -183,6 +183,9 @@ fn files_in_other_encodings_are_named() {
         let lua = write("wide.lua", &utf16("print 'x'", big, mark));
         let model = folder.path().join("model");
         std::fs::create_dir_all(&model).unwrap();
+        for file in ["tokenizer.json", "model.safetensors"] {
+            std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny").join(file), model.join(file)).unwrap();
+        }
         std::fs::write(model.join("config.json"), utf16("{\"model_type\": \"llama\"}", big, mark)).unwrap();
         let model = model.to_str().unwrap();
         let hint = format!("is {name} text, but only UTF-8 is read: convert it, for example with iconv -f {name} -t UTF-8");
