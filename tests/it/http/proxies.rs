@@ -71,11 +71,13 @@ fn the_proxy_is_the_one_that_curl_asks() {
     assert!(equal >= 90 && refused >= 6);
 }
 
+/// The first line of a request, its credentials, and the number of its connection.
+type Seen = (String, Option<String>, usize);
+
 /// A proxy for one test. It keeps connections open.
 struct Relay {
     address: String,
-    /// The first line of each request, its credentials, and the number of its connection.
-    seen: Arc<Mutex<Vec<(String, Option<String>, usize)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Relay {
