@@ -225,11 +225,11 @@ impl<'a> Pass<'a> {
 struct Norm<'a> {
     /// [T, C]
     x: &'a Tensor,
-    /// [C]
+    /// `[C]`
     w: &'a Tensor,
-    /// [T]
+    /// `[T]`
     rstd: &'a Tensor,
-    /// [C], if `w` is trained
+    /// `[C]`, if `w` is trained
     dw: &'a Option<Tensor>,
 }
 
