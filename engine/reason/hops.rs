@@ -99,7 +99,7 @@ struct Path<'a> {
 }
 
 /// What a question names, and what it asks about it.
-struct Asked<'q> {
+struct Wanted<'q> {
     name: Vec<&'q str>,
     words: Vec<Word<'q>>,
     /// The kind of thing that is asked for; empty if the question does not say.
@@ -129,15 +129,15 @@ pub(super) fn search(question: &str, contents: &[&str], hops: usize) -> (Option<
     let mut searches: Vec<String> = names(&asked_tokens).into_iter().map(|name| keys(&asked_tokens[name]).join(" ")).collect();
     let mut best: Option<(f64, Path<'_>)> = None;
     for name in spans(&asked_tokens, &statements) {
-        let asked = Asked::of(&asked_tokens, name);
-        let rest: Vec<&str> = asked.words.iter().map(|word| word.key).collect();
-        let total: f64 = asked.words.iter().map(|word| word.weight).sum();
+        let wanted = Wanted::of(&asked_tokens, name);
+        let rest: Vec<&str> = wanted.words.iter().map(|word| word.key).collect();
+        let total: f64 = wanted.words.iter().map(|word| word.weight).sum();
         let share = |path: &Path<'_>| {
-            let explained: f64 = asked.words.iter().zip(&path.explained).map(|(word, explained)| word.weight * explained).sum();
+            let explained: f64 = wanted.words.iter().zip(&path.explained).map(|(word, explained)| word.weight * explained).sum();
             if total > 0.0 { explained / total } else { 1.0 }
         };
         let start =
-            Path { end: asked.name.clone(), statements: Vec::new(), explained: vec![0.0; asked.words.len()], foreign: 0.0, silent: 0 };
+            Path { end: wanted.name.clone(), statements: Vec::new(), explained: vec![0.0; wanted.words.len()], foreign: 0.0, silent: 0 };
         let mut unfinished = vec![(0.0, start)];
         for _ in 0..hops {
             searches.extend(unfinished.iter().map(|(_, path)| format!("{} {}", path.end.join(" "), rest.join(" "))));
@@ -145,10 +145,10 @@ pub(super) fn search(question: &str, contents: &[&str], hops: usize) -> (Option<
             for (_, path) in &unfinished {
                 for (index, statement) in statements.iter().enumerate().filter(|(index, _)| !path.statements.contains(index)) {
                     let Some(at) = statement.place_of(&path.end) else { continue };
-                    let (path, end) = asked.continued(path, index, statement, at);
+                    let (path, end) = wanted.continued(path, index, statement, at);
                     let score = share(&path) - FOREIGN * path.foreign;
                     let finished = score + if end == End::Unasked { 0.0 } else { ASKED };
-                    let fits = end != End::Foreign && share(&path) >= LEAST && asked.unexplained(&path) >= path.silent;
+                    let fits = end != End::Foreign && share(&path) >= LEAST && wanted.unexplained(&path) >= path.silent;
                     if fits && best.as_ref().is_none_or(|(top, _)| finished > top + 1e-9) {
                         best = Some((finished, path.clone()));
                     }
@@ -199,7 +199,7 @@ impl<'a> Statement<'a> {
     }
 }
 
-impl<'q> Asked<'q> {
+impl<'q> Wanted<'q> {
     fn of(question: &'q [Token], name: Range<usize>) -> Self {
         let word = |t: &'q Token| Word { key: &t.key, weight: weight(t) };
         let words = question.iter().enumerate().filter(|(at, t)| !t.function && !name.contains(at)).map(|(_, t)| word(t));

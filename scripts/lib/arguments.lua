@@ -9,6 +9,15 @@ function arguments.refuse(...)
   fm.exit { error = string.format(...) }
 end
 
+-- The names of the modules in a folder, without the folder's.
+function arguments.names(folder)
+  local names = {}
+  for i, module in ipairs(fm.modules { folder = folder }) do
+    names[i] = module:match "[^.]+$"
+  end
+  return names
+end
+
 -- Refuses the name of a module that does not exist. `list` returns the names to choose from, by default those of the modules in the folder.
 function arguments.module(name, what, list)
   local folder = name:match "^(.+)%.[^.]+$"

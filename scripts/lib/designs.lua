@@ -12,7 +12,7 @@
 --
 -- A design keeps everything in the memory, as items of its sections, so a rollout can continue from any copy of a memory.
 
-local fm = require "finemem"
+local arguments = require "lib.arguments"
 local chat = require "prompts.chat"
 local dialects = require "lib.dialects"
 
@@ -20,11 +20,7 @@ local designs = {}
 
 -- The names of all designs.
 function designs.names()
-  local names = {}
-  for i, module in ipairs(fm.modules { folder = "designs" }) do
-    names[i] = module:match "[^.]+$"
-  end
-  return names
+  return arguments.names "designs"
 end
 
 -- The design `name` with its prompt: { name, tools, view, view_items, prompt, told, dialect, retrieval }, where `told` says how the prompt is

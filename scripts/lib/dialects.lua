@@ -5,6 +5,7 @@
 -- are read as Hermes and Qwen write them.
 
 local fm = require "finemem"
+local arguments = require "lib.arguments"
 
 local dialects = {}
 
@@ -23,11 +24,7 @@ local openings = { { { role = "system", content = "Keep facts." }, user }, { use
 
 -- The names of all dialects.
 function dialects.names()
-  local names = {}
-  for i, module in ipairs(fm.modules { folder = "dialects" }) do
-    names[i] = module:match "[^.]+$"
-  end
-  return names
+  return arguments.names "dialects"
 end
 
 -- The text of a conversation with the tool, or nil if the template refuses it.
