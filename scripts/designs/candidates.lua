@@ -2,7 +2,7 @@
 -- decides between ADD, UPDATE, DELETE and NOOP. Ours: the new facts are the statements of a text, not facts that a model extracted.
 
 local common = require "lib.tools"
-local texts = require "lib.texts"
+local statements = require "views.statements"
 
 -- The id in a call, which must be one that the prompt showed. Any other id is a guess, and the memory that it names is left alone.
 local function candidate(shown, memory, arguments)
@@ -19,22 +19,12 @@ return function()
   return {
     retrieval = { top_k = 60 },
     view_items = 20,
-    -- The best candidate of each statement, then the second best, and so on.
     view = function(memory, input)
-      local found, shown, seen = {}, {}, {}
-      for i, statement in ipairs(texts.statements(input.chunk)) do
-        found[i] = memory:retrieve { query = statement, k = input.limit }
+      local shown = statements(memory, input)
+      last[memory] = {}
+      for _, item in ipairs(shown) do
+        last[memory][item.id] = true
       end
-      for rank = 1, input.limit do
-        for _, items in ipairs(found) do
-          local item = items[rank]
-          if item and not seen[item.id] and #shown < input.limit then
-            seen[item.id], shown[#shown + 1] = true, item
-          end
-        end
-      end
-      table.sort(shown, function(a, b) return a.id < b.id end)
-      last[memory] = seen
       return shown
     end,
     sections = { { name = "", title = "Memories that may be about the same" } },

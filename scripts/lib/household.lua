@@ -17,9 +17,9 @@ household.defaults = {
 -- The seed of the held-out episodes. Training never sees them: no step's seed comes near this one.
 local HELD_OUT = 1000000
 
--- Plain episodes: short names, and only everyday relations.
+-- Plain episodes: short names, and only everyday relations. Half of them begin with a full memory.
 local function sample(count, chunks, seed)
-  return world.sample { count = count, chunks = chunks, seed = seed, variety = 0.1, made_up = 0 }
+  return world.sample { count = count, chunks = chunks, seed = seed, variety = 0.1, made_up = 0, full = 0.5, ids = 90000 }
 end
 
 -- The value of a setting at a step.
@@ -43,7 +43,7 @@ function household.open(option)
   local trainer = fm.grpo.new {
     policy = policy, tools = require "tools.flat", prompt = require "prompts.flat", reasoner = reasoner,
     group = given.group, episodes = given.episodes, seed = given.seed, lr = at(given.lr, 1), loss = given.loss,
-    view = "relevant", view_items = 10, max_tokens = 160, max_prompt = 512,
+    view = require "views.statements", view_items = 20, max_tokens = 200, max_prompt = 768,
   }
   return { option = given, policy = policy, reasoner = reasoner, trainer = trainer }
 end

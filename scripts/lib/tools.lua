@@ -85,16 +85,12 @@ function tools.shown(memory, whole, others, choose)
   return shown
 end
 
--- The tool that changes nothing, for a text with nothing to remember.
+-- The tool that changes nothing.
 tools.skip = {
   name = "memory_skip",
-  description = "Says that the text holds nothing to remember. It stands alone.",
+  description = "Says that the text, or one of its statements, holds nothing to remember.",
   parameters = { type = "object", properties = { reason = { type = "string" } }, additionalProperties = false },
-  run = function(_, _, turn)
-    if #turn.calls > 1 then
-      error("memory_skip stands beside other calls", 0)
-    end
-  end,
+  run = function() end,
 }
 
 return tools

@@ -24,16 +24,20 @@ wire.call_head = "Calls:\n"
 -- sentence may be about, so a policy that can copy can also name the item.
 wire.its_id = its_id
 
--- Fixed parts of calls and prompts, and numbers, so that an id of up to three digits is one token too.
+-- The prompt's signs around the words of an item that the statement lacks, and before words of the statement that the item lacks.
+wire.open, wire.close, wire.more = "[", "]", "+"
+
+-- Fixed parts of calls and prompts, and numbers, so that three digits of an id are one token too.
 wire.pieces = {
-  insert, update, its_id, delete, skip, close_text, close_id, wire.call_head,
+  insert, update, its_id, delete, skip, close_text, close_id, wire.call_head, wire.open, wire.close, wire.more,
 }
 for number = 10, 999 do
   wire.pieces[#wire.pieces + 1] = tostring(number)
 end
 
--- The pieces that an id follows.
+-- The pieces that an id follows, and those that a call begins with.
 wire.before_id = { its_id, delete }
+wire.begins = { insert, update, delete, skip }
 
 -- A blank and `text`, as they are written between the quotation marks of a JSON string.
 local function quoted(text)

@@ -29,13 +29,14 @@ local vocabulary, batch_tokens, warm_up = 2048, 3072, 40
 local top_rate = option.policy == "" and 1.5e-3 or 8e-4
 local prompt_weight = 0.1 -- weight of predicting a prompt token, at first
 local id_weight = 4 -- weight of predicting an id: there is one for a dozen other tokens
+local choice_weight = 3 -- weight of predicting which tool is called
 
 -- What an episode is like at this share of the run, and how it is played. Lengths and rates vary. Until the last third, half of the
 -- episodes are drill with a careful teacher: finding the id of a fact that has changed. A policy from a folder has had its first lessons
 -- and its drill.
 local function lesson(progress, rng)
   progress = option.policy == "" and progress or 1
-  local stage = progress < 0.1 and { 0.2, 2, 4 } or progress < 0.3 and { 0.5, 3, 7 } or { 0.9, 4, 10 }
+  local stage = progress < 0.1 and { 0.2, 2 } or progress < 0.3 and { 0.5, 4 } or { 0.9, 8 }
   local drill = progress < 0.67 and rng:number() < 0.5
   local world_of = {
     variety = stage[1],
@@ -43,16 +44,20 @@ local function lesson(progress, rng)
     chunks = rng:integer { low = 3, high = 8 },
     noise = (drill and 0.1 or 0.4) * rng:number(),
     change = drill and 0.75 or 0.2 + 0.25 * rng:number(),
-    made_up = 0.2 + 0.3 * rng:number(),
+    made_up = 0.2 + 0.4 * rng:number(),
+    namesake = 0.1 + 0.15 * rng:number(),
+    neighbour = 0.2 + 0.3 * rng:number(),
+    full = progress > 0.1 and 0.5 or 0,
+    past = 400,
+    ids = 90000,
   }
-  return world_of, { care = drill and 1 or option.care, k = rng:integer { low = 3, high = stage[3] } }
+  return world_of, { care = drill and 1 or option.care }
 end
 
 local function play(progress, seed, rng)
   local world_of, how = lesson(progress, rng)
   world_of.count, world_of.seed = 1, seed
   how.episode, how.rng = world.sample(world_of)[1], rng
-  how.memory = fm.memory.new { first_id = rng:integer { low = 1, high = rng:number() < 0.5 and 30 or 500 } }
   return teacher.play(how)
 end
 
@@ -98,9 +103,8 @@ local function examine(policy, temperature)
     count[name][1], count[name][2] = count[name][1] + (yes and 1 or 0), count[name][2] + 1
   end
   local steps, prompts, events = {}, {}, {}
-  for i, episode in ipairs(world.sample { count = 24, seed = 999983 }) do
-    local memory = fm.memory.new { first_id = i }
-    for t, step in ipairs(teacher.play { episode = episode, memory = memory, rng = fm.rng.new { seed = { 7, i } }, care = option.care }) do
+  for i, episode in ipairs(world.sample { count = 24, seed = 999983, full = 0.5, ids = 90000 }) do
+    for t, step in ipairs(teacher.play { episode = episode, rng = fm.rng.new { seed = { 7, i } }, care = option.care }) do
       steps[#steps + 1], prompts[#prompts + 1], events[#events + 1] = step, step.prompt, episode.events[t]
     end
   end
@@ -166,10 +170,15 @@ else
   last = policy:encode { text = "<|im_end|>" }[1]
 end
 print(tostring(policy))
-local before_id = {}
-for _, piece in ipairs(wire.before_id) do
-  before_id[policy:encode { text = piece }[1]] = true
+-- The tokens of pieces, as a set.
+local function tokens_of(pieces)
+  local set = {}
+  for _, piece in ipairs(pieces) do
+    set[policy:encode { text = piece }[1]] = true
+  end
+  return set
 end
+local before_id, begins = tokens_of(wire.before_id), tokens_of(wire.begins)
 local trainer = fm.sft.new { policy = policy, beta2 = 0.98, weight_decay = 0.01 }
 
 local run = arguments.open_run { seed = option.seed, arguments = record }
@@ -212,7 +221,7 @@ local function batch(progress)
     end
     completion[#completion + 1] = last
     for _, token in ipairs(completion) do
-      weights[#weights + 1] = before_id[all[#all]] and id_weight or 1
+      weights[#weights + 1] = before_id[all[#all]] and id_weight or begins[token] and choice_weight or 1
       all[#all + 1] = token
     end
     sequences[#sequences + 1], size = { tokens = all, weights = weights }, size + #all

@@ -5,8 +5,11 @@
 -- memorise. The world keeps the truth: `chunk_questions[t]` ask about text t, `questions` about what is true at the end, and both name the
 -- texts that tell it. There are questions about retracted facts too; the right answer is the reasoner's refusal.
 --
+-- An episode may begin with a full `memory`: facts that were told before it. Then there are also questions about facts that the texts do not
+-- touch, but that are like those they tell; their `kind` is "kept".
+--
 -- `events[t]` lists the sentences of text t for a teacher, as { kind, fact, content, text }: `text` as it is in the chunk, and `content`
--- without what was put around it.
+-- without what was put around it. `holds[id]` is the fact that an item of the initial memory tells.
 
 local fm = require "finemem"
 local names = require "worlds.names"
@@ -28,10 +31,19 @@ local defaults = {
   opening = 0.15, -- chance of an opening ("By the way: "), or of "now" in a change
   made_up = 0.3, -- share of relations that are made up
   variety = 1, -- share of names of any shape; the others are one short word
+  full = 0, -- share of episodes that begin with a full memory
+  past = 200, -- the most facts in it, which were told before the episode; from 10 on, small numbers more often
+  neighbour = 0.2, -- chance that a value is one that the episode has elsewhere
+  ids = 1, -- the memory's first id is from 1 to this, small ones more often
 }
 
 local function fill(form, subject, object)
   return (form:gsub("{(%a)}", { s = subject, o = object }))
+end
+
+-- One of a list. `rng:pick` would copy the list, which may be long.
+local function one(rng, list)
+  return list[rng:integer { low = 1, high = #list }]
 end
 
 local Episode = {}
@@ -63,8 +75,8 @@ end
 -- A value for the fact: a new name, or sometimes one that the episode already has.
 function Episode:object(fact)
   local known = self.cast[fact.relation.object]
-  if known and self:chance(0.2) then
-    local name = self.rng:pick { list = known }
+  if known and self:chance(self.option.neighbour) then
+    local name = one(self.rng, known)
     if name ~= fact.subject and name ~= fact.object then
       return name
     end
@@ -93,21 +105,44 @@ function Episode:new_fact()
   repeat
     local relation = self:relation()
     local known = self.cast[relation.subject]
-    local subject = known and self:chance(0.5) and self.rng:pick { list = known } or self:name(relation.subject)
+    local subject = known and self:chance(0.5) and one(self.rng, known) or self:name(relation.subject)
     fact = self:add(relation, subject, "new")
   until fact
   return fact
 end
 
--- A fact that is still true and that this text has not mentioned.
+-- A fact that is still true and that this text has not mentioned. After a past, every other one is of the episode, if there is any.
 function Episode:old_fact(retractable)
-  local list = {}
+  local recent = self.past > 0 and self:chance(0.5)
+  local list, all = {}, {}
   for _, fact in ipairs(self.facts) do
     if fact.alive and fact.touched ~= self.time and (fact.relation.gone or not retractable) then
-      list[#list + 1] = fact
+      all[#all + 1] = fact
+      if recent and fact.touched > 0 then
+        list[#list + 1] = fact
+      end
     end
   end
-  return #list > 0 and self.rng:pick { list = list } or nil
+  list = #list > 0 and list or all
+  return #list > 0 and one(self.rng, list) or nil
+end
+
+-- A fact of the past that no text has touched, like `fact`: of the same subject, of the same value, or at least of the same relation.
+function Episode:like(fact)
+  local best, closest = {}, 0
+  for i = 1, self.past do
+    local other = self.facts[i]
+    if other.touched == 0 then
+      local close = other.subject == fact.subject and 3 or other.object == fact.object and 2 or other.relation == fact.relation and 1 or 0
+      if close > closest then
+        best, closest = {}, close
+      end
+      if close > 0 and close == closest then
+        best[#best + 1] = other
+      end
+    end
+  end
+  return #best > 0 and one(self.rng, best) or nil
 end
 
 function Episode:content(fact)
@@ -195,6 +230,22 @@ function Episode:happen()
   return event
 end
 
+-- The memory that the episode begins with.
+function Episode:remember()
+  local option, holds = self.option, {}
+  local memory = fm.memory.new { first_id = math.floor(option.ids ^ self.rng:number()) }
+  self.time, self.past = 0, 0
+  local past = self:chance(option.full) and math.floor(10 * (option.past / 10) ^ self.rng:number()) or 0
+  for _ = 1, past do
+    local event = self:chance(option.namesake) and happenings.namesake(self) or happenings.new(self)
+    local fact = self.facts[event.fact]
+    fact.touched, fact.proof = 0, {}
+    holds[memory:insert { content = event.content }] = event.fact
+  end
+  self.past = past
+  return memory, holds
+end
+
 -- The sentences of one text.
 function Episode:tell()
   local events = {}
@@ -211,37 +262,49 @@ function Episode:question(fact)
   return {
     question = fill(fact.relation.ask, fact.subject, ""),
     answers = { fact.alive and fact.object or household.refusal },
-    kind = fact.kind,
+    kind = fact.touched == 0 and "kept" or fact.kind,
     evidence = table.clone(fact.proof),
   }
 end
 
--- A text from sentences: a paragraph, lines, or numbered lines. All texts of an episode have the same layout.
+-- A text from sentences: a paragraph, lines, numbered lines, or the turns of a dialogue. All texts of an episode have the same layout.
 function Episode:text(events)
   local lines = {}
   for i, event in ipairs(events) do
     self.line = self.line + 1
-    lines[i] = (self.layout == "numbered" and self.line .. ". " or "") .. event.text
+    local before = self.layout == "numbered" and self.line .. ". " or self.layout == "dialogue" and self.speakers[self.line % 2 + 1] .. ": " or ""
+    lines[i] = before .. event.text
   end
   return table.concat(lines, self.layout == "paragraph" and " " or "\n")
 end
 
 local function episode(option, rng, id)
   local self = setmetatable({ option = option, rng = rng, facts = {}, cast = {}, taken = {}, told = {}, invented = {} }, Episode)
-  self.layout, self.line = rng:pick { list = { "paragraph", "paragraph", "lines", "numbered" } }, rng:integer { low = 0, high = 400 }
+  self.layout, self.line = rng:pick { list = { "paragraph", "paragraph", "lines", "numbered", "dialogue" } }, rng:integer { low = 0, high = 400 }
+  self.speakers = { names.make(rng, "person", 0), names.make(rng, "person", 0) }
   local out = { id = id, source = "household", chunks = {}, questions = {}, chunk_questions = {}, events = {} }
+  out.memory, out.holds = self:remember()
+  local asked = {}
   for t = 1, option.chunks do
     self.time = t
     local events = self:tell()
     out.events[t], out.chunks[t], out.chunk_questions[t] = events, self:text(events), {}
     for _, event in ipairs(events) do
       if event.fact then
-        table.insert(out.chunk_questions[t], self:question(self.facts[event.fact]))
+        local fact = self.facts[event.fact]
+        table.insert(out.chunk_questions[t], self:question(fact))
+        local like = self:like(fact)
+        if like then
+          asked[like] = true
+          table.insert(out.chunk_questions[t], self:question(like))
+        end
       end
     end
   end
-  for i, fact in ipairs(self.facts) do
-    out.questions[i] = self:question(fact)
+  for _, fact in ipairs(self.facts) do
+    if fact.touched > 0 or asked[fact] then
+      table.insert(out.questions, self:question(fact))
+    end
   end
   return out
 end

@@ -1,0 +1,21 @@
+-- The items that each statement of a chunk may be about, as BM25 finds them: the best of each statement, then the second best, and so on,
+-- up to the limit. In a large memory the items for the chunk as a whole are often about one of its statements only.
+
+local texts = require "lib.texts"
+
+return function(memory, input)
+  local found, shown, seen = {}, {}, {}
+  for i, statement in ipairs(texts.statements(input.chunk)) do
+    found[i] = memory:retrieve { query = statement, k = input.limit }
+  end
+  for rank = 1, input.limit do
+    for _, items in ipairs(found) do
+      local item = items[rank]
+      if item and not seen[item.id] and #shown < input.limit then
+        seen[item.id], shown[#shown + 1] = true, item
+      end
+    end
+  end
+  table.sort(shown, function(a, b) return a.id < b.id end)
+  return shown
+end
