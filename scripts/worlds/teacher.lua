@@ -95,17 +95,22 @@ function teacher.play(parameters)
             call(kind, "memory_delete", id)
           end
         end
-      elseif not known[content] or (kind == "change" and held[1] and held[1] ~= known[content]) then
-        if kind == "change" and #held > 0 and not slips "change" then
-          call(kind, "memory_update", held[1], content)
-          for i = 2, #held do
-            if not slips "stale" then
-              call("stale", "memory_delete", held[i])
-            end
+      elseif known[content] then
+        -- An item said so before something else was true. What was said since then is stale.
+        for _, id in ipairs(kind == "change" and held or {}) do
+          if id ~= known[content] and not slips "stale" then
+            call("stale", "memory_delete", id)
           end
-        elseif kind ~= "repeated" or #held == 0 or slips "repeated" then
-          holds[call(kind, "memory_insert", nil, content)] = fact
         end
+      elseif kind == "change" and #held > 0 and not slips "change" then
+        call(kind, "memory_update", held[1], content)
+        for i = 2, #held do
+          if not slips "stale" then
+            call("stale", "memory_delete", held[i])
+          end
+        end
+      elseif kind ~= "repeated" or #held == 0 or slips "repeated" then
+        holds[call(kind, "memory_insert", nil, content)] = fact
       end
       if #calls == before then
         call(kind, "memory_skip")
