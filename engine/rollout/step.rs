@@ -1,7 +1,6 @@
 //! A step of a rollout: the record of it, and how an answer becomes one.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_json::Value as Json;
@@ -176,24 +175,23 @@ fn usable(tools: &[Tool], call: &Call) -> Result<usize, String> {
 pub(super) struct Memory {
     pub store: Store,
     pub items: Items,
-    by_id: HashMap<u64, Rc<Item>>,
 }
 
 impl Memory {
     pub(super) fn new(store: Store) -> Self {
-        let mut memory = Self { store, items: Items::default(), by_id: HashMap::new() };
+        let mut memory = Self { store, items: Items::default() };
         memory.look();
         memory
     }
 
     /// The items at this moment. An item that was not written since the last look is shared with it.
     fn look(&mut self) -> Items {
-        let mut before = std::mem::take(&mut self.by_id);
+        // Both lists are in order of id.
+        let mut before = self.items.iter().peekable();
         let shared = self.store.items().iter().map(|item| {
-            let known = before.remove(&item.id).filter(|known| known.history.len() == item.history.len());
-            let known = known.unwrap_or_else(|| Rc::new(item.clone()));
-            self.by_id.insert(item.id, known.clone());
-            known
+            while before.next_if(|known| known.id < item.id).is_some() {}
+            let known = before.next_if(|known| known.id == item.id && known.history.len() == item.history.len());
+            known.map_or_else(|| Rc::new(item.clone()), Rc::clone)
         });
         self.items = Rc::new(shared.collect());
         self.items.clone()

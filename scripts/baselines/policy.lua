@@ -10,7 +10,8 @@ return {
     -- A model with a chat template is told what to do; the tiny model knows the form of its prompt from pretraining.
     local design = option.policy.chat and designs.open("flat", { policy = option.policy, dialect = option.dialect })
       or { tools = require "tools.flat", prompt = require "prompts.flat", dialect = option.dialect or hermes, retrieval = { top_k = 10 } }
-    design.view, design.view_items = option.view, option.view_items
+    design.view = option.view == "statements" and require "views.statements" or option.view
+    design.view_items = option.view_items
     return design
   end,
 }

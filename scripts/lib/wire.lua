@@ -24,16 +24,18 @@ wire.call_head = "Calls:\n"
 -- sentence may be about, so a policy that can copy can also name the item.
 wire.its_id = its_id
 
--- The prompt's signs around the words of an item that the statement lacks, and before words of the statement that the item lacks.
-wire.open, wire.close, wire.more = "[", "]", "+"
+-- The prompt's signs around the words of an item that the statement lacks, and before words of the statement that the item lacks, as wdiff
+-- writes them.
+wire.open, wire.close, wire.more = "[-", "-]", "{+"
 
 -- Fixed parts of calls and prompts, and numbers, so that three digits of an id are one token too.
 wire.pieces = {
-  insert, update, its_id, delete, skip, close_text, close_id, wire.call_head, wire.open, wire.close, wire.more,
+  insert, update, its_id, delete, skip, close_text, close_id, wire.call_head,
 }
 for number = 10, 999 do
   wire.pieces[#wire.pieces + 1] = tostring(number)
 end
+table.move({ wire.open, wire.close, wire.more }, 1, 3, #wire.pieces + 1, wire.pieces)
 
 -- The pieces that an id follows, and those that a call begins with.
 wire.before_id = { its_id, delete }

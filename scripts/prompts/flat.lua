@@ -1,7 +1,7 @@
 -- The prompt of the tiny model: the statements of the text, each with the items in view that it may be about, and the line that the calls
 -- follow. It explains nothing, because the tiny model learned the task by example.
 --
---     1 Oska Bem's tutor is now Ilmar.", "memory_id": 12 Oska's tutor is[ Marru Velt].+ Bem+ now Ilmar
+--     1 Oska Bem's tutor is now Ilmar.", "memory_id": 12 Oska's tutor is[- Marru Velt-].{+ Bem{+ now Ilmar
 --     2 We had tea.
 --     Calls:
 --

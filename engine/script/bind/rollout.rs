@@ -1,5 +1,7 @@
 //! A script as the manager of rollouts: its prompt, view, dialect and tools.
 
+use std::collections::BTreeMap;
+
 use mlua::{AnyUserData, Function, Lua, Table, Value};
 
 use super::dialect::Dialect;
@@ -173,15 +175,13 @@ impl Manager for Scripted<'_> {
     }
 
     fn prompt(&mut self, at: &At<'_>, store: &Store, view: Value, last: Option<&Step>) -> mlua::Result<String> {
-        let totals = self.lua.create_table()?;
-        for item in store.items() {
-            totals.raw_set(item.section.as_str(), totals.raw_get::<Option<usize>>(item.section.as_str())?.unwrap_or(0) + 1)?;
-        }
+        let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
+        store.items().iter().for_each(|item| *totals.entry(&item.section).or_default() += 1);
         let input = self.told(at)?;
         input.raw_set("chunk", self.guard.mark(at.chunk, Breaks::All).as_ref())?;
         input.raw_set("memory", self.marked(&view)?.unwrap_or(view))?;
         input.raw_set("total", store.items().len())?;
-        input.raw_set("totals", totals)?;
+        input.raw_set("totals", self.lua.create_table_from(totals)?)?;
         if let Some(last) = last {
             let last = self.tables.write(self.lua, last.show())?;
             input.raw_set("last", self.marked(&last)?.unwrap_or(last))?;
