@@ -1,6 +1,7 @@
 -- Letters and talk about people, places, firms and things, in plain English. All names and some of the relations are made up for the
 -- episode, so a policy has to copy and cannot memorise. worlds/episode.lua says what an episode is.
 
+local texts = require "lib.texts"
 local chatter = require "worlds.chatter"
 local names = require "worlds.names"
 local relations = require "worlds.relations"
@@ -19,7 +20,7 @@ local function layout(rng)
       local before = kind == "numbered" and line .. ". " or kind == "dialogue" and speakers[line % 2 + 1] .. ": " or ""
       lines[i] = before .. event.text
     end
-    return table.concat(lines, kind == "paragraph" and " " or "\n"), events
+    return kind == "paragraph" and texts.paragraph(lines) or table.concat(lines, "\n"), events
   end
 end
 
