@@ -300,7 +300,7 @@ local function episode(own, option, rng, id)
   return out
 end
 
--- Makes a world: its parameters' `defaults`, its `refusal`, and `sample`. `own` has what the episodes are about:
+-- Makes a world: its parameters' `defaults`, its `refusal`, its `relations`, and `sample`. `own` has what the episodes are about:
 --
 --   source                     its name
 --   relations                  what can be said, as worlds/relations.lua lists it
@@ -315,7 +315,7 @@ end
 return function(own)
   local defaults = table.clone(defaults)
   defaults.made_up = own.invent and defaults.made_up or 0
-  local world = { defaults = defaults, refusal = refusal }
+  local world = { defaults = defaults, refusal = refusal, relations = own.relations }
 
   -- Makes `count` episodes. The same seed gives the same episodes, and episode i does not depend on the count.
   function world.sample(parameters)
