@@ -160,8 +160,8 @@ function happenings.new(self)
   return { kind = "new", fact = fact.index, content = self:content(fact) }
 end
 
-function happenings.namesake(self)
-  local old = self:old_fact()
+function happenings.namesake(self, old)
+  old = old or self:old_fact()
   local name = old and self.own.akin(self.rng, old.subject)
   local fact = name and self:add(old.relation, name, "namesake")
   return fact and { kind = "namesake", fact = fact.index, content = self:content(fact) }
@@ -238,8 +238,8 @@ function Episode:remember()
   local memory = fm.memory.new { first_id = math.floor(option.ids ^ self.rng:number()) }
   self.time, self.past = 0, 0
   local past = self:chance(option.full) and math.floor(option.least * (option.past / option.least) ^ self.rng:number()) or 0
-  for _ = 1, past do
-    local event = self:chance(option.namesake) and happenings.namesake(self) or happenings.new(self)
+  for i = 1, past do
+    local event = i > 1 and self:chance(option.namesake) and happenings.namesake(self, one(self.rng, self.facts)) or happenings.new(self)
     local fact = self.facts[event.fact]
     fact.touched, fact.proof = 0, {}
     holds[memory:insert { content = event.content }] = event.fact
