@@ -5,6 +5,7 @@ local fm = require "finemem"
 local arguments = require "lib.arguments"
 local compare = require "lib.compare"
 local household = require "lib.household"
+local length = require "lib.length"
 
 local option = arguments.read([[
 Trains every method of a table with several seeds on the household world, evaluates all on the same held-out episodes, and compares them.
@@ -12,7 +13,8 @@ Trains every method of a table with several seeds on the household world, evalua
   finemem-engine run scripts/compare.lua -- [--table comparisons.fine_mem] [--seeds N] [--steps N] [--out DIR] [--add DIR,…]
 
 The same command continues a comparison that was stopped. A table is a module with { seeds, methods, shared, variants }: a method has a name and
-options of lib/household.lua, `shared` has options for all methods, and each of `variants` makes every method once more.]], {
+options of lib/household.lua, `shared` has options for all methods, and each of `variants` makes every method once more. A table with `sizes` has every method evaluated
+with memories of so many items too.]], {
   { "table", "NAME", "comparisons.fine_mem", "the table, a module" },
   { "out", "DIR", nil, "the folder of the runs and the report; by default runs/compare-TABLE" },
   { "add", "DIR,…", nil, "more folders of runs to report on, made elsewhere" },
@@ -22,20 +24,36 @@ options of lib/household.lua, `shared` has options for all methods, and each of 
   { "group", "integer", nil, "rollouts of each episode, in place of the table's" },
   { "held_out", "integer", nil, "episodes of the evaluation, in place of the table's" },
 })
-local methods, names, seeds = compare.methods(option)
+local methods, names, seeds, sizes = compare.methods(option)
 local out = option.out or "runs/compare-" .. option.table:match "[^.]*$"
+
+-- The figures of policies before training, by folder and number of held-out episodes.
+local measured = {}
+
+local function before(training)
+  local key = training.option.policy .. " " .. training.option.held_out
+  measured[key] = measured[key] or household.measure(training)
+  return measured[key]
+end
 
 -- Trains and evaluates one method with one seed. False when somebody pressed Ctrl-C.
 local function train(made, seed, folder, title)
   made.option.seed = seed
   local training = household.open(made.option)
+  local first = before(training)
   local run = fm.run.open { path = folder, resume = true, seed = seed, arguments = { method = made.name, steps = made.option.steps } }
   local finished = household.train(training, {
     run = run, done = run:restore { trainer = training.trainer }, checkpoint = 10, title = title,
     finish = function(stats)
       training.policy:save { path = folder .. "/policy" }
-      for name, value in pairs(household.measure(training)) do
+      local figures = household.measure(training)
+      for name, value in pairs(figures) do
         stats["eval/" .. name] = value
+      end
+      stats["before/accuracy"], stats["before/office"] = first.accuracy, first.office
+      stats["eval/office_share"] = household.office_share(first, figures)
+      for _, size in ipairs(sizes) do
+        length.log(stats, size, household.measure_at(training, size))
       end
     end,
   })

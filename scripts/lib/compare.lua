@@ -4,6 +4,7 @@
 local fm = require "finemem"
 local arguments = require "lib.arguments"
 local household = require "lib.household"
+local length = require "lib.length"
 local loop = require "lib.loop"
 
 local compare = {}
@@ -33,7 +34,7 @@ local function method(given, ...)
   return { name = name, option = made }
 end
 
--- The methods of the table `given.table`, their names, and the number of seeds.
+-- The methods of the table `given.table`, their names, the number of seeds, and the sizes of memory to evaluate with.
 function compare.methods(given)
   arguments.module(given.table, "table")
   local of = require(given.table)
@@ -48,7 +49,7 @@ function compare.methods(given)
       methods[#methods + 1], names[#names + 1] = made, made.name
     end
   end
-  return methods, names, given.seeds or of.seeds
+  return methods, names, given.seeds or of.seeds, of.sizes or {}
 end
 
 -- A point of a learning curve is the mean of this many steps, up to its own.
@@ -352,6 +353,7 @@ function compare.report(out, add, names, title)
   end
   fm.write { path = out .. "/table.md", text = text }
   page(out .. "/page.html", title, found, rows)
+  length.report(out, title, found)
   print(string.format("written: %s (table.md, page.html, and a folder for each run)", out))
 end
 

@@ -68,6 +68,8 @@ fn what_is_done_is_skipped_and_what_was_cut_off_goes_on() {
     assert!(done && said.contains("trained 4 runs"), "{said}");
     let path = folder.path().join("+CSR/1/metrics.jsonl");
     let whole = std::fs::read_to_string(&path).expect("figures");
+    let last: serde_json::Value = serde_json::from_str(whole.lines().last().expect("a line")).expect("figures");
+    assert!(["before/accuracy", "before/office", "eval/accuracy", "eval/office"].iter().all(|name| last[*name].is_number()), "{last}");
     let table = std::fs::read_to_string(folder.path().join("table.md")).expect("a table");
     let (done, said) = compare(folder.path(), &short);
     assert!(done && !said.contains("trained"), "{said}");
