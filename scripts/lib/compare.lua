@@ -5,6 +5,7 @@ local fm = require "finemem"
 local arguments = require "lib.arguments"
 local household = require "lib.household"
 local loop = require "lib.loop"
+local measure = require "lib.measure"
 
 local compare = {}
 
@@ -56,23 +57,6 @@ local SMOOTH = 3
 -- The share of the best accuracy that has to be reached.
 local SHARE = 0.9
 
--- The figures of a run, one table for each step; nil if there is no such run. A last line that was cut off is left out.
-function compare.figures(folder)
-  local path = folder .. "/metrics.jsonl"
-  if not fm.exists { path = path } then
-    return nil
-  end
-  local rows = {}
-  for line in fm.read { path = path }:gmatch "([^\n]*)\n" do
-    local read, row = pcall(fm.json.decode, { text = line })
-    if not read or type(row) ~= "table" or type(row.step) ~= "number" then
-      error(string.format("%s: line %d does not have a step's figures", path, #rows + 1), 0)
-    end
-    rows[#rows + 1] = row
-  end
-  return rows
-end
-
 -- Whether a run of so many steps is complete: trained to its end and evaluated.
 function compare.done(rows, steps)
   local last = rows and rows[#rows]
@@ -97,7 +81,7 @@ function compare.read(folders, names)
     for _, name in ipairs(fm.list { path = folder }) do
       local entries, inside = pcall(fm.list, { path = folder .. "/" .. name })
       for _, seed in ipairs(entries and inside or {}) do
-        local rows = tonumber(seed) and compare.figures(string.format("%s/%s/%s", folder, name, seed))
+        local rows = tonumber(seed) and measure.logged(string.format("%s/%s/%s", folder, name, seed))
         if compare.done(rows, 0) then
           add(name)[tonumber(seed)] = rows
         elseif rows then

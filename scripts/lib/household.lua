@@ -1,6 +1,8 @@
 -- Training on the household world, as train.lua and compare.lua do it.
 
 local fm = require "finemem"
+local alarms = require "lib.alarms"
+local harm = require "lib.harm"
 local loop = require "lib.loop"
 local measure = require "lib.measure"
 local world = require "worlds.household"
@@ -45,15 +47,20 @@ function household.open(option)
     group = given.group, episodes = given.episodes, seed = given.seed, lr = at(given.lr, 1), loss = given.loss,
     view = "relevant", view_items = 10, max_tokens = 160, max_prompt = 512,
   }
-  return { option = given, policy = policy, reasoner = reasoner, trainer = trainer }
+  local function count(text)
+    return #policy:encode { text = text }
+  end
+  return { option = given, policy = policy, reasoner = reasoner, trainer = trainer, harm = { reasoner = reasoner, count = count } }
 end
 
--- Reads the held-out episodes greedily. Returns the figures and the batch.
+-- Reads the held-out episodes greedily. Returns the figures, those of lib/harm.lua too, and the batch.
 function household.measure(training)
   local option = training.option
   local episodes = sample(option.held_out, household.defaults.chunks, HELD_OUT)
   local batch = training.trainer:rollout { episodes = episodes, group = 1, temperature = 0 }
-  return measure.batch(batch), batch
+  local figures = measure.batch(batch)
+  measure.harm(figures, "", batch, episodes, training.harm)
+  return figures, batch
 end
 
 -- The figures of the held-out episodes, with the memories of the first three as `shown`, and what is true there as `truth`.
@@ -73,7 +80,7 @@ function household.measure_and_show(training)
   return figures
 end
 
--- Prints what training changed, and writes summary.json.
+-- Prints what training changed, with the alarms that hold after it, and writes summary.json.
 function household.report(folder, held_out, before, after)
   local function row(name, first, second)
     print(string.format("%-34s %16s %16s", name, first, second))
@@ -90,6 +97,13 @@ function household.report(folder, held_out, before, after)
     both(kind .. "s per chunk", "%.2f", function(f) return f[kind] end)
   end
   both("invalid calls", "%.1f %%", function(f) return 100 * f.invalid end)
+  for _, line in ipairs(harm.rows) do
+    row(line.title, harm.shown(line, before[line.name]), harm.shown(line, after[line.name]))
+  end
+  local raised = alarms.of(after)
+  for _, alarm in ipairs(raised) do
+    print(string.format("alarm, %s: %s", alarm.name, alarm.text))
+  end
   local function list(title, lines)
     print(title .. "\n  " .. table.concat(lines, "\n  "))
   end
@@ -98,17 +112,15 @@ function household.report(folder, held_out, before, after)
     list("memory before training:", before.shown[i])
     list("memory after training:", after.shown[i])
   end
-  fm.write {
-    path = folder .. "/summary.json",
-    text = fm.json.encode {
-      pretty = true,
-      value = {
-        accuracy_before = before.accuracy, accuracy_after = after.accuracy,
-        memory_tokens_before = before.memory_tokens, memory_tokens_after = after.memory_tokens,
-        seconds = fm.seconds {},
-      },
-    },
+  local summary = {
+    accuracy_before = before.accuracy, accuracy_after = after.accuracy,
+    memory_tokens_before = before.memory_tokens, memory_tokens_after = after.memory_tokens,
+    alarms = raised, seconds = fm.seconds {},
   }
+  for _, line in ipairs(harm.rows) do
+    summary[line.name .. "_before"], summary[line.name .. "_after"] = before[line.name], after[line.name]
+  end
+  fm.write { path = folder .. "/summary.json", text = fm.json.encode { pretty = true, value = summary } }
 end
 
 -- Trains with loop.run. `more` are those of its options that are not the same for every run: `run`, `done`, `checkpoint`, `title`,
@@ -117,7 +129,7 @@ function household.train(training, more)
   local option = training.option
   return loop.run {
     trainer = training.trainer, steps = option.steps, seed = option.seed, reward = option.rewards,
-    run = more.run, done = more.done, checkpoint = more.checkpoint, title = more.title, finish = more.finish,
+    run = more.run, done = more.done, checkpoint = more.checkpoint, title = more.title, finish = more.finish, harm = training.harm,
     given = function(step)
       local given = { reasoner = training.reasoner, policy = training.policy }
       for name, value in pairs(option.settings) do
