@@ -2,6 +2,7 @@
 
 local fm = require "finemem"
 local harm = require "lib.harm"
+local readings = require "lib.harm.readings"
 
 local measure = {}
 
@@ -56,7 +57,7 @@ end
 
 -- Adds the figures of lib/harm.lua about a batch to `stats`, by their names with `prefix` before them. Returns them.
 function measure.harm(stats, prefix, batch, episodes, option)
-  local figures = harm.measure(harm.of_batch(batch, episodes), option)
+  local figures = harm.measure(readings.of_batch(batch, episodes), option)
   for _, row in ipairs(harm.rows) do
     stats[prefix .. row.name] = figures[row.name]
   end
