@@ -6,6 +6,7 @@ local arguments = require "lib.arguments"
 local compare = require "lib.compare"
 local household = require "lib.household"
 local length = require "lib.length"
+local measure = require "lib.measure"
 
 local option = arguments.read([[
 Trains every method of a table with several seeds on the household world, evaluates all on the same held-out episodes, and compares them.
@@ -69,7 +70,7 @@ for seed = 1, seeds do
   for i, made in ipairs(methods) do
     local folder = string.format("%s/%s/%d", out, made.name, seed)
     local place = (seed - 1) * #methods + i
-    if not compare.done(compare.figures(folder), made.option.steps) then
+    if not compare.done(measure.logged(folder), made.option.steps) then
       local left = trained > 0 and string.format(", about %.0f minutes left", (fm.seconds {} - began) / trained * (total - place + 1) / 60) or ""
       print(string.format("%d of %d: %s, seed %d%s", place, total, made.name, seed, left))
       if not train(made, seed, folder, string.format("%s, seed %d", made.name, seed)) then

@@ -1,6 +1,8 @@
 -- Training on the household world, as train.lua and compare.lua do it. The office world is only measured.
 
 local fm = require "finemem"
+local alarms = require "lib.alarms"
+local harm = require "lib.harm"
 local loop = require "lib.loop"
 local measure = require "lib.measure"
 local office = require "worlds.office"
@@ -69,13 +71,18 @@ function household.open(option)
     group = given.group, episodes = given.episodes, seed = given.seed, lr = at(given.lr, 1), loss = given.loss,
     view = require "views.statements", view_items = 20, max_tokens = 200, max_prompt = 768,
   }
-  return { option = given, policy = policy, reasoner = reasoner, trainer = trainer }
+  local function count(text)
+    return #policy:encode { text = text }
+  end
+  return { option = given, policy = policy, reasoner = reasoner, trainer = trainer, harm = { reasoner = reasoner, count = count } }
 end
 
--- Reads episodes greedily. Returns the figures and the batch.
+-- Reads episodes greedily. Returns the figures, those of lib/harm.lua too, and the batch.
 local function read(training, episodes)
   local batch = training.trainer:rollout { episodes = episodes, group = 1, temperature = 0 }
-  return measure.batch(batch), batch
+  local figures = measure.batch(batch)
+  measure.harm(figures, "", batch, episodes, training.harm)
+  return figures, batch
 end
 
 -- Reads the held-out episodes, and half as many of the office. Returns the figures of the former, with `office`, the accuracy in the latter,
@@ -116,7 +123,7 @@ function household.measure_and_show(training)
   return figures
 end
 
--- Prints what training changed, and writes summary.json.
+-- Prints what training changed, with the alarms that hold after it, and writes summary.json.
 function household.report(folder, held_out, before, after)
   local function row(name, first, second)
     print(string.format("%-34s %16s %16s", name, first, second))
@@ -136,6 +143,13 @@ function household.report(folder, held_out, before, after)
     both(kind .. "s per chunk", "%.2f", function(f) return f[kind] end)
   end
   both("invalid calls", "%.1f %%", function(f) return 100 * f.invalid end)
+  for _, line in ipairs(harm.rows) do
+    row(line.title, harm.shown(line, before[line.name]), harm.shown(line, after[line.name]))
+  end
+  local raised = alarms.of(after)
+  for _, alarm in ipairs(raised) do
+    print(string.format("alarm, %s: %s", alarm.name, alarm.text))
+  end
   local function list(title, lines)
     print(title .. "\n  " .. table.concat(lines, "\n  "))
   end
@@ -144,18 +158,16 @@ function household.report(folder, held_out, before, after)
     list("memory before training:", before.shown[i])
     list("memory after training:", after.shown[i])
   end
-  fm.write {
-    path = folder .. "/summary.json",
-    text = fm.json.encode {
-      pretty = true,
-      value = {
-        accuracy_before = before.accuracy, accuracy_after = after.accuracy,
-        office_before = before.office, office_after = after.office, office_share = share,
-        memory_tokens_before = before.memory_tokens, memory_tokens_after = after.memory_tokens,
-        seconds = fm.seconds {},
-      },
-    },
+  local summary = {
+    accuracy_before = before.accuracy, accuracy_after = after.accuracy,
+    office_before = before.office, office_after = after.office, office_share = share,
+    memory_tokens_before = before.memory_tokens, memory_tokens_after = after.memory_tokens,
+    alarms = raised, seconds = fm.seconds {},
   }
+  for _, line in ipairs(harm.rows) do
+    summary[line.name .. "_before"], summary[line.name .. "_after"] = before[line.name], after[line.name]
+  end
+  fm.write { path = folder .. "/summary.json", text = fm.json.encode { pretty = true, value = summary } }
 end
 
 -- Trains with loop.run. `more` are those of its options that are not the same for every run: `run`, `done`, `checkpoint`, `title`,
@@ -164,7 +176,7 @@ function household.train(training, more)
   local option = training.option
   return loop.run {
     trainer = training.trainer, steps = option.steps, seed = option.seed, reward = option.rewards,
-    run = more.run, done = more.done, checkpoint = more.checkpoint, title = more.title, finish = more.finish,
+    run = more.run, done = more.done, checkpoint = more.checkpoint, title = more.title, finish = more.finish, harm = training.harm,
     given = function(step)
       local given = { reasoner = training.reasoner, policy = training.policy }
       for name, value in pairs(option.settings) do
