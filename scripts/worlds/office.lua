@@ -14,18 +14,18 @@ end
 
 add("project", "date", "When is {s} due?", { "{s} is due on {o}.", "On {o}, {s} is due.", "As agreed, {s} is due on {o}." },
   "{s} is not due on {o} any more.")
-add("project", "money", "What budget does {s} have?", { "{s} has a budget of {o}.", "{s} was given a budget of {o}." },
+add("project", "money", "What budget does {s} have?", { "{s} has a budget of {o}.", "{s} was granted a budget of {o}." },
   "{s} does not have a budget of {o} any more.")
 add("project", "person", "Who steers {s}?", { "{o} steers {s}.", "{s} is steered by {o}.", "{s} will be steered by {o}." }, "At present nobody steers {s}.")
-add("project", "customer", "Which customer ordered {s}?", { "{s} was ordered by {o}.", "{o} ordered {s}.", "The customer who ordered {s} is {o}." })
+add("project", "client", "Which client ordered {s}?", { "{s} was ordered by {o}.", "{o} ordered {s}.", "The client who ordered {s} is {o}." })
 add("project", "state", "Which status does {s} have?", { "{s} has the status {o}.", "The status reported for {s} is {o}.", "We show {s} with the status {o}." },
   "{s} does not have the status {o} any more.")
 add("project", "date", "When does {s} kick off?", { "{s} kicks off on {o}.", "We kick off {s} on {o}.", "The kick off for {s} is set for {o}." },
   "{s} does not kick off on {o} any more.")
-add("project", "number", "How many testers does {s} need?", { "{s} needs {o} testers.", "{s} will need {o} testers." }, "{s} does not need {o} testers any more.")
+add("project", "number", "How many testers does {s} occupy?", { "{s} occupies {o} testers.", "{s} will occupy {o} testers." }, "{s} does not occupy {o} testers any more.")
 
 add("ticket", "person", "Who handles {s}?", { "{s} is handled by {o}.", "{o} handles {s}.", "{o} will handle ticket {s}." }, "At present nobody handles {s}.")
-add("ticket", "priority", "What priority does {s} have?", { "{s} has priority {o}.", "{s} runs with priority {o}.", "{s} has been given priority {o}." },
+add("ticket", "priority", "What priority does {s} have?", { "{s} has priority {o}.", "{s} runs with priority {o}.", "{s} got priority {o}." },
   "{s} does not have priority {o} any more.")
 add("ticket", "state", "Which stage has {s} reached?", { "{s} has reached the stage {o}.", "{s} reached stage {o}.", "Last night {s} reached stage {o}." },
   "{s} is not at the stage {o} any more.")
@@ -44,7 +44,7 @@ add("person", "code", "Under which extension can {s} be reached?", { "{s} can be
 add("person", "room", "At which desk does {s} sit?", { "{s} sits at desk {o}.", "Desk {o} is where {s} sits." }, "{s} does not sit at desk {o} any more.")
 add("person", "date", "When is {s} back from leave?", { "{s} is back from leave on {o}.", "On {o}, {s} is back from leave." })
 add("person", "person", "Who mentors {s}?", { "{o} mentors {s}.", "{s} is mentored by {o}." }, "{o} does not mentor {s} any more.")
-add("person", "code", "Which badge does {s} carry?", { "{s} carries badge {o}.", "{s} carries the badge with number {o}." }, "{s} does not carry badge {o} any more.")
+add("person", "code", "Which badge does {s} wear?", { "{s} wears badge {o}.", "{s} has to wear badge {o}." }, "{s} does not wear badge {o} any more.")
 add("person", "team", "Which team did {s} join?", { "{s} joined {o}.", "{s} has joined the team {o}.", "{s} has just joined {o}." }, "{s} is not on {o} any more.")
 add("person", "time", "When does {s} clock in?", { "{s} clocks in at {o}.", "As a rule {s} clocks in at {o}." }, "{s} does not clock in at {o} any more.")
 add("person", "system", "Which system does {s} maintain?", { "{s} maintains {o}.", "{s} maintains the system {o}." }, "{s} does not maintain {o} any more.")
@@ -54,27 +54,27 @@ add("meeting", "date", "Which day was picked for {s}?", { "{o} was picked for {s
   "{o} is not picked for {s} any more.")
 add("meeting", "room", "Which room is booked for {s}?", { "{s} is booked into room {o}.", "Room {o} is booked for {s}.", "For {s} we booked room {o}." },
   "Room {o} is not booked for {s} any more.")
-add("meeting", "code", "What is the dial-in code for {s}?", { "The dial-in code for {s} is {o}.", "For {s} the dial-in code is {o}.", "{s} has the dial-in code {o}." },
-  "The dial-in code for {s} is not {o} any more.")
+add("meeting", "code", "What is the passcode for {s}?", { "The passcode for {s} is {o}.", "For {s} the passcode is {o}.", "{s} has the passcode {o}." },
+  "The passcode for {s} is not {o} any more.")
 add("meeting", "person", "Who chairs {s}?", { "{o} chairs {s}.", "{s} is chaired by {o}.", "In the chair for {s} is {o}." }, "{o} does not chair {s} any more.")
-add("meeting", "person", "Who takes the minutes for {s}?", { "{o} takes the minutes for {s}.", "The minutes for {s} are taken by {o}." },
-  "{o} does not take the minutes for {s} any more.")
+add("meeting", "person", "Who writes the minutes for {s}?", { "{o} writes the minutes for {s}.", "{o} will write the minutes for {s}." },
+  "{o} does not write the minutes for {s} any more.")
 
 add("system", "version", "Which version does {s} run?", { "{s} runs version {o}.", "{s} runs on version {o}." }, "{s} does not run version {o} any more.")
 add("system", "person", "Who administers {s}?", { "{o} administers {s}.", "{s} is administered by {o}." }, "{o} does not administer {s} any more.")
 add("system", "date", "When is {s} patched?", { "{s} is patched on {o}.", "We patch {s} on {o}." }, "{s} is not patched on {o} any more.")
 add("system", "code", "On which port does {s} listen?", { "{s} listens on port {o}.", "Port {o} is where {s} listens." }, "{s} does not listen on port {o} any more.")
 add("system", "system", "Which system backs up {s}?", { "{o} backs up {s}.", "{s} is backed up by {o}." }, "{o} does not back up {s} any more.")
-add("system", "customer", "Which vendor licenses {s}?", { "{s} is licensed from {o}.", "{o} licenses {s}.", "The vendor that licenses {s} is {o}." })
+add("system", "client", "Which vendor licenses {s}?", { "{s} is licensed from {o}.", "{o} licenses {s}.", "The vendor that licenses {s} is {o}." })
 
-add("customer", "person", "Who is our contact at {s}?", { "Our contact at {s} is {o}.", "{o} is our contact at {s}." }, "{o} is not our contact at {s} any more.")
-add("customer", "percent", "What discount does {s} get?", { "{s} gets a discount of {o}.", "We give {s} a discount of {o}." },
+add("client", "person", "Who is our contact at {s}?", { "Our contact at {s} is {o}.", "{o} is our contact at {s}." }, "{o} is not our contact at {s} any more.")
+add("client", "percent", "What discount does {s} get?", { "{s} gets a discount of {o}.", "We give {s} a discount of {o}." },
   "{s} does not get a discount of {o} any more.")
-add("customer", "date", "When does the contract with {s} expire?", { "The contract with {s} expires on {o}.", "On {o} the contract with {s} expires." },
+add("client", "date", "When does the contract with {s} expire?", { "The contract with {s} expires on {o}.", "On {o} the contract with {s} expires." },
   "The contract with {s} does not expire on {o} any more.")
-add("customer", "code", "Which invoice is overdue from {s}?", { "Invoice {o} is overdue from {s}.", "{s} has the overdue invoice {o}." },
+add("client", "code", "Which invoice is overdue from {s}?", { "Invoice {o} is overdue from {s}.", "{s} has the overdue invoice {o}." },
   "Invoice {o} from {s} is not overdue any more.")
-add("customer", "money", "How much did {s} pay up front?", { "{s} paid {o} up front.", "Up front, {s} paid {o}." })
+add("client", "money", "How much did {s} pay up front?", { "{s} paid {o} up front.", "Up front, {s} paid {o}." })
 
 add("document", "person", "Who has to sign {s}?", { "{o} has to sign {s}.", "{s} has to be signed by {o}." }, "{o} does not have to sign {s} any more.")
 add("document", "person", "Who reviews {s}?", { "{o} reviews {s}.", "{s} is reviewed by {o}.", "Please let {o} review {s}." }, "{o} does not review {s} any more.")
@@ -126,12 +126,12 @@ local values = {
   ticket = function(rng) return "#" .. rng:integer { low = 100, high = 9999 } end,
 }
 
--- What a name of a thing may end with, by kind. A customer's is before it where that is longer.
+-- What a name of a thing may end with, by kind.
 local ends = {
   project = { "Rollout", "Migration", "Audit", "Relaunch", "Pilot", "Tender", "Upgrade", "Campaign" },
   meeting = { "Sync", "Retro", "Workshop", "Steering Group", "Demo", "Stand-up", "Planning" },
   system = { "Portal", "DB", "Gateway", "Wiki", "Mail", "Sandbox", "API" },
-  customer = { "Logistics", "GmbH", "Insurance", "& Sons", "Pharma", "Energy", "plc" },
+  client = { "Logistics", "GmbH", "Insurance", "& Sons", "Pharma", "Energy", "plc" },
   document = { "Contract", "Brief", "Handbook", "Offer", "Policy", "Roadmap" },
   team = { "Crew", "Desk", "Guild", "Squad" },
 }
