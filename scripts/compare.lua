@@ -36,7 +36,8 @@ local function train(made, seed, folder, title)
     finish = function(stats)
       training.policy:save { path = folder .. "/policy" }
       for name, value in pairs(household.measure(training)) do
-        stats["eval/" .. name] = value
+        -- Counts of what the shares are of are no figures of their own.
+        stats["eval/" .. name] = name ~= "n" and value or nil
       end
     end,
   })

@@ -53,13 +53,13 @@ function household.open(option)
   return { option = given, policy = policy, reasoner = reasoner, trainer = trainer, harm = { reasoner = reasoner, count = count } }
 end
 
--- Reads the held-out episodes greedily. Returns the figures, those of lib/harm.lua too, and the batch.
+-- Reads the held-out episodes greedily. Returns the figures, those of lib/harm.lua and their counts `n` too, and the batch.
 function household.measure(training)
   local option = training.option
   local episodes = sample(option.held_out, household.defaults.chunks, HELD_OUT)
   local batch = training.trainer:rollout { episodes = episodes, group = 1, temperature = 0 }
   local figures = measure.batch(batch)
-  measure.harm(figures, "", batch, episodes, training.harm)
+  figures.n = measure.harm(figures, "", batch, episodes, training.harm).n
   return figures, batch
 end
 
@@ -98,7 +98,7 @@ function household.report(folder, held_out, before, after)
   end
   both("invalid calls", "%.1f %%", function(f) return 100 * f.invalid end)
   for _, line in ipairs(harm.rows) do
-    row(line.title, harm.shown(line, before[line.name]), harm.shown(line, after[line.name]))
+    row(line.title, harm.shown(line, before[line.name], before.n), harm.shown(line, after[line.name], after.n))
   end
   local raised = alarms.of(after)
   for _, alarm in ipairs(raised) do
