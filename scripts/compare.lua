@@ -49,7 +49,8 @@ local function train(made, seed, folder, title)
       training.policy:save { path = folder .. "/policy" }
       local figures = household.measure(training)
       for name, value in pairs(figures) do
-        stats["eval/" .. name] = value
+        -- Counts of what the shares are of are no figures of their own.
+        stats["eval/" .. name] = name ~= "n" and value or nil
       end
       stats["before/accuracy"], stats["before/office"] = first.accuracy, first.office
       stats["eval/office_share"] = household.office_share(first, figures)

@@ -236,13 +236,20 @@ local function table_of(heading, lines)
   return "| " .. table.concat(heading, " | ") .. " |\n|" .. string.rep("---|", #heading) .. "\n" .. table.concat(lines, "\n") .. "\n\n"
 end
 
--- The lines that name the alarms of the methods.
+-- A line for each alarm, with the methods that it holds for.
 local function alarm_lines(rows)
-  local list = {}
+  local order, methods = {}, {}
   for _, row in ipairs(rows) do
     for _, alarm in ipairs(row.alarms) do
-      list[#list + 1] = string.format("Alarm for %s, %s: %s.", row.name, alarm.name, alarm.text)
+      if not methods[alarm.name] then
+        methods[alarm.name], order[#order + 1] = {}, alarm
+      end
+      table.insert(methods[alarm.name], row.name)
     end
+  end
+  local list = {}
+  for i, alarm in ipairs(order) do
+    list[i] = string.format("Alarm, %s, for %s: %s.", alarm.name, table.concat(methods[alarm.name], "; "), alarm.advice)
   end
   return list
 end

@@ -42,6 +42,9 @@ local walk = require "lib.harm.walk"
 
 local harm = {}
 
+-- How many questions other memories are asked if replies are costly: enough to tell a score from another that is 0.1 lower.
+local SAMPLE = 100
+
 -- The figures, in the order of tables: name, title, and whether it is a share of 1 or has so many digits; `n` names what it is a share of.
 harm.rows = {
   { name = "facts_lost", title = "facts lost", percent = true, n = "facts" },
@@ -140,7 +143,8 @@ end
 --   retrieval   what reasoner:ask_all is given besides, as for the readings' own answers
 --   count       how many tokens a text has
 --   each        whether the scores of other memories are taken for every reading, and not only for the first of each episode
---   costly      whether an answer takes a model's reply: then texts are only read that hold a right answer word for word
+--   costly      whether an answer takes a model's reply: then texts are only read that hold a right answer word for word, and other
+--               memories are only asked until they have had 100 questions each
 --   silent      whether nothing may be asked: only `verbatim` is measured
 --
 -- Also `n`: how many facts, updates, deletes, items and written items the shares are of.
@@ -163,15 +167,15 @@ function harm.measure(readings, option)
     told = 0, lost = 0, updates = 0, wrong_updates = 0, deletes = 0, wrong_deletes = 0, items = 0, stale = 0, written = 0, talk = 0, words = 0, copied = 0,
     readings = 0,
   }
-  local chosen = {}
+  local chosen, questions = {}, 0
   for g, group in ipairs(order) do
     local told = facts.read(asked[g].questions, said[g], group[1].initial, found[g])
     for i, reading in ipairs(group) do
       walk(reading, told, sums)
       -- There are files whose questions no single statement answers.
       sums.readings += (reading.events or next(told.known)) and 1 or 0
-      if option.each or i == 1 then
-        chosen[#chosen + 1] = { reading = reading, told = told }
+      if (option.each or i == 1) and not (option.costly and questions >= SAMPLE) then
+        chosen[#chosen + 1], questions = { reading = reading, told = told }, questions + #reading.questions
       end
     end
   end

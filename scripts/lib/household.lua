@@ -77,11 +77,11 @@ function household.open(option)
   return { option = given, policy = policy, reasoner = reasoner, trainer = trainer, harm = { reasoner = reasoner, count = count } }
 end
 
--- Reads episodes greedily. Returns the figures, those of lib/harm.lua too, and the batch.
+-- Reads episodes greedily. Returns the figures, those of lib/harm.lua and their counts `n` too, and the batch.
 local function read(training, episodes)
   local batch = training.trainer:rollout { episodes = episodes, group = 1, temperature = 0 }
   local figures = measure.batch(batch)
-  measure.harm(figures, "", batch, episodes, training.harm)
+  figures.n = measure.harm(figures, "", batch, episodes, training.harm).n
   return figures, batch
 end
 
@@ -144,7 +144,7 @@ function household.report(folder, held_out, before, after)
   end
   both("invalid calls", "%.1f %%", function(f) return 100 * f.invalid end)
   for _, line in ipairs(harm.rows) do
-    row(line.title, harm.shown(line, before[line.name]), harm.shown(line, after[line.name]))
+    row(line.title, harm.shown(line, before[line.name], before.n), harm.shown(line, after[line.name], after.n))
   end
   local raised = alarms.of(after)
   for _, alarm in ipairs(raised) do

@@ -16,8 +16,8 @@ local note = "By the number of items that the memory holds before an episode; me
 
 -- Adds the figures at a size to those of a run's last step.
 function length.log(stats, size, found)
-  for name, value in pairs(found) do
-    stats[string.format("size/%d/%s", size, name)] = value
+  for _, figure in ipairs(figures) do
+    stats[string.format("size/%d/%s", size, figure.name)] = found[figure.name]
   end
 end
 

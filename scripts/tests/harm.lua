@@ -130,6 +130,11 @@ expect(figures({ list }, { kept }), {
   facts_lost = 1 / 2, wrong_updates = 1, stale = 1 / 2, stale_items = 1, verbatim = 24 / 32, empty_score = 0, true_score = 2 / 3, of_true = 1 / 2,
 }, "a file")
 
+-- A design that keeps what it replaced as history.
+local replaced = play(list, 1, { { { "insert", list.chunks[1] } }, { { "insert", list.chunks[2] } }, {}, { { "replace", 1, list.chunks[4] } } })
+local history = figures({ list }, { replaced })
+assert(history.wrong_updates == 1 and history.n.updates == 1 and history.n.items == 2, fm.json.encode { value = history })
+
 -- With a model as reasoner only texts that hold a right answer are read.
 local asked = 0
 local costly = {}
@@ -179,6 +184,6 @@ for line in whole:gmatch "[^\n]+" do
   local alarm = fm.json.decode { text = line }
   steps[#steps + 1] = alarm.step .. " " .. alarm.name
 end
-same(table.concat(steps, "; "), "2 talk kept; 6 more calls that fail")
+same(table.concat(steps, "; "), "3 talk kept; 6 more calls that fail")
 assert(#measure.logged(folder) == #rows)
 assert(run(4) == whole, "a resumed run")

@@ -296,12 +296,21 @@ local function heading_of(data, about)
     #texts < #data.all and " of " .. plural(#texts, "text") or "", plural(chunks, "chunk"), plural(questions, "question"), about.reasoner, fm.version)
 end
 
--- The alarms for a method.
-local function alarms_of(done)
-  local figures, score, made = table.clone(done.harm), done.figures.summary.over_questions, done.calls
-  figures.accuracy = score and score.mean
-  figures.invalid = made and (made.invalid + made.unreadable) / math.max(1, made.all)
-  return alarms.of(figures)
+-- Gives each run its `alarms`. Baselines are as they are, so they only have those about questions and reasoner, and those once.
+local function raise(runs)
+  local said = {}
+  for _, done in ipairs(runs) do
+    local figures, score, made = table.clone(done.harm), done.figures.summary.over_questions, done.calls
+    figures.accuracy = score and score.mean
+    figures.invalid = made and (made.invalid + made.unreadable) / math.max(1, made.all)
+    done.alarms = array {}
+    for _, alarm in ipairs(done.cost.memory_tokens > 0 and alarms.of(figures) or {}) do
+      if made or alarm.general and not said[alarm.name] then
+        said[alarm.name] = true
+        table.insert(done.alarms, alarm)
+      end
+    end
+  end
 end
 
 -- What to know when reading the tables.
@@ -326,7 +335,7 @@ local function notes_of(runs, data, about, proven)
   note ("Harm: only items count that tell an answer, right or outdated, to a question, and the updates and deletes of such items. "
     .. "scripts/lib/harm.lua says how each figure is computed.")
   for _, done in ipairs(runs) do
-    for _, alarm in ipairs(alarms_of(done)) do
+    for _, alarm in ipairs(done.alarms) do
       note("Alarm for %s, %s: %s.", done.method, alarm.name, alarm.text)
     end
   end
@@ -360,7 +369,7 @@ local function summary_of(runs, data, about)
       method = done.method, lenient = figures.lenient, left_out = figures.left_out, cut = figures.cut, empty = figures.empty,
       summary = figures.summary, cost = done.cost, calls = done.calls, unjudged = figures.unjudged, kinds = figures.kinds.rows,
       over_kinds = figures.over_kinds, evidence_precision = figures.precision, evidence_recall = figures.recall, harm = done.harm,
-      alarms = array(alarms_of(done)),
+      alarms = done.alarms,
     }
   end
   return { data = about.file, reasoner = about.answered_by, skipped = array(data.skipped), notes = array(data.notes), methods = methods, seconds = fm.seconds {} - about.began }
@@ -370,6 +379,7 @@ end
 -- `about` has the data `file`, the model that tokens are `counted_by`, the `reasoner` by its word and who it was in full (`answered_by`),
 -- whether there was a judge (`judged`), how many episodes a page has (`shown`), and when the evaluation `began`.
 function report.all(folder, runs, data, about)
+  raise(runs)
   local heading = heading_of(data, about)
   local tables, proven = tables_of(runs)
   local notes = notes_of(runs, data, about, proven)

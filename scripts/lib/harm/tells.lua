@@ -8,7 +8,7 @@ local tells = {}
 local UNKNOWN = "not in memory"
 
 -- Only texts that share a rare word with a question are read for it: its rarest words count, until they have led to this many texts.
-local ENOUGH = 32
+local ENOUGH = 64
 -- A word that more texts have than this distinguishes nothing.
 local COMMON = 256
 -- How many questions a reasoner gets at a time.

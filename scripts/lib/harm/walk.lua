@@ -78,6 +78,10 @@ local function walk(reading, told, sums)
   end
   local function remove(id, kind)
     local item = live[id]
+    -- What was closed before is no longer read, so nothing is lost with it.
+    if not item then
+      return
+    end
     local facts = told.facts[item.text] or {}
     for _, fact in ipairs(facts) do
       -- It was told at the end of the step before.
