@@ -5,6 +5,8 @@ local fm = require "finemem"
 local arguments = require "lib.arguments"
 local compare = require "lib.compare"
 local household = require "lib.household"
+local length = require "lib.length"
+local measure = require "lib.measure"
 
 local option = arguments.read([[
 Trains every method of a table with several seeds on the household world, evaluates all on the same held-out episodes, and compares them.
@@ -12,7 +14,8 @@ Trains every method of a table with several seeds on the household world, evalua
   finemem-engine run scripts/compare.lua -- [--table comparisons.fine_mem] [--seeds N] [--steps N] [--out DIR] [--add DIR,…]
 
 The same command continues a comparison that was stopped. A table is a module with { seeds, methods, shared, variants }: a method has a name and
-options of lib/household.lua, `shared` has options for all methods, and each of `variants` makes every method once more.]], {
+options of lib/household.lua, `shared` has options for all methods, and each of `variants` makes every method once more. A table with `sizes` has every method evaluated
+with memories of so many items too.]], {
   { "table", "NAME", "comparisons.fine_mem", "the table, a module" },
   { "out", "DIR", nil, "the folder of the runs and the report; by default runs/compare-TABLE" },
   { "add", "DIR,…", nil, "more folders of runs to report on, made elsewhere" },
@@ -22,20 +25,37 @@ options of lib/household.lua, `shared` has options for all methods, and each of 
   { "group", "integer", nil, "rollouts of each episode, in place of the table's" },
   { "held_out", "integer", nil, "episodes of the evaluation, in place of the table's" },
 })
-local methods, names, seeds = compare.methods(option)
+local methods, names, seeds, sizes = compare.methods(option)
 local out = option.out or "runs/compare-" .. option.table:match "[^.]*$"
+
+-- The figures of policies before training, by folder and number of held-out episodes.
+local measured = {}
+
+local function before(training)
+  local key = training.option.policy .. " " .. training.option.held_out
+  measured[key] = measured[key] or household.measure(training)
+  return measured[key]
+end
 
 -- Trains and evaluates one method with one seed. False when somebody pressed Ctrl-C.
 local function train(made, seed, folder, title)
   made.option.seed = seed
   local training = household.open(made.option)
+  local first = before(training)
   local run = fm.run.open { path = folder, resume = true, seed = seed, arguments = { method = made.name, steps = made.option.steps } }
   local finished = household.train(training, {
     run = run, done = run:restore { trainer = training.trainer }, checkpoint = 10, title = title,
     finish = function(stats)
       training.policy:save { path = folder .. "/policy" }
-      for name, value in pairs(household.measure(training)) do
-        stats["eval/" .. name] = value
+      local figures = household.measure(training)
+      for name, value in pairs(figures) do
+        -- Counts of what the shares are of are no figures of their own.
+        stats["eval/" .. name] = name ~= "n" and value or nil
+      end
+      stats["before/accuracy"], stats["before/office"] = first.accuracy, first.office
+      stats["eval/office_share"] = household.office_share(first, figures)
+      for _, size in ipairs(sizes) do
+        length.log(stats, size, household.measure_at(training, size))
       end
     end,
   })
@@ -51,7 +71,7 @@ for seed = 1, seeds do
   for i, made in ipairs(methods) do
     local folder = string.format("%s/%s/%d", out, made.name, seed)
     local place = (seed - 1) * #methods + i
-    if not compare.done(compare.figures(folder), made.option.steps) then
+    if not compare.done(measure.logged(folder), made.option.steps) then
       local left = trained > 0 and string.format(", about %.0f minutes left", (fm.seconds {} - began) / trained * (total - place + 1) / 60) or ""
       print(string.format("%d of %d: %s, seed %d%s", place, total, made.name, seed, left))
       if not train(made, seed, folder, string.format("%s, seed %d", made.name, seed)) then

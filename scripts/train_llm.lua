@@ -93,6 +93,11 @@ local finished = loop.run {
       reasoner = reasoner, policy = policy,
     }
   end,
+  -- With a model as reasoner the figures of harm would take more replies than the reward.
+  harm = {
+    reasoner = reasoner, silent = option.reasoner ~= "extractive", retrieval = { top_k = option.top_k },
+    count = function(text) return #policy:encode { text = text } end,
+  },
   sample = loop.passes(episodes, count, option.seed),
   rate = fm.schedule.warm_up { to = option.lr, steps = option.warm_up * option.steps },
   checkpoint = option.checkpoint, seconds = option.reward_seconds,

@@ -33,6 +33,7 @@ pub fn page_of_run(folder: &Path) -> Result<Page> {
     if metrics.rows.is_empty() {
         sections.push(section("", Content::Text { text: "No step is logged yet.".into() }));
     } else {
+        sections.extend(alarms(&folder.join("alarms.jsonl"))?);
         sections.push(section("First and last steps", metrics.table()));
         let (charts, others) = metrics.charts();
         sections.push(section("Curves", Content::Charts { charts }));
@@ -178,6 +179,11 @@ impl Metrics {
             ("reward", "reward"),
             ("answer accuracy", "memory/accuracy"),
             ("memory, tokens", "memory/memory_tokens"),
+            ("facts lost", "harm/facts_lost"),
+            ("wrong updates", "harm/wrong_updates"),
+            ("wrong deletes", "harm/wrong_deletes"),
+            ("stale items kept", "harm/stale"),
+            ("talk kept", "harm/talk"),
             ("calls a step", "tools/call_frequency"),
             ("share of invalid calls", "tools/failure_frequency"),
             ("share of untagged calls", "tools/untagged_rate"),
@@ -250,6 +256,24 @@ const KNOWN: &[Known] = &[
     ("Answer accuracy", ChartKind::Lines, "%", &[("accuracy", "memory/accuracy")]),
     ("Memory and input", ChartKind::Lines, "tokens", &[("memory", "memory/memory_tokens"), ("input", "memory/input_tokens")]),
     (
+        "Facts destroyed",
+        ChartKind::Lines,
+        "%",
+        &[("facts lost", "harm/facts_lost"), ("wrong updates", "harm/wrong_updates"), ("wrong deletes", "harm/wrong_deletes")],
+    ),
+    (
+        "Kept without need",
+        ChartKind::Lines,
+        "%",
+        &[("stale items", "harm/stale"), ("talk", "harm/talk"), ("words of the chunks", "harm/verbatim")],
+    ),
+    (
+        "Scores of other memories",
+        ChartKind::Lines,
+        "",
+        &[("none", "harm/empty_score"), ("another episode's", "harm/shuffled_score"), ("exactly the true facts", "harm/true_score")],
+    ),
+    (
         "Calls by kind",
         ChartKind::Areas,
         "a step",
@@ -296,6 +320,34 @@ record! {
         id: Option<String>,
         ..recorded: Recorded,
     }
+}
+
+record! {
+    /// A line of alarms.jsonl.
+    struct Alarm {
+        /// the step at which it first held
+        step: u64,
+        /// its name
+        name: String,
+        /// what is wrong, and what to do about it
+        text: String,
+    }
+}
+
+/// The alarms of a run, if it has any. Runs of older versions keep none.
+fn alarms(path: &Path) -> Result<Option<Section>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = files::read_small(path, 16 << 20)?;
+    let mut rows = Vec::new();
+    for (number, line) in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate() {
+        let wrong = |why: String| Error::format(path, format!("line {} holds no alarm: {why}", number + 1));
+        let line: Value = serde_json::from_slice(line).map_err(|e| wrong(files::brief(&e)))?;
+        let alarm = read_json::<Alarm>(&line).map_err(|e| wrong(e.to_string()))?;
+        rows.push((format!("{}, from step {}", alarm.name, alarm.step), alarm.text));
+    }
+    Ok((!rows.is_empty()).then(|| section("Alarms", Content::Facts { rows })))
 }
 
 /// The newest rollouts, as many as the page has room for. The file may be much larger than memory, so its lines are located first and then

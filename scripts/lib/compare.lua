@@ -2,9 +2,13 @@
 -- runs from another machine can be added by copying them there.
 
 local fm = require "finemem"
+local alarms = require "lib.alarms"
 local arguments = require "lib.arguments"
+local harm = require "lib.harm"
 local household = require "lib.household"
+local length = require "lib.length"
 local loop = require "lib.loop"
+local measure = require "lib.measure"
 
 local compare = {}
 
@@ -33,7 +37,7 @@ local function method(given, ...)
   return { name = name, option = made }
 end
 
--- The methods of the table `given.table`, their names, and the number of seeds.
+-- The methods of the table `given.table`, their names, the number of seeds, and the sizes of memory to evaluate with.
 function compare.methods(given)
   arguments.module(given.table, "table")
   local of = require(given.table)
@@ -48,30 +52,13 @@ function compare.methods(given)
       methods[#methods + 1], names[#names + 1] = made, made.name
     end
   end
-  return methods, names, given.seeds or of.seeds
+  return methods, names, given.seeds or of.seeds, of.sizes or {}
 end
 
 -- A point of a learning curve is the mean of this many steps, up to its own.
 local SMOOTH = 3
 -- The share of the best accuracy that has to be reached.
 local SHARE = 0.9
-
--- The figures of a run, one table for each step; nil if there is no such run. A last line that was cut off is left out.
-function compare.figures(folder)
-  local path = folder .. "/metrics.jsonl"
-  if not fm.exists { path = path } then
-    return nil
-  end
-  local rows = {}
-  for line in fm.read { path = path }:gmatch "([^\n]*)\n" do
-    local read, row = pcall(fm.json.decode, { text = line })
-    if not read or type(row) ~= "table" or type(row.step) ~= "number" then
-      error(string.format("%s: line %d does not have a step's figures", path, #rows + 1), 0)
-    end
-    rows[#rows + 1] = row
-  end
-  return rows
-end
 
 -- Whether a run of so many steps is complete: trained to its end and evaluated.
 function compare.done(rows, steps)
@@ -97,7 +84,7 @@ function compare.read(folders, names)
     for _, name in ipairs(fm.list { path = folder }) do
       local entries, inside = pcall(fm.list, { path = folder .. "/" .. name })
       for _, seed in ipairs(entries and inside or {}) do
-        local rows = tonumber(seed) and compare.figures(string.format("%s/%s/%s", folder, name, seed))
+        local rows = tonumber(seed) and measure.logged(string.format("%s/%s/%s", folder, name, seed))
         if compare.done(rows, 0) then
           add(name)[tonumber(seed)] = rows
         elseif rows then
@@ -137,19 +124,31 @@ local function smooth(rows, name)
   return curve
 end
 
--- The mean of what `of` returns for each run of a method, with its 95 % t interval.
+-- The mean of what `of` returns for each run of a method, with its 95 % t interval; nil if it returns a number for none.
 local function over(method, of)
   local values = {}
   for _, seed in ipairs(seeds(method)) do
-    values[#values + 1] = of(method.runs[seed], seed)
+    local value = of(method.runs[seed], seed)
+    values[#values + 1] = type(value) == "number" and value or nil
   end
-  return fm.metric.student_interval { values = values }
+  return #values > 0 and fm.metric.student_interval { values = values } or nil
 end
 
 local function last(name)
   return function(rows)
     return rows[#rows][name]
   end
+end
+
+-- The mean of a figure over the steps of a run; nil if it was not logged.
+local function mean_of(run, name)
+  local sum, count = 0, 0
+  for _, row in ipairs(run) do
+    if type(row[name]) == "number" then
+      sum, count = sum + row[name], count + 1
+    end
+  end
+  return count > 0 and sum / count or nil
 end
 
 -- The learning curve of a method: a list of { step, interval }, for the steps that all its runs have.
@@ -166,8 +165,9 @@ local function curve(method, name)
   return points
 end
 
--- A row for each method: accuracy, its paired difference from the first method, memory, invalid calls, and the steps until it reached 90 %
--- of the best learning curve. Only `reached` of its `n` runs did.
+-- A row for each method: accuracy, its paired difference from the first method, the office's accuracy and its share of the gain, memory,
+-- invalid calls, and the steps until it reached 90 % of the best learning curve. Only `reached` of its `n` runs did. `harm` has an interval
+-- for each of harm.rows, or false, and `alarms` those that hold for the means.
 function compare.rows(methods)
   local best = 0
   for _, method in ipairs(methods) do
@@ -195,19 +195,66 @@ function compare.rows(methods)
       name = method.name, n = #seeds(method),
       accuracy = over(method, last "eval/accuracy"),
       difference = #differences > 0 and fm.metric.student_interval { values = differences } or nil,
+      office = over(method, last "eval/office"), share = over(method, last "eval/office_share"),
       memory = over(method, last "eval/memory_tokens"),
       invalid = over(method, last "eval/invalid"),
       steps = #steps > 0 and fm.metric.student_interval { values = steps } or nil, reached = #steps,
+      harm = {}, measured = false,
     }
+    local row = rows[i]
+    local figures = { accuracy = row.accuracy.mean, invalid = row.invalid and row.invalid.mean }
+    for k, line in ipairs(harm.rows) do
+      row.harm[k] = over(method, last("eval/" .. line.name)) or false
+      row.measured = row.measured or row.harm[k] ~= false
+      figures[line.name] = row.harm[k] and row.harm[k].mean or nil
+    end
+    local dead = over(method, function(run) return mean_of(run, "frac_reward_zero_std") end)
+    figures.frac_reward_zero_std = dead and dead.mean
+    row.alarms = alarms.of(figures)
   end
   return rows
 end
 
-local columns = { "method", "runs", "accuracy", "against the first", "memory, tokens", "steps to 90 % of the best", "invalid calls" }
-local note = "Means over the runs' seeds with 95 % intervals by Student's t; against the first method, of paired seeds. The best is the highest "
-  .. "point of a learning curve, which is the mean accuracy of " .. SMOOTH .. " training steps."
+-- Whether a run of any method has the figures of harm. Older ones have none.
+local function measured(rows)
+  for _, row in ipairs(rows) do
+    if row.measured then
+      return true
+    end
+  end
+  return false
+end
 
--- The table in Markdown.
+local columns = { "method", "runs", "accuracy", "against the first", "office accuracy", "its share of the gain", "memory, tokens", "steps to 90 % of the best", "invalid calls" }
+local note = "Means over the runs' seeds with 95 % intervals by Student's t; against the first method, of paired seeds. The best is the highest "
+  .. "point of a learning curve, which is the mean accuracy of " .. SMOOTH .. " training steps. Training gains accuracy in the held-out "
+  .. "household episodes, and in the office, which it never sees, a share of that."
+
+local harm_note = "Of the held-out episodes; scripts/lib/harm.lua says how each figure is computed."
+
+local function table_of(heading, lines)
+  return "| " .. table.concat(heading, " | ") .. " |\n|" .. string.rep("---|", #heading) .. "\n" .. table.concat(lines, "\n") .. "\n\n"
+end
+
+-- A line for each alarm, with the methods that it holds for.
+local function alarm_lines(rows)
+  local order, methods = {}, {}
+  for _, row in ipairs(rows) do
+    for _, alarm in ipairs(row.alarms) do
+      if not methods[alarm.name] then
+        methods[alarm.name], order[#order + 1] = {}, alarm
+      end
+      table.insert(methods[alarm.name], row.name)
+    end
+  end
+  local list = {}
+  for i, alarm in ipairs(order) do
+    list[i] = string.format("Alarm, %s, for %s: %s.", alarm.name, table.concat(methods[alarm.name], "; "), alarm.advice)
+  end
+  return list
+end
+
+-- The tables in Markdown, and the alarms.
 function compare.markdown(rows)
   local function shown(interval, digits, factor)
     if not interval then
@@ -220,18 +267,35 @@ function compare.markdown(rows)
     end
     return string.format("%s (" .. number .. " to " .. number .. ")", text, interval.low * (factor or 1), interval.high * (factor or 1))
   end
-  local lines = { "| " .. table.concat(columns, " | ") .. " |", "|" .. string.rep("---|", #columns) }
-  for _, row in ipairs(rows) do
+  local lines, harmed, heading = {}, {}, { "method" }
+  for k, line in ipairs(harm.rows) do
+    heading[k + 1] = line.title
+  end
+  for i, row in ipairs(rows) do
     local steps = shown(row.steps, 1)
     if row.reached < row.n then
       steps = string.format("%s; %d of %d runs reach it", steps, row.reached, row.n)
     end
-    lines[#lines + 1] = "| " .. table.concat({
-      row.name, tostring(row.n), shown(row.accuracy, 3), shown(row.difference, 3), shown(row.memory, 0), steps,
+    lines[i] = "| " .. table.concat({
+      row.name, tostring(row.n), shown(row.accuracy, 3), shown(row.difference, 3), shown(row.office, 3), shown(row.share, 2),
+      shown(row.memory, 0), steps,
       shown(row.invalid, 1, 100) .. " %",
     }, " | ") .. " |"
+    local cells = { row.name }
+    for k, line in ipairs(harm.rows) do
+      local found = row.harm[k]
+      cells[k + 1] = not found and "-" or line.percent and shown(found, 1, 100) .. " %" or shown(found, line.digits)
+    end
+    harmed[i] = "| " .. table.concat(cells, " | ") .. " |"
   end
-  return table.concat(lines, "\n") .. "\n\n" .. note .. "\n"
+  local text = table_of(columns, lines) .. note .. "\n"
+  if measured(rows) then
+    text ..= "\n" .. table_of(heading, harmed) .. harm_note .. "\n"
+  end
+  for _, line in ipairs(alarm_lines(rows)) do
+    text ..= "\n" .. line .. "\n"
+  end
+  return text
 end
 
 -- The points of a curve as a series of a chart.
@@ -290,13 +354,21 @@ local function page(path, title, methods, rows)
     end
     return interval.n < 2 and interval.mean or { value = interval.mean, low = interval.low, high = interval.high }
   end
-  local cells, curves, memories, kinds, shares, scatter = {}, {}, {}, {}, {}, {}
+  local cells, curves, memories, kinds, shares, scatter, harmed = {}, {}, {}, {}, {}, {}, {}
+  local harm_columns = { { name = "method" } }
+  for k, line in ipairs(harm.rows) do
+    harm_columns[k + 1] = { name = line.title, percent = line.percent, digits = line.digits }
+  end
   local terms = terms_of(methods)
   for i, method in ipairs(methods) do
     local row = rows[i]
     cells[i] = {
-      row.name, row.n, cell(row.accuracy), cell(row.difference), cell(row.memory), cell(row.steps), row.reached, cell(row.invalid),
+      row.name, row.n, cell(row.accuracy), cell(row.difference), cell(row.office), cell(row.share), cell(row.memory), cell(row.steps), row.reached, cell(row.invalid),
     }
+    harmed[i] = { row.name }
+    for k in ipairs(harm.rows) do
+      harmed[i][k + 1] = cell(row.harm[k])
+    end
     curves[i] = series(method.name, curve(method, "memory/accuracy"))
     memories[i] = series(method.name, curve(method, "memory/memory_tokens"))
     kinds[i] = stacked(method, "areas", { "memory/insert", "memory/update", "memory/delete", "memory/skip" },
@@ -308,30 +380,35 @@ local function page(path, title, methods, rows)
       scatter[i].x_low, scatter[i].x_high, scatter[i].low, scatter[i].high = { x.low }, { x.high }, { y.low }, { y.high }
     end
   end
-  fm.page.write {
-    path = path,
-    title = title,
-    sections = {
-      {
-        kind = "table", title = "Evaluation", note = note, rows = cells,
-        columns = {
-          { name = "method" }, { name = "runs" }, { name = "accuracy", digits = 3 }, { name = "against the first", digits = 3 },
-          { name = "memory, tokens", digits = 0 }, { name = "steps to 90 % of the best", digits = 1 }, { name = "runs that got there" },
-          { name = "invalid calls", percent = true },
-        },
+  local sections = {
+    {
+      kind = "table", title = "Evaluation", note = note, rows = cells,
+      columns = {
+        { name = "method" }, { name = "runs" }, { name = "accuracy", digits = 3 }, { name = "against the first", digits = 3 },
+        { name = "office accuracy", digits = 3 }, { name = "its share of the gain", digits = 2 },
+        { name = "memory, tokens", digits = 0 }, { name = "steps to 90 % of the best", digits = 1 }, { name = "runs that got there" },
+        { name = "invalid calls", percent = true },
       },
-      {
-        kind = "charts", title = "Learning", note = "Each point is the mean of " .. SMOOTH .. " training steps, over the seeds; the bands are 95 % intervals.",
-        charts = {
-          { title = "Answer accuracy in training", kind = "lines", series = curves },
-          { title = "Memory", kind = "lines", y = "tokens", series = memories },
-          { title = "Accuracy and memory, held-out episodes", kind = "scatter", x = "memory, tokens", y = "accuracy", series = scatter },
-        },
-      },
-      { kind = "charts", title = "Operations per chunk", charts = kinds },
-      { kind = "charts", title = "Shares of the reward, by term", note = "Of the sizes of the terms' means.", charts = shares },
     },
+    {
+      kind = "charts", title = "Learning", note = "Each point is the mean of " .. SMOOTH .. " training steps, over the seeds; the bands are 95 % intervals.",
+      charts = {
+        { title = "Answer accuracy in training", kind = "lines", series = curves },
+        { title = "Memory", kind = "lines", y = "tokens", series = memories },
+        { title = "Accuracy and memory, held-out episodes", kind = "scatter", x = "memory, tokens", y = "accuracy", series = scatter },
+      },
+    },
+    { kind = "charts", title = "Operations per chunk", charts = kinds },
+    { kind = "charts", title = "Shares of the reward, by term", note = "Of the sizes of the terms' means.", charts = shares },
   }
+  if measured(rows) then
+    table.insert(sections, 2, { kind = "table", title = "Harm", note = harm_note, rows = harmed, columns = harm_columns })
+  end
+  local raised = alarm_lines(rows)
+  if #raised > 0 then
+    table.insert(sections, 2, { kind = "text", title = "Alarms", text = table.concat(raised, "\n\n") })
+  end
+  fm.page.write { path = path, title = title, sections = sections }
 end
 
 -- Reports on all runs in `out` and in the folders that `add` lists: prints the table, and writes it and the page to `out`.
@@ -352,6 +429,7 @@ function compare.report(out, add, names, title)
   end
   fm.write { path = out .. "/table.md", text = text }
   page(out .. "/page.html", title, found, rows)
+  length.report(out, title, found)
   print(string.format("written: %s (table.md, page.html, and a folder for each run)", out))
 end
 

@@ -1,25 +1,42 @@
--- Training on the household world, as train.lua and compare.lua do it.
+-- Training on the household world, as train.lua and compare.lua do it. The office world is only measured.
 
 local fm = require "finemem"
+local alarms = require "lib.alarms"
+local harm = require "lib.harm"
 local loop = require "lib.loop"
 local measure = require "lib.measure"
+local office = require "worlds.office"
 local world = require "worlds.household"
 
 local household = {}
 
--- What a run can be given, with the defaults. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and `chunks`
--- may be functions of the step.
+-- Plain episodes: short names, and only everyday relations. Half of them begin with a full memory.
+local plain = { variety = 0.1, made_up = 0, full = 0.5, ids = 90000 }
+-- The parameters of the world that a run can set for its training episodes.
+local settable = { "chunks", "facts", "noise", "neighbour", "full", "least", "past" }
+
+-- What a run can be given, with the defaults. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and the
+-- parameters of the world may be functions of the step.
 household.defaults = {
   steps = 24, seed = 7, rewards = "finemem", settings = {}, loss = "verl", policy = "models/tiny",
-  episodes = 6, group = 8, chunks = 6, lr = 6e-4, held_out = 48,
+  episodes = 6, group = 8, lr = 6e-4, held_out = 48,
 }
+for _, name in ipairs(settable) do
+  household.defaults[name] = plain[name] or world.defaults[name]
+end
 
 -- The seed of the held-out episodes. Training never sees them: no step's seed comes near this one.
 local HELD_OUT = 1000000
 
--- Plain episodes: short names, and only everyday relations. Half of them begin with a full memory.
-local function sample(count, chunks, seed)
-  return world.sample { count = count, chunks = chunks, seed = seed, variety = 0.1, made_up = 0, full = 0.5, ids = 90000 }
+-- Episodes of a world, plain but for `more`.
+local function sample(of, count, seed, more)
+  local parameters = { count = count, seed = seed }
+  for _, some in ipairs { plain, more } do
+    for name, value in pairs(some) do
+      parameters[name] = value
+    end
+  end
+  return of.sample(parameters)
 end
 
 -- The value of a setting at a step.
@@ -28,6 +45,15 @@ local function at(value, step)
     return value(step)
   end
   return value
+end
+
+-- The training episodes of a step.
+function household.episodes(option, step)
+  local more = {}
+  for _, name in ipairs(settable) do
+    more[name] = at(option[name], step)
+  end
+  return sample(world, option.episodes, option.seed * 1000 + step, more)
 end
 
 -- Loads the policy and makes its trainer. The other functions take what this returns. `option` has some of the defaults' names.
@@ -45,15 +71,39 @@ function household.open(option)
     group = given.group, episodes = given.episodes, seed = given.seed, lr = at(given.lr, 1), loss = given.loss,
     view = require "views.statements", view_items = 20, max_tokens = 200, max_prompt = 768,
   }
-  return { option = given, policy = policy, reasoner = reasoner, trainer = trainer }
+  local function count(text)
+    return #policy:encode { text = text }
+  end
+  return { option = given, policy = policy, reasoner = reasoner, trainer = trainer, harm = { reasoner = reasoner, count = count } }
 end
 
--- Reads the held-out episodes greedily. Returns the figures and the batch.
-function household.measure(training)
-  local option = training.option
-  local episodes = sample(option.held_out, household.defaults.chunks, HELD_OUT)
+-- Reads episodes greedily. Returns the figures, those of lib/harm.lua and their counts `n` too, and the batch.
+local function read(training, episodes)
   local batch = training.trainer:rollout { episodes = episodes, group = 1, temperature = 0 }
-  return measure.batch(batch), batch
+  local figures = measure.batch(batch)
+  figures.n = measure.harm(figures, "", batch, episodes, training.harm).n
+  return figures, batch
+end
+
+-- Reads the held-out episodes, and half as many of the office. Returns the figures of the former, with `office`, the accuracy in the latter,
+-- and the batch.
+function household.measure(training)
+  local count = training.option.held_out
+  local figures, batch = read(training, sample(world, count, HELD_OUT, {}))
+  figures.office = read(training, sample(office, (count + 1) // 2, HELD_OUT, {})).accuracy
+  return figures, batch
+end
+
+-- The figures of a quarter as many held-out episodes that begin with a memory of `size` items.
+function household.measure_at(training, size)
+  local count = (training.option.held_out + 3) // 4
+  return (read(training, sample(world, count, HELD_OUT, { full = 1, least = size, past = size })))
+end
+
+-- What the office gains as a share of what the household gains; nil if that gains nothing.
+function household.office_share(before, after)
+  local gain = after.accuracy - before.accuracy
+  return gain > 0 and (after.office - before.office) / gain or nil
 end
 
 -- The figures of the held-out episodes, with the memories of the first three as `shown`, and what is true there as `truth`.
@@ -73,7 +123,7 @@ function household.measure_and_show(training)
   return figures
 end
 
--- Prints what training changed, and writes summary.json.
+-- Prints what training changed, with the alarms that hold after it, and writes summary.json.
 function household.report(folder, held_out, before, after)
   local function row(name, first, second)
     print(string.format("%-34s %16s %16s", name, first, second))
@@ -85,11 +135,21 @@ function household.report(folder, held_out, before, after)
   row(string.format("%d held-out episodes", held_out), "before", "after")
   both("answer accuracy", "%.3f", function(f) return f.accuracy end)
   both("  95 % interval", "%.3f-%.3f", function(f) return f.low, f.high end)
+  both("answer accuracy in the office", "%.3f", function(f) return f.office end)
+  local share = household.office_share(before, after)
+  row("  its gain, of the household's", "", share and string.format("%.0f %%", 100 * share) or "-")
   both("memory, tokens", "%.0f", function(f) return f.memory_tokens end)
   for _, kind in ipairs { "insert", "update", "delete", "skip" } do
     both(kind .. "s per chunk", "%.2f", function(f) return f[kind] end)
   end
   both("invalid calls", "%.1f %%", function(f) return 100 * f.invalid end)
+  for _, line in ipairs(harm.rows) do
+    row(line.title, harm.shown(line, before[line.name], before.n), harm.shown(line, after[line.name], after.n))
+  end
+  local raised = alarms.of(after)
+  for _, alarm in ipairs(raised) do
+    print(string.format("alarm, %s: %s", alarm.name, alarm.text))
+  end
   local function list(title, lines)
     print(title .. "\n  " .. table.concat(lines, "\n  "))
   end
@@ -98,17 +158,16 @@ function household.report(folder, held_out, before, after)
     list("memory before training:", before.shown[i])
     list("memory after training:", after.shown[i])
   end
-  fm.write {
-    path = folder .. "/summary.json",
-    text = fm.json.encode {
-      pretty = true,
-      value = {
-        accuracy_before = before.accuracy, accuracy_after = after.accuracy,
-        memory_tokens_before = before.memory_tokens, memory_tokens_after = after.memory_tokens,
-        seconds = fm.seconds {},
-      },
-    },
+  local summary = {
+    accuracy_before = before.accuracy, accuracy_after = after.accuracy,
+    office_before = before.office, office_after = after.office, office_share = share,
+    memory_tokens_before = before.memory_tokens, memory_tokens_after = after.memory_tokens,
+    alarms = raised, seconds = fm.seconds {},
   }
+  for _, line in ipairs(harm.rows) do
+    summary[line.name .. "_before"], summary[line.name .. "_after"] = before[line.name], after[line.name]
+  end
+  fm.write { path = folder .. "/summary.json", text = fm.json.encode { pretty = true, value = summary } }
 end
 
 -- Trains with loop.run. `more` are those of its options that are not the same for every run: `run`, `done`, `checkpoint`, `title`,
@@ -117,7 +176,7 @@ function household.train(training, more)
   local option = training.option
   return loop.run {
     trainer = training.trainer, steps = option.steps, seed = option.seed, reward = option.rewards,
-    run = more.run, done = more.done, checkpoint = more.checkpoint, title = more.title, finish = more.finish,
+    run = more.run, done = more.done, checkpoint = more.checkpoint, title = more.title, finish = more.finish, harm = training.harm,
     given = function(step)
       local given = { reasoner = training.reasoner, policy = training.policy }
       for name, value in pairs(option.settings) do
@@ -126,7 +185,7 @@ function household.train(training, more)
       return given
     end,
     sample = function(step)
-      return sample(option.episodes, at(option.chunks, step), option.seed * 1000 + step)
+      return household.episodes(option, step)
     end,
     rate = function(step)
       return at(option.lr, step)

@@ -1,6 +1,7 @@
 -- The training loop, and the parts of one step, with any reward of scripts/rewards. rewards/README.md says what a reward gives.
 
 local fm = require "finemem"
+local alarms = require "lib.alarms"
 local arguments = require "lib.arguments"
 local measure = require "lib.measure"
 
@@ -122,6 +123,7 @@ end
 --   seed             of the run
 --   sample(step)     the episodes of a step
 --   rate(step)       the learning rate
+--   harm             how the figures of lib/harm.lua are measured at each step
 --   checkpoint       steps between checkpoints
 --   seconds          the longest that the reward may take, by default the engine's limit
 --   title            what stands before the figures of a progress line
@@ -131,21 +133,25 @@ end
 -- Returns whether it came to the end; false when somebody pressed Ctrl-C.
 function loop.run(option)
   local trainer, run, steps = option.trainer, option.run, option.steps
+  local watch = alarms.keep(run.path, option.done)
   for step = option.done + 1, steps do
     local began = fm.seconds {}
     local reward = loop.reward(option.reward, step)
     local given = option.given(step)
     given.seed, given.step = given.seed or option.seed, given.step or step
-    local batches, batch, shown = loop.rollout(trainer, reward, option.sample(step), given)
+    local episodes = option.sample(step)
+    local batches, batch, shown = loop.rollout(trainer, reward, episodes, given)
     local rolled = fm.seconds {}
     local credit = run:reward { step = step, batch = batch, reward = reward, option = given, seconds = option.seconds }
     local stats = loop.update(trainer, batches, credit, option.rate(step))
     local figures = measure.step(stats, shown, credit)
+    local harm = measure.harm(stats, "harm/", shown, episodes, option.harm)
     local last = step == steps
     if last and option.finish then
       option.finish(stats)
     end
     run:log { step = step, stats = stats }
+    watch(step, stats)
     -- The rollouts that were trained on, with their rewards. The figures may be of others, see loop.rollout.
     run:rollouts { step = step, batch = batch, count = 1, rewards = credit }
     -- Times only go to the progress line, so that the same seed logs the same figures.
@@ -153,8 +159,9 @@ function loop.run(option)
     run:progress {
       step = step,
       total = steps,
-      text = (option.title and option.title .. "  " or "") .. string.format("reward %.3f  accuracy %.3f  memory %d tokens  %.1f s (%.0f %% rollout)",
-        stats.reward, figures.accuracy, figures.memory_tokens, spent, 100 * (rolled - began) / spent),
+      text = (option.title and option.title .. "  " or "") .. string.format("reward %.3f  accuracy %.3f  memory %d tokens%s  %.1f s (%.0f %% rollout)",
+        stats.reward, figures.accuracy, figures.memory_tokens, harm.facts_lost and string.format("  lost %.0f %%", 100 * harm.facts_lost) or "",
+        spent, 100 * (rolled - began) / spent),
     }
     if last and option.finish then
       return true

@@ -1,6 +1,8 @@
 -- Figures about a batch of rollouts: how well questions are answered, how long the memory is, and what the policy did.
 
 local fm = require "finemem"
+local harm = require "lib.harm"
+local readings = require "lib.harm.readings"
 
 local measure = {}
 
@@ -53,6 +55,15 @@ function measure.batch(batch)
   return figures
 end
 
+-- Adds the figures of lib/harm.lua about a batch to `stats`, by their names with `prefix` before them. Returns them.
+function measure.harm(stats, prefix, batch, episodes, option)
+  local figures = harm.measure(readings.of_batch(batch, episodes), option)
+  for _, row in ipairs(harm.rows) do
+    stats[prefix .. row.name] = figures[row.name]
+  end
+  return figures
+end
+
 -- The mean of `values[rollout][step]`.
 function measure.mean(values)
   local sum, count = 0, 0
@@ -79,6 +90,23 @@ function measure.step(stats, batch, rewards)
   stats["tools/untagged_rate"] = figures.untagged
   stats["tools/stray_text"] = figures.stray
   return figures
+end
+
+-- The figures that a run has logged, one table for each step; nil if there is no such run. A last line that was cut off is left out.
+function measure.logged(folder)
+  local path = folder .. "/metrics.jsonl"
+  if not fm.exists { path = path } then
+    return nil
+  end
+  local rows = {}
+  for line in fm.read { path = path }:gmatch "([^\n]*)\n" do
+    local read, row = pcall(fm.json.decode, { text = line })
+    if not read or type(row) ~= "table" or type(row.step) ~= "number" then
+      error(string.format("%s: line %d does not have a step's figures", path, #rows + 1), 0)
+    end
+    rows[#rows + 1] = row
+  end
+  return rows
 end
 
 return measure

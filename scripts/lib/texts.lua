@@ -4,10 +4,14 @@ local fm = require "finemem"
 
 local texts = {}
 
--- Whether a line says who speaks: a short name, a colon and the speech, or a role in angle brackets.
+-- Whether a line says who speaks: a short name, a colon and the speech, or a role in angle brackets. A phrase such as "By the way: " is not
+-- a name: it begins with a capital letter and ends with a small one.
 local function spoken(line)
   local name = line:match "^([^%s:.!?][^:.!?]*): "
-  return name ~= nil and select(2, name:gsub("%S+", "")) <= 3 or line:match "^<%a+>" ~= nil
+  if not name then
+    return line:match "^<%a+>" ~= nil
+  end
+  return select(2, name:gsub("%S+", "")) <= 3 and not name:match "^%u.* %l%S*$"
 end
 
 local titles = {}
@@ -15,16 +19,21 @@ for title in ("Dr Mr Mrs Ms St Jr Sr Prof Gen Rev No Mt vs Inc Co Corp Ltd"):gma
   titles[title] = true
 end
 
--- Whether a word clearly ends a sentence: it is not an initial, a title or an abbreviation with dots.
+-- Whether a word clearly ends a sentence: it is not an initial, a title or an abbreviation with dots, unless a full stop follows its own.
 function texts.ends(word)
-  local stem = word:match "^[\"'(]*([^.]*)[.!?][\"')]*$"
-  return stem ~= nil and #stem > 1 and not titles[stem]
+  local stem = word:match "^[\"'(]*(.-)[.!?][\"')]*$"
+  if not stem then
+    return false
+  end
+  return stem:match "%.$" or stem:match "%d%.%d+$" or not stem:find(".", 1, true) and #stem > 1 and not titles[stem]
 end
 
--- A line of prose, with each sentence on a line of its own.
+-- A line of prose, with each sentence on a line of its own. A letter that is not ASCII counts as a capital. A digit before a full stop ends a
+-- sentence too, unless it is an ordinal number in a name: "1. FC".
 local function sentences(line)
-  return (line:gsub("(%S+) %f[%u]", function(word)
-    return texts.ends(word) and word .. "\n" or nil
+  return (line:gsub("(%S+) ()%f[%u\194-\244]", function(word, at)
+    local digit = word:match "^%d%.$" and not line:find("^%u%u", at)
+    return (digit or texts.ends(word)) and word .. "\n" or nil
   end))
 end
 
@@ -65,6 +74,21 @@ function texts.statements(chunk)
   end
   flush()
   return list
+end
+
+-- A paragraph of sentences, where `statements` finds the same ones: a sentence that it would not tell from those before it has a new line.
+function texts.paragraph(list)
+  local lines = {}
+  for i, text in ipairs(list) do
+    local line = i > 1 and lines[#lines] .. " " .. text
+    local found = line and texts.statements(line)
+    if found and found[#found] == text and #found == #texts.statements(lines[#lines]) + 1 then
+      lines[#lines] = line
+    else
+      lines[#lines + 1] = text
+    end
+  end
+  return table.concat(lines, "\n")
 end
 
 -- A memory of texts as they are, each of them once, with the number of its chunk as step. `parts(chunk)` gives the texts of a chunk.

@@ -106,3 +106,8 @@ for _, pair in ipairs {
 end
 
 equal(texts.statements "Dr. Dre made it. The U.S. Army said so.\nMel: Oh! Great.", { "Dr. Dre made it.", "The U.S. Army said so.", "Mel: Oh! Great." }, "statements")
+equal(texts.statements "By the way: He left Foo Inc.. Ålesund won 3. The 1. FC lost 2.5. She knew.\nOska Bem: Oh! Great.", {
+  "By the way: He left Foo Inc..", "Ålesund won 3.", "The 1. FC lost 2.5.", "She knew.", "Oska Bem: Oh! Great.",
+}, "ends of sentences")
+local sentences = { "News: One is 1.", "two is 2.", "Three is 3.", "Anna van Dyk: no. Yes." }
+equal(texts.statements(texts.paragraph(sentences)), sentences, "a paragraph")

@@ -1,330 +1,40 @@
--- An endless, seeded source of episodes in plain English, with known answers.
---
--- An episode is a sequence of short texts. Each tells new facts, changes of old facts, retractions, facts told before and facts about
--- namesakes, mixed with small talk. All names and some of the relations are made up for the episode, so a policy has to copy and cannot
--- memorise. The world keeps the truth: `chunk_questions[t]` ask about text t, `questions` about what is true at the end, and both name the
--- texts that tell it. There are questions about retracted facts too; the right answer is the reasoner's refusal.
---
--- An episode may begin with a full `memory`: facts that were told before it. Then there are also questions about facts that the texts do not
--- touch, but that are like those they tell; their `kind` is "kept".
---
--- `events[t]` lists the sentences of text t for a teacher, as { kind, fact, content, text }: `text` as it is in the chunk, and `content`
--- without what was put around it. `holds[id]` is the fact that an item of the initial memory tells.
+-- Letters and talk about people, places, firms and things, in plain English. All names and some of the relations are made up for the
+-- episode, so a policy has to copy and cannot memorise. worlds/episode.lua says what an episode is.
 
-local fm = require "finemem"
+local texts = require "lib.texts"
+local chatter = require "worlds.chatter"
 local names = require "worlds.names"
 local relations = require "worlds.relations"
-local chatter = require "worlds.chatter"
+local world = require "worlds.episode"
 
-local household = { refusal = "not in memory" }
+local layouts = { "paragraph", "paragraph", "lines", "numbered", "dialogue" }
 
--- The parameters of `sample`, besides count and seed, with their defaults.
-local defaults = {
-  chunks = 6, -- texts in an episode
-  facts = 3, -- sentences about facts in a text
-  noise = 0.25, -- chance of small talk before each of them
-  change = 0.4, -- chance that a sentence changes a fact,
-  retract = 0.14, -- retracts one,
-  repeated = 0.1, -- repeats one,
-  namesake = 0.12, -- or says the same about a namesake; otherwise the fact is new
-  reword = 0.35, -- chance that a changed or repeated fact has another wording
-  opening = 0.15, -- chance of an opening ("By the way: "), or of "now" in a change
-  made_up = 0.3, -- share of relations that are made up
-  variety = 1, -- share of names of any shape; the others are one short word
-  full = 0, -- share of episodes that begin with a full memory
-  past = 200, -- the most facts in it, which were told before the episode; from 10 on, small numbers more often
-  neighbour = 0.2, -- chance that a value is one that the episode has elsewhere
-  ids = 1, -- the memory's first id is from 1 to this, small ones more often
+-- A paragraph, lines, numbered lines, or the turns of a dialogue. All texts of an episode have the same layout.
+local function layout(rng)
+  local kind, line = rng:pick { list = layouts }, rng:integer { low = 0, high = 400 }
+  local speakers = { names.make(rng, "person", 0), names.make(rng, "person", 0) }
+  return function(events)
+    local lines = {}
+    for i, event in ipairs(events) do
+      line = line + 1
+      local before = kind == "numbered" and line .. ". " or kind == "dialogue" and speakers[line % 2 + 1] .. ": " or ""
+      lines[i] = before .. event.text
+    end
+    return kind == "paragraph" and texts.paragraph(lines) or table.concat(lines, "\n"), events
+  end
+end
+
+return world {
+  source = "household",
+  relations = relations.known,
+  invent = relations.invent,
+  name = names.make,
+  few = {},
+  akin = names.akin,
+  changed = function(form)
+    return (form:gsub(" is ([^{]*{o})", " is now %1", 1))
+  end,
+  opening = chatter.opening,
+  talk = chatter.sentence,
+  layout = layout,
 }
-
-local function fill(form, subject, object)
-  return (form:gsub("{(%a)}", { s = subject, o = object }))
-end
-
--- One of a list. `rng:pick` would copy the list, which may be long.
-local function one(rng, list)
-  return list[rng:integer { low = 1, high = #list }]
-end
-
-local Episode = {}
-Episode.__index = Episode
-
-function Episode:chance(p)
-  return self.rng:number() < p
-end
-
-function Episode:name(kind)
-  local name
-  repeat
-    name = names.make(self.rng, kind, self.option.variety)
-  until not self.taken[name]
-  self.taken[name] = true
-  return name
-end
-
-function Episode:relation()
-  if self:chance(self.option.made_up) then
-    if #self.invented < 4 then
-      self.invented[#self.invented + 1] = relations.invent(self.rng)
-    end
-    return self.rng:pick { list = self.invented }
-  end
-  return self.rng:pick { list = relations.known }
-end
-
--- A value for the fact: a new name, or sometimes one that the episode already has.
-function Episode:object(fact)
-  local known = self.cast[fact.relation.object]
-  if known and self:chance(self.option.neighbour) then
-    local name = one(self.rng, known)
-    if name ~= fact.subject and name ~= fact.object then
-      return name
-    end
-  end
-  return self:name(fact.relation.object)
-end
-
-function Episode:add(relation, subject, kind)
-  local key = subject .. "\0" .. relation.ask
-  if self.told[key] then
-    return nil
-  end
-  local fact = { subject = subject, relation = relation, form = self.rng:integer { low = 1, high = #relation.forms }, kind = kind, alive = true }
-  fact.object = self:object(fact)
-  self.told[key] = true
-  self.facts[#self.facts + 1] = fact
-  fact.index = #self.facts
-  local cast = self.cast[relation.subject] or {}
-  cast[#cast + 1] = subject
-  self.cast[relation.subject] = cast
-  return fact
-end
-
-function Episode:new_fact()
-  local fact
-  repeat
-    local relation = self:relation()
-    local known = self.cast[relation.subject]
-    local subject = known and self:chance(0.5) and one(self.rng, known) or self:name(relation.subject)
-    fact = self:add(relation, subject, "new")
-  until fact
-  return fact
-end
-
--- A fact that is still true and that this text has not mentioned. After a past, every other one is of the episode, if there is any.
-function Episode:old_fact(retractable)
-  local recent = self.past > 0 and self:chance(0.5)
-  local list, all = {}, {}
-  for _, fact in ipairs(self.facts) do
-    if fact.alive and fact.touched ~= self.time and (fact.relation.gone or not retractable) then
-      all[#all + 1] = fact
-      if recent and fact.touched > 0 then
-        list[#list + 1] = fact
-      end
-    end
-  end
-  list = #list > 0 and list or all
-  return #list > 0 and one(self.rng, list) or nil
-end
-
--- A fact of the past that no text has touched, like `fact`: of the same subject, of the same value, or at least of the same relation.
-function Episode:like(fact)
-  local best, closest = {}, 0
-  for i = 1, self.past do
-    local other = self.facts[i]
-    if other.touched == 0 then
-      local close = other.subject == fact.subject and 3 or other.object == fact.object and 2 or other.relation == fact.relation and 1 or 0
-      if close > closest then
-        best, closest = {}, close
-      end
-      if close > 0 and close == closest then
-        best[#best + 1] = other
-      end
-    end
-  end
-  return #best > 0 and one(self.rng, best) or nil
-end
-
-function Episode:content(fact)
-  return fill(fact.relation.forms[fact.form], fact.subject, fact.object)
-end
-
--- What can happen to a fact. Each function returns the event, or nil if it cannot happen now.
-local happenings = {}
-
-function happenings.new(self)
-  local fact = self:new_fact()
-  return { kind = "new", fact = fact.index, content = self:content(fact) }
-end
-
-function happenings.namesake(self)
-  local old = self:old_fact()
-  local name = old and names.akin(self.rng, old.subject)
-  local fact = name and self:add(old.relation, name, "namesake")
-  return fact and { kind = "namesake", fact = fact.index, content = self:content(fact) }
-end
-
-function happenings.change(self)
-  local fact = self:old_fact()
-  if not fact then
-    return nil
-  end
-  fact.object = self:object(fact)
-  self:reword(fact)
-  if fact.kind == "new" then
-    fact.kind = "changed"
-  end
-  local event = { kind = "change", fact = fact.index, content = self:content(fact) }
-  if self:chance(self.option.opening) then
-    local form = fact.relation.forms[fact.form]:gsub(" is ([^{]*{o})", " is now %1", 1)
-    event.text = fill(form, fact.subject, fact.object)
-  end
-  return event
-end
-
-function happenings.retract(self)
-  local fact = self:old_fact(true)
-  if not fact then
-    return nil
-  end
-  fact.alive, fact.kind = false, "retracted"
-  return { kind = "retract", fact = fact.index, text = fill(fact.relation.gone, fact.subject, fact.object) }
-end
-
-function happenings.repeated(self)
-  local fact = self:old_fact()
-  if not fact then
-    return nil
-  end
-  self:reword(fact)
-  return { kind = "repeated", fact = fact.index, content = self:content(fact) }
-end
-
-function Episode:reword(fact)
-  if self:chance(self.option.reword) then
-    fact.form = self.rng:integer { low = 1, high = #fact.relation.forms }
-  end
-end
-
-function Episode:happen()
-  local roll, event = self.rng:number(), nil
-  for _, kind in ipairs { "change", "retract", "repeated", "namesake" } do
-    roll = roll - self.option[kind]
-    if roll < 0 then
-      event = happenings[kind](self)
-      break
-    end
-  end
-  event = event or happenings.new(self)
-  event.text = event.text or event.content
-  local fact = self.facts[event.fact]
-  fact.touched = self.time
-  -- The texts that say what is true now. A change makes the older ones wrong.
-  if event.kind ~= "repeated" then
-    fact.proof = {}
-  end
-  table.insert(fact.proof, self.time)
-  if self:chance(self.option.opening) then
-    event.text = chatter.opening(self.rng) .. event.text
-  end
-  return event
-end
-
--- The memory that the episode begins with.
-function Episode:remember()
-  local option, holds = self.option, {}
-  local memory = fm.memory.new { first_id = math.floor(option.ids ^ self.rng:number()) }
-  self.time, self.past = 0, 0
-  local past = self:chance(option.full) and math.floor(10 * (option.past / 10) ^ self.rng:number()) or 0
-  for _ = 1, past do
-    local event = self:chance(option.namesake) and happenings.namesake(self) or happenings.new(self)
-    local fact = self.facts[event.fact]
-    fact.touched, fact.proof = 0, {}
-    holds[memory:insert { content = event.content }] = event.fact
-  end
-  self.past = past
-  return memory, holds
-end
-
--- The sentences of one text.
-function Episode:tell()
-  local events = {}
-  for _ = 1, self.option.facts do
-    if self:chance(self.option.noise) then
-      events[#events + 1] = { kind = "talk", text = chatter.sentence(self.rng, self.cast.person or {}) }
-    end
-    events[#events + 1] = self:happen()
-  end
-  return events
-end
-
-function Episode:question(fact)
-  return {
-    question = fill(fact.relation.ask, fact.subject, ""),
-    answers = { fact.alive and fact.object or household.refusal },
-    kind = fact.touched == 0 and "kept" or fact.kind,
-    evidence = table.clone(fact.proof),
-  }
-end
-
--- A text from sentences: a paragraph, lines, numbered lines, or the turns of a dialogue. All texts of an episode have the same layout.
-function Episode:text(events)
-  local lines = {}
-  for i, event in ipairs(events) do
-    self.line = self.line + 1
-    local before = self.layout == "numbered" and self.line .. ". " or self.layout == "dialogue" and self.speakers[self.line % 2 + 1] .. ": " or ""
-    lines[i] = before .. event.text
-  end
-  return table.concat(lines, self.layout == "paragraph" and " " or "\n")
-end
-
-local function episode(option, rng, id)
-  local self = setmetatable({ option = option, rng = rng, facts = {}, cast = {}, taken = {}, told = {}, invented = {} }, Episode)
-  self.layout, self.line = rng:pick { list = { "paragraph", "paragraph", "lines", "numbered", "dialogue" } }, rng:integer { low = 0, high = 400 }
-  self.speakers = { names.make(rng, "person", 0), names.make(rng, "person", 0) }
-  local out = { id = id, source = "household", chunks = {}, questions = {}, chunk_questions = {}, events = {} }
-  out.memory, out.holds = self:remember()
-  local asked = {}
-  for t = 1, option.chunks do
-    self.time = t
-    local events = self:tell()
-    out.events[t], out.chunks[t], out.chunk_questions[t] = events, self:text(events), {}
-    for _, event in ipairs(events) do
-      if event.fact then
-        local fact = self.facts[event.fact]
-        table.insert(out.chunk_questions[t], self:question(fact))
-        local like = self:like(fact)
-        if like then
-          asked[like] = true
-          table.insert(out.chunk_questions[t], self:question(like))
-        end
-      end
-    end
-  end
-  for _, fact in ipairs(self.facts) do
-    if fact.touched > 0 or asked[fact] then
-      table.insert(out.questions, self:question(fact))
-    end
-  end
-  return out
-end
-
--- Makes `count` episodes. The same seed gives the same episodes, and episode i does not depend on the count.
-function household.sample(parameters)
-  local option = {}
-  for key, default in pairs(defaults) do
-    option[key] = parameters[key] == nil and default or parameters[key]
-  end
-  for key in pairs(parameters) do
-    if defaults[key] == nil and key ~= "count" and key ~= "seed" then
-      error("household.sample: unknown parameter '" .. key .. "'", 2)
-    end
-  end
-  local episodes = {}
-  for i = 1, parameters.count do
-    episodes[i] = episode(option, fm.rng.new { seed = { parameters.seed, i } }, string.format("household-%d-%d", parameters.seed, i))
-  end
-  return episodes
-end
-
-return household

@@ -4,6 +4,7 @@
 local fm = require "finemem"
 local arguments = require "lib.arguments"
 local episodes = require "lib.eval.episodes"
+local harm = require "lib.harm"
 local reading = require "lib.eval.reading"
 
 local methods = {}
@@ -143,8 +144,8 @@ local batch = 128
 --   said               called with a line of progress
 --   stop               called where nothing is lost if it raises an error
 --
--- Returns `answers` (as reasoner:ask gives them, with `method`, `source` and `episode`), `cost`, the `calls` of a model, and `memories`,
--- one for each episode: { episode, memory, steps, answers }.
+-- Returns `answers` (as reasoner:ask gives them, with `method`, `source` and `episode`), `cost`, the `calls` of a model, `memories`, one for
+-- each episode: { episode, memory, steps, answers }, and the `retrieval` of the method.
 function methods.run(option)
   local method, list = option.method, option.episodes
   local texts, place = episodes.texts(list)
@@ -231,7 +232,7 @@ function methods.run(option)
       first, waiting = i + 1, 0
     end
   end
-  return { method = method.name, answers = answers, cost = cost, calls = method.design and calls or nil, memories = memories }
+  return { method = method.name, answers = answers, cost = cost, calls = method.design and calls or nil, memories = memories, retrieval = retrieval }
 end
 
 -- The mean of what `of` returns for the answers, and how many answers it returns something for.
@@ -300,8 +301,38 @@ function methods.figures(run)
   }
 end
 
+-- The readings of a run, see lib/harm/readings.lua. No text of a file begins with a memory.
+local function readings(run, place)
+  local list = {}
+  for i, one in ipairs(run.memories) do
+    local episode, questions = one.episode, {}
+    for q, answer in ipairs(one.answers) do
+      questions[q] = {
+        question = answer.question, gold = answer.gold, chunks = answer.chunks, metric = answer.metric, kind = answer.kind, id = answer.id,
+        instruction = episode.questions[q].instruction,
+      }
+    end
+    local asked = {}
+    for t, all in ipairs(episode.chunk_questions) do
+      asked[t] = {}
+      for q, question in ipairs(all) do
+        asked[t][q] = {
+          question = question.question, gold = question.answers, metric = question.metric, kind = question.kind, instruction = question.instruction,
+        }
+      end
+    end
+    local journal = one.memory:journal {}
+    list[i] = {
+      episode = i, text = place[i], chunks = episode.chunks, first = 1, initial = {}, operations = journal, journal = journal, asked = asked,
+      questions = questions, answers = one.answers,
+    }
+  end
+  return list
+end
+
 -- Runs `list` of methods over the episodes of `data`, what episodes.open returns, and keeps what models read in the folder of `run`. `more`
--- has the options of methods.run that are the same for all. Returns what methods.run does for each method, with its `figures`.
+-- has the options of methods.run that are the same for all, and `costly`, whether an answer takes a model's reply. Returns what methods.run
+-- does for each method, with its `figures`, and those of lib/harm.lua as `harm`.
 function methods.run_all(run, list, data, settings, more)
   local counts = {}
   local function count(text)
@@ -322,8 +353,13 @@ function methods.run_all(run, list, data, settings, more)
         run:progress { step = i - 1, total = #list, text = line }
       end,
     }
-    run:progress { step = i, total = #list, text = method.name .. " is done" }
     runs[i].figures = methods.figures(runs[i])
+    run:progress { step = i - 1, total = #list, text = method.name .. ": measuring harm" }
+    local _, place = episodes.texts(data.own[method] or data.all)
+    runs[i].harm = harm.measure(readings(runs[i], place), {
+      reasoner = more.reasoner, retrieval = runs[i].retrieval, count = count, each = true, costly = more.costly,
+    })
+    run:progress { step = i, total = #list, text = method.name .. " is done" }
   end
   return runs
 end

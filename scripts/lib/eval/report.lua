@@ -1,7 +1,9 @@
 -- What an evaluation leaves: tables for the terminal and in Markdown, lines of results, a summary and a page.
 
 local fm = require "finemem"
+local alarms = require "lib.alarms"
 local episodes = require "lib.eval.episodes"
+local harm = require "lib.harm"
 
 local report = {}
 
@@ -74,6 +76,17 @@ local function tables_of(runs)
     columns = { "method", "carried out, a chunk", "not valid", "unreadable", "untagged", "stray text, a chunk", "chunks without a call" },
     rows = {},
   }
+  local harmed = { title = "Harm", columns = { "method" }, rows = {} }
+  local harm_rows = {}
+  for _, row in ipairs(harm.rows) do
+    for _, done in ipairs(runs) do
+      if done.harm[row.name] then
+        harm_rows[#harm_rows + 1] = row
+        table.insert(harmed.columns, row.title)
+        break
+      end
+    end
+  end
   local costs = {
     title = "Cost",
     columns = { "method", "chunks", "ms a chunk", "policy tokens in", "out", "questions", "ms a question", "reasoner tokens in", "out", "requests" },
@@ -123,6 +136,10 @@ local function tables_of(runs)
     if kinded then
       table.insert(averages.rows[i], 4, interval(figures.over_kinds))
     end
+    harmed.rows[i] = { done.method }
+    for k, row in ipairs(harm_rows) do
+      harmed.rows[i][k + 1] = harm.shown(row, done.harm[row.name], done.harm.n)
+    end
     local made = done.calls
     if made then
       calls.rows[#calls.rows + 1] = {
@@ -143,7 +160,7 @@ local function tables_of(runs)
     end
   end
   local tables = {}
-  for _, shape in ipairs { scores, kinds, averages, calls, costs, judging } do
+  for _, shape in ipairs { scores, kinds, averages, harmed, calls, costs, judging } do
     if #shape.rows > 0 then
       tables[#tables + 1] = shape
     end
@@ -279,6 +296,23 @@ local function heading_of(data, about)
     #texts < #data.all and " of " .. plural(#texts, "text") or "", plural(chunks, "chunk"), plural(questions, "question"), about.reasoner, fm.version)
 end
 
+-- Gives each run its `alarms`. Baselines are as they are, so they only have those about questions and reasoner, and those once.
+local function raise(runs)
+  local said = {}
+  for _, done in ipairs(runs) do
+    local figures, score, made = table.clone(done.harm), done.figures.summary.over_questions, done.calls
+    figures.accuracy = score and score.mean
+    figures.invalid = made and (made.invalid + made.unreadable) / math.max(1, made.all)
+    done.alarms = array {}
+    for _, alarm in ipairs(done.cost.memory_tokens > 0 and alarms.of(figures) or {}) do
+      if made or alarm.general and not said[alarm.name] then
+        said[alarm.name] = true
+        table.insert(done.alarms, alarm)
+      end
+    end
+  end
+end
+
 -- What to know when reading the tables.
 local function notes_of(runs, data, about, proven)
   local notes = {
@@ -297,6 +331,13 @@ local function notes_of(runs, data, about, proven)
   end
   for i = 1, math.min(10, #data.notes) do
     note("%s.", (data.notes[i]:gsub("^%l", string.upper)))
+  end
+  note ("Harm: only items count that tell an answer, right or outdated, to a question, and the updates and deletes of such items. "
+    .. "scripts/lib/harm.lua says how each figure is computed.")
+  for _, done in ipairs(runs) do
+    for _, alarm in ipairs(done.alarms) do
+      note("Alarm for %s, %s: %s.", done.method, alarm.name, alarm.text)
+    end
   end
   for _, done in ipairs(runs) do
     local figures = done.figures
@@ -327,7 +368,8 @@ local function summary_of(runs, data, about)
     methods[i] = {
       method = done.method, lenient = figures.lenient, left_out = figures.left_out, cut = figures.cut, empty = figures.empty,
       summary = figures.summary, cost = done.cost, calls = done.calls, unjudged = figures.unjudged, kinds = figures.kinds.rows,
-      over_kinds = figures.over_kinds, evidence_precision = figures.precision, evidence_recall = figures.recall,
+      over_kinds = figures.over_kinds, evidence_precision = figures.precision, evidence_recall = figures.recall, harm = done.harm,
+      alarms = done.alarms,
     }
   end
   return { data = about.file, reasoner = about.answered_by, skipped = array(data.skipped), notes = array(data.notes), methods = methods, seconds = fm.seconds {} - about.began }
@@ -337,6 +379,7 @@ end
 -- `about` has the data `file`, the model that tokens are `counted_by`, the `reasoner` by its word and who it was in full (`answered_by`),
 -- whether there was a judge (`judged`), how many episodes a page has (`shown`), and when the evaluation `began`.
 function report.all(folder, runs, data, about)
+  raise(runs)
   local heading = heading_of(data, about)
   local tables, proven = tables_of(runs)
   local notes = notes_of(runs, data, about, proven)

@@ -52,12 +52,15 @@ fn results_of_equal_episodes_can_be_told_apart() {
 #[test]
 fn what_was_sorted_is_in_the_table_and_the_summary() {
     let folder = tempfile::tempdir().unwrap();
-    let chunks = ["[Dialogue at 2023/06/20 (Tue) 10:00]\nuser: Ada is here.", "[Dialogue at 2023/03/02 (Thu) 10:00]\nuser: Ada is there."];
-    let episode = json!({"id": "e", "chunks": chunks, "questions": [{"question": "Where is Ada?", "answers": ["here"]}]});
+    let chunks = ["[Dialogue at 2023/06/20 (Tue) 10:00]\nuser: Ada lives in Oslo.", "[Dialogue at 2023/03/02 (Thu) 10:00]\nuser: Ada lives in Bem."];
+    let episode = json!({"id": "e", "chunks": chunks, "questions": [{"question": "Where does Ada live?", "answers": ["Oslo"]}]});
     let printed = evaluate(&json!([episode]), folder.path());
     let said = "he chunks of 1 of 1 episodes were not in the order of their dates and are read in that order";
     assert!(printed.contains(&format!("note: t{said}")), "{printed}");
     assert!(std::fs::read_to_string(folder.path().join("out/table.md")).unwrap().contains(&format!("T{said}.")));
     let summary: Value = serde_json::from_str(&std::fs::read_to_string(folder.path().join("out/summary.json")).unwrap()).unwrap();
     assert_eq!(summary["notes"], json!([format!("t{said}")]));
+    // Both statements stay, and Ada lived in Bem before she lived in Oslo.
+    assert_eq!(summary["methods"][0]["harm"]["stale"], json!(0.5), "{summary}");
+    assert!(printed.contains("| words of the chunks copied |"), "{printed}");
 }

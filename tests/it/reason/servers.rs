@@ -148,7 +148,10 @@ fn llama_cpp() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
     resume(&[]);
-    assert_eq!((begun(&log) - killed, lines(&replies)), (60 - kept, 60), "nothing that was answered is asked twice");
+    // The questions of the file, and those for the figures of harm.
+    let all = lines(&replies);
+    assert!(all >= 60, "{all} replies");
+    assert_eq!(begun(&log) - killed, all - kept, "nothing that was answered is asked twice");
     let found = answers(&out);
     assert_eq!(found.len(), 60);
 
