@@ -24,7 +24,7 @@ Trains a small memory manager on the household world with Fine-Mem or another re
   { "checkpoint", "integer", 10, "steps between checkpoints" },
   { "out", "DIR", nil, "the run's folder; by default a new one under runs/" },
 })
-option.settings = { without = loop.without(option.without) }
+option.settings = { without = loop.without(option.without), w2 = 0.5 }
 record.settings = option.settings
 
 local training = household.open(option)

@@ -18,7 +18,7 @@ local settable = { "chunks", "facts", "noise", "neighbour", "full", "least", "pa
 -- What a run can be given, with the defaults. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and the
 -- parameters of the world may be functions of the step.
 household.defaults = {
-  steps = 24, seed = 7, rewards = "finemem", settings = {}, loss = "verl", policy = "models/tiny",
+  steps = 24, seed = 7, rewards = "finemem", settings = { w2 = 0.5 }, loss = "verl", policy = "models/tiny",
   episodes = 6, group = 8, lr = 6e-4, held_out = 48,
 }
 for _, name in ipairs(settable) do
@@ -187,8 +187,9 @@ function household.train(training, more)
     sample = function(step)
       return household.episodes(option, step)
     end,
+    -- Falls to a fifth, so that the last steps settle what the first have found.
     rate = function(step)
-      return at(option.lr, step)
+      return at(option.lr, step) * (1 - 0.8 * (step - 1) / math.max(1, option.steps - 1))
     end,
   }
 end

@@ -1,12 +1,12 @@
 -- The prompt of the tiny model: the statements of the text, each with the items in view that it may be about, and the line that the calls
 -- follow. It explains nothing, because the tiny model learned the task by example.
 --
---     1 Oska Bem's tutor is now Ilmar.", "memory_id": 12 Oska's tutor is[- Marru Velt-].{+ Bem{+ now Ilmar
+--     1 Oska Bem's tutor is now Ilmar.", "memory_id": 12 Oska's tutor is[- Marru Velt-]. Oska{+ Bem is{+ now Ilmar
 --     2 We had tea.
 --     Calls:
 --
--- Words of an item that the statement lacks stand in brackets, and after the item there are the words of the statement that the item lacks.
--- So the model sees where the two differ; what that means it has to judge. There is a blank before each statement and each content, so that a
+-- Words of an item that the statement lacks stand in brackets. After the item there are the words of the statement that the item lacks, each
+-- run of them with the word before it. So the model sees where the two differ; what that means it has to judge. There is a blank before each statement and each content, so that a
 -- word has the same tokens everywhere, and an item is written the way a call names it (see lib/wire.lua).
 
 local texts = require "lib.texts"
@@ -28,17 +28,21 @@ local function words(text)
   return list, set
 end
 
--- The runs of words that are not in `other`, as { first, last } bytes, each with the blank before it.
+-- The first byte of a word, or of the blank before it.
+local function start(text, word)
+  return text:sub(word.first - 1, word.first - 1) == " " and word.first - 1 or word.first
+end
+
+-- The runs of words that are not in `other`, from `first` to `last`, each with the word `before` it.
 local function missing(text, list, other)
   local runs, open = {}, nil
-  for _, word in ipairs(list) do
+  for i, word in ipairs(list) do
     if other[word.key] then
       open = nil
     elseif open then
       open.last = word.last
     else
-      local blank = text:sub(word.first - 1, word.first - 1) == " "
-      open = { first = blank and word.first - 1 or word.first, last = word.last }
+      open = { first = start(text, word), last = word.last, before = list[i - 1] }
       runs[#runs + 1] = open
     end
   end
@@ -54,7 +58,8 @@ local function candidate(item, statement)
   end
   parts[#parts + 1] = item.text:sub(at)
   for _, run in ipairs(missing(statement.text, statement.words, item.set)) do
-    parts[#parts + 1] = wire.more .. statement.text:sub(run.first, run.last)
+    local before = run.before and statement.text:sub(start(statement.text, run.before), run.before.last) or ""
+    parts[#parts + 1] = before .. wire.more .. statement.text:sub(run.first, run.last)
   end
   return table.concat(parts)
 end
