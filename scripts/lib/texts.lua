@@ -38,7 +38,7 @@ local function sentences(line)
 end
 
 -- The statements of a chunk, in order: prose is cut into sentences, a turn of a dialogue stays whole, and a text stays with the line below
--- that labels it. A heading in square brackets, such as a date, is put before everything that follows it. The number of a line in a list is
+-- that labels it. A heading in square brackets, such as a date, is put before everything that follows it. The number or bullet of a line in a list is
 -- left out.
 function texts.statements(chunk)
   local list, heading, labelled = {}, "", {}
@@ -60,7 +60,7 @@ function texts.statements(chunk)
   end
   for line in (chunk .. "\n"):gmatch "([^\n]*)\n" do
     line = line:match "^%s*(.-)%s*$"
-    line = line:match "^%d+%. +(.+)$" or line
+    line = line:match "^%d+%. +(.+)$" or line:match "^[-*] +(.+)$" or line:match "^• +(.+)$" or line
     if line:match "^%[.*%]$" then
       flush()
       heading = line .. " "

@@ -9,6 +9,7 @@ local fm = require "finemem"
 local arguments = require "lib.arguments"
 local teacher = require "worlds.teacher"
 local wire = require "lib.wire"
+local motley = require "worlds.motley"
 local world = require "worlds.household"
 
 local option, record = arguments.read([[
@@ -56,7 +57,10 @@ end
 local function play(progress, seed, rng)
   local world_of, how = lesson(progress, rng)
   world_of.count, world_of.seed = 1, seed
-  how.episode, how.rng = world.sample(world_of)[1], rng
+  -- From the second stage on, some episodes have nothing of the household.
+  local other = progress > 0.1 and rng:number() < 0.4
+  world_of.made_up = other and 1 or world_of.made_up
+  how.episode, how.rng = (other and motley or world).sample(world_of)[1], rng
   return teacher.play(how)
 end
 

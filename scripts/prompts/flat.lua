@@ -58,7 +58,7 @@ local function candidate(item, statement)
   end
   parts[#parts + 1] = item.text:sub(at)
   for _, run in ipairs(missing(statement.text, statement.words, item.set)) do
-    local before = run.before and statement.text:sub(start(statement.text, run.before), run.before.last) or ""
+    local before = run.before and " " .. statement.text:sub(run.before.first, run.before.last) or ""
     parts[#parts + 1] = before .. wire.more .. statement.text:sub(run.first, run.last)
   end
   return table.concat(parts)

@@ -1,0 +1,150 @@
+-- Statements of any look, for pretraining: relations, wordings, values, bullets, headers and talk are made up for each episode. Nothing means
+-- anything, so a policy learns to compare and to copy whatever stands there. worlds/episode.lua says what an episode is.
+
+local texts = require "lib.texts"
+local names = require "worlds.names"
+local world = require "worlds.episode"
+
+local function list(text)
+  local out = {}
+  for word in text:gmatch "%S+" do
+    out[#out + 1] = word
+  end
+  return out
+end
+
+local function pick(rng, from)
+  return rng:pick { list = from }
+end
+
+local function number(rng, low, high)
+  return rng:integer { low = low, high = high }
+end
+
+local small = list "of in at by for with from to on as is was has the a an and its this that under over into before after"
+local months = list "January February March April May June July August September October November December"
+local signs = list "* - • > + ~ # = »"
+
+-- Values and subjects that are not names of anything.
+local codes = {
+  function(rng) return string.format("%d", number(rng, 1, pick(rng, { 9, 99, 9999, 999999 }))) end,
+  function(rng) return string.format("%d:%02d", number(rng, 0, 23), number(rng, 0, 59)) end,
+  function(rng) return number(rng, 1, 31) .. " " .. pick(rng, months) end,
+  function(rng) return pick(rng, months) .. " " .. number(rng, 1, 31) .. pick(rng, { "", ", " .. number(rng, 1900, 2099) }) end,
+  function(rng) return string.format("%d-%02d-%02d", number(rng, 1900, 2099), number(rng, 1, 12), number(rng, 1, 31)) end,
+  function(rng) return string.format("%d.%d%s", number(rng, 0, 30), number(rng, 0, 40), pick(rng, { "", "." .. number(rng, 0, 20) })) end,
+  function(rng) return pick(rng, { "#", "$", "€", "No. ", "@", "" }) .. number(rng, 1, 99999) end,
+  function(rng) return number(rng, 1, 400) .. pick(rng, { " %", "%", " km", " EUR", "k", "/" .. number(rng, 2, 99), ",000" }) end,
+  function(rng) return names.stem(rng, 1, 1):upper() .. pick(rng, { "-", "_", "/", "" }) .. number(rng, 1, 9999) end,
+  function(rng) return names.stem(rng, 1, 2) .. pick(rng, { "@", ".", "/" }) .. names.stem(rng, 1, 2) end,
+}
+
+local kinds = { "person", "person", "place", "work", "firm", "club", "school", "product", "term", "number", "code", "code" }
+
+local function name(rng, kind, variety)
+  return kind == "code" and pick(rng, codes)(rng) or names.make(rng, kind, variety)
+end
+
+-- Some words; `key` is one of them, if it is given.
+local function phrase(rng, low, high, key)
+  local words = {}
+  for i = 1, number(rng, low, high) do
+    words[i] = rng:number() < 0.5 and pick(rng, small) or names.stem(rng, 1, 2)
+  end
+  if key then
+    table.insert(words, number(rng, 1, #words + 1), key)
+  end
+  return table.concat(words, " ")
+end
+
+-- A wording: subject and value in any order, with words before, between and after them.
+local function form(rng, key, between)
+  local first, second = "{s}", "{o}"
+  if rng:number() < 0.35 then
+    first, second = second, first
+  end
+  local key_first = rng:number() < 0.5
+  local parts = { phrase(rng, 0, 3, key_first and key or nil), first, phrase(rng, 1, 3, not key_first and key or nil), between or "", second,
+    rng:number() < 0.3 and phrase(rng, 1, 3) or "" }
+  local text = table.concat(parts, " "):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+  return (rng:number() < 0.8 and text:gsub("^%l", string.upper) or text) .. pick(rng, { ".", ".", ".", ".", ".", "", "!" })
+end
+
+local function invent(rng)
+  local key = names.stem(rng, 1, 3)
+  local stem = form(rng, key)
+  local gone = rng:number() < 0.5 and stem:gsub("{o}", pick(rng, { "no longer {o}", "not {o}" }))
+    or stem:gsub("^(.-)([.!]?)$", pick(rng, { "%1 any more%2", "%1 no more%2" }))
+  return {
+    subject = pick(rng, kinds), object = pick(rng, kinds), ask = "What is the " .. key .. " of {s}?",
+    forms = { stem, rng:number() < 0.5 and stem or form(rng, key) }, gone = gone,
+  }
+end
+
+-- What stands before each line of an episode: a function of the line's number.
+local before = {
+  function() return function() return "" end end,
+  function(rng)
+    local sign = pick(rng, signs) .. " "
+    return function() return sign end
+  end,
+  function(rng)
+    local style = pick(rng, { "(%d) ", "#%d ", "%d) ", "[%d] ", "%d: ", "%d - ", "%d. ", "%d.1 " })
+    return function(line) return string.format(style, line) end
+  end,
+  function(rng)
+    local style = pick(rng, { "%s: ", "<%s> ", "%s> ", "@%s ", "%s - ", "[%s] " })
+    local speakers = { names.make(rng, "person", 0.2), names.make(rng, "person", 0.2), pick(rng, codes)(rng) }
+    return function() return string.format(style, pick(rng, speakers)) end
+  end,
+  function(rng)
+    local style = pick(rng, { "%s ", "[%s] ", "%s: " })
+    return function() return string.format(style, pick(rng, codes)(rng)) end
+  end,
+}
+
+local function talk(rng)
+  local parts = {}
+  for i = 1, number(rng, 1, 4) do
+    local what = rng:number()
+    parts[i] = what < 0.5 and phrase(rng, 1, 3) or name(rng, pick(rng, kinds), 1)
+  end
+  return table.concat(parts, pick(rng, { " ", " ", ", ", ": ", " - " })) .. pick(rng, { "", "", ".", "!", "?", ":", "," })
+end
+
+local function layout(rng)
+  local prefix, line, headed = pick(rng, before)(rng), number(rng, 0, 400), rng:number() < 0.3
+  local paragraph = rng:number() < 0.2
+  return function(events)
+    local lines, all = {}, {}
+    if headed then
+      for i = 1, number(rng, 1, 3) do
+        all[i] = { kind = "talk", text = talk(rng) }
+        lines[i] = all[i].text
+      end
+    end
+    for _, event in ipairs(events) do
+      line = line + 1
+      all[#all + 1] = event
+      lines[#lines + 1] = (paragraph and "" or prefix(line)) .. event.text
+    end
+    return paragraph and texts.paragraph(lines) or table.concat(lines, "\n"), all
+  end
+end
+
+return world {
+  source = "motley",
+  relations = {},
+  invent = invent,
+  name = name,
+  few = { number = true, code = true },
+  akin = names.akin,
+  changed = function(text)
+    return (text:gsub("{o}", "now {o}", 1))
+  end,
+  opening = function(rng)
+    return phrase(rng, 1, 3):gsub("^%l", string.upper) .. ": "
+  end,
+  talk = talk,
+  layout = layout,
+}
