@@ -191,6 +191,32 @@ do -- intervals
   assert(design.view == "relevant")
 end
 
+do -- deferred
+  local design, memory, call, fails, view = open "deferred"
+  call("memory_add", { content = "Ada lives in Oska." })
+  call("memory_buffer", { content = "She has a new cat; whose?" })
+  -- Notes are shown with every text.
+  holds(view("Nothing of this.", 1), "buffer:2 She has a new cat; whose?", ":1 Ada lives in Oska.")
+  holds(view "Ada's cat is Bem.", "buffer:2 She has a new cat; whose?", ":1 Ada lives in Oska.")
+  fails("item 1 is not in the buffer memory", "memory_drop", { note_id = 1 })
+  fails("item 2 is not in the long-term memory", "memory_update", { memory_id = 2, new_content = "x" })
+  call("memory_add", { content = "Ada's cat is Bem.", note_id = 2 })
+  holds(memory:items {}, ":1 Ada lives in Oska.", ":3 Ada's cat is Bem.")
+  call("memory_buffer", { content = "Note 0" })
+  call("memory_update", { memory_id = 1, new_content = "Ada lives in Rin.", note_id = 4 })
+  holds(memory:items {}, ":1 Ada lives in Rin.", ":3 Ada's cat is Bem.")
+  for i = 1, 9 do
+    call("memory_buffer", { content = "Note " .. i })
+  end
+  local waiting = memory:items { section = "buffer" }
+  assert(#waiting == 8 and waiting[1].content == "Note 2", "the oldest note gives way")
+  call("memory_drop", { note_id = waiting[1].id })
+  call("memory_ignore", {})
+  assert(#memory:items { section = "buffer" } == 7)
+  local text = prompt(design, memory, view "Ada left.", "Ada left.")
+  assert(text:find("Notes that wait for more", 1, true) and text:find("Note 9", 1, true), text)
+end
+
 -- Errors say what is wrong.
 for said, wrong in pairs {
   ["there is no memory design 'flatt'; there are "] = function() designs.open("flatt", {}) end,
