@@ -94,10 +94,22 @@ function household.measure(training)
   return figures, batch
 end
 
--- The figures of a quarter as many held-out episodes that begin with a memory of `size` items.
+-- The figures of a quarter as many held-out episodes that begin with a memory of `size` items. `told` is the accuracy in questions about what
+-- the texts tell, `kept` in those about facts that they do not touch; a large memory has more of the latter.
 function household.measure_at(training, size)
   local count = (training.option.held_out + 3) // 4
-  return (read(training, sample(world, count, HELD_OUT, { full = 1, least = size, past = size })))
+  local figures, batch = read(training, sample(world, count, HELD_OUT, { full = 1, least = size, past = size }))
+  local right, asked = { told = 0, kept = 0 }, { told = 0, kept = 0 }
+  for _, rollout in ipairs(batch.rollouts) do
+    for _, answer in ipairs(rollout.answers) do
+      local kind = answer.kind == "kept" and "kept" or "told"
+      right[kind], asked[kind] = right[kind] + answer.score, asked[kind] + 1
+    end
+  end
+  for kind, n in pairs(asked) do
+    figures[kind] = n > 0 and right[kind] / n or nil
+  end
+  return figures
 end
 
 -- What the office gains as a share of what the household gains; nil if that gains nothing.

@@ -1,13 +1,14 @@
 -- What the size of the memory does to policies: figures of a comparison's runs by the number of items that the memory holds before an
--- episode. compare.lua logs them as `size/300/accuracy` and so on, if its table has `sizes`.
+-- episode. compare.lua logs them as `size/300/told` and so on, if its table has `sizes`.
 
 local fm = require "finemem"
 
 local length = {}
 
--- The figures that are drawn, as lib/measure.lua names them.
+-- The figures that are drawn, as household.measure_at names them.
 local figures = {
-  { name = "accuracy", title = "Answer accuracy", y = "share of the questions" },
+  { name = "told", title = "Accuracy, what the texts tell", y = "share of the questions" },
+  { name = "kept", title = "Accuracy, what they do not touch", y = "share of the questions" },
   { name = "wrong_updates", title = "Wrong overwrites", y = "share of the updates", percent = true },
   { name = "facts_lost", title = "Facts lost", y = "share of the facts that are true", percent = true },
 }

@@ -25,14 +25,14 @@ function texts.ends(word)
   if not stem then
     return false
   end
-  return stem:match "%.$" or stem:match "%d%.%d+$" or not stem:find(".", 1, true) and #stem > 1 and not titles[stem]
+  return stem:match "%.$" or stem:match "%d%.%d+$" or not stem:find(".", 1, true) and stem:find("[%w\128-\255].*[%w\128-\255]") and not titles[stem]
 end
 
 -- A line of prose, with each sentence on a line of its own. A letter that is not ASCII counts as a capital. A digit before a full stop ends a
 -- sentence too, unless it is an ordinal number in a name: "1. FC".
 local function sentences(line)
   return (line:gsub("(%S+) ()%f[%u\194-\244]", function(word, at)
-    local digit = word:match "^%d%.$" and not line:find("^%u%u", at)
+    local digit = word:match "^%W?%d%.$" and not line:find("^%u%u", at)
     return (digit or texts.ends(word)) and word .. "\n" or nil
   end))
 end

@@ -75,12 +75,6 @@ for _, name in ipairs { "household", "office" } do
   end
   assert(#full.memory:items {} == 500 and kept > 0)
 
-  for _, facts in ipairs { 1, 6 } do
-    for _, variety in ipairs { 0.1, 1 } do
-      matched(name, { count = 40, seed = 77, facts = facts, variety = variety, opening = 0.3, full = 0.5, past = 100 })
-    end
-  end
-
   for _, more in ipairs { {}, { full = 0.5, past = 100 } } do
     local option = { count = 40, seed = 3 }
     for key, value in pairs(more) do
@@ -93,6 +87,16 @@ for _, name in ipairs { "household", "office" } do
     assert(piled > items, "a careless memory should hold more items")
   end
 end
+
+for _, name in ipairs { "household", "office", "motley" } do
+  for _, facts in ipairs { 1, 6 } do
+    for _, variety in ipairs { 0.1, 1 } do
+      matched(name, { count = 40, seed = 77, facts = facts, variety = variety, opening = 0.3, full = 0.5, past = 100 })
+    end
+  end
+end
+assert(not pcall(require("worlds.office").sample, { count = 1, seed = 1, made_up = 0.5 }), "the office makes up relations")
+assert(not pcall(require("worlds.motley").sample, { count = 1, seed = 1, made_up = 0.5 }), "there are relations to choose from")
 
 -- The office has no wording of the household or of the made-up lists, and but for small words no word of the household's.
 local small = {}

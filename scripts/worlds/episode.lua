@@ -316,7 +316,7 @@ end
 -- Makes a world: its parameters' `defaults`, its `refusal`, its `relations`, and `sample`. `own` has what the episodes are about:
 --
 --   source                     its name
---   relations                  what can be said, as worlds/relations.lua lists it
+--   relations                  what can be said, as worlds/relations.lua lists it; if there is none, all are made up
 --   invent(rng)                a relation made up for the episode; without it, none are made up
 --   name(rng, kind, variety)   a name or value of that kind
 --   few                        the kinds with so few names that many things share them, as a set
@@ -327,7 +327,7 @@ end
 --   layout(rng)                a function(events, people) that makes a text of sentences, and returns it with all of its sentences
 return function(own)
   local defaults = table.clone(defaults)
-  defaults.made_up = own.invent and defaults.made_up or 0
+  defaults.made_up = #own.relations == 0 and 1 or own.invent and defaults.made_up or 0
   local world = { defaults = defaults, refusal = refusal, relations = own.relations }
 
   -- Makes `count` episodes. The same seed gives the same episodes, and episode i does not depend on the count.
@@ -343,6 +343,8 @@ return function(own)
     end
     if option.made_up > 0 and not own.invent then
       error(own.source .. ".sample: this world has no made-up relations; leave made_up at 0", 2)
+    elseif option.made_up < 1 and #own.relations == 0 then
+      error(own.source .. ".sample: this world has only made-up relations; leave made_up at 1", 2)
     end
     local made = {}
     for i = 1, parameters.count do
