@@ -29,7 +29,7 @@ fn every_reward_trains() {
 
 #[test]
 fn scripts_keep_their_word() {
-    for name in ["judged", "baselines", "memory_designs", "readings", "branches", "roles", "conflicts", "household", "plain"] {
+    for name in ["judged", "baselines", "memory_designs", "readings", "branches", "roles", "conflicts", "household", "plain", "audit"] {
         run(name);
     }
 }
