@@ -30,7 +30,7 @@ record! {
 pub fn rank_correlation(a: &[f64], b: &[f64], units: &[usize], groups: Option<&[usize]>, seed: u64) -> Result<Option<Correlation>> {
     let n = a.len();
     if b.len() != n || units.len() != n || groups.is_some_and(|groups| groups.len() != n) {
-        return Err(Error::argument(format!("the lists for {n} and {} numbers must have the same length", b.len())));
+        return Err(Error::argument(format!("{n} numbers need as many to compare them with, units and groups")));
     }
     if let Some(value) = a.iter().chain(b).find(|value| !value.is_finite()) {
         return Err(Error::argument(format!("{value} has no rank: numbers must be finite")));

@@ -74,7 +74,8 @@ function part.play(trainer, plan, episodes, option)
     end
     for _, operation in ipairs(step.operations) do
       local call = play.steps[step.t].calls[operation.call]
-      operation.kind, operation.text = call.tool:gsub("^memory_", ""), call.raw
+      operation.kind = call.tool:gsub("^memory_", "")
+      operation.text = operation.kind .. " " .. fm.json.encode { value = call.arguments }
     end
     steps[k] = row
   end

@@ -1,6 +1,7 @@
 -- What an audit leaves: how the credit of each method agrees with the true effects, as a table, lines and a page.
 
 local fm = require "finemem"
+local shared = require "rewards.shared"
 
 local report = {}
 
@@ -16,17 +17,17 @@ The correlations are Spearman's, between this effect and what a method gives to 
 
 "Pays for harm" is the share of harmful operations whose step gets more than the mean of its group, or a positive advantage; "punishes use" is the share of useful operations whose step gets less, or a negative advantage. Methods with an asterisk roll out in their own way, so their operations are others than those of the methods that share whole episodes.]]
 
--- Every operation with what it shares with its step. `of` has what to leave out of the lines.
+-- Every operation, with all that holds for its step.
 local function operations_of(done)
   local all = {}
   for _, part in ipairs(done) do
     for _, step in ipairs(part.steps) do
       for _, operation in ipairs(step.operations) do
-        local row = table.clone(operation)
-        row.plan, row.step_effect = part.plan, step.effect
-        for _, name in ipairs { "part", "episode", "rollout", "step", "chunk", "credit", "above", "group" } do
-          row[name] = name == "part" and part.part or step[name]
+        local row = table.clone(step)
+        for name, value in pairs(operation) do
+          row[name] = value
         end
+        row.plan, row.part, row.step_effect, row.effect, row.operations = part.plan, part.part, step.effect, nil, nil
         table.insert(all, row)
       end
     end
@@ -57,6 +58,10 @@ end
 
 local function effect(row)
   return row.played_on
+end
+
+local function recorded(row)
+  return row.recorded
 end
 
 local function share(rows, of)
@@ -109,19 +114,20 @@ local function ways(rows)
   for _, kind in ipairs { "all", table.unpack(KINDS) } do
     local of = filtered(rows, function(row) return kind == "all" or row.kind == kind end)
     if #of > 0 then
-      local sum, recorded = 0, 0
-      for _, row in ipairs(of) do
-        sum, recorded = sum + row.played_on, recorded + row.recorded
-      end
       list[#list + 1] = {
-        kind = kind, operations = #of, played_on = sum / #of, recorded = recorded / #of,
+        kind = kind, operations = #of, played_on = shared.mean(of, effect), recorded = shared.mean(of, recorded),
         useful = share(of, function(row) return row.played_on > 0 end), harmful = share(of, function(row) return row.played_on < 0 end),
         equal = share(of, function(row) return row.played_on == row.recorded end),
-        agree = correlation(of, function(row) return row.recorded end, effect),
+        agree = correlation(of, recorded, effect),
       }
     end
   end
   return list
+end
+
+local function variance(values)
+  local mean = shared.mean(values)
+  return shared.mean(values, function(value) return (value - mean) ^ 2 end) * #values / math.max(1, #values - 1)
 end
 
 -- How much an effect depends on the random numbers: from the operations that were also played on with others.
@@ -130,22 +136,16 @@ local function noise(rows)
   if #measured == 0 then
     return nil
   end
-  local within, between, means = 0, 0, {}
+  local means, all = {}, {}
   for i, row in ipairs(measured) do
-    local sum, squares = 0, 0
-    for _, other in ipairs(row.others) do sum += other end
-    local mean = sum / #row.others
-    for _, other in ipairs(row.others) do squares += (other - mean) ^ 2 end
-    within += squares / (#row.others - 1) / #measured
-    means[i], row.mean = mean, mean
+    all[i] = shared.mean(row.others)
+    means[row] = all[i]
   end
-  local mean = 0
-  for _, value in ipairs(means) do mean += value / #means end
-  for _, value in ipairs(means) do between += (value - mean) ^ 2 / math.max(1, #means - 1) end
   return {
-    operations = #measured, seeds = #measured[1].others, deviation = math.sqrt(within), between = math.sqrt(between),
-    agree = correlation(measured, effect, function(row) return row.mean end),
-    flips = share(filtered(measured, function(row) return row.played_on ~= 0 end), function(row) return row.played_on * row.mean <= 0 end),
+    operations = #measured, seeds = #measured[1].others,
+    within = math.sqrt(shared.mean(measured, function(row) return variance(row.others) end)), between = math.sqrt(variance(all)),
+    agree = correlation(measured, effect, function(row) return means[row] end),
+    flips = share(filtered(measured, function(row) return row.played_on ~= 0 end), function(row) return row.played_on * means[row] <= 0 end),
   }
 end
 
@@ -256,10 +256,10 @@ function report.all(folder, plans, done, about)
   local noisy, said = noise(first or {}), "No operation was played on with other random numbers."
   if noisy then
     said = string.format(
-      "Noise: %d operations were played on with %d other seeds. The effect of one operation has a standard deviation of %.3f over seeds; the means over "
-        .. "seeds differ with one of %.3f between operations. The rank correlation of the effect with the mean over the other seeds is %s. Of the effects "
-        .. "that are not 0, %s have another sign than that mean, or it is 0.",
-      noisy.operations, noisy.seeds, noisy.deviation, noisy.between, shown(noisy.agree), shown(noisy.flips, true))
+      "Noise: %d operations were also played on with %d other seeds. The effect of an operation has a standard deviation of %.3f over these seeds; its mean "
+        .. "over them has one of %.3f over operations. The rank correlation of the effects in the table with these means is %s. Of the effects that are "
+        .. "not 0, %s have a mean that is 0 or of the other sign.",
+      noisy.operations, noisy.seeds, noisy.within, noisy.between, shown(noisy.agree), shown(noisy.flips, true))
   end
   local text = table.concat({ about, correlations, how, kinds, said, wrong }, "\n\n") .. "\n"
   fm.write { path = folder .. "/table.md", text = text }
