@@ -23,7 +23,7 @@ Holds the credit that rewards give to steps against the exact effect of each ope
 
 Plays episodes as training does. Then it plays them again without each operation, once with the later calls as recorded, and once with the
 policy going on from the changed memory with the same random numbers. Writes to the run's folder: table.md, page.html, operations.jsonl (a line
-for each operation, with its effects and what each reward gives), correlations.jsonl (a line for each reward).
+for each operation, with its effects and what each reward gives), correlations.jsonl (a line for each reward), summary.json.
 `finemem-engine run --resume DIR` continues an audit that was stopped.]], {
   { "policy", "DIR", defaults.policy, "the model folder of the policy" },
   { "rewards", "NAME,…", nil, "rewards of scripts/rewards, modules whose names have a dot, EARA (the evidence part of finemem) and outcome; by default all" },
