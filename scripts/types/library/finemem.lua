@@ -648,7 +648,7 @@ local GrpoTrainer = {}
 
 ---The arguments of `GrpoTrainer:rollout`.
 ---@class (exact) fm.GrpoTrainer.rollout.arguments
----@field episodes table[] episodes that a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, and `roles`: the policy's role at each chunk
+---@field episodes table[] episodes that a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, `roles`: the policy's role at each chunk, and `draws` = { episode, member, step }: the rollout of the same seed whose random numbers it draws, from one of its steps on
 ---@field group? integer rollouts of each episode; by default the trainer's
 ---@field temperature? number 0 is greedy; by default the trainer's
 ---@field seed? integer a different seed gives different samples at the same update (default 0)
