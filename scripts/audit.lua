@@ -35,6 +35,9 @@ for each operation, with its effects and what each reward gives), correlations.j
   { "out", "DIR", nil, "the run's folder; by default a new one under runs/" },
 })
 
+if option.episodes < 1 then
+  arguments.refuse("--episodes %d leaves nothing to audit: it must be at least 1", option.episodes)
+end
 arguments.module("worlds." .. option.world, "world")
 local world = require("worlds." .. option.world)
 local names = credit.names()
@@ -61,9 +64,10 @@ for number = 1, count do
   for p, plan in ipairs(plans) do
     local place = (number - 1) * #plans + p
     if not done[place] then
+      local given = table.clone(training.option.settings)
+      given.reasoner, given.policy, given.seed, given.step = training.reasoner, training.policy, option.seed, number
       done[place] = part.play(training.trainer, plan, episodes, {
-        seed = 32 * number, others = p == 1 and OTHERS * number // count - OTHERS * (number - 1) // count or 0,
-        given = { reasoner = training.reasoner, policy = training.policy, seed = option.seed, step = number },
+        seed = 32 * number, others = p == 1 and OTHERS * number // count - OTHERS * (number - 1) // count or 0, given = given,
       })
       done[place].part = number
       lines.add(file, fm.json.encode { value = done[place] })

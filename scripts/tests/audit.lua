@@ -3,9 +3,11 @@
 local fm = require "finemem"
 local credit = require "lib.audit.credit"
 local effects = require "lib.audit.effects"
+local figures = require "lib.audit.figures"
 local loop = require "lib.loop"
 local part = require "lib.audit.part"
 local replay = require "lib.audit.replay"
+local report = require "lib.audit.report"
 local world = require "worlds.household"
 
 local reasoner = fm.reasoner.extractive {}
@@ -103,6 +105,28 @@ expect("a fact told twice", found({ lives, lives .. " ", talk, "Rain." }, { { in
 expect("a wrong delete", found({ lives, talk }, { { insert(lives) }, { { tool = "memory_delete", arguments = { memory_id = 1 } } } }, where),
   "1.1 insert 0 0, 1 0, 2.1 delete -1 -1, 2 -1")
 
+-- A credit in the order of the effects, and one in the opposite order.
+local rows = {}
+for i = 1, 8 do
+  rows[i] = {
+    part = 1, rollout = i, step = 1, episode = "e" .. i % 4, kind = "insert", text = "insert " .. i, played_on = (i - 4) / 8, recorded = (i - 4) / 8,
+    step_effect = i, credit = { good = i, bad = -i }, above = { good = i - 4, bad = 4 - i }, group = { good = i % 4, bad = i % 4 },
+    others = { (i - 4) / 8, (i - 4) / 8 },
+  }
+end
+local good, bad = figures.method("good", rows), figures.method("bad", rows)
+for name, should in pairs { all = 1, steps = 1, group = 1 } do
+  expect("good " .. name, good[name].value, should)
+  expect("bad " .. name, bad[name].value, -should)
+end
+expect("harm that the good credit pays for", good.wrong.pays, 0)
+expect("harm that the bad credit pays for", bad.wrong.pays, 1)
+expect("use that the bad credit punishes", bad.by_kind.insert.wrong.punishes, 1)
+expect("the worst of the bad credit", figures.worst("bad", rows, -1)[1].text, "insert 8")
+expect("errors of the good credit", #figures.worst("good", rows, 1), 0)
+local noise = figures.noise(rows)
+assert(noise.within == 0 and noise.agree.value == 1 and noise.flips == 0)
+
 -- A rollout of the tiny policy goes on from each of its memories as it did, bit for bit: also rollouts that themselves branch.
 local policy = fm.model.load { path = "models/tiny" }
 local trainer = fm.grpo.new {
@@ -145,4 +169,25 @@ for _, name in ipairs { "finemem", "treemem", "memory_r1" } do
     assert(table.find(episodes, plays[i].episode))
   end
   same(plays, name)
+end
+
+-- A reward that rolls out in its own way, from the play to the report.
+local plans = part.plans(credit.methods { "finemem", "memory_r1" })
+local done = {}
+for p, plan in ipairs(plans) do
+  local given = { reasoner = reasoner, seed = 1, step = 1 }
+  done[p] = part.play(trainer, plan, episodes, { seed = 32, others = p == 1 and 2 or 0, given = given })
+  done[p].part = 1
+end
+report.all(fm.args[1], plans, done, "An audit.")
+local count = 0
+for line in fm.read({ path = fm.args[1] .. "/operations.jsonl" }):gmatch "[^\n]+" do
+  local row = fm.json.decode { text = line }
+  count += 1
+  assert(row.plan == "whole episodes" and row.credit.finemem or row.plan == "memory_r1" and row.credit.memory_r1, line)
+  assert(math.abs(row.played_on) <= 1 and math.abs(row.recorded) <= 1 and row.chunk and row.episode, line)
+end
+assert(count == #figures.operations(done) and count > 16, count)
+for _, name in ipairs { "table.md", "page.html", "correlations.jsonl", "summary.json" } do
+  assert(#fm.read { path = fm.args[1] .. "/" .. name } > 100, name)
 end
