@@ -8,6 +8,7 @@ mod answers;
 mod judge;
 mod labels;
 mod porter;
+mod ranks;
 mod rouge;
 mod summary;
 mod text;
@@ -24,6 +25,7 @@ pub use judge::{
 };
 pub use labels::{boxed_label, boxed_label_strict};
 pub use porter::stem;
+pub use ranks::{Correlation, rank_correlation};
 pub use rouge::rouge_l;
 pub use summary::{Mean, Row, Scored, Summary, bootstrap_interval, mean, paired, student, summary};
 pub use text::normalise;

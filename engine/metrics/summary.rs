@@ -118,8 +118,9 @@ pub fn bootstrap_interval(scores: &[f64], seed: u64) -> (f64, f64) {
     bootstrap(seed, scores.is_empty(), |draw| resampled(scores, draw))
 }
 
-/// The interval of a statistic of resampled scores. The statistic gets a function that picks an index below a number.
-fn bootstrap(seed: u64, empty: bool, statistic: impl Fn(&mut dyn FnMut(usize) -> usize) -> f64) -> (f64, f64) {
+/// The interval of a statistic of resampled scores. The statistic gets a function that picks an index below a number; resamples for which it
+/// is not a number do not count.
+pub(super) fn bootstrap(seed: u64, empty: bool, statistic: impl Fn(&mut dyn FnMut(usize) -> usize) -> f64) -> (f64, f64) {
     const RESAMPLES: usize = 2000;
     if empty {
         return (0.0, 0.0);
@@ -133,9 +134,13 @@ fn bootstrap(seed: u64, empty: bool, statistic: impl Fn(&mut dyn FnMut(usize) ->
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((u128::from(z ^ (z >> 31)) * count as u128) >> 64) as usize
     };
-    let mut values: Vec<f64> = (0..RESAMPLES).map(|_| statistic(&mut draw)).collect();
+    let mut values: Vec<f64> = (0..RESAMPLES).map(|_| statistic(&mut draw)).filter(|value| !value.is_nan()).collect();
     values.sort_by(f64::total_cmp);
-    (values[RESAMPLES / 40], values[RESAMPLES - 1 - RESAMPLES / 40])
+    let cut = values.len() / 40;
+    match values.len() {
+        0 => (f64::NEG_INFINITY, f64::INFINITY),
+        count => (values[cut], values[count - 1 - cut]),
+    }
 }
 
 fn resampled(scores: &[f64], draw: &mut dyn FnMut(usize) -> usize) -> f64 {

@@ -45,6 +45,19 @@ record! {
     }
 }
 
+record! {
+    /// The random numbers of another rollout, from one of its steps on.
+    #[derive(Copy)]
+    pub struct Draws as "Draws" {
+        /// which of its batch's episodes that rollout read
+        pub episode: usize => FromOne,
+        /// which of the episode's group it is
+        pub member: usize => FromOne,
+        /// the place of the step in that rollout, from 1
+        pub step: usize => FromOne,
+    }
+}
+
 /// A number or a text that a script uses as a name.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Name {
@@ -102,6 +115,8 @@ pub struct Task {
     pub first: usize,
     /// A name for the initial memory: rollouts that began with the same memory have the same name.
     pub state: Option<Name>,
+    /// The random numbers that it draws if not its own. The first rollout of its group has exactly these, the next those of the next member.
+    pub draws: Option<Draws>,
 }
 
 /// One memory step of one rollout, in tokens. Updates learn from these.

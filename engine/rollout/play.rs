@@ -1,7 +1,7 @@
 //! Playing episodes. All rollouts take each step together, so that their prompts form one batch.
 
 use super::step::{Answer, Memory, step};
-use super::{Batch, Outcome, Rollout, Step, Task, Turn};
+use super::{Batch, Draws, Outcome, Rollout, Step, Task, Turn};
 use crate::data::Question;
 use crate::generate::{self, Completion, Options, Stream};
 use crate::memory::calls::Parsed;
@@ -112,6 +112,8 @@ pub struct Request<'a> {
 /// A rollout in progress.
 struct Live<'a> {
     task: &'a Task,
+    /// The random numbers of its first step.
+    draws: Draws,
     questions: Vec<&'a Question>,
     memory: Memory,
     rollout: Rollout,
@@ -137,8 +139,8 @@ pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Rea
         let mut requests = Vec::with_capacity(active.len());
         for &i in &active {
             let (text, tokens) = prompt(policy, manager, request, &mut lives[i], i, t)?;
-            let rollout = &lives[i].rollout;
-            let path = [rollout.episode as u32 ^ request.salt.rotate_left(16), rollout.member as u32, t as u32];
+            let Draws { episode, member, step } = lives[i].draws;
+            let path = [episode as u32 ^ request.salt.rotate_left(16), member as u32, (step + t) as u32];
             prompts.push(unmarked(&text).into_owned());
             requests.push(generate::Request { prompt: tokens, streams: vec![Stream::new(request.seed.0, request.seed.1, path)] });
         }
@@ -183,15 +185,17 @@ fn begin<'a>(policy: &dyn Sample, request: &Request<'a>) -> Result<Vec<Live<'a>>
         for chunk in &task.chunks {
             input_tokens += policy.encode_plain(chunk)?.len();
         }
+        let draws = task.draws.unwrap_or(Draws { episode, member: 0, step: 0 });
         let mut drawn: Vec<usize> = (0..task.questions.len()).collect();
         if request.question_share < 1.0 {
-            Rng::new(&[request.seed.0, request.seed.1, u64::from(request.salt), episode as u64]).shuffle(&mut drawn);
+            Rng::new(&[request.seed.0, request.seed.1, u64::from(request.salt), draws.episode as u64]).shuffle(&mut drawn);
             drawn.truncate(((drawn.len() as f64 * request.question_share).ceil() as usize).max(1));
             drawn.sort_unstable();
         }
         for member in 0..request.group {
             lives.push(Live {
                 task,
+                draws: Draws { member: draws.member + member, ..draws },
                 questions: drawn.iter().map(|at| &task.questions[*at]).collect(),
                 memory: Memory::new(task.memory.clone()),
                 rollout: Rollout {

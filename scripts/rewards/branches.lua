@@ -17,7 +17,7 @@ function branches.from(rollout, number, episode, state, last, questions, marks)
     id = episode.id, source = episode.source, questions = questions or episode.questions,
     chunks = table.move(episode.chunks, number, last, 1, {}), chunk_questions = asked,
     roles = roles and table.move(roles, number, last, 1, {}),
-    memory = number > 1 and fm.memory.replay { journal = rollout.journal, last = number - 1 } or nil,
+    memory = number > 1 and fm.memory.replay { journal = rollout.journal, last = number - 1 } or episode.memory,
     first = number, state = state, marks = marks,
   }
 end

@@ -1,6 +1,7 @@
 -- A rollout continues from the memory of another one, and one update takes several batches.
 
 local fm = require "finemem"
+local branches = require "rewards.branches"
 local world = require "worlds.household"
 
 local policy = fm.model.load { path = "models/tiny" }
@@ -35,6 +36,11 @@ for _, rollout in ipairs(again.rollouts) do
     end
   end
 end
+
+-- An episode's own memory is what its first step begins with.
+local full = table.clone(episode)
+full.memory = memory
+assert(branches.from(parent, 1, full, "full").memory == memory and branches.from(parent, 1, episode, "empty").memory == nil)
 
 -- Both in one update.
 local rewards = {}

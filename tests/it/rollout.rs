@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use finemem::data::Question;
-use finemem::generate::{Completion, Finish, Options, Request as Asked};
+use finemem::generate::{Completion, Finish, Options, Request as Asked, Stream};
 use finemem::memory::calls::{self, Parsed};
 use finemem::memory::tools::Tool;
 use finemem::memory::{Item, Store};
 use finemem::reason::{Extractive, How, Retrieval};
-use finemem::rollout::{At, Batch, Carried, Manager, Name, Outcome, Request, Rollout, Sample, Step, Task, play};
+use finemem::rollout::{At, Batch, Carried, Draws, Manager, Name, Outcome, Request, Rollout, Sample, Step, Task, play};
 use finemem::schema::{Show, read_json};
 use finemem::{Error, Result};
 use serde_json::json;
@@ -19,6 +19,13 @@ struct Says {
     /// What it says at each turn.
     answers: Vec<String>,
     prompts: RefCell<Vec<String>>,
+    streams: RefCell<Vec<Stream>>,
+}
+
+impl Says {
+    fn new(answers: Vec<String>) -> Self {
+        Self { answers, prompts: RefCell::default(), streams: RefCell::default() }
+    }
 }
 
 impl Sample for Says {
@@ -32,6 +39,7 @@ impl Sample for Says {
         let said = |request: &Asked| {
             let prompt: Vec<u8> = request.prompt.iter().map(|token| *token as u8).collect();
             self.prompts.borrow_mut().push(String::from_utf8(prompt).unwrap());
+            self.streams.borrow_mut().extend(&request.streams);
             let tokens = self.encode(&self.answers[turn])?;
             Ok(vec![Completion { logprobs: vec![-0.5; tokens.len()], tokens, finish: Finish::Stop }])
         };
@@ -122,7 +130,7 @@ fn episode() -> (Says, Task) {
         roles: ["reader", "reader", "critic"].map(String::from).into(),
         ..Task::default()
     };
-    (Says { answers, prompts: RefCell::default() }, task)
+    (Says::new(answers), task)
 }
 
 #[test]
@@ -170,7 +178,7 @@ fn calls_without_tags_change_the_memory_and_are_counted() {
         format!("I write {}", bare("Ida Rao lives in Bem.")),
         format!("{}<tool_call>", write("Ida Rao lives in Bem.")),
     ];
-    let batch = played(&Says { answers, prompts: RefCell::default() }, &mut Plain { seen: Vec::new() }, &[task], |_| {}).unwrap();
+    let batch = played(&Says::new(answers), &mut Plain { seen: Vec::new() }, &[task], |_| {}).unwrap();
     let counts = |step: &Step| (step.calls.len(), step.calls.iter().filter(|call| call.valid).count(), step.untagged, step.stray);
     for rollout in &batch.rollouts {
         assert_eq!(rollout.steps.iter().map(counts).collect::<Vec<_>>(), [(2, 1, 2, 0), (1, 0, 0, 0), (2, 1, 0, 0)]);
@@ -216,4 +224,19 @@ fn the_drawn_questions_are_the_same_for_a_group() {
         batch.rollouts.iter().map(|rollout| rollout.answers.iter().map(|asked| asked.question.as_str()).collect()).collect();
     assert!(asked.iter().all(|asked| asked.len() == 3));
     assert!(asked[0] == asked[1] && asked[2] == asked[3] && asked[0] != asked[2], "{asked:?}");
+}
+
+#[test]
+fn a_rollout_may_draw_what_another_one_drew() {
+    let (policy, task) = episode();
+    let drawn = |task: &Task, salt: u32| {
+        policy.streams.borrow_mut().clear();
+        played(&policy, &mut Plain { seen: Vec::new() }, std::slice::from_ref(task), |request| request.salt = salt).unwrap();
+        policy.streams.take()
+    };
+    let path = |path: [u32; 3]| Stream::new(7, 0, path);
+    assert_eq!(drawn(&task, 0)[..4], [[0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]].map(path));
+    // It goes on from the third step of rollout 2 of episode 6, in a request with the same salt.
+    let task = Task { draws: Some(Draws { episode: 5, member: 1, step: 2 }), ..task };
+    assert_eq!(drawn(&task, 3)[..4], [[5 ^ 3 << 16, 1, 2], [5 ^ 3 << 16, 2, 2], [5 ^ 3 << 16, 1, 3], [5 ^ 3 << 16, 2, 3]].map(path));
 }

@@ -103,7 +103,8 @@ record! {
 
     struct Rollout {
         /// episodes that a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for
-        /// its rollouts, and `roles`: the policy's role at each chunk
+        /// its rollouts, `roles`: the policy's role at each chunk, and `draws` = { episode, member, step }: the rollout of the same seed
+        /// whose random numbers it draws, from one of its steps on
         episodes: Vec<Any> as EPISODES,
         /// rollouts of each episode; by default the trainer's
         group: Option<usize>,

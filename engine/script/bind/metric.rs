@@ -1,11 +1,14 @@
 //! `fm.metric`: scoring answers, and figures from scores.
 
+use std::collections::HashMap;
+
 use mlua::ExternalResult;
 
 use crate::api::{Area, Function, Kind, function};
-use finemem::metrics::{self, Judged, Mean, Metric, Scored, Summary};
+use finemem::metrics::{self, Correlation, Judged, Mean, Metric, Scored, Summary};
 use finemem::reason::{Message, Role};
 use finemem::record;
+use finemem::rollout::Name;
 
 pub(crate) const AREA: Area = Area { constants: &[], functions: FUNCTIONS, objects: &[] };
 
@@ -94,6 +97,19 @@ record! {
         scores: Vec<f64>,
         /// the scores to compare with, for the same questions
         than: Vec<f64>,
+        /// the seed of the resampling
+        seed: u64 => Seed = 0,
+    }
+
+    struct Ranked {
+        /// the numbers
+        values: Vec<f64>,
+        /// the numbers to compare their order with, for the same things
+        with: Vec<f64>,
+        /// the name of each pair's unit: what is drawn together in a resample, such as an episode; by default each pair is its own
+        units: Option<Vec<Name>>,
+        /// the name of each pair's group, if only pairs of one group are to be compared
+        groups: Option<Vec<Name>>,
         /// the seed of the resampling
         seed: u64 => Seed = 0,
     }
@@ -237,6 +253,14 @@ const FUNCTIONS: &[Function] = &[
         }
     },
     function! {
+        /// Spearman's rank correlation, with its 95 % bootstrap interval over units. With groups, a pair's ranks are those in its group.
+        "metric.rank_correlation" (lua, given: Ranked) -> Option<Correlation>: "the correlation; nil if all of one side are equal" {
+            let units = given.units.as_deref().map_or_else(|| (0..given.values.len()).collect(), numbered);
+            let groups = given.groups.as_deref().map(numbered);
+            metrics::rank_correlation(&given.values, &given.with, &units, groups.as_deref(), given.seed).into_lua_err()
+        }
+    },
+    function! {
         /// The mean score of each source and metric, and the averages over sources and over questions, with 95 % bootstrap intervals.
         "metric.summary" (lua, given: Results) -> Summary: "the figures" {
             if let Some(i) = given.results.iter().position(|result| !result.score.is_finite()) {
@@ -246,3 +270,15 @@ const FUNCTIONS: &[Function] = &[
         }
     },
 ];
+
+/// A number from 0 for each name, the same for equal names.
+fn numbered(names: &[Name]) -> Vec<usize> {
+    let mut known = HashMap::new();
+    names
+        .iter()
+        .map(|name| {
+            let next = known.len();
+            *known.entry(name.key()).or_insert(next)
+        })
+        .collect()
+}

@@ -13,7 +13,7 @@ use finemem::memory::calls::Parsed;
 use finemem::memory::{Item, Store};
 use finemem::model::plain::{Breaks, Guard};
 use finemem::record;
-use finemem::rollout::{At, Batch, Carried, Manager, Name, Outcome, Step, Task};
+use finemem::rollout::{At, Batch, Carried, Draws, Manager, Name, Outcome, Step, Task};
 use finemem::schema::{Described, Show, Shown};
 
 const ITEMS: Kind = <Vec<Item>>::KIND;
@@ -224,6 +224,9 @@ record! {
         first: usize => FromOneOrFirst,
         /// a name for the initial memory: rollouts that began with the same memory have the same name
         state: Option<Name>,
+        /// the random numbers that it draws if not its own: those of a rollout that was played with the same seed. An episode that begins
+        /// with that rollout's memory before the step goes on as the rollout did
+        draws: Option<Draws>,
     }
 }
 
@@ -239,7 +242,7 @@ impl Given {
             Some(memory) => memory.borrow()?.0.clone(),
             None => Store::new(),
         };
-        let Self { chunks, questions, chunk_questions, first, state, .. } = self;
-        Ok(Task { chunks, questions, chunk_questions, roles, memory, first, state })
+        let Self { chunks, questions, chunk_questions, first, state, draws, .. } = self;
+        Ok(Task { chunks, questions, chunk_questions, roles, memory, first, state, draws })
     }
 }

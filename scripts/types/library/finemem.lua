@@ -21,6 +21,13 @@
 ---@field high number the upper end
 ---@field n integer how many scores there are
 
+---A correlation with its 95 % interval.
+---@class (exact) fm.Correlation
+---@field value number the correlation, from -1 to 1
+---@field low number the lower end of its 95 % interval
+---@field high number the upper end
+---@field n integer how many pairs there are
+
 ---The score of one question; an `Asked` also works.
 ---@class (exact) fm.Result
 ---@field source string the source that the question is from
@@ -641,7 +648,7 @@ local GrpoTrainer = {}
 
 ---The arguments of `GrpoTrainer:rollout`.
 ---@class (exact) fm.GrpoTrainer.rollout.arguments
----@field episodes table[] episodes that a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, and `roles`: the policy's role at each chunk
+---@field episodes table[] episodes that a world samples or fm.data.open returns. An episode may begin with a `memory` at step `first`, have a `state` for its rollouts, `roles`: the policy's role at each chunk, and `draws` = { episode, member, step }: the rollout of the same seed whose random numbers it draws, from one of its steps on
 ---@field group? integer rollouts of each episode; by default the trainer's
 ---@field temperature? number 0 is greedy; by default the trainer's
 ---@field seed? integer a different seed gives different samples at the same update (default 0)
@@ -1232,6 +1239,19 @@ function fm.metric.student_interval(arguments) end
 ---@param arguments fm.metric.paired_interval.arguments
 ---@return fm.Interval # the mean of the differences and its interval
 function fm.metric.paired_interval(arguments) end
+
+---The arguments of `fm.metric.rank_correlation`.
+---@class (exact) fm.metric.rank_correlation.arguments
+---@field values number[] the numbers
+---@field with number[] the numbers to compare their order with, for the same things
+---@field units? (number|string)[] the name of each pair's unit: what is drawn together in a resample, such as an episode; by default each pair is its own
+---@field groups? (number|string)[] the name of each pair's group, if only pairs of one group are to be compared
+---@field seed? integer the seed of the resampling (default 0)
+
+---Spearman's rank correlation, with its 95 % bootstrap interval over units. With groups, a pair's ranks are those in its group.
+---@param arguments fm.metric.rank_correlation.arguments
+---@return fm.Correlation # the correlation; nil if all of one side are equal
+function fm.metric.rank_correlation(arguments) end
 
 ---The arguments of `fm.metric.summary`.
 ---@class (exact) fm.metric.summary.arguments

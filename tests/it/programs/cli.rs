@@ -77,7 +77,7 @@ fn programs_explain_their_arguments() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
     };
     let make = ["make/policy.lua", "make/conflicts.lua", "make/chunk_questions.lua", "make/open_book_questions.lua"];
-    for script in ["train.lua", "train_llm.lua", "compare.lua", "eval.lua", "replay.lua"].iter().chain(&make) {
+    for script in ["train.lua", "train_llm.lua", "compare.lua", "eval.lua", "replay.lua", "audit.lua"].iter().chain(&make) {
         let (code, help, error) = said(script, &["--help"]);
         assert_eq!((code, error.as_str()), (Some(0), ""), "{script}");
         assert!(help.contains(&format!("finemem-engine run scripts/{script} -- ")) && help.contains("\nArguments:\n  --"), "{help}");

@@ -274,3 +274,42 @@ fn a_few_values_have_the_interval_of_student() {
     assert_eq!((one.mean, one.low, one.high), (0.5, f64::NEG_INFINITY, f64::INFINITY));
     assert_eq!((none.mean, none.n), (0.0, 0));
 }
+
+#[test]
+fn rank_correlations_agree_with_scipy() {
+    // scipy.stats.spearmanr(a, b).statistic
+    const RHO: f64 = 0.8679416943609326;
+    let a = [0.1, 0.4, 0.4, 0.4, -2.0, 7.5, 7.5, 0.0];
+    let b = [1.0, 3.0, 2.0, 2.0, -1.0, 2.0, 9.0, 0.5];
+    let alone: Vec<usize> = (0..8).collect();
+    let found = rank_correlation(&a, &b, &alone, None, 1).unwrap().unwrap();
+    assert!(near(found.value, RHO) && found.n == 8, "{found:?}");
+    assert!(found.low < found.value && found.value < found.high && found.high <= 1.0, "{found:?}");
+    // One unit is drawn whole or not at all, so that nothing varies.
+    let whole = rank_correlation(&a, &b, &[0; 8], None, 1).unwrap().unwrap();
+    assert!(near(whole.low, RHO) && near(whole.high, RHO), "{whole:?}");
+    // A unit that is drawn twice counts twice.
+    let (twice_a, twice_b) = ([a, a].concat(), [b, b].concat());
+    let units: Vec<usize> = (0..8).chain(0..8).collect();
+    let twice = rank_correlation(&twice_a, &twice_b, &units, None, 1).unwrap().unwrap();
+    assert!(near(twice.value, RHO) && near(twice.low, found.low) && near(twice.high, found.high), "{twice:?} {found:?}");
+    // A constant side has no ranks.
+    assert!(rank_correlation(&[1.0; 8], &b, &alone, None, 1).unwrap().is_none());
+}
+
+#[test]
+fn groups_compare_only_their_own() {
+    // Both groups order alike, and opposite to one another.
+    let a = [1.0, 2.0, 3.0, 11.0, 12.0, 13.0];
+    let b = [11.0, 12.0, 13.0, 1.0, 2.0, 3.0];
+    let (units, groups) = ([0, 0, 0, 1, 1, 1], [5, 5, 5, 2, 2, 2]);
+    let of = |groups: Option<&[usize]>| rank_correlation(&a, &b, &units, groups, 1).unwrap().unwrap();
+    assert!(of(None).value < 0.0 && near(of(Some(&groups)).value, 1.0) && near(of(Some(&groups)).low, 1.0));
+    // A group without order counts for nothing: ranks -1, 0, 1 beside 0, 0, 0.
+    let level = [1.0, 2.0, 3.0, 4.0, 4.0, 4.0];
+    assert!(near(rank_correlation(&level, &b, &units, Some(&groups), 1).unwrap().unwrap().value, 0.5f64.sqrt()));
+    let wrong = |a: &[f64], units: &[usize]| rank_correlation(a, &b, units, Some(&groups), 1).unwrap_err().to_string();
+    assert!(wrong(&a, &[0, 0, 1, 1, 1, 1]).contains("a group is in several units"));
+    assert!(wrong(&a[1..], &units).contains("5 numbers need as many"));
+    assert!(wrong(&[f64::NAN; 6], &units).contains("NaN has no rank"));
+}

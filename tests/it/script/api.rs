@@ -343,7 +343,9 @@ fn metrics_score_judge_and_sum_up() {
             m.score { metric = m.lenient { metric = 'boxed_label_strict' }, answer = 'The label is 4', gold = { '4' } }, m.lenient { metric = 'rouge_l' } == nil,
             #empty.rows, empty.over_sources == nil, empty.over_questions == nil,
             m.needs_judge { metric = 'judge_memalpha' }, m.needs_judge { metric = 'rouge_l' }, m.verdict { metric = 'judge_memalpha', replies = { 'Yes' }, gold = { 'likes soup' } },
-            #summary.rows, summary.rows[1].source, summary.rows[1].n, summary.over_questions.mean, summary.over_sources.n, summary.over_sources.mean, gain.n, gain.mean }",
+            #summary.rows, summary.rows[1].source, summary.rows[1].n, summary.over_questions.mean, summary.over_sources.n, summary.over_sources.mean, gain.n, gain.mean,
+            m.rank_correlation { values = { 1, 2, 5, 1, 2, 5 }, with = { 7, 8, 9, 3, 2, 1 }, units = { 'a', 'a', 'a', 1, 1, 1 }, groups = { 1, 1, 1, 'x', 'x', 'x' } }.value,
+            m.rank_correlation { values = { 1, 2, 3 }, with = { 1, 9, 8 } }.value, m.rank_correlation { values = { 1, 1 }, with = { 1, 2 } } == nil }",
     );
     let expected = json!([
         0.5,
@@ -377,7 +379,10 @@ fn metrics_score_judge_and_sum_up() {
         2,
         1.0 / 3.0,
         3,
-        1.0 / 3.0
+        1.0 / 3.0,
+        0,
+        0.5,
+        true
     ]);
     for (seen, expected) in seen.as_array().unwrap().iter().zip(expected.as_array().unwrap()) {
         let near = matches!((seen.as_f64(), expected.as_f64()), (Some(a), Some(b)) if (a - b).abs() < 1e-12);
@@ -395,6 +400,10 @@ fn metrics_score_judge_and_sum_up() {
         ("summary { results = { { source = 'a', metric = 'b' } } }", "score"),
         ("paired_interval { scores = { 1 }, than = {} }", "1 scores cannot be paired with 0"),
         ("recall_at_k { answer = '', gold = {}, k = -1 }", "'k' is -1"),
+        (
+            "rank_correlation { values = { 1, 2 }, with = { 1, 2 }, units = { 'a' } }",
+            "2 numbers need as many to compare them with, units and groups",
+        ),
     ] {
         let found = complaint(&format!("fm.metric.{text}"));
         assert!(found.contains(said), "{text}\nsaid {found}\nnot {said}");

@@ -29,7 +29,9 @@ fn every_reward_trains() {
 
 #[test]
 fn scripts_keep_their_word() {
-    for name in ["judged", "baselines", "memory_designs", "readings", "branches", "roles", "conflicts", "worlds", "length", "plain", "harm"] {
+    for name in [
+        "judged", "baselines", "memory_designs", "readings", "branches", "roles", "conflicts", "worlds", "length", "plain", "harm", "audit",
+    ] {
         run(name);
     }
 }
