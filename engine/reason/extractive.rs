@@ -50,6 +50,15 @@ impl Default for Extractive {
 }
 
 impl Extractive {
+    /// A reasoner whose answers take up to `hops` statements.
+    ///
+    /// # Errors
+    /// No hop.
+    pub fn new(hops: usize) -> Result<Self> {
+        super::several(hops)?;
+        Ok(Self { hops })
+    }
+
     /// Answers `question` from `contents`, which are in retrieval order.
     pub fn answer(&self, question: &str, contents: &[&str]) -> Answer {
         let single = best(question, contents);
@@ -94,9 +103,8 @@ impl Reason for Extractive {
         format!("a reasoner that answers from {from}, and says when it cannot")
     }
 
-    fn lookups(&self) -> usize {
-        // The first is for the question itself.
-        if self.hops > 1 { 1 + self.hops } else { 1 }
+    fn hops(&self) -> usize {
+        self.hops
     }
 
     fn answer(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>> {
