@@ -9,7 +9,9 @@ mod hops;
 pub mod local;
 pub mod prompt;
 mod question;
+mod related;
 pub mod server;
+mod statement;
 mod words;
 
 pub use ask::{Asked, Asking, How, Retrieval, ask, fit};
