@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use super::hops;
 use super::question::{AUXILIARY, PREPOSITIONS, Question, Wants};
+use super::statement::without_heading;
 use super::words::{Token, agreement, sentences, text_of, tokens};
 use super::{Answer, Message, Query, Reason, Reply, Usage};
 use crate::{Error, Result};
@@ -97,12 +98,12 @@ fn best<'c>(question: &str, contents: &[&'c str]) -> (Option<Best>, HashSet<&'c 
         for sentence in sentences(content) {
             match question.fit(sentence) {
                 Fit::States(score, complete, text) => {
-                    others.insert(sentence);
+                    others.insert(without_heading(sentence));
                     if best.as_ref().is_none_or(|best| score > best.score + 1e-9) {
                         best = Some(Best { score, complete, text, item });
                     }
                 }
-                Fit::OtherWords => _ = others.insert(sentence),
+                Fit::OtherWords => _ = others.insert(without_heading(sentence)),
                 Fit::Not => {}
             }
         }

@@ -140,12 +140,16 @@ pub(super) fn search(question: &str, contents: &[&str], hops: usize, alone: &Has
     let mut statements = Vec::new();
     for (item, content) in contents.iter().enumerate() {
         let read = sentences(content).into_iter().map(|sentence| Statement::read(item, sentence));
-        let fits = |s: &Statement<'_>| !s.tokens.iter().any(|t| t.is_negation() && !asked.iter().any(|q| q.key == t.key));
-        statements.extend(read.filter(fits));
+        let other = |t: &Token| t.is_negation() && !asked.iter().any(|q| q.key == t.key);
+        statements.extend(read.filter(|s| !s.is_talk() && !s.tokens.iter().any(other)));
     }
     let mut searches: Vec<String> = names(&asked).into_iter().map(|name| keys(&asked[name]).join(" ")).collect();
     let mut best: Option<(f64, Vec<usize>, Range<usize>)> = None;
-    for name in spans(&asked, &statements) {
+    let spans = spans(&asked, &statements);
+    // A path holds everything that the question names.
+    let holds = |path: &[usize], name: &Range<usize>| path.iter().any(|&at| statements[at].place_of(&keys(&asked[name.clone()])).is_some());
+    let fits = |path: &[usize]| (path.len() > 1 || statements[path[0]].is_one_of(alone)) && spans.iter().all(|name| holds(path, name));
+    for name in spans.iter().cloned() {
         let wanted = Wanted::of(&asked, name);
         let mut unfinished = vec![wanted.start()];
         for _ in 0..hops.min(wanted.most) {
@@ -154,10 +158,10 @@ pub(super) fn search(question: &str, contents: &[&str], hops: usize, alone: &Has
                 searches.push(wanted.search(path));
                 for (index, value, step) in wanted.steps(path, &statements) {
                     let statement = &statements[index];
-                    let chain = || path.statements.iter().copied().chain([index]).collect();
-                    let ends = !path.statements.is_empty() || statement.is_one_of(alone);
-                    let score = wanted.finished(path, &step, statement, &value).filter(|_| ends);
-                    if let Some(score) = score.filter(|score| best.as_ref().is_none_or(|(top, ..)| *score > top + 1e-9)) {
+                    let chain = || path.statements.iter().copied().chain([index]).collect::<Vec<_>>();
+                    let score = wanted.finished(path, &step, statement, &value);
+                    let better = |score: &f64| best.as_ref().is_none_or(|(top, ..)| *score > top + 1e-9) && fits(&chain());
+                    if let Some(score) = score.filter(better) {
                         best = Some((score, chain(), value.clone()));
                     }
                     if statement.leads_on(&value) {

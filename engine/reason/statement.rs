@@ -8,6 +8,8 @@ use super::question::{AUXILIARY, PREPOSITIONS};
 use super::related::Places;
 use super::words::{Token, text_of, tokens};
 
+const SPEAKERS: &[&str] = &["i", "me", "my", "we", "us", "our", "you", "your"];
+
 /// What counts against a value that is not at the end of its sentence: one with a name, and another.
 const NAMED: f64 = 0.04;
 const ORDINARY: f64 = 0.15;
@@ -37,6 +39,7 @@ pub(super) struct Value {
 
 impl<'a> Statement<'a> {
     pub(super) fn read(item: usize, sentence: &'a str) -> Self {
+        let sentence = without_heading(sentence);
         let tokens = tokens(sentence);
         let (last, phrases) = (last(&tokens), phrases(&tokens));
         Self { item, sentence, tokens, last, phrases, places: OnceCell::new() }
@@ -48,6 +51,17 @@ impl<'a> Statement<'a> {
 
     pub(super) fn is_one_of(&self, sentences: &HashSet<&str>) -> bool {
         sentences.contains(self.sentence)
+    }
+
+    /// Whether it asks, or speaks of somebody whom it does not name: "I work in Oska". In "Ardashir I" it is a number.
+    pub(super) fn is_talk(&self) -> bool {
+        let speaker = |at: usize| {
+            let word = self.tokens[at].key.split('\'').next().unwrap_or_default();
+            let after_name = at > 0 && self.tokens[at - 1].name && !self.tokens[at - 1].comma;
+            let number = at > 0 && self.tokens[at].name && (word != "i" || after_name);
+            SPEAKERS.contains(&word) && !number
+        };
+        self.sentence.ends_with('?') || (0..self.tokens.len()).any(speaker)
     }
 
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
@@ -76,7 +90,14 @@ impl<'a> Statement<'a> {
             self.tokens[at].key == name[0]
                 && self.tokens[at..at + name.len()].iter().zip(name).all(|(t, key)| t.key == *key)
                 && is_whole(&self.tokens, &(at..at + name.len()))
+                && !self.is_set_off(&(at..at + name.len()))
         })
+    }
+
+    /// Whether commas cut a range off from the sentence, as a name that is called: "Thanks, Mira", "Mira: Thanks".
+    fn is_set_off(&self, range: &Range<usize>) -> bool {
+        let before = range.start == 0 || self.tokens[range.start - 1].comma;
+        before && (range.end == self.tokens.len() || self.tokens[range.end - 1].comma)
     }
 
     /// Whether a value may be a thing that other statements are about.
@@ -100,7 +121,7 @@ impl<'a> Statement<'a> {
                 true => [phrase.clone(), 0..0],
                 false => [phrase.start..name.start.max(phrase.start), name.end.min(phrase.end)..phrase.end],
             };
-            for range in parts.into_iter().filter(|part| !part.is_empty()) {
+            for range in parts.into_iter().filter(|part| !part.is_empty() && !self.is_set_off(part)) {
                 if values.iter().all(|value| apart(&value.range, &range)) {
                     let inside = range.start > 2 && range.end < self.tokens.len();
                     let doubt = if self.is_named(&range) { NAMED } else { ORDINARY } + if inside { INSIDE } else { 0.0 };
@@ -137,6 +158,11 @@ impl<'a> Statement<'a> {
             _ => 0.6,
         }
     }
+}
+
+/// The sentence without a heading, which says when something was said: "[8 May] …".
+pub(super) fn without_heading(sentence: &str) -> &str {
+    sentence.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(sentence, |(_, rest)| rest)
 }
 
 pub(super) fn is_article(t: &Token) -> bool {
