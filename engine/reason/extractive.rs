@@ -183,7 +183,7 @@ impl Question {
         };
         let Some((start, mut end)) = self.candidate(&tokens, &found) else { return Fit::Not };
         if tokens[end - 1].name && !tokens[end - 1].comma && tokens.get(end).is_some_and(|t| self.asks_for(&t.key) && !t.name) {
-            // "Which disease does E have?" – "E has Paldinger *disease*".
+            // "Which fever does E have?" – "E has Holt *fever*".
             end += 1;
         }
         let left_out = (0..tokens.len()).filter(|&at| !found.entity[at] && !found.taken[at] && !(start..end).contains(&at));

@@ -41,7 +41,7 @@ const SILENT: f64 = 0.3;
 const EXPECTED: f64 = 0.2;
 /// For reading a statement back from its end, if another has the same end, or the statement before shares its words.
 const AMBIGUOUS: f64 = 0.15;
-/// For taking the thing for the value of something else: "V was made in the country of E".
+/// For taking the thing for the value of something else: "V lies on the island of E".
 const OF_KIND: f64 = 0.3;
 /// For ending with the kind of thing that is asked for.
 const ASKED: f64 = 0.3;
@@ -75,7 +75,7 @@ struct Word<'q> {
     key: &'q str,
     places: Places,
     weight: f64,
-    /// It is what somebody or something has: "the *landlord* of E", "E's *landlord*".
+    /// It is what somebody or something has: "the *owner* of E", "E's *owner*".
     held: bool,
 }
 
@@ -291,12 +291,12 @@ impl<'q> Wanted<'q> {
                 most = most.max(near);
                 if !taken {
                     *shared = shared.max(near);
-                    // A citizen has a citizenship: a word of the same root may turn it round.
+                    // A member has a membership: a word of the same root may turn it round.
                     let same = near > 0.6 && agreement(word.key, &tokens[at].key) != 1;
                     wrong_way |= word.held && same && statement.holder(at).is_some_and(|holder| value.contains(&holder));
                 }
             }
-            // "Which school …?" – "the School of the Six Cellars".
+            // "Which school …?" – "Tarn Free School".
             most = most.max(REWORDED * word.names(statement, value));
             if matches!(self.kind, Kind::Named(at) if at == word.at) {
                 kind = most;
@@ -306,7 +306,7 @@ impl<'q> Wanted<'q> {
         let mut explains: Vec<f64> = self.words.iter().enumerate().map(|(i, word)| explain(word, i < path.taken)).collect();
         explains.drain(..path.taken);
         let after: Vec<f64> = self.after.iter().zip(&path.after).map(|(word, before)| explain(word, false).max(*before)).collect();
-        // "Head of *state*" is not the head of the government.
+        // A keeper of *bees* is not the keeper of the gate.
         wrong_way |= relation.iter().zip(&shared).filter(|(_, shared)| **shared > 0.6).any(|(&at, _)| {
             let of = statement.holder(at).filter(|&of| of > at && !tokens[of].name).and_then(|of| relation.iter().position(|&at| at == of));
             of.is_some_and(|of| shared[of] < 0.8)

@@ -132,7 +132,7 @@ impl<'a> Statement<'a> {
         values
     }
 
-    /// Where the name begins of the one who has what a noun says: "the *landlord* of E", "E's *landlord*".
+    /// Where the name begins of the one who has what a noun says: "the *owner* of E", "E's *owner*".
     pub(super) fn holder(&self, noun: usize) -> Option<usize> {
         let tokens = &self.tokens;
         if tokens[noun].kind {
@@ -240,7 +240,7 @@ fn end_of_name(tokens: &[Token], start: usize) -> usize {
             None => break,
         }
     }
-    // "Paldinger *disease* is …": an ordinary noun, unless it is the verb of the name, as in "where Mira Tolen *works* is …".
+    // "Holt *fever* is …": an ordinary noun, unless it is the verb of the name, as in "where Mira Tolen *works* is …".
     let clause = (0..start).rev().find(|&at| !is_article(&tokens[at]));
     let clause = clause.is_some_and(|at| tokens[at].is(&["which", "where", "that", "who", "whom", "when"]));
     let ordinary = (end..tokens.len()).find(|&at| tokens[at].function || tokens[at].name || tokens[at - 1].comma).unwrap_or(tokens.len());
