@@ -360,7 +360,8 @@ impl<'q> Wanted<'q> {
             let without = after().filter(|pair| !explained(pair)).count();
             self.words[last + 1..].iter().any(beyond) || (without > 0 && 2 * without >= self.after.len())
         });
-        (said || !self.words.iter().chain(&self.after).any(strong)) && !(leads && step.foreign < ALL)
+        (said || !self.words.iter().chain(&self.after).any(strong))
+            && !(leads && (step.foreign < ALL || matches!(self.kind, Kind::Named(_)) && step.kind == 0.0))
     }
 
     /// The best ways to go on after the step: how many words are taken, which share of the question is explained, and the score.
