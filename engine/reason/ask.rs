@@ -64,6 +64,8 @@ record! {
         pub used: Option<usize> => FromOne,
         /// which of them lead to the answer, in order, if it took several
         pub trace: Vec<usize> => FromOne,
+        /// what the model looked up before it answered, in order
+        pub searched: Vec<String> => IfThere,
         /// what kind of question it is
         pub kind: Option<String>,
         /// its name in its file
@@ -99,6 +101,7 @@ impl Asked {
             evidence,
             used: answer.trace.last().copied(),
             trace: if answer.trace.len() > 1 { answer.trace } else { Vec::new() },
+            searched: Vec::new(),
             kind: question.kind.clone(),
             id: question.id.clone(),
             chunks: question.evidence.clone(),
@@ -120,25 +123,34 @@ struct Pending<'a> {
     /// How many are for the question itself.
     first: usize,
     looked_up: BTreeSet<String>,
+    /// How many times it may still be looked up what is missing.
+    left: usize,
+    /// What a model looked up, in order.
+    searched: Vec<String>,
     answer: Option<Answer>,
+    usage: Usage,
 }
 
 /// Answers all questions in one batch, in order, and scores the answers. Put questions about the same memory next to each other: the
 /// indices of its sections are then built only once.
 pub fn ask(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'_>]) -> Result<Vec<Asked>> {
     let mut sections = None;
+    // A reasoner that sees the whole memory has nothing to look up.
+    let left = if reasoner.hops() > 1 && retrieval.retrieval != How::Whole { reasoner.hops() } else { 0 };
     let pending = |asking| {
         let found = choose(asking, retrieval, &mut sections);
-        Pending { first: found.len(), found, looked_up: BTreeSet::new(), answer: None }
+        let (looked_up, searched, usage) = Default::default();
+        Pending { first: found.len(), found, looked_up, left, searched, answer: None, usage }
     };
     let mut all: Vec<Pending<'_>> = questions.iter().map(pending).collect();
     let mut open: Vec<usize> = (0..all.len()).collect();
-    for lookup in 1..=reasoner.lookups() {
+    while !open.is_empty() {
         let mut queries = Vec::with_capacity(open.len());
         let mut left_out = Vec::with_capacity(open.len());
         for &at in &open {
             let (question, pending) = (questions[at].1, &mut all[at]);
-            let mut query = Query { question: &question.question, instruction: question.instruction.as_deref(), items: Vec::new() };
+            let (instruction, more) = (question.instruction.as_deref(), pending.left > 0);
+            let mut query = Query { question: &question.question, instruction, items: Vec::new(), more };
             query.items.extend(pending.found.iter().map(|(item, rank, _)| Entry {
                 content: &item.content,
                 section: &item.section,
@@ -152,14 +164,16 @@ pub fn ask(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'_>]
         }
         let answers = reasoner.answer(&queries)?;
         let mut again = Vec::new();
-        for ((at, mut answer), left_out) in open.into_iter().zip(answers).zip(left_out) {
+        for ((at, answer), left_out) in open.into_iter().zip(answers).zip(left_out) {
             let pending = &mut all[at];
-            answer.usage.left_out = left_out;
-            if lookup < reasoner.lookups()
-                && retrieval.retrieval != How::Whole
-                && pending.look_up(questions[at].0, &answer.search, retrieval)
-            {
-                again.push(at);
+            pending.usage.add(Usage { left_out, ..answer.usage });
+            if pending.left > 0 && !answer.search.is_empty() {
+                let (found, waits) = (pending.look_up(questions[at].0, &answer.search, retrieval), answer.text.is_empty());
+                pending.left = if found { pending.left - 1 } else { 0 };
+                pending.searched.extend(answer.search.iter().filter(|_| waits).cloned());
+                if found || waits {
+                    again.push(at);
+                }
             }
             pending.answer = Some(answer);
         }
@@ -185,16 +199,19 @@ impl<'a> Pending<'a> {
         self.found.len() > before
     }
 
-    /// The scored answer. Its evidence are the items for the question itself and those that lead to the answer.
+    /// The scored answer. Its evidence are the items for the question itself, those that a model asked for, and those that lead to the
+    /// answer.
     fn asked(self, question: &Question) -> Result<Asked> {
         let mut answer = self.answer.unwrap_or_else(|| unreachable!("every question was asked"));
-        let mut kept: Vec<usize> = (0..self.first).collect();
-        kept.extend(answer.trace.iter().filter(|at| **at >= self.first));
+        answer.usage = self.usage;
+        let first = if self.searched.is_empty() { self.first } else { self.found.len() };
+        let mut kept: Vec<usize> = (0..first).collect();
+        kept.extend(answer.trace.iter().filter(|at| **at >= first));
         for at in &mut answer.trace {
             *at = kept.iter().position(|kept| kept == at).unwrap_or(0);
         }
         let evidence = kept.iter().map(|at| self.found[*at]).map(|(item, _, score)| Item { score, ..item.clone() }).collect();
-        Asked::new(question, answer, evidence)
+        Ok(Asked { searched: self.searched, ..Asked::new(question, answer, evidence)? })
     }
 }
 

@@ -11,10 +11,12 @@
 //!
 //! Of sentences that fit equally well the first in retrieval order wins, and this is why stale copies do harm.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::hops;
 use super::question::{AUXILIARY, PREPOSITIONS, Question, Wants};
+use super::statement::without_heading;
 use super::words::{Token, agreement, sentences, text_of, tokens};
 use super::{Answer, Message, Query, Reason, Reply, Usage};
 use crate::{Error, Result};
@@ -32,8 +34,9 @@ const HEAD_WEIGHT: f64 = 1.5;
 /// Below this a sentence does not fit.
 const THRESHOLD: f64 = 0.48;
 
-/// A statement that fits this well says all that is asked.
-const COMPLETE: f64 = 0.9;
+/// A path of one statement, or of several, that fits less well says something else.
+const SURE: f64 = 0.15;
+const GUESS: f64 = 0.0;
 
 /// The reasoner. It is stateless: the same question and contents always give the same answer.
 #[derive(Debug, Clone, Copy)]
@@ -50,38 +53,67 @@ impl Default for Extractive {
 }
 
 impl Extractive {
+    /// A reasoner whose answers take up to `hops` statements.
+    ///
+    /// # Errors
+    /// No hop.
+    pub fn new(hops: usize) -> Result<Self> {
+        super::several(hops)?;
+        Ok(Self { hops })
+    }
+
     /// Answers `question` from `contents`, which are in retrieval order.
     pub fn answer(&self, question: &str, contents: &[&str]) -> Answer {
-        let single = best(question, contents);
-        if self.hops > 1 && single.as_ref().is_none_or(|(score, ..)| *score < COMPLETE) {
-            let (found, search) = hops::search(question, contents, self.hops);
-            if let Some(found) = found {
-                return Answer { text: found.text, known: true, trace: found.trace, search, usage: Usage::default() };
-            }
-            return Answer { search, ..said(single) };
+        let (single, others) = best(question, contents);
+        if single.as_ref().is_some_and(|best| best.complete) {
+            return said(single);
         }
-        said(single)
+        let (found, search) = hops::search(question, contents, self.hops, &others);
+        let found = found.filter(|found| match &single {
+            Some(_) => found.trace.len() > 1,
+            None => found.score >= if self.hops > 1 { GUESS } else { SURE },
+        });
+        let search = if self.hops > 1 { search } else { Vec::new() };
+        match found {
+            Some(found) => Answer { text: found.text, known: true, trace: found.trace, search, usage: Usage::default() },
+            None => Answer { search, ..said(single) },
+        }
     }
 }
 
-/// The statement that fits best: how well, the answer in it, and its item.
-fn best(question: &str, contents: &[&str]) -> Option<(f64, String, usize)> {
-    let mut best: Option<(f64, String, usize)> = None;
-    let question = Question::read(question)?;
+/// A statement that says what is asked.
+struct Best {
+    score: f64,
+    /// In all words of the relation.
+    complete: bool,
+    text: String,
+    item: usize,
+}
+
+/// The statement that fits best: how well, the answer in it, and its item. Also the statements that may say it in other words.
+fn best<'c>(question: &str, contents: &[&'c str]) -> (Option<Best>, HashSet<&'c str>) {
+    let (mut best, mut others): (Option<Best>, _) = (None, HashSet::new());
+    let Some(question) = Question::read(question) else { return (best, others) };
     for (item, content) in contents.iter().enumerate() {
         for sentence in sentences(content) {
             match question.fit(sentence) {
-                Some((score, text)) if best.as_ref().is_none_or(|(top, ..)| score > *top + 1e-9) => best = Some((score, text, item)),
-                _ => {}
+                Fit::States(score, complete, text) => {
+                    others.insert(without_heading(sentence));
+                    if best.as_ref().is_none_or(|best| score > best.score + 1e-9) {
+                        best = Some(Best { score, complete, text, item });
+                    }
+                }
+                Fit::OtherWords => _ = others.insert(without_heading(sentence)),
+                Fit::Not => {}
             }
         }
     }
-    best
+    (best, others)
 }
 
-fn said(best: Option<(f64, String, usize)>) -> Answer {
+fn said(best: Option<Best>) -> Answer {
     let known = best.is_some();
-    let (text, trace) = best.map_or((UNKNOWN.to_owned(), Vec::new()), |(_, text, item)| (text, vec![item]));
+    let (text, trace) = best.map_or((UNKNOWN.to_owned(), Vec::new()), |best| (best.text, vec![best.item]));
     Answer { text, known, trace, search: Vec::new(), usage: Usage::default() }
 }
 
@@ -94,9 +126,8 @@ impl Reason for Extractive {
         format!("a reasoner that answers from {from}, and says when it cannot")
     }
 
-    fn lookups(&self) -> usize {
-        // The first is for the question itself.
-        if self.hops > 1 { 1 + self.hops } else { 1 }
+    fn hops(&self) -> usize {
+        self.hops
     }
 
     fn answer(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>> {
@@ -114,6 +145,16 @@ impl Reason for Extractive {
     }
 }
 
+/// How far a sentence states what is asked.
+enum Fit {
+    /// It does: how well, whether in all words of the relation, and the answer in it.
+    States(f64, bool, String),
+    /// Not in the question's words.
+    OtherWords,
+    /// It says something else, or nothing about the entity.
+    Not,
+}
+
 /// The state of matching one sentence.
 struct Match {
     /// Tokens that belong to a name of the question.
@@ -126,47 +167,64 @@ struct Match {
 }
 
 impl Question {
-    /// How well a sentence states what is asked, and the answer in it. None if it does not state it.
-    fn fit(&self, sentence: &str) -> Option<(f64, String)> {
+    /// How far a sentence states what is asked.
+    fn fit(&self, sentence: &str) -> Fit {
         // A cheap test first: most sentences do not even mention the entity.
         if !sentence.to_lowercase().contains(&self.tokens[self.names[0].start].key) && !sentence.contains('’') {
-            return None;
+            return Fit::Not;
         }
         let tokens = tokens(sentence);
         if tokens.iter().any(|t| t.is_negation() && !self.has(&t.key)) {
-            return None;
+            return Fit::Not;
         }
-        let found = self.align(&tokens)?;
-        let (start, end) = self.candidate(&tokens, &found)?;
+        let found = match self.align(&tokens) {
+            Ok(found) => found,
+            Err(fit) => return fit,
+        };
+        let Some((start, mut end)) = self.candidate(&tokens, &found) else { return Fit::Not };
+        if tokens[end - 1].name && !tokens[end - 1].comma && tokens.get(end).is_some_and(|t| self.asks_for(&t.key) && !t.name) {
+            // "Which fever does E have?" – "E has Holt *fever*".
+            end += 1;
+        }
         let left_out = (0..tokens.len()).filter(|&at| !found.entity[at] && !found.taken[at] && !(start..end).contains(&at));
         let left_out = left_out.filter(|&at| !tokens[at].function && !tokens[at].kind);
         let excess: f64 = left_out.map(|at| if tokens[at].name { 0.2 } else { 0.1 }).sum();
         if self.plain {
             // Without capitals, only the neighbours distinguish "receiver" from "wide receiver".
             let open = |at: usize| found.taken[at] || tokens[at].function || (start..end).contains(&at);
-            let first = found.entity.iter().position(|&e| e)?;
+            let first = found.entity.iter().position(|&e| e).unwrap_or(0);
             let whole = (first == 0 || open(first - 1) || tokens[first - 1].comma) && (first + 1 == tokens.len() || open(first + 1));
             if !found.complete || !whole || excess > 0.15 {
-                return None;
+                return Fit::Not;
             }
         }
         // A sentence that states the whole relation may say more; one that states only a part may not.
         let score = found.share - if found.complete { excess.min(0.5) } else { excess };
-        (score > THRESHOLD).then(|| (score, text_of(sentence, &tokens[start..end])))
+        if score > THRESHOLD {
+            Fit::States(score, found.complete, text_of(sentence, &tokens[start..end]))
+        } else if found.complete {
+            Fit::Not
+        } else {
+            Fit::OtherWords
+        }
+    }
+
+    /// Whether this is the noun that the question asks for.
+    fn asks_for(&self, key: &str) -> bool {
+        self.head.is_some_and(|at| self.tokens[at].key == key)
     }
 
     /// Finds the names and the relation's words in a sentence.
-    fn align(&self, tokens: &[Token]) -> Option<Match> {
+    fn align(&self, tokens: &[Token]) -> Result<Match, Fit> {
         let mut entity = vec![false; tokens.len()];
         let mut used = vec![false; self.tokens.len()];
         let mut taken = vec![false; tokens.len()];
         let mut tail = Vec::new();
+        let mut contradicts = false;
         for (order, name) in self.names.iter().enumerate() {
-            let (run, at) = self.occurrence(tokens, name)?;
+            let (run, at) = self.occurrence(tokens, name).ok_or(Fit::Not)?;
             entity[at..at + name.len()].fill(true);
-            if order == 0 && self.contradicts(tokens, at, &run) {
-                return None;
-            }
+            contradicts |= order == 0 && self.contradicts(tokens, at, &run);
             // Words next to the name in both texts belong together.
             let first = name.start - (at - run.start);
             for (word, at) in (first..).zip(run) {
@@ -187,9 +245,7 @@ impl Question {
                 }
             }
         }
-        if self.of_another(tokens, &entity, &taken) {
-            return None;
-        }
+        contradicts |= self.of_another(tokens, &entity, &taken);
         // What follows the name in both texts belongs to the name ("E *rowing club*"), if something else is left to be the relation.
         let strong = |w: &&(usize, bool)| !w.1;
         if self.words.iter().filter(strong).all(|w| tail.contains(&w.0)) {
@@ -204,13 +260,27 @@ impl Question {
         let share = (words.iter().filter(|w| used[w.0]).map(weight).sum::<f64>() + extra) / total;
         let hits = words.iter().filter(strong).filter(|w| used[w.0]).count();
         let misses = words.iter().filter(strong).count() - hits;
+        if contradicts {
+            // In other words it may not.
+            return Err(if hits > 0 || total == 0.0 { Fit::Not } else { Fit::OtherWords });
+        }
         if total == 0.0 {
             // "Who is E?" is answered by "E is …".
-            let end = entity.iter().rposition(|&e| e)? + 1;
-            return tokens.get(end).is_some_and(Token::is_copula).then_some(Match { entity, taken, share: 1.0, complete: true });
+            let end = entity.iter().rposition(|&e| e).map_or(0, |last| last + 1);
+            let is = tokens.get(end).is_some_and(Token::is_copula);
+            return if is { Ok(Match { entity, taken, share: 1.0, complete: true }) } else { Err(Fit::Not) };
         }
+        // "Where was the keeper of E born?" – "The keeper of E is Y" only leads to the answer.
+        let leads = self.noun.filter(|&noun| used[noun]).is_some_and(|noun| {
+            let first = (0..=noun).rev().take_while(|&at| !self.tokens[at].function).last().unwrap_or(noun);
+            words.iter().any(|w| strong(&w) && !used[w.0] && !(first..=noun).contains(&w.0))
+        });
         let enough = hits > 0 && hits >= misses || named && misses <= 1;
-        enough.then_some(Match { entity, taken, share, complete: misses == 0 })
+        match () {
+            () if leads => Err(Fit::OtherWords),
+            () if enough => Ok(Match { entity, taken, share, complete: misses == 0 }),
+            () => Err(Fit::OtherWords),
+        }
     }
 
     /// The first place where the sentence has the name as a whole: the longest run of words around it that both texts share, and

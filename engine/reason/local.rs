@@ -25,6 +25,8 @@ record! {
         pub seed: u64 => Seed = 0,
         /// whether the model thinks before it answers, if its template supports that
         pub thinking: bool = false,
+        /// the most items that an answer may take: with more than 1 the model may ask that many times to look something up
+        pub hops: usize = 1,
     }
 }
 
@@ -52,6 +54,7 @@ impl Local {
             let asked = settings.max_tokens;
             return Err(Error::argument(format!("'max_tokens' is {asked}; it must be positive and leave room in the model's {longest}")));
         }
+        super::several(settings.hops)?;
         let local = Self { model, generator, settings };
         local.options().check()?;
         local.render(&[Message::new(Role::User, "?")])?;
@@ -120,6 +123,10 @@ impl Reason for Local {
             Ok(Reply { text: answer, usage })
         };
         texts.iter().zip(of).map(reply).collect()
+    }
+
+    fn hops(&self) -> usize {
+        self.settings.hops
     }
 
     fn count(&self, chat: &[Message]) -> Result<usize> {

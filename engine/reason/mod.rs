@@ -9,7 +9,9 @@ mod hops;
 pub mod local;
 pub mod prompt;
 mod question;
+mod related;
 pub mod server;
+mod statement;
 mod words;
 
 pub use ask::{Asked, Asking, How, Retrieval, ask, fit};
@@ -19,7 +21,7 @@ pub use server::Server;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, record, words};
+use crate::{Error, Result, record, words};
 
 /// A question and the items it may be answered from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Query<'a> {
     pub instruction: Option<&'a str>,
     /// The memory items, best match first.
     pub items: Vec<Entry<'a>>,
+    /// Whether the reasoner may look something up before it answers.
+    pub more: bool,
 }
 
 /// The part of a memory item that a reasoner sees.
@@ -49,7 +53,7 @@ impl<'a> Query<'a> {
     /// A question about the items of a flat memory, which are given best match first and were written in this order.
     pub fn new(question: &'a str, contents: impl IntoIterator<Item = &'a str>) -> Self {
         let entry = |(rank, content)| Entry { content, section: "", rank, written: (0, rank as u64) };
-        Self { question, instruction: None, items: contents.into_iter().enumerate().map(entry).collect() }
+        Self { question, instruction: None, items: contents.into_iter().enumerate().map(entry).collect(), more: false }
     }
 
     /// The items in the order in which a model is shown them: the last written comes last, so that of two contradicting items the newer one
@@ -71,7 +75,8 @@ pub struct Answer {
     pub known: bool,
     /// The items that lead to it, in order, if the reasoner says so: the last is the one that it was taken from.
     pub trace: Vec<usize>,
-    /// What the reasoner wants to look up in the memory before it answers again. Empty if this is all it can say.
+    /// What the reasoner wants to look up in the memory before it answers again. Empty if this is all it can say. If the text is empty,
+    /// the reasoner does not answer before it was looked up.
     pub search: Vec<String>,
     /// Its cost.
     pub usage: Usage,
@@ -96,10 +101,22 @@ record! {
         pub requests: u64 => IfThere,
         /// seconds from the first of these requests to the reply; they run concurrently, so a sum exceeds the time that passed
         pub seconds: f64 => IfThere,
-        /// 1 if the reply was cached, from an earlier process or an equal chat, else 0
+        /// replies that were cached, from an earlier process or an equal chat: 1 or 0, or more if the model looked things up
         pub cached: u64 => IfThere,
         /// items that were left out because the prompt was too long
         pub left_out: u64 => IfThere,
+    }
+}
+
+impl Usage {
+    /// Adds what a further reply to the same question took. Whether it was cut, and what was left out, is that of the last reply.
+    fn add(&mut self, next: Self) {
+        self.prompt_tokens += next.prompt_tokens;
+        self.completion_tokens += next.completion_tokens;
+        self.requests += next.requests;
+        self.seconds += next.seconds;
+        self.cached += next.cached;
+        (self.cut, self.left_out) = (next.cut, next.left_out);
     }
 }
 
@@ -140,6 +157,11 @@ impl Message {
     }
 }
 
+/// Refuses a number of hops that leaves none.
+fn several(hops: usize) -> Result<()> {
+    if hops == 0 { Err(Error::argument("'hops' must be at least 1")) } else { Ok(()) }
+}
+
 /// A reasoning agent. It is not trained, and the same seed gives the same answers.
 pub trait Reason {
     /// A short description.
@@ -156,11 +178,11 @@ pub trait Reason {
     /// Answers every query, in order.
     fn answer(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>> {
         let chats = queries.iter().map(|query| self.chat(query)).collect::<Result<Vec<_>>>()?;
-        Ok(self.complete(&chats)?.into_iter().map(prompt::answer).collect())
+        Ok(self.complete(&chats)?.into_iter().zip(queries).map(|(reply, query)| prompt::answer(reply, query.more)).collect())
     }
 
-    /// How many times it may look up items for a question.
-    fn lookups(&self) -> usize {
+    /// The most items that an answer may take. With more than one, the reasoner may look up that many times what it is missing.
+    fn hops(&self) -> usize {
         1
     }
 

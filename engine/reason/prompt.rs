@@ -16,6 +16,11 @@ const RULES: [&str; 4] = [
     "Do not guess.",
 ];
 
+/// How a model asks for more items.
+const SEARCH: &str = "SEARCH:";
+const LOOK_UP: &str = "This may be only a part of the memory. If a fact is missing that you need on the way to the answer, reply with only \"SEARCH: \" \
+                       and the names and words to look it up by; you are then asked again, with what was found.";
+
 /// The chat that asks a question: the task, the memory and the rules as the system message, the question as the user's.
 ///
 /// Our own words for the protocol of Mem-α's answering server: a block for each section of a memory, its items numbered, and rules to use
@@ -50,6 +55,9 @@ pub fn messages(query: &Query<'_>) -> Vec<Message> {
     for rule in RULES {
         let _ = writeln!(system, "- {rule}");
     }
+    if query.more {
+        let _ = writeln!(system, "- {LOOK_UP}");
+    }
     let _ = write!(system, "- If the memory does not hold the answer, reply with exactly: {UNKNOWN}");
     let question = match query.instruction {
         Some(instruction) => format!("{}\n\n{}", instruction.trim(), query.question),
@@ -58,11 +66,24 @@ pub fn messages(query: &Query<'_>) -> Vec<Message> {
     vec![Message::new(Role::System, system), Message::new(Role::User, question)]
 }
 
-/// The answer in a reply. An empty text, as after an unfinished thought, is not an answer, but does not say that there is none either.
-pub fn answer(reply: Reply) -> Answer {
-    let unknown = normalise(&reply.text).starts_with(UNKNOWN);
-    let known = !unknown && !reply.text.is_empty();
-    Answer { text: if unknown { UNKNOWN.into() } else { reply.text }, known, trace: Vec::new(), search: Vec::new(), usage: reply.usage }
+/// The answer in a reply, or, if `more` allows it, what the reply wants to look up. An empty text, as after an unfinished thought, is not
+/// an answer, but does not say that there is none either.
+pub fn answer(reply: Reply, more: bool) -> Answer {
+    let Reply { mut text, usage } = reply;
+    let wanted = |line: &str| Some(line.trim().trim_matches(['*', '`']).strip_prefix(SEARCH)?.trim().to_owned());
+    let search: Vec<String> = text.lines().filter_map(wanted).filter(|words| !words.is_empty()).collect();
+    if more && !search.is_empty() {
+        return Answer { text: String::new(), known: false, trace: Vec::new(), search, usage };
+    }
+    if !search.is_empty() {
+        // It was told to answer. If it does not, it knows no answer.
+        let rest: Vec<&str> = text.lines().filter(|line| wanted(line).is_none()).collect();
+        text = rest.join("\n").trim().to_owned();
+        text = if text.is_empty() { UNKNOWN.into() } else { text };
+    }
+    let unknown = normalise(&text).starts_with(UNKNOWN);
+    let known = !unknown && !text.is_empty();
+    Answer { text: if unknown { UNKNOWN.into() } else { text }, known, trace: Vec::new(), search: Vec::new(), usage }
 }
 
 /// A text without the thoughts before it; empty if a thought has no end. Templates may begin a thought in the prompt, so that only its end

@@ -57,6 +57,8 @@ record! {
         pub offline: bool = false,
         /// a tokenizer.json for counting the tokens of prompts; by default four bytes count as a token
         pub tokenizer: Option<PathBuf>,
+        /// the most items that an answer may take: with more than 1 the model may ask that many times to look something up
+        pub hops: usize = 1,
     }
 }
 
@@ -111,6 +113,7 @@ impl Server {
         if let Some(name) = ["model", "messages", "n", "stream"].iter().find(|name| settings.extra.contains_key(**name)) {
             return Err(Error::argument(format!("'extra' may not change {name:?}")));
         }
+        super::several(settings.hops)?;
         let key = settings.key_env.as_deref().filter(|_| !offline).map(key).transpose()?;
         let endpoint = Endpoint::new(&settings.url, key, timeout, Patience { retries, pause }, concurrency)?;
         if offline && settings.cache.is_none() {
@@ -250,6 +253,10 @@ impl Reason for Server {
             Ok(Reply { text: prompt::without_thought(&kept.text).to_owned(), usage })
         };
         keys.iter().map(reply).collect()
+    }
+
+    fn hops(&self) -> usize {
+        self.settings.hops
     }
 
     fn count(&self, chat: &[Message]) -> Result<usize> {

@@ -285,6 +285,8 @@ fn answer(answer: &Asked, versions: &mut Versions) -> Value {
         ("kind", json!(answer.kind)),
         ("metric", json!(answer.metric)),
         ("used", json!(answer.used.map(|used| used + 1))),
+        ("trace", json!(answer.trace.iter().map(|at| at + 1).collect::<Vec<_>>())),
+        ("searched", answer.searched.iter().map(|words| text(words)).collect::<Vec<_>>().into()),
         ("gold", answer.gold.iter().map(|gold| text(gold)).collect::<Vec<_>>().into()),
         ("evidence", evidence.into()),
         ("chunks", json!(answer.chunks.iter().map(|chunk| chunk + 1).collect::<Vec<_>>())),

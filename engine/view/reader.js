@@ -215,6 +215,8 @@ function reader(section) {
         h("div", {}, h("dt", {}, "answer"), h("dd", {}, one.answer ?? "–")),
         h("div", {}, h("dt", {}, "gold"), h("dd", {}, one.gold.join(" | ") || "–")),
         h("div", {}, h("dt", {}, "score"), h("dd", {}, shown(one.score), one.metric && h("span", { class: "muted" }, ` ${one.metric}`))),
+        one.searched.length > 0 && h("div", {}, h("dt", {}, "looked up"), h("dd", {}, one.searched.join(", then "))),
+        one.trace.length > 0 && h("div", {}, h("dt", {}, "found by"), h("dd", {}, one.trace.map((at, i) => h("div", {}, `${i + 1}. ${now.items[one.evidence[at - 1][0]].content}`)))),
         one.chunks.length > 0 && h("div", {}, h("dt", {}, "gold evidence"), h("dd", {}, one.chunks.map((chunk, i) => [i > 0 && ", ", h("a", { href: `#${place(view.episode, chunk - 1)}` }, `chunk ${chunk}`)])))),
       one.evidence.length > 0 && lazily(`${plural(one.evidence.length, "item")} of evidence, from ${steps(now, one)}`, () =>
         h("ol", { class: "memory" }, one.evidence.map(([i, score], rank) => h("li", { class: one.used === rank + 1 ? "used" : null },

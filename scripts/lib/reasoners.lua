@@ -11,7 +11,7 @@ local reasoners = {}
 
 -- What a program can be told about a reasoner, mostly about one with a model. Without a default here, the engine's own counts.
 local specs = {
-  { "hops", "integer", 1, "items that the extractive reasoner may combine for an answer: with more than 1 it looks up what the items found so far speak of" },
+  { "hops", "integer", 1, "items that may be combined for an answer: with more than 1 a reasoner looks up what the items found so far speak of, a model up to so many times" },
   { "key_env", "NAME", nil, "the environment variable that holds a server's key" },
   { "extra", "JSON", nil, [[more fields for a server's requests, such as '{"chat_template_kwargs":{"enable_thinking":false}}']] },
   { "reply_tokens", "integer", 512, "longest reply, in tokens" },
@@ -47,11 +47,12 @@ function reasoners.make(word, option, needs)
     if not fm.exists { path = word } then
       arguments.refuse("'%s' is not a reasoner: write extractive, an existing model folder, or NAME@http://…", word)
     end
-    return fm.reasoner.model { path = word, max_tokens = option.reply_tokens, temperature = option.reply_temperature }
+    return fm.reasoner.model { path = word, max_tokens = option.reply_tokens, temperature = option.reply_temperature, hops = option.hops }
   end
   return fm.reasoner.server {
     url = url,
     model = name,
+    hops = option.hops,
     key_env = option.key_env,
     extra = option.extra and fm.json.decode { text = option.extra } or nil,
     max_tokens = option.reply_tokens,

@@ -129,10 +129,7 @@ record! {
 const FUNCTIONS: &[Function] = &[function! {
     /// A reasoner that copies its answers from the items; it has no state and no randomness.
     "reasoner.extractive" (lua, given: OfItems) -> Handed<Reasoner>: "the reasoner" {
-        if given.hops == 0 {
-            return Err(mlua::Error::runtime("'hops' must be at least 1"));
-        }
-        Handed::new(lua, Reasoner::new(Rc::new(Extractive { hops: given.hops })))
+        Handed::new(lua, Reasoner::new(Rc::new(Extractive::new(given.hops).into_lua_err()?)))
     }
 }];
 
@@ -226,7 +223,8 @@ fn answer_all(reasoner: &dyn Reason, queries: &[QueryTable]) -> mlua::Result<Vec
             let written = (item.step, item.id.unwrap_or(rank as u64));
             Entry { content: &item.content, section: &item.section, rank, written }
         });
-        let mut one = Query { question: &query.question, instruction: query.instruction.as_deref(), items: items.collect() };
+        let (question, instruction) = (query.question.as_str(), query.instruction.as_deref());
+        let mut one = Query { question, instruction, items: items.collect(), more: false };
         left_out.push(reason::fit(reasoner, &mut one, None).into_lua_err()?);
         asked.push(one);
     }

@@ -22,9 +22,9 @@ const PROMPT: Kind = Kind::Function(&[("input", Kind::Table)], &CHAT);
 record! {
     /// The prompt of a reasoner.
     struct Prompt {
-        /// makes the chat that asks a question, from { question, instruction, items }; the items { content, section, rank } are in the
-        /// order in which they were written, and the best match has rank 1; by default memory and rules are the system message, the
-        /// question is the user's
+        /// makes the chat that asks a question, from { question, instruction, items, more }; the items { content, section, rank } are in
+        /// the order in which they were written, and the best match has rank 1; with `more` the model may reply with `SEARCH:` and words
+        /// to look up; by default memory and rules are the system message, the question is the user's
         prompt: Option<Callback> as PROMPT,
     }
 
@@ -36,6 +36,8 @@ record! {
         instruction: Option<String>,
         /// the items to answer from, in the order in which they were written
         items: Vec<InputItem>,
+        /// whether the model may reply with `SEARCH:` and words to look up, instead of an answer
+        more: bool,
     }
 
     /// An item that a question is answered from.
@@ -147,6 +149,7 @@ impl Prompted {
             question: query.question.to_owned(),
             instruction: query.instruction.map(str::to_owned),
             items: query.shown().into_iter().map(item).collect(),
+            more: query.more,
         };
         let chat: Value = self.prompt.call(write(&lua, &input)?)?;
         checked(&CHAT, &chat).map_err(|e| mlua::Error::runtime(format!("what 'prompt' returns {e}")))?;
@@ -156,6 +159,10 @@ impl Prompted {
 }
 
 impl Reason for Prompted {
+    fn hops(&self) -> usize {
+        self.reason.hops()
+    }
+
     fn describe(&self) -> String {
         format!("{}, with the script's prompt", self.reason.describe())
     }

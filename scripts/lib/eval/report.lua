@@ -223,7 +223,7 @@ local function write(folder, runs)
         value = {
           method = done.method, source = answer.source, episode = answer.episode, number = number[key], id = answer.id, kind = answer.kind, question = answer.question,
           gold = answer.gold, answer = answer.answer, scored = answer.scored, cut = answer.cut, metric = answer.metric, score = answer.score,
-          lenient = answer.lenient, used = answer.used, evidence = evidence, gold_chunks = answer.chunks, left_out = answer.left_out,
+          lenient = answer.lenient, used = answer.used, trace = array(answer.trace or { answer.used }), searched = array(answer.searched or {}), evidence = evidence, gold_chunks = answer.chunks, left_out = answer.left_out,
           evidence_precision = answer.evidence_precision, evidence_recall = answer.evidence_recall,
           prompt_tokens = answer.prompt_tokens, completion_tokens = answer.completion_tokens,
         },

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use finemem::Result;
 use finemem::data::{self, Options, Question};
 use finemem::memory::Store;
-use finemem::reason::{Asked, Extractive, How, Retrieval, ask};
+use finemem::reason::{Asked, Extractive, How, Message, Reason, Reply, Retrieval, UNKNOWN, Usage, ask};
 
 const HOPS: Extractive = Extractive { hops: 4 };
 
@@ -73,12 +74,10 @@ fn without_a_way_no_path_is_made_up() {
         ("Who taught the brother of Oda Brenk?", &["The brother of Oda Brenk is Piet Brenk.", "Piet Brenk was never taught by Ida Rao."]),
         ("Who taught the brother of Oda Brenk?", &[]),
     ] {
-        // What one statement alone seems to say is answered as with one hop.
-        assert_eq!(
-            asked(HOPS, &store(items), question, 10),
-            asked(Extractive::default(), &store(items), question, 10),
-            "{question} {items:?}"
-        );
+        // A statement that only leads to the answer is none, with one hop or several.
+        for reasoner in [HOPS, Extractive::default()] {
+            assert_eq!(asked(reasoner, &store(items), question, 10).answer, UNKNOWN, "{question} {items:?} {reasoner:?}");
+        }
     }
 }
 
@@ -130,4 +129,74 @@ fn most_questions_of_a_published_file_are_answered() {
             assert!(four >= one, "{one} {four}");
         }
     }
+}
+
+/// A model that says what a function makes of the chat.
+struct Stub<F>(usize, F);
+
+impl<F: Fn(&str) -> String> Reason for Stub<F> {
+    fn describe(&self) -> String {
+        "a stub".into()
+    }
+
+    fn hops(&self) -> usize {
+        self.0
+    }
+
+    fn complete(&self, chats: &[Vec<Message>]) -> Result<Vec<Reply>> {
+        let usage = Usage { prompt_tokens: 10, completion_tokens: 2, requests: 1, ..Usage::default() };
+        Ok(chats.iter().map(|chat| Reply { text: self.1(&chat[0].content), usage }).collect())
+    }
+}
+
+const QUESTION: &str = "Who is the mayor of the capital of the country of the director of The Salt Garden?";
+
+fn asked_by(reasoner: &dyn Reason, how: How) -> Asked {
+    let question = Question { question: QUESTION.into(), answers: vec!["Una Holt".into()], ..Question::default() };
+    let retrieval = Retrieval { retrieval: how, top_k: 1, max_question: None };
+    ask(reasoner, retrieval, &[(&store(ITEMS), &question)]).unwrap().remove(0)
+}
+
+/// Asks for the first fact of the path that it does not see.
+fn follows(system: &str) -> String {
+    let steps = [
+        ("directed by Piet Brenk", "SEARCH: The Salt Garden directed"),
+        ("citizen of Norland", "I need more.\nSEARCH: Piet Brenk citizen"),
+        ("capital of Norland", "**SEARCH: capital of Norland**"),
+        ("mayor of Tarn is", "SEARCH: mayor of Tarn"),
+    ];
+    steps.iter().find(|(fact, _)| !system.contains(fact)).map_or("Una Holt", |(_, said)| said).into()
+}
+
+#[test]
+fn a_model_looks_up_what_it_is_missing() {
+    let asked = asked_by(&Stub(4, follows), How::Bm25);
+    assert_eq!((asked.answer.as_str(), asked.score), ("Una Holt", Some(1.0)));
+    assert!(asked.searched.len() >= 2 && asked.searched.contains(&"Piet Brenk citizen".to_owned()), "{asked:?}");
+    // What it asked for is evidence.
+    let found: Vec<u64> = asked.evidence.iter().map(|item| item.id).collect();
+    assert!([9, 10, 11, 12].iter().all(|id| found.contains(id)), "{found:?}");
+    let requests = asked.searched.len() as u64 + 1;
+    assert_eq!((asked.usage.requests, asked.usage.prompt_tokens), (requests, 10 * requests));
+    assert_eq!(asked, asked_by(&Stub(4, follows), How::Bm25));
+}
+
+#[test]
+fn a_model_has_to_answer_after_its_last_lookup() {
+    let rule = |system: &str| system.contains("SEARCH: ");
+    for (hops, times) in [(1, 0), (2, 2), (3, 3)] {
+        // One that searches whether or not it may, for something else each time.
+        let stub = Stub(hops, |system: &str| format!("SEARCH: {}", ITEMS[system.matches(". ").count() % ITEMS.len()]));
+        let asked = asked_by(&stub, How::Bm25);
+        assert!(asked.searched.len() <= times && asked.answer == "not in memory", "{hops} {asked:?}");
+        assert!(asked.usage.requests <= times as u64 + 1);
+        // A prompt that allows no lookup is the same as without them.
+        let last = Stub(hops, |system: &str| if rule(system) { "SEARCH: Una Holt".into() } else { "Oda\nSEARCH: more".to_owned() });
+        assert_eq!(asked_by(&last, How::Bm25).answer, "Oda");
+        assert!(asked_by(&last, How::Whole).searched.is_empty());
+    }
+    // A lookup that finds nothing new is the last.
+    let again = Stub(9, |system: &str| if rule(system) { "SEARCH: Una Holt".into() } else { "Oda".to_owned() });
+    let asked = asked_by(&again, How::Bm25);
+    assert_eq!((asked.searched.as_slice(), asked.answer.as_str()), (&["Una Holt".to_owned(), "Una Holt".to_owned()][..], "Oda"));
 }

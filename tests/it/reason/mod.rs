@@ -7,5 +7,6 @@ mod metrics;
 mod prompt;
 mod reasoners;
 mod refusals;
+mod reworded;
 mod server;
 mod servers;

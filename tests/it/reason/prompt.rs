@@ -20,7 +20,7 @@ fn thoughts_are_left_out() {
 
 #[test]
 fn replies_that_know_nothing() {
-    let read = |text: &str| answer(Reply { text: text.into(), usage: Default::default() });
+    let read = |text: &str| answer(Reply { text: text.into(), usage: Default::default() }, false);
     for text in ["not in memory", "Not in memory.", "\"Not in the memory\"", "not in memory, I am afraid"] {
         assert_eq!((read(text).text.as_str(), read(text).known), (UNKNOWN, false), "{text}");
     }

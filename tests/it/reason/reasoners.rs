@@ -24,7 +24,7 @@ fn texts(reasoner: &dyn Reason, chats: &[Vec<Message>]) -> Vec<String> {
 #[test]
 fn a_local_model_answers_alike_alone_and_among_others() {
     for temperature in [0.0, 1.0] {
-        let settings = local::Settings { temperature, max_tokens: 12, seed: 3, thinking: false };
+        let settings = local::Settings { temperature, max_tokens: 12, seed: 3, ..Default::default() };
         let reasoner = Local::new(Rc::new(model()), SharedGenerator::default(), settings).unwrap();
         let all = chats();
         let together = texts(&reasoner, &all);
