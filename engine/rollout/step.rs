@@ -9,7 +9,7 @@ use super::{At, Manager};
 use crate::generate::Completion;
 use crate::memory::calls::{self, Call};
 use crate::memory::tools::Tool;
-use crate::memory::{Item, Items, Store};
+use crate::memory::{Items, Store};
 use crate::reason::Asked;
 use crate::record;
 use crate::schema::{Described, Kind, Problem, Read, Show, Shown, Source};
