@@ -169,8 +169,8 @@ function harm.measure(readings, option)
   end
   local found = tells.all(option.reasoner, asked, option.costly)
   local sums = {
-    told = 0, lost = 0, updates = 0, wrong_updates = 0, deletes = 0, wrong_deletes = 0, items = 0, stale = 0, written = 0, talk = 0, words = 0, copied = 0,
-    readings = 0,
+    told = 0, lost = 0, updates = 0, wrong_updates = 0, deletes = 0, wrong_deletes = 0, items = 0, stale = 0, written = 0, talk = 0,
+    words = 0, copied = 0, readings = 0,
   }
   local chosen, questions = {}, 0
   for g, group in ipairs(order) do
