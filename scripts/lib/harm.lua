@@ -24,7 +24,8 @@
 --   empty_score     the score of the questions asked of an empty memory
 --   shuffled_score  the score of the questions asked of another episode's memory; left out if all episodes have the same text
 --   true_score      the score of the questions asked of exactly the facts that are true: for each final question the last statement of
---                   the chunks that tells its answer. Left out if half of an episode's questions have no such statement
+--                   the chunks that tells its answer. Left out if half of an episode's questions have no such statement, or if it has
+--                   too many questions to look at all of them
 --   of_true         the score of the memory as a share of that
 --   memory_ratio    the tokens of the memory, divided by those of exactly the facts that are true
 --
@@ -107,7 +108,7 @@ local function controls(chosen, option, figures)
         break
       end
     end
-    local exact = facts.truth(reading, one.told)
+    local exact = one.complete and facts.truth(reading, one.told)
     if exact then
       ask("exact", exact, questions)
       table.insert(kinds.own, reading.answers)
@@ -159,13 +160,17 @@ function harm.measure(readings, option)
   end
   local asked, said = {}, {}
   for g, group in ipairs(order) do
-    said[g] = option.silent and {} or facts.statements(group[1])
-    asked[g] = { texts = option.silent and {} or facts.texts(group, said[g]), questions = option.silent and {} or facts.timeline(group[1]) }
+    said[g], asked[g] = {}, { texts = {}, questions = {} }
+    if not option.silent then
+      said[g] = facts.statements(group[1])
+      asked[g].texts = facts.texts(group, said[g])
+      asked[g].questions, asked[g].complete = facts.timeline(group[1])
+    end
   end
   local found = tells.all(option.reasoner, asked, option.costly)
   local sums = {
-    told = 0, lost = 0, updates = 0, wrong_updates = 0, deletes = 0, wrong_deletes = 0, items = 0, stale = 0, written = 0, talk = 0, words = 0, copied = 0,
-    readings = 0,
+    told = 0, lost = 0, updates = 0, wrong_updates = 0, deletes = 0, wrong_deletes = 0, items = 0, stale = 0, written = 0, talk = 0,
+    words = 0, copied = 0, readings = 0,
   }
   local chosen, questions = {}, 0
   for g, group in ipairs(order) do
@@ -175,7 +180,7 @@ function harm.measure(readings, option)
       -- There are files whose questions no single statement answers.
       sums.readings += (reading.events or next(told.known)) and 1 or 0
       if (option.each or i == 1) and not (option.costly and questions >= SAMPLE) then
-        chosen[#chosen + 1], questions = { reading = reading, told = told }, questions + #reading.questions
+        chosen[#chosen + 1], questions = { reading = reading, told = told, complete = asked[g].complete }, questions + #reading.questions
       end
     end
   end

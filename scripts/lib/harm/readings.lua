@@ -59,9 +59,10 @@ function readings.of_batch(batch, episodes)
     local initial = steps[1] and steps[1].memory_before or {}
     local from = prelude(rollout.journal, initial)
     list[i] = {
-      episode = rollout.episode, text = rollout.episode, chunks = chunks, first = first, initial = initial,
-      operations = table.move(rollout.journal, from + 1, #rollout.journal, 1, {}), asked = asked, questions = rollout.answers,
-      answers = rollout.answers, events = episode and episode.events, journal = rollout.journal, memory_tokens = rollout.memory_tokens,
+      episode = string.format("%d/%d/%s", rollout.episode, first, tostring(rollout.state)), text = rollout.episode,
+      chunks = chunks, first = first, initial = initial, operations = table.move(rollout.journal, from + 1, #rollout.journal, 1, {}),
+      asked = asked, questions = rollout.answers, answers = rollout.answers, events = episode and episode.events,
+      journal = rollout.journal, memory_tokens = rollout.memory_tokens,
     }
   end
   return list

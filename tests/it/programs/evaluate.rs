@@ -52,7 +52,8 @@ fn results_of_equal_episodes_can_be_told_apart() {
 #[test]
 fn what_was_sorted_is_in_the_table_and_the_summary() {
     let folder = tempfile::tempdir().unwrap();
-    let chunks = ["[Dialogue at 2023/06/20 (Tue) 10:00]\nuser: Ada lives in Oslo.", "[Dialogue at 2023/03/02 (Thu) 10:00]\nuser: Ada lives in Bem."];
+    let chunks =
+        ["[Dialogue at 2023/06/20 (Tue) 10:00]\nuser: Ada lives in Oslo.", "[Dialogue at 2023/03/02 (Thu) 10:00]\nuser: Ada lives in Bem."];
     let episode = json!({"id": "e", "chunks": chunks, "questions": [{"question": "Where does Ada live?", "answers": ["Oslo"]}]});
     let printed = evaluate(&json!([episode]), folder.path());
     let said = "he chunks of 1 of 1 episodes were not in the order of their dates and are read in that order";

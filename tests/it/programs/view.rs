@@ -75,6 +75,26 @@ fn a_memory_is_kept_as_its_changes() {
 }
 
 #[test]
+fn what_was_destroyed_and_the_alarms_are_shown() {
+    let folder = run_folder();
+    let path = |name: &str| folder.path().join(name);
+    assert!(!page(folder.path()).contains("\"Alarms\""), "a run without alarms.jsonl");
+    let lines = "{\"step\":1,\"harm/facts_lost\":0.2,\"harm/talk\":0.5}\n{\"step\":2,\"harm/facts_lost\":0.1}\n";
+    std::fs::write(path("metrics.jsonl"), lines).expect("written");
+    let alarm = json!({ "step": 2, "name": "facts lost", "text": "10 % of the facts are lost: look at the updates" });
+    std::fs::write(path("alarms.jsonl"), format!("{alarm}\n")).expect("written");
+    let data = data_of(&page(folder.path()));
+    assert_eq!(section(&data, "Alarms")["rows"], json!([["facts lost, from step 2", alarm["text"]]]));
+    let charts = section(&data, "Curves")["charts"].as_array().expect("charts");
+    let chart = charts.iter().find(|chart| chart["title"] == "Facts destroyed").expect("it");
+    assert_eq!((&chart["series"][0]["name"], &chart["series"][0]["y"]), (&json!("facts lost"), &json!([0.2, 0.1])));
+    assert!(charts.iter().any(|chart| chart["title"] == "Kept without need"));
+    std::fs::write(path("alarms.jsonl"), "{\"step\":2}\n").expect("written");
+    let error = view::page_of_run(folder.path()).expect_err("half an alarm").to_string();
+    assert!(error.contains("alarms.jsonl: line 1 holds no alarm"), "{error}");
+}
+
+#[test]
 fn calls_without_tags_are_shown_beside_the_others() {
     let folder = run_folder();
     let data = data_of(&page(folder.path()));

@@ -50,7 +50,8 @@ fn the_same_seed_gives_the_same_run_and_a_resumed_run_is_the_same_too() {
     assert!(gap < 1e-3, "rollout and update disagree by {gap}");
     let summary: serde_json::Value = serde_json::from_str(&read(&a.join("summary.json"))).expect("JSON");
     assert!(first["harm/stale"].is_number() && first["harm/talk"].is_number(), "{first}");
-    for key in ["accuracy_before", "accuracy_after", "memory_tokens_before", "memory_tokens_after", "stale_before", "talk_after", "seconds"] {
+    for key in ["accuracy_before", "accuracy_after", "memory_tokens_before", "memory_tokens_after", "stale_before", "talk_after", "seconds"]
+    {
         assert!(summary[key].is_number(), "{key} is missing: {summary}");
     }
 }
