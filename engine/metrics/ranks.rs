@@ -43,26 +43,19 @@ pub fn rank_correlation(a: &[f64], b: &[f64], units: &[usize], groups: Option<&[
     };
     let (by_a, by_b) = (sorted(a), sorted(b));
     let count = units.iter().max().map_or(0, |last| last + 1);
-    let correlation: Box<dyn Fn(&[f64]) -> f64> = match groups {
-        None => Box::new(|times| {
-            let times: Vec<f64> = units.iter().map(|unit| times[*unit]).collect();
-            pearson(&ranks(&by_a, a, &times), &ranks(&by_b, b, &times), &times)
-        }),
-        // A group is drawn whole, so its ranks stay.
-        Some(groups) => {
-            if by_a.windows(2).any(|pair| groups[pair[0]] == groups[pair[1]] && units[pair[0]] != units[pair[1]]) {
-                return Err(Error::argument("a group is in several units: units are drawn whole"));
-            }
-            let within = |order: &[usize], values: &[f64]| {
-                let mut all = vec![0.0; n];
-                for group in order.chunk_by(|i, j| groups[*i] == groups[*j]) {
-                    let ranks = ranks(group, values, &vec![1.0; n]);
-                    group.iter().for_each(|i| all[*i] = ranks[*i] - (group.len() + 1) as f64 / 2.0);
-                }
-                all
-            };
-            let (a, b) = (within(&by_a, a), within(&by_b, b));
-            Box::new(move |times| pearson(&a, &b, &units.iter().map(|unit| times[*unit]).collect::<Vec<_>>()))
+    // A group is drawn whole, so its ranks stay.
+    let within = match groups {
+        Some(groups) if by_a.windows(2).any(|pair| groups[pair[0]] == groups[pair[1]] && units[pair[0]] != units[pair[1]]) => {
+            return Err(Error::argument("a group is in several units: units are drawn whole"));
+        }
+        Some(groups) => Some((centred(&by_a, a, groups), centred(&by_b, b, groups))),
+        None => None,
+    };
+    let correlation = |times: &[f64]| {
+        let times: Vec<f64> = units.iter().map(|unit| times[*unit]).collect();
+        match &within {
+            Some((a, b)) => pearson(a, b, &times),
+            None => pearson(&ranks(&by_a, a, &times), &ranks(&by_b, b, &times), &times),
         }
     };
     let value = correlation(&vec![1.0; count]);
@@ -86,6 +79,16 @@ fn ranks(order: &[usize], values: &[f64], times: &[f64]) -> Vec<f64> {
         before += count;
     }
     ranks
+}
+
+/// The rank of each of `values` in its group, less the group's mean rank. `order` has one group after the other.
+fn centred(order: &[usize], values: &[f64], groups: &[usize]) -> Vec<f64> {
+    let mut all = vec![0.0; values.len()];
+    for group in order.chunk_by(|i, j| groups[*i] == groups[*j]) {
+        let ranks = ranks(group, values, &vec![1.0; values.len()]);
+        group.iter().for_each(|i| all[*i] = ranks[*i] - (group.len() + 1) as f64 / 2.0);
+    }
+    all
 }
 
 /// Pearson's correlation of pairs, each counted `times[i]` times; not a number if one side does not vary.

@@ -44,10 +44,19 @@ record! {
     }
 }
 
+/// What an update needs of a batch; its rollouts are the script's.
+struct Kept {
+    id: u64,
+    turns: Vec<Turn>,
+    temperature: f32,
+    rollouts: usize,
+    episodes: usize,
+}
+
 /// The batches that an update can use. The first rollout after an update drops the earlier ones.
 #[derive(Default)]
 pub(crate) struct Batches {
-    kept: Vec<(u64, Batch)>,
+    kept: Vec<Kept>,
     /// Number of batches so far.
     count: u64,
     /// Whether an update has used the kept batches.
@@ -70,7 +79,9 @@ impl Batches {
         }
         self.count += 1;
         table.raw_set("id", self.count)?;
-        self.kept.push((self.count, batch));
+        let Batch { rollouts, turns, temperature } = batch;
+        let episodes = rollouts.iter().map(|rollout| rollout.episode + 1).max().unwrap_or(0);
+        self.kept.push(Kept { id: self.count, turns, temperature, rollouts: rollouts.len(), episodes });
         Ok(())
     }
 
@@ -86,10 +97,10 @@ impl Batches {
         let mut episodes = 0;
         for (i, table) in tables.iter().enumerate() {
             let id: Option<u64> = table.0.raw_get("id")?;
-            let batch = self.kept.iter().find(|(kept, _)| Some(*kept) == id).map(|(_, batch)| batch);
+            let batch = self.kept.iter().find(|kept| Some(kept.id) == id);
             let batch = batch.ok_or_else(|| wrong("a batch is not one that this trainer rolled out since its last update"))?;
             let rollouts: Vec<Table> = table.0.raw_get("rollouts")?;
-            if rollouts.len() != batch.rollouts.len() {
+            if rollouts.len() != batch.rollouts {
                 return Err(wrong("the 'rollouts' of a batch are not those that were rolled out"));
             }
             // Log-probabilities are computed at one temperature.
@@ -100,7 +111,7 @@ impl Batches {
             let before = chosen.states.len();
             let counted = |turn: &Turn| Turn { rollout: turn.rollout + before, episode: turn.episode + episodes, ..turn.clone() };
             chosen.turns.extend(batch.turns.iter().map(counted));
-            episodes += batch.rollouts.iter().map(|rollout| rollout.episode + 1).max().unwrap_or(0);
+            episodes += batch.episodes;
             for rollout in rollouts {
                 let state = read(&rollout.raw_get("state")?);
                 let place =
