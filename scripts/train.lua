@@ -18,7 +18,6 @@ Trains a small memory manager on the household world with Fine-Mem or another re
   { "policy", "DIR", defaults.policy, "the model folder to start from" },
   { "episodes", "integer", defaults.episodes, "episodes in each step" },
   { "group", "integer", defaults.group, "rollouts of each episode" },
-  { "chunks", "integer", defaults.chunks, "texts in each training episode" },
   { "lr", "number", defaults.lr, "learning rate" },
   { "held_out", "integer", defaults.held_out, "episodes to measure before and after training" },
   { "checkpoint", "integer", 10, "steps between checkpoints" },

@@ -12,8 +12,15 @@ local household = {}
 
 -- Plain episodes: short names, and only everyday relations. Half of them begin with a full memory.
 local plain = { variety = 0.1, made_up = 0, full = 0.5, ids = 90000 }
+-- Every other training step has texts of one fact, so that a step's reward belongs to one call; the others have texts of four facts, so that
+-- the policy does not forget how to go from statement to statement. There is more about namesakes than in the held-out episodes.
+local lessons = {
+  facts = function(step) return step % 2 == 1 and 1 or 4 end,
+  chunks = function(step) return step % 2 == 1 and 12 or 4 end,
+  namesake = 0.2,
+}
 -- The parameters of the world that a run can set for its training episodes.
-local settable = { "chunks", "facts", "noise", "neighbour", "full", "least", "past" }
+local settable = { "chunks", "facts", "noise", "namesake", "neighbour", "full", "least", "past" }
 
 -- What a run can be given, with the defaults. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and the
 -- parameters of the world may be functions of the step.
@@ -22,7 +29,7 @@ household.defaults = {
   episodes = 6, group = 8, lr = 6e-4, held_out = 48,
 }
 for _, name in ipairs(settable) do
-  household.defaults[name] = plain[name] or world.defaults[name]
+  household.defaults[name] = lessons[name] or plain[name] or world.defaults[name]
 end
 
 -- The seed of the held-out episodes. Training never sees them: no step's seed comes near this one.
