@@ -10,20 +10,20 @@ local function key_of(gold)
   return table.concat(gold, "\0")
 end
 
--- The most questions of a file's text that are looked at. A world needs all of them to tell facts from talk.
+-- The most final questions of a file's text that are looked at, and the most others. A world needs all of them to tell facts from talk.
 local MOST = 500
 
 -- Evenly spaced elements of a list, at most `MOST`.
 local function thinned(list)
   local few = {}
-  for i = 1, #list, math.ceil(#list / MOST) do
+  for i = 1, #list, math.max(1, math.ceil(#list / MOST)) do
     few[#few + 1] = list[i]
   end
   return few
 end
 
 -- The questions of a reading, each with `spans`, the times for which its answers are right: { from, gold }, oldest first. `from` is false
--- if it is not known yet. Also whether these are all questions.
+-- if it is not known yet. Also whether all final questions are among them.
 function facts.timeline(reading)
   local list, known = {}, {}
   local function add(asked, from, final)
@@ -55,10 +55,15 @@ function facts.timeline(reading)
     local chunks = question.chunks or {}
     add(question, #chunks > 0 and math.max(table.unpack(chunks)), true)
   end
-  if reading.events or #list <= MOST then
+  if reading.events then
     return list, true
   end
-  return thinned(list), false
+  local finals, others = {}, {}
+  for _, question in ipairs(list) do
+    table.insert(question.final and finals or others, question)
+  end
+  local few = thinned(finals)
+  return table.move(thinned(others), 1, MOST, #few + 1, few), #finals <= MOST
 end
 
 -- The statements of a reading's chunks, as { text, chunk }. A world tells them without small talk and openings.
