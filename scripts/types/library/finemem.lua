@@ -121,6 +121,7 @@
 ---@field evidence fm.Item[] the retrieved items, best match first
 ---@field used? integer which of them the answer was taken from
 ---@field trace? integer[] which of them lead to the answer, in order, if it took several
+---@field searched string[] what the model looked up before it answered, in order
 ---@field kind? string what kind of question it is
 ---@field id? string its name in its file
 ---@field chunks? integer[] the chunks that hold what proves the gold answer
@@ -129,7 +130,7 @@
 ---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
 ---@field requests integer requests to a server that the reply took, including failed tries: in an earlier process, if that cached the reply; 0 if this process has asked for it before
 ---@field seconds number seconds from the first of these requests to the reply; they run concurrently, so a sum exceeds the time that passed
----@field cached integer 1 if the reply was cached, from an earlier process or an equal chat, else 0
+---@field cached integer replies that were cached, from an earlier process or an equal chat: 1 or 0, or more if the model looked things up
 ---@field left_out integer items that were left out because the prompt was too long
 
 ---A reward: scripts/rewards/README.md says how to write one.
@@ -312,7 +313,7 @@
 ---@field cut boolean whether the limit of tokens, or a filter of the server, cut the model's reply off
 ---@field requests integer requests to a server that the reply took, including failed tries: in an earlier process, if that cached the reply; 0 if this process has asked for it before
 ---@field seconds number seconds from the first of these requests to the reply; they run concurrently, so a sum exceeds the time that passed
----@field cached integer 1 if the reply was cached, from an earlier process or an equal chat, else 0
+---@field cached integer replies that were cached, from an earlier process or an equal chat: 1 or 0, or more if the model looked things up
 ---@field left_out integer items that were left out because the prompt was too long
 
 ---A stream of random numbers.
@@ -992,7 +993,8 @@ function fm.reasoner.extractive(arguments) end
 ---@field temperature? number 0 is greedy (default 0)
 ---@field seed? integer the seed of sampling; a reply depends only on it and on the chat (default 0)
 ---@field thinking? boolean whether the model thinks before it answers, if its template supports that (default false)
----@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question, from { question, instruction, items }; the items { content, section, rank } are in the order in which they were written, and the best match has rank 1; by default memory and rules are the system message, the question is the user's
+---@field hops? integer the most items that an answer may take: with more than 1 the model may ask that many times to look something up (default 1)
+---@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question, from { question, instruction, items, more }; the items { content, section, rank } are in the order in which they were written, and the best match has rank 1; with `more` the model may reply with `SEARCH:` and words to look up; by default memory and rules are the system message, the question is the user's
 
 ---A reasoner with a language model in this process, which does not change while a policy is trained.
 ---@param arguments? fm.reasoner.model.arguments
@@ -1015,7 +1017,8 @@ function fm.reasoner.model(arguments) end
 ---@field cache? string the file that keeps replies; by default replies.jsonl in the folder of the run that is open at the first question, or memory without a run
 ---@field offline? boolean whether to answer from the cache alone; a missing reply is an error (default false)
 ---@field tokenizer? string a tokenizer.json for counting the tokens of prompts; by default four bytes count as a token
----@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question, from { question, instruction, items }; the items { content, section, rank } are in the order in which they were written, and the best match has rank 1; by default memory and rules are the system message, the question is the user's
+---@field hops? integer the most items that an answer may take: with more than 1 the model may ask that many times to look something up (default 1)
+---@field prompt? fun(input: table): fm.Message[] makes the chat that asks a question, from { question, instruction, items, more }; the items { content, section, rank } are in the order in which they were written, and the best match has rank 1; with `more` the model may reply with `SEARCH:` and words to look up; by default memory and rules are the system message, the question is the user's
 
 ---A reasoner with a model on a server with OpenAI's chat completions API, such as vLLM, SGLang, llama.cpp and Ollama. Replies are kept by model, messages and parameters, so that nothing is asked twice.
 ---@param arguments fm.reasoner.server.arguments
