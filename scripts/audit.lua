@@ -30,7 +30,7 @@ for each operation, with its effects and what each reward gives), correlations.j
   { "world", "NAME", "household", "the world of scripts/worlds that episodes are from" },
   { "episodes", "integer", 24, "episodes, each played by a group" },
   { "group", "integer", defaults.group, "rollouts of each episode, for rewards that do not decide it themselves" },
-  { "chunks", "integer", defaults.chunks, "texts in each episode" },
+  { "chunks", "integer", 6, "texts in each episode" },
   { "seed", "integer", defaults.seed, "the seed of episodes and sampling" },
   { "out", "DIR", nil, "the run's folder; by default a new one under runs/" },
 })
@@ -57,10 +57,8 @@ end
 local count = math.ceil(option.episodes / TOGETHER)
 local operations = 0
 for number = 1, count do
-  local episodes = world.sample {
-    count = math.min(TOGETHER, option.episodes - (number - 1) * TOGETHER), chunks = option.chunks, variety = 0.1, made_up = 0,
-    seed = FRESH + option.seed * 1000 + number,
-  }
+  local size = math.min(TOGETHER, option.episodes - (number - 1) * TOGETHER)
+  local episodes = household.sample(world, size, FRESH + option.seed * 1000 + number, { chunks = option.chunks })
   for p, plan in ipairs(plans) do
     local place = (number - 1) * #plans + p
     if not done[place] then

@@ -23,7 +23,8 @@ Trains a small memory manager on the household world with Fine-Mem or another re
   { "checkpoint", "integer", 10, "steps between checkpoints" },
   { "out", "DIR", nil, "the run's folder; by default a new one under runs/" },
 })
-option.settings = { without = loop.without(option.without), w2 = 0.5 }
+option.settings = table.clone(defaults.settings)
+option.settings.without = loop.without(option.without)
 record.settings = option.settings
 
 local training = household.open(option)

@@ -35,8 +35,8 @@ end
 -- The seed of the held-out episodes. Training never sees them: no step's seed comes near this one.
 local HELD_OUT = 1000000
 
--- Episodes of a world, plain but for `more`.
-local function sample(of, count, seed, more)
+-- Episodes of a world, plain but for the parameters `more`.
+function household.sample(of, count, seed, more)
   local parameters = { count = count, seed = seed }
   for _, some in ipairs { plain, more } do
     for name, value in pairs(some) do
@@ -60,7 +60,7 @@ function household.episodes(option, step)
   for _, name in ipairs(settable) do
     more[name] = at(option[name], step)
   end
-  return sample(world, option.episodes, option.seed * 1000 + step, more)
+  return household.sample(world, option.episodes, option.seed * 1000 + step, more)
 end
 
 -- Loads the policy and makes its trainer. The other functions take what this returns. `option` has some of the defaults' names.
@@ -96,8 +96,8 @@ end
 -- and the batch.
 function household.measure(training)
   local count = training.option.held_out
-  local figures, batch = read(training, sample(world, count, HELD_OUT, {}))
-  figures.office = read(training, sample(office, (count + 1) // 2, HELD_OUT, {})).accuracy
+  local figures, batch = read(training, household.sample(world, count, HELD_OUT, {}))
+  figures.office = read(training, household.sample(office, (count + 1) // 2, HELD_OUT, {})).accuracy
   return figures, batch
 end
 
@@ -105,7 +105,7 @@ end
 -- the texts tell, `kept` in those about facts that they do not touch; a large memory has more of the latter.
 function household.measure_at(training, size)
   local count = (training.option.held_out + 3) // 4
-  local figures, batch = read(training, sample(world, count, HELD_OUT, { full = 1, least = size, past = size }))
+  local figures, batch = read(training, household.sample(world, count, HELD_OUT, { full = 1, least = size, past = size }))
   local right, asked = { told = 0, kept = 0 }, { told = 0, kept = 0 }
   for _, rollout in ipairs(batch.rollouts) do
     for _, answer in ipairs(rollout.answers) do
