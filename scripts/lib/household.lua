@@ -76,7 +76,7 @@ function household.open(option)
   local trainer = fm.grpo.new {
     policy = policy, tools = require "tools.flat", prompt = require "prompts.flat", reasoner = reasoner,
     group = given.group, episodes = given.episodes, seed = given.seed, lr = at(given.lr, 1), loss = given.loss,
-    view = require "views.statements", view_items = 20, max_tokens = 200, max_prompt = 768,
+    view = require "views.statements", view_items = 20, max_tokens = 200, max_prompt = 768, minibatches = 2,
   }
   local function count(text)
     return #policy:encode { text = text }
