@@ -13,7 +13,7 @@ local memory, facts, noise, neighbour = over(20, 1000), over(1, 4), over(0, 0.6)
 return {
   seeds = 3,
   sizes = { 10, 30, 100, 300, 1000, 3000, 10000 },
-  shared = { steps = 24 },
+  shared = { steps = 24, facts = 3, chunks = 6 },
   methods = {
     { name = "base", steps = 1, lr = 0, episodes = 1, group = 2 },
     { name = "trained" },

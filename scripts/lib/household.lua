@@ -13,19 +13,19 @@ local household = {}
 -- Plain episodes: short names, and only everyday relations. Half of them begin with a full memory.
 local plain = { variety = 0.1, made_up = 0, full = 0.5, ids = 90000 }
 -- Every other training step has texts of one fact, so that a step's reward belongs to one call; the others have texts of four facts, so that
--- the policy does not forget how to go from statement to statement. There is more about namesakes than in the held-out episodes.
+-- the policy does not forget how to go from statement to statement. There is more about namesakes and twins than in the held-out episodes.
 local lessons = {
   facts = function(step) return step % 2 == 1 and 1 or 4 end,
   chunks = function(step) return step % 2 == 1 and 12 or 4 end,
-  namesake = 0.2,
+  namesake = 0.2, twin = 0.12,
 }
 -- The parameters of the world that a run can set for its training episodes.
-local settable = { "chunks", "facts", "noise", "namesake", "neighbour", "full", "least", "past" }
+local settable = { "chunks", "facts", "noise", "namesake", "twin", "neighbour", "full", "least", "past" }
 
 -- What a run can be given, with the defaults. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and the
 -- parameters of the world may be functions of the step.
 household.defaults = {
-  steps = 24, seed = 7, rewards = "finemem", settings = { w2 = 0.5 }, loss = "verl", policy = "models/tiny",
+  steps = 24, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 0.5 }, loss = "verl", policy = "models/tiny",
   episodes = 6, group = 8, lr = 6e-4, held_out = 48,
 }
 for _, name in ipairs(settable) do
@@ -76,7 +76,7 @@ function household.open(option)
   local trainer = fm.grpo.new {
     policy = policy, tools = require "tools.flat", prompt = require "prompts.flat", reasoner = reasoner,
     group = given.group, episodes = given.episodes, seed = given.seed, lr = at(given.lr, 1), loss = given.loss,
-    view = require "views.statements", view_items = 20, max_tokens = 200, max_prompt = 768, minibatches = 2,
+    view = require "views.statements", view_items = 20, max_tokens = 200, max_prompt = 768,
   }
   local function count(text)
     return #policy:encode { text = text }

@@ -46,6 +46,7 @@ local function lesson(progress, rng)
     change = drill and 0.55 or 0.2 + 0.25 * rng:number(),
     made_up = 0.2 + 0.4 * rng:number(),
     namesake = 0.15 + 0.2 * rng:number(),
+    twin = 0.05 + 0.15 * rng:number(),
     neighbour = 0.2 + 0.3 * rng:number(),
     full = progress > 0.1 and 0.5 or 0,
     past = 400,

@@ -38,9 +38,9 @@ for _, rollout in ipairs(again.rollouts) do
 end
 
 -- An episode's own memory is what its first step begins with.
-local full = table.clone(episode)
-full.memory = memory
-assert(branches.from(parent, 1, full, "full").memory == memory and branches.from(parent, 1, episode, "empty").memory == nil)
+local full, bare = table.clone(episode), table.clone(episode)
+full.memory, bare.memory = memory, nil
+assert(branches.from(parent, 1, full, "full").memory == memory and branches.from(parent, 1, bare, "bare").memory == nil)
 
 -- Both in one update.
 local rewards = {}

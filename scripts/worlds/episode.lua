@@ -20,7 +20,8 @@ local defaults = {
   change = 0.4, -- chance that a sentence changes a fact,
   retract = 0.14, -- retracts one,
   repeated = 0.1, -- repeats one,
-  namesake = 0.12, -- or says the same about a namesake; otherwise the fact is new
+  namesake = 0.12, -- says something of the kind about a namesake,
+  twin = 0.06, -- or says exactly that about somebody else; otherwise the fact is new
   reword = 0.35, -- chance that a changed or repeated fact has another wording
   opening = 0.15, -- chance of an opening ("By the way: "), or of "now" in a change
   made_up = 0.3, -- share of relations that are made up
@@ -179,6 +180,17 @@ function happenings.namesake(self, old)
   return fact and { kind = "namesake", fact = fact.index, content = self:content(fact) }
 end
 
+function happenings.twin(self, old)
+  old = old or self:old_fact()
+  local name = old and self:name(old.relation.subject)
+  local fact = name and name ~= old.object and self:add(old.relation, name, "new")
+  if not fact then
+    return nil
+  end
+  fact.object = old.object
+  return { kind = "twin", fact = fact.index, content = self:content(fact) }
+end
+
 function happenings.change(self)
   local fact = self:old_fact()
   if not fact then
@@ -222,7 +234,7 @@ end
 
 function Episode:happen()
   local roll, event = self.rng:number(), nil
-  for _, kind in ipairs { "change", "retract", "repeated", "namesake" } do
+  for _, kind in ipairs { "change", "retract", "repeated", "namesake", "twin" } do
     roll = roll - self.option[kind]
     if roll < 0 then
       event = happenings[kind](self)
@@ -251,7 +263,8 @@ function Episode:remember()
   self.time, self.past = 0, 0
   local past = self:chance(option.full) and math.floor(option.least * (option.past / option.least) ^ self.rng:number()) or 0
   for i = 1, past do
-    local event = i > 1 and self:chance(option.namesake) and happenings.namesake(self, one(self.rng, self.facts)) or happenings.new(self)
+    local event = i > 1 and self:chance(option.namesake) and happenings.namesake(self, one(self.rng, self.facts))
+      or i > 1 and self:chance(option.twin) and happenings.twin(self, one(self.rng, self.facts)) or happenings.new(self)
     local fact = self.facts[event.fact]
     fact.touched, fact.proof = 0, {}
     holds[memory:insert { content = event.content }] = event.fact

@@ -57,14 +57,10 @@ local function phrase(rng, low, high, key)
   return table.concat(words, " ")
 end
 
--- A wording: subject and value in any order, with words before, between and after them.
-local function form(rng, key, between)
-  local first, second = "{s}", "{o}"
-  if rng:number() < 0.35 then
-    first, second = second, first
-  end
+-- A wording: the subject, then the value, as a change leaves the subject alone, with words before, between and after them.
+local function form(rng, key)
   local key_first = rng:number() < 0.5
-  local parts = { phrase(rng, 0, 3, key_first and key or nil), first, phrase(rng, 1, 3, not key_first and key or nil), between or "", second,
+  local parts = { phrase(rng, 0, 3, key_first and key or nil), "{s}", phrase(rng, 1, 3, not key_first and key or nil), "{o}",
     rng:number() < 0.3 and phrase(rng, 1, 3) or "" }
   local text = table.concat(parts, " "):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
   return (rng:number() < 0.8 and text:gsub("^%l", string.upper) or text) .. pick(rng, { ".", ".", ".", ".", ".", "", "!" })

@@ -95,7 +95,7 @@ fn programs_explain_their_arguments() {
             "--without takes chunk, evidence or chunk,evidence, not 'typo'",
         ),
         ("train_llm.lua", &["--model", "m", "--data", "d", "--thinking", "1"], "--thinking is yes or no, not '1'"),
-        ("eval.lua", &["--data", "d", "--view", "all"], "--view is one of relevant, recent, not 'all'"),
+        ("eval.lua", &["--data", "d", "--view", "all"], "--view is one of statements, relevant, recent, not 'all'"),
         ("replay.lua", &[], "--rollouts FILE is needed: failed_step_….jsonl or rollouts.jsonl of a run's folder"),
     ] {
         assert_eq!(said(script, arguments), (Some(1), String::new(), format!("error: {error}\n")), "{script} {arguments:?}");

@@ -29,8 +29,20 @@ fn every_reward_trains() {
 
 #[test]
 fn scripts_keep_their_word() {
-    let names = "judged baselines memory_designs readings branches roles conflicts worlds length plain harm audit";
-    for name in names.split(' ') {
+    for name in [
+        "judged",
+        "baselines",
+        "memory_designs",
+        "readings",
+        "branches",
+        "roles",
+        "conflicts",
+        "worlds",
+        "length",
+        "plain",
+        "harm",
+        "audit",
+    ] {
         run(name);
     }
 }
