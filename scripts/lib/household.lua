@@ -25,7 +25,7 @@ local settable = { "chunks", "facts", "noise", "namesake", "twin", "neighbour", 
 -- What a run can be given, with the defaults. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and the
 -- parameters of the world may be functions of the step.
 household.defaults = {
-  steps = 24, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 0.5 }, loss = "verl", policy = "models/tiny",
+  steps = 36, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 0.5 }, loss = "verl", policy = "models/tiny",
   episodes = 6, group = 8, lr = 6e-4, held_out = 48,
 }
 for _, name in ipairs(settable) do
