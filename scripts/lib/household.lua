@@ -22,7 +22,8 @@ local lessons = {
 -- The parameters of the world that a run can set for its training episodes.
 local settable = { "chunks", "facts", "noise", "namesake", "twin", "neighbour", "full", "least", "past" }
 
--- What a run can be given, with the defaults. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and the
+-- What a run can be given, with the defaults. The weights of Fine-Mem's reward are larger than the paper's 0.5 and 0.05: with short texts, w1
+-- tells apart single calls, and w2 is all that says that small talk is not worth keeping. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and the
 -- parameters of the world may be functions of the step.
 household.defaults = {
   steps = 36, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 0.5 }, loss = "verl", policy = "models/tiny",
