@@ -11,6 +11,13 @@ local statements = require "views.statements"
 -- The most notes that wait.
 local most = 8
 
+-- Takes a note out of the buffer that a call names as done.
+local function done(memory, arguments)
+  if arguments.note_id then
+    memory:delete { id = common.within(memory, arguments.note_id, "buffer") }
+  end
+end
+
 return function()
   return {
     retrieval = { top_k = 10 },
@@ -40,9 +47,7 @@ You answer only once for a text: put all calls into this one answer, and nothing
         parameters = common.schema({ content = common.text, note_id = common.id }, { "content" }),
         run = function(memory, arguments)
           local id = memory:insert { content = common.trimmed(arguments.content) }
-          if arguments.note_id then
-            memory:delete { id = common.within(memory, arguments.note_id, "buffer") }
-          end
+          done(memory, arguments)
           return id
         end,
       },
@@ -53,9 +58,7 @@ You answer only once for a text: put all calls into this one answer, and nothing
         run = function(memory, arguments)
           local id = common.within(memory, arguments.memory_id, "", "long-term")
           memory:update { id = id, content = common.trimmed(arguments.new_content) }
-          if arguments.note_id then
-            memory:delete { id = common.within(memory, arguments.note_id, "buffer") }
-          end
+          done(memory, arguments)
           return id
         end,
       },
