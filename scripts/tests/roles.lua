@@ -8,6 +8,8 @@ local seen = {}
 
 local function prompt(input)
   local before = input.last and input.last.role or "nothing"
+  -- What was asked about the text before is not the policy's to see.
+  assert(not input.last or #input.last.chunk_answers == 0 and #input.last.memory_after == 0)
   seen[#seen + 1] = string.format("%d %s after %s", input.step, input.role, before)
   if input.role == "manager" then
     -- The manager sees what the extractor said, not the chunk.

@@ -54,7 +54,7 @@ record! {
         /// the memory tools
         tools: Any as TOOLS,
         /// makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many items
-        /// there are, in total and in each section; `last` is the previous step
+        /// there are, in total and in each section; `last` is the previous step, without its memories and the answers to its questions
         prompt: Callback as PROMPT,
         /// answers the questions
         reasoner: Handed<Reasoner>,

@@ -10,7 +10,7 @@ use crate::api::lua::{Written, write};
 use crate::api::{Any, Handed, Handle, Kind, message, must_pass};
 use finemem::Error;
 use finemem::memory::calls::Parsed;
-use finemem::memory::{Item, Store};
+use finemem::memory::{Item, Items, Store};
 use finemem::model::plain::{Breaks, Guard};
 use finemem::record;
 use finemem::rollout::{At, Batch, Carried, Draws, Manager, Name, Outcome, Step, Task};
@@ -183,7 +183,9 @@ impl Manager for Scripted<'_> {
         input.raw_set("total", store.items().len())?;
         input.raw_set("totals", self.lua.create_table_from(totals)?)?;
         if let Some(last) = last {
-            let last = self.tables.write(self.lua, last.show())?;
+            // Its memories are large, and its answers are not the policy's to see.
+            let bare = Step { memory_before: Items::default(), memory_after: Items::default(), chunk_answers: Vec::new(), ..last.clone() };
+            let last = write(self.lua, &bare)?;
             input.raw_set("last", self.marked(&last)?.unwrap_or(last))?;
         }
         input.raw_set("tools", &self.contract.tool_tables)?;

@@ -1384,7 +1384,7 @@ function fm.calls.read(arguments) end
 ---@class (exact) fm.grpo.new.arguments
 ---@field policy fm.Model the model to train
 ---@field tools fm.Tool[] the memory tools
----@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many items there are, in total and in each section; `last` is the previous step
+---@field prompt fun(input: table): string makes the prompt of a step from { memory, total, totals, chunk, step, role, last, tools }: the items in view, how many items there are, in total and in each section; `last` is the previous step, without its memories and the answers to its questions
 ---@field reasoner fm.Reasoner answers the questions
 ---@field dialect? fm.Dialect how the policy writes calls; by default the format of Hermes and Qwen
 ---@field group? integer rollouts of each episode (default 8)
