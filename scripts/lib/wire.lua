@@ -20,13 +20,13 @@ local close_id = '}}</tool_call>'
 -- The line that the calls follow in the prompt.
 wire.call_head = "Calls:\n"
 
--- The piece between a content and the id of the item that it replaces. The prompt writes it between a sentence and the item that the
--- sentence may be about, so a policy that can copy can also name the item.
+-- The piece between a content and the id of the item that it replaces. The prompt writes it between an item and its id, so a policy that can
+-- copy can also name the item.
 wire.its_id = its_id
 
--- The prompt's signs around the words of an item that the statement lacks, and before words of the statement that the item lacks, as wdiff
--- writes them.
-wire.open, wire.close, wire.more = "[-", "-]", "{+"
+-- The prompt's signs around words of an item that the statement lacks, and around words of the statement that the item lacks, as wdiff writes
+-- them.
+wire.open, wire.close, wire.more, wire.more_end = "[-", "-]", "{+", "+}"
 
 -- Fixed parts of calls and prompts, and numbers, so that three digits of an id are one token too.
 wire.pieces = {
@@ -35,7 +35,7 @@ wire.pieces = {
 for number = 10, 999 do
   wire.pieces[#wire.pieces + 1] = tostring(number)
 end
-table.move({ wire.open, wire.close, wire.more }, 1, 3, #wire.pieces + 1, wire.pieces)
+table.move({ wire.open, wire.close, wire.more, wire.more_end }, 1, 4, #wire.pieces + 1, wire.pieces)
 
 -- The pieces that an id follows, and those that a call begins with.
 wire.before_id = { its_id, delete }

@@ -32,21 +32,23 @@ local prompt_weight = 0.1 -- weight of predicting a prompt token, at first
 local id_weight = 4 -- weight of predicting an id: there is one for a dozen other tokens
 local choice_weight = 3 -- weight of predicting which tool is called
 
--- What an episode is like at this share of the run, and how it is played. Lengths and rates vary. Until the last third, half of the
--- episodes are drill with a careful teacher: finding the id of a fact that has changed. A policy from a folder has had its first lessons.
+-- What an episode is like at this share of the run, and how it is played. Lengths and rates vary. Until the last quarter, the teacher is careful
+-- and there are more changes: the policy learns to tell what an item is about. Then it learns to be careless with what it knows. A policy from
+-- a folder has had its first lessons.
 local function lesson(progress, rng)
   progress = option.policy == "" and progress or 0.3 + 0.7 * progress
   local stage = progress < 0.1 and { 0.2, 2 } or progress < 0.3 and { 0.5, 4 } or { 0.9, 8 }
-  local drill = progress < 0.67 and rng:number() < 0.5
+  local drill = progress < 0.75
   local world_of = {
     variety = stage[1],
     facts = rng:integer { low = 1, high = stage[2] },
     chunks = rng:integer { low = 3, high = 8 },
-    noise = (drill and 0.1 or 0.4) * rng:number(),
-    change = drill and 0.55 or 0.2 + 0.25 * rng:number(),
+    noise = 0.4 * rng:number(),
+    change = drill and 0.4 or 0.2 + 0.2 * rng:number(),
+    reword = drill and 0.5 or 0.35,
     made_up = 0.2 + 0.4 * rng:number(),
-    namesake = 0.15 + 0.2 * rng:number(),
-    twin = 0.05 + 0.15 * rng:number(),
+    namesake = 0.1 + 0.15 * rng:number(),
+    twin = 0.04 + 0.1 * rng:number(),
     neighbour = 0.2 + 0.3 * rng:number(),
     full = progress > 0.1 and 0.5 or 0,
     past = 400,

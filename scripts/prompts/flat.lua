@@ -1,19 +1,21 @@
--- The prompt of the tiny model: the statements of the text, each with the items in view that it may be about, and the line that the calls
--- follow. It explains nothing, because the tiny model learned the task by example.
+-- The prompt of the tiny model: the statements of the text, each followed by the items in view that it may be about, and the line that the
+-- calls follow. It explains nothing, because the tiny model learned the task by example.
 --
---     1 Oska Bem's tutor is now Ilmar.", "memory_id": 12 Oska's tutor is[- Marru Velt-]. Oska{+ Bem is{+ now Ilmar
+--     1 Oska Bem's tutor is now Ilmar.
+--      Oska{+ Bem+}'s tutor is[- Marru Velt-]{+ now Ilmar+}.", "memory_id": 12
 --     2 We had tea.
 --     Calls:
 --
--- Words of an item that the statement lacks stand in brackets. After the item there are the words of the statement that the item lacks, each
--- run of them with the word before it. So the model sees where the two differ; what that means it has to judge. There is a blank before each statement and each content, so that a
--- word has the same tokens everywhere, and an item is written the way a call names it (see lib/wire.lua).
+-- Words of an item that the statement lacks stand in [- -], and words of the statement that the item lacks in {+ +}, after the word that
+-- they follow in the statement. The order of words does not count. So the model sees where the two differ; what that means it has to judge.
+-- The id comes last, so that a model that reads from left to right knows by then how well the item fits. There is a blank before each
+-- statement and each content, so that a word has the same tokens everywhere, and an item ends the way a call names it (see lib/wire.lua).
 
 local texts = require "lib.texts"
 local wire = require "lib.wire"
 
 -- Two texts have in common the share of their words that both have, from 0 to 1, where a word counts one over the square root of the number
--- of items in view that have it. Up to three items are beside a statement: the best, if it has at least `enough` in common with it, and those
+-- of items in view that have it. Up to three items are below a statement: the best, if it has at least `enough` in common with it, and those
 -- that have at least the share `alike` of what the best has.
 local enough, alike, most = 0.3, 0.7, 3
 
@@ -33,38 +35,65 @@ local function start(text, word)
   return text:sub(word.first - 1, word.first - 1) == " " and word.first - 1 or word.first
 end
 
--- The runs of words that are not in `other`, from `first` to `last`, each with the word `before` it.
-local function missing(text, list, other)
+-- The runs of words that are not in `other`: from the `first`-th to the `last`-th word of the list.
+local function missing(list, other)
   local runs, open = {}, nil
   for i, word in ipairs(list) do
     if other[word.key] then
       open = nil
     elseif open then
-      open.last = word.last
+      open.last = i
     else
-      open = { first = start(text, word), last = word.last, before = list[i - 1] }
+      open = { first = i, last = i }
       runs[#runs + 1] = open
     end
   end
   return runs
 end
 
--- An item beside a statement.
+-- The place in a list of a word that stands at place `at` of `from`. Of words that are there more than once, the second is the second.
+local function place(list, from, at)
+  local key, before, found = from[at].key, 0, nil
+  for i = 1, at do
+    before = before + (from[i].key == key and 1 or 0)
+  end
+  for i, word in ipairs(list) do
+    if before > 0 and word.key == key then
+      before, found = before - 1, i
+    end
+  end
+  return found
+end
+
+-- The line of an item below a statement.
 local function candidate(item, statement)
-  local parts, at = { wire.its_id, string.format("%d", item.id) }, 1
-  for _, run in ipairs(missing(item.text, item.words, statement.set)) do
-    table.move({ item.text:sub(at, run.first - 1), wire.open, item.text:sub(run.first, run.last), wire.close }, 1, 4, #parts + 1, parts)
-    at = run.last + 1
+  local ends, added = {}, {} -- `ends[i]`: the last word of the missing run that begins with word i
+  for _, run in ipairs(missing(item.words, statement.set)) do
+    ends[run.first] = run.last
   end
-  parts[#parts + 1] = item.text:sub(at)
-  for _, run in ipairs(missing(statement.text, statement.words, item.set)) do
-    local before = run.before and " " .. statement.text:sub(run.before.first, run.before.last) or ""
-    parts[#parts + 1] = before .. wire.more .. statement.text:sub(run.first, run.last)
+  for _, run in ipairs(missing(statement.words, item.set)) do
+    local at = run.first > 1 and place(item.words, statement.words, run.first - 1) or 0
+    at = ends[at + 1] or at
+    local first, last = statement.words[run.first], statement.words[run.last]
+    added[at] = (added[at] or "") .. wire.more .. statement.text:sub(start(statement.text, first), last.last) .. wire.more_end
   end
+  local parts, at, i = { added[0] }, 1, 1
+  while i <= #item.words do
+    local last = ends[i] or i
+    local first, behind = start(item.text, item.words[i]), item.words[last].last
+    if ends[i] then
+      table.move({ item.text:sub(at, first - 1), wire.open, item.text:sub(first, behind), wire.close }, 1, 4, #parts + 1, parts)
+    else
+      parts[#parts + 1] = item.text:sub(at, behind)
+    end
+    parts[#parts + 1] = added[last]
+    at, i = behind + 1, last + 1
+  end
+  table.move({ item.text:sub(at), wire.its_id, string.format("%d", item.id) }, 1, 3, #parts + 1, parts)
   return table.concat(parts)
 end
 
--- The items beside a statement, the best first. Among those that fit equally well the newest comes first.
+-- The items below a statement, the best first. Among those that fit equally well the newest comes first.
 local function candidates(statement, items, weight)
   local list = {}
   for i, item in ipairs(items) do
@@ -113,12 +142,11 @@ return function(input)
   for i, text in ipairs(texts.statements(input.chunk)) do
     local statement = { text = " " .. text }
     statement.words, statement.set = words(statement.text)
-    local line = { string.format("%d", i), statement.text }
+    lines[#lines + 1] = string.format("%d", i) .. statement.text
     for _, item in ipairs(candidates(statement, items, weight)) do
-      line[#line + 1] = candidate(item, statement)
+      lines[#lines + 1] = candidate(item, statement)
     end
-    lines[i] = table.concat(line) .. "\n"
   end
   lines[#lines + 1] = wire.call_head
-  return table.concat(lines)
+  return table.concat(lines, "\n")
 end

@@ -19,7 +19,7 @@ function teacher.view(memory, chunk, k)
   local found = statements(memory, { chunk = chunk, limit = k })
   local text, shown = prompt { memory = found, chunk = chunk }, {}
   for _, item in ipairs(found) do
-    if text:find(wire.its_id .. item.id .. " ", 1, true) or text:find(wire.its_id .. item.id .. wire.open, 1, true) then
+    if text:find(wire.its_id .. item.id .. "\n", 1, true) then
       shown[#shown + 1] = item
     end
   end
