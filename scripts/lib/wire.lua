@@ -13,9 +13,9 @@ local insert = '<tool_call>{"name": "memory_insert", "arguments": {"content": "'
 local update = '<tool_call>{"name": "memory_update", "arguments": {"new_content": "'
 local its_id = '", "memory_id": '
 local delete = '<tool_call>{"name": "memory_delete", "arguments": {"memory_id": '
-local skip = '<tool_call>{"name": "memory_skip", "arguments": {}}</tool_call>'
-local close_text = '"}}</tool_call>'
-local close_id = '}}</tool_call>'
+local skip = '<tool_call>{"name": "memory_skip", "arguments": {}}</tool_call>\n'
+local close_text = '"}}</tool_call>\n'
+local close_id = '}}</tool_call>\n'
 
 -- The line that the calls follow in the prompt.
 wire.call_head = "Calls:\n"
@@ -46,20 +46,17 @@ local function quoted(text)
   return (fm.json.encode { value = " " .. text }:gsub('^"(.*)"$', "%1"))
 end
 
-function wire.insert(content)
-  return insert .. quoted(content) .. close_text
-end
-
-function wire.update(id, content)
-  return update .. quoted(content) .. its_id .. string.format("%d", id) .. close_id
-end
-
-function wire.delete(id)
-  return delete .. string.format("%d", id) .. close_id
-end
-
-function wire.skip()
-  return skip
+-- The line of a call, { statement, tool, id, content }.
+function wire.line(call)
+  local number, id = string.format("%d", call.statement), call.id and string.format("%d", call.id)
+  if call.tool == "memory_insert" then
+    return number .. insert .. quoted(call.content) .. close_text
+  elseif call.tool == "memory_update" then
+    return number .. update .. quoted(call.content) .. its_id .. id .. close_id
+  elseif call.tool == "memory_delete" then
+    return number .. delete .. id .. close_id
+  end
+  return number .. skip
 end
 
 return wire

@@ -27,7 +27,7 @@ Training ends with --minutes or --steps, whichever comes first.]], {
 })
 
 local vocabulary, batch_tokens, warm_up = 2048, 3072, 40
-local top_rate = option.policy == "" and 1.5e-3 or 8e-4
+local top_rate = option.policy == "" and 1.2e-3 or 8e-4
 local prompt_weight = 0.1 -- weight of predicting a prompt token, at first
 local id_weight = 4 -- weight of predicting an id: there is one for a dozen other tokens
 local choice_weight = 3 -- weight of predicting which tool is called
@@ -44,10 +44,10 @@ local function lesson(progress, rng)
     facts = rng:integer { low = 1, high = stage[2] },
     chunks = rng:integer { low = 3, high = 8 },
     noise = 0.4 * rng:number(),
-    change = drill and 0.4 or 0.2 + 0.2 * rng:number(),
+    change = drill and 0.35 or 0.2 + 0.2 * rng:number(),
     reword = drill and 0.5 or 0.35,
     made_up = 0.2 + 0.4 * rng:number(),
-    namesake = 0.1 + 0.15 * rng:number(),
+    namesake = 0.1 + 0.2 * rng:number(),
     twin = 0.04 + 0.1 * rng:number(),
     neighbour = 0.2 + 0.3 * rng:number(),
     full = progress > 0.1 and 0.5 or 0,
@@ -124,7 +124,7 @@ local function examine(policy, temperature)
     end
     for raw in answers[1].text:gmatch "(.-</tool_call>)" do
       local ok, call = pcall(function()
-        return fm.json.decode { text = raw:match "^%s*<tool_call>(.*)</tool_call>$" }
+        return fm.json.decode { text = raw:match "^%s*%d+<tool_call>(.*)</tool_call>$" }
       end)
       local arguments = ok and type(call) == "table" and call.arguments
       note("valid", arguments)

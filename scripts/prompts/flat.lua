@@ -65,6 +65,13 @@ local function place(list, from, at)
   return found
 end
 
+-- The text of a run of words, with the blank before it and signs behind it that a blank follows, as after "By the way:".
+local function text_of(text, list, run)
+  local first, last = list[run.first], list[run.last]
+  local behind = text:match("^[^%w%s\128-\255]+()%s", last.last + 1) or last.last + 1
+  return text:sub(start(text, first), behind - 1)
+end
+
 -- The line of an item below a statement.
 local function candidate(item, statement)
   local ends, added = {}, {} -- `ends[i]`: the last word of the missing run that begins with word i
@@ -74,8 +81,7 @@ local function candidate(item, statement)
   for _, run in ipairs(missing(statement.words, item.set)) do
     local at = run.first > 1 and place(item.words, statement.words, run.first - 1) or 0
     at = ends[at + 1] or at
-    local first, last = statement.words[run.first], statement.words[run.last]
-    added[at] = (added[at] or "") .. wire.more .. statement.text:sub(start(statement.text, first), last.last) .. wire.more_end
+    added[at] = (added[at] or "") .. wire.more .. text_of(statement.text, statement.words, run) .. wire.more_end
   end
   local parts, at, i = { added[0] }, 1, 1
   while i <= #item.words do

@@ -1,7 +1,7 @@
 -- What can be said about somebody or something: dozens of known relations, and new ones made up on the spot.
 --
 -- A relation is { subject = kind, object = kind, forms = {wordings}, gone = the retraction, ask = the question }, where {s} and {o} stand
--- for the two names. All wordings of a relation and its question share its key word, and the object comes last.
+-- for the two names. All wordings of a relation and its question share its key word.
 
 local names = require "worlds.names"
 
@@ -13,7 +13,8 @@ end
 
 -- A relation named by a noun; `more` is another wording.
 local function noun(subject, key, object, more)
-  add(subject, object, "What is the " .. key .. " of {s}?", { "The " .. key .. " of {s} is {o}.", "{s}'s " .. key .. " is {o}.", more },
+  add(subject, object, "What is the " .. key .. " of {s}?",
+    { "The " .. key .. " of {s} is {o}.", "{s}'s " .. key .. " is {o}.", "{o} is the " .. key .. " of {s}.", more },
     "The " .. key .. " of {s} is no longer {o}.")
 end
 
@@ -105,7 +106,7 @@ local function invent(rng)
   local nouns, verbs = { "person", "place", "firm", "thing", "name", "town", "group" }, { "by", "in", "at", "for", "with", "from", "to" }
   local thing, link = rng:pick { list = nouns }, rng:pick { list = verbs }
   local shapes = {
-    { "What is the K of {s}?", { "The K of {s} is {o}.", "{s}'s K is {o}." }, "The K of {s} is no longer {o}." },
+    { "What is the K of {s}?", { "The K of {s} is {o}.", "{s}'s K is {o}.", "{o} is the K of {s}." }, "The K of {s} is no longer {o}." },
     { "What is the K of {s}?", { "The name of the current K of {s} is {o}.", "The K of {s} is {o}." }, "The K of {s} is no longer {o}." },
     { "Where is {s} Ked?", { "{s} is Ked in {o}.", "The N where {s} is Ked is {o}." }, "{s} is no longer Ked in {o}." },
     { "What was {s} Ked L?", { "{s} was Ked L {o}.", "The N that {s} was Ked L is {o}." } },

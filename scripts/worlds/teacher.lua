@@ -27,7 +27,7 @@ function teacher.view(memory, chunk, k)
 end
 
 -- Plays an episode on `memory` (an fm.memory) and returns { prompt, completion, calls, view } for each text. `holds[id]` is the fact that
--- an item tells, and so is the `fact` of an item in view. Calls are { tool, id, content, kind }, with the event's `kind`.
+-- an item tells, and so is the `fact` of an item in view. Calls are { statement, tool, id, content, kind }, with the event's `kind`.
 function teacher.play(parameters)
   local episode, memory, rng = parameters.episode, parameters.memory or parameters.episode.memory, parameters.rng
   local care, k = parameters.care or 1, parameters.k or 20
@@ -42,7 +42,7 @@ function teacher.play(parameters)
 
   for t, chunk in ipairs(episode.chunks) do
     local text, view = teacher.view(memory, chunk, k)
-    local calls = {}
+    local calls, statement = {}, 0
     memory:set_step { step = t }
     for _, item in ipairs(view) do
       item.fact = holds[item.id]
@@ -67,7 +67,7 @@ function teacher.play(parameters)
       if content then
         known[content] = id
       end
-      calls[#calls + 1] = { tool = tool, id = id, content = content, kind = kind }
+      calls[#calls + 1] = { statement = statement, tool = tool, id = id, content = content, kind = kind }
       return id
     end
 
@@ -82,7 +82,8 @@ function teacher.play(parameters)
       return ids
     end
 
-    for _, event in ipairs(episode.events[t]) do
+    for i, event in ipairs(episode.events[t]) do
+      statement = i
       local kind, fact, content, before = event.kind, event.fact, event.content, #calls
       local held = fact and holders(fact) or {}
       if kind == "talk" then
@@ -123,19 +124,11 @@ end
 
 -- The calls, written as the policy should write them.
 function teacher.text(calls)
-  local parts = {}
+  local lines = {}
   for i, call in ipairs(calls) do
-    if call.tool == "memory_insert" then
-      parts[i] = wire.insert(call.content)
-    elseif call.tool == "memory_update" then
-      parts[i] = wire.update(call.id, call.content)
-    elseif call.tool == "memory_delete" then
-      parts[i] = wire.delete(call.id)
-    else
-      parts[i] = wire.skip()
-    end
+    lines[i] = wire.line(call)
   end
-  return table.concat(parts)
+  return table.concat(lines)
 end
 
 return teacher
