@@ -26,7 +26,7 @@ Training ends with --minutes or --steps, whichever comes first.]], {
   { "policy", "DIR", "", "a model folder to continue from; by default a new model" },
 })
 
-local vocabulary, batch_tokens, warm_up = 2048, 3072, 40
+local vocabulary, batch_tokens, warm_up = 4096, 3072, 40
 local top_rate = option.policy == "" and 1.2e-3 or 8e-4
 local prompt_weight = 0.1 -- weight of predicting a prompt token, at first
 local id_weight = 4 -- weight of predicting an id: there is one for a dozen other tokens
@@ -50,6 +50,7 @@ local function lesson(progress, rng)
     namesake = 0.1 + 0.2 * rng:number(),
     twin = 0.04 + 0.1 * rng:number(),
     neighbour = 0.2 + 0.3 * rng:number(),
+    echo = 0.1,
     full = progress > 0.1 and 0.5 or 0,
     past = 400,
     ids = 90000,
@@ -69,12 +70,16 @@ end
 
 local function make()
   local texts = {}
-  for _, variety in ipairs { 0.4, 1 } do
-    for _, episode in ipairs(world.sample { count = 400, seed = option.seed, variety = variety }) do
+  for _, of in ipairs { world, motley } do
+    for _, episode in ipairs(of.sample { count = 800, seed = option.seed }) do
       for _, chunk in ipairs(episode.chunks) do
         texts[#texts + 1] = " " .. chunk:gsub("\n", "\n ")
       end
     end
+  end
+  local words = " " .. table.concat(require "worlds.words", " ")
+  for _ = 1, 30 do
+    texts[#texts + 1] = words
   end
   local tokenizer = option.out .. "/tokenizer.json"
   local last = fm.tokenizer.train { texts = texts, vocab_size = vocabulary, added = wire.pieces, path = tokenizer }

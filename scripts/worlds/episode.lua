@@ -30,6 +30,7 @@ local defaults = {
   past = 200, -- the most facts in it, which were told before the episode,
   least = 10, -- and the fewest; small numbers are more frequent
   neighbour = 0.2, -- chance that a value is one that the episode has elsewhere
+  echo = 0, -- chance that a new value has a word of the subject
   ids = 1, -- the memory's first id is from 1 to this, small ones more often
 }
 
@@ -83,7 +84,7 @@ function Episode:object(fact)
   end
   local name
   repeat
-    name = self:name(fact.relation.object)
+    name = self:chance(self.option.echo) and self.own.akin(self.rng, fact.subject) or self:name(fact.relation.object)
   until name ~= fact.object
   return name
 end

@@ -3,6 +3,7 @@
 
 local texts = require "lib.texts"
 local names = require "worlds.names"
+local common = require "worlds.words"
 local world = require "worlds.episode"
 
 local function list(text)
@@ -41,15 +42,38 @@ local codes = {
 
 local kinds = { "person", "person", "place", "work", "firm", "club", "school", "product", "term", "number", "code", "code" }
 
+local function english(rng)
+  -- `rng:pick` would copy the list.
+  return common[number(rng, 1, #common)]
+end
+
+-- A word of the kind that a sentence has in its middle.
+local function any_word(rng)
+  local roll = rng:number()
+  return roll < 0.35 and pick(rng, small) or roll < 0.7 and english(rng) or names.stem(rng, 1, 2)
+end
+
+-- A name of one to three English words.
+local function plain_name(rng)
+  local parts = {}
+  for i = 1, number(rng, 1, 3) do
+    parts[i] = english(rng):gsub("^%l", string.upper)
+  end
+  return table.concat(parts, " ")
+end
+
 local function name(rng, kind, variety)
-  return kind == "code" and pick(rng, codes)(rng) or names.make(rng, kind, variety)
+  if kind == "code" then
+    return pick(rng, codes)(rng)
+  end
+  return rng:number() < 0.3 and plain_name(rng) or names.make(rng, kind, variety)
 end
 
 -- Some words; `key` is one of them, if it is given.
 local function phrase(rng, low, high, key)
   local words = {}
   for i = 1, number(rng, low, high) do
-    words[i] = rng:number() < 0.5 and pick(rng, small) or names.stem(rng, 1, 2)
+    words[i] = any_word(rng)
   end
   if key then
     table.insert(words, number(rng, 1, #words + 1), key)
@@ -67,7 +91,7 @@ local function form(rng, key)
 end
 
 local function invent(rng)
-  local key = names.stem(rng, 1, 3)
+  local key = rng:number() < 0.5 and english(rng) or names.stem(rng, 1, 3)
   local stem = form(rng, key)
   local gone = rng:number() < 0.5 and stem:gsub("{o}", pick(rng, { "no longer {o}", "not {o}" }))
     or stem:gsub("^(.-)([.!]?)$", pick(rng, { "%1 any more%2", "%1 no more%2" }))
