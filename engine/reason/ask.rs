@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Answer, Entry, Query, Reason, Usage};
+use super::{Answer, Entry, Memory, Query, Reason, Usage};
 use crate::data::Question;
 use crate::memory::bm25::Bm25;
 use crate::memory::{Item, Store};
@@ -132,7 +132,7 @@ struct Pending<'a> {
 }
 
 /// Answers all questions in one batch, in order, and scores the answers. Put questions about the same memory next to each other: the
-/// indices of its sections are then built only once.
+/// indices of its sections, and what its statements have in common, are then found only once.
 pub fn ask(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'_>]) -> Result<Vec<Asked>> {
     let mut sections = None;
     // A reasoner that sees the whole memory has nothing to look up.
@@ -143,6 +143,14 @@ pub fn ask(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'_>]
         Pending { first: found.len(), found, looked_up, left, searched, answer: None, usage }
     };
     let mut all: Vec<Pending<'_>> = questions.iter().map(pending).collect();
+    let mut memories: Vec<Memory<'_>> = Vec::new();
+    let mut memory_of = Vec::with_capacity(questions.len());
+    for (store, _) in questions {
+        if !memories.last().is_some_and(|memory| memory.is_of(store)) {
+            memories.push(Memory::new(store));
+        }
+        memory_of.push(memories.len() - 1);
+    }
     let mut open: Vec<usize> = (0..all.len()).collect();
     while !open.is_empty() {
         let mut queries = Vec::with_capacity(open.len());
@@ -150,7 +158,8 @@ pub fn ask(reasoner: &dyn Reason, retrieval: Retrieval, questions: &[Asking<'_>]
         for &at in &open {
             let (question, pending) = (questions[at].1, &mut all[at]);
             let (instruction, more) = (question.instruction.as_deref(), pending.left > 0);
-            let mut query = Query { question: &question.question, instruction, items: Vec::new(), more };
+            let mut query =
+                Query { question: &question.question, instruction, items: Vec::new(), memory: Some(&memories[memory_of[at]]), more };
             query.items.extend(pending.found.iter().map(|(item, rank, _)| Entry {
                 content: &item.content,
                 section: &item.section,

@@ -14,6 +14,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::frames::Frames;
 use super::hops;
 use super::question::{AUXILIARY, PREPOSITIONS, Question, Wants};
 use super::statement::without_heading;
@@ -35,7 +36,7 @@ const HEAD_WEIGHT: f64 = 1.5;
 const THRESHOLD: f64 = 0.48;
 
 /// A path of one statement, or of several, that fits less well says something else.
-const SURE: f64 = 0.15;
+const SURE: f64 = 0.1;
 const GUESS: f64 = 0.0;
 
 /// The reasoner. It is stateless: the same question and contents always give the same answer.
@@ -62,16 +63,21 @@ impl Extractive {
         Ok(Self { hops })
     }
 
-    /// Answers `question` from `contents`, which are in retrieval order.
+    /// Answers `question` from `contents`, which are in retrieval order and are all that is known.
     pub fn answer(&self, question: &str, contents: &[&str]) -> Answer {
-        let (single, others) = best(question, contents);
+        self.answer_among(question, contents, &Frames::of(contents.iter().copied()))
+    }
+
+    /// Answers `question` from `contents`, which are in retrieval order, out of a memory with these frames.
+    pub fn answer_among(&self, question: &str, contents: &[&str], frames: &Frames) -> Answer {
+        let (single, refused) = best(question, contents);
         if single.as_ref().is_some_and(|best| best.complete) {
             return said(single);
         }
-        let (found, search) = hops::search(question, contents, self.hops, &others);
+        let (found, search) = hops::search(question, contents, self.hops, &refused, frames);
         let found = found.filter(|found| match &single {
             Some(_) => found.trace.len() > 1,
-            None => found.score >= if self.hops > 1 { GUESS } else { SURE },
+            None => found.score >= if found.trace.len() > 1 { GUESS } else { SURE },
         });
         let search = if self.hops > 1 { search } else { Vec::new() };
         match found {
@@ -90,25 +96,24 @@ struct Best {
     item: usize,
 }
 
-/// The statement that fits best: how well, the answer in it, and its item. Also the statements that may say it in other words.
+/// The statement that fits best: how well, the answer in it, and its item. Also the statements that were read and say something else.
 fn best<'c>(question: &str, contents: &[&'c str]) -> (Option<Best>, HashSet<&'c str>) {
-    let (mut best, mut others): (Option<Best>, _) = (None, HashSet::new());
-    let Some(question) = Question::read(question) else { return (best, others) };
+    let (mut best, mut refused): (Option<Best>, _) = (None, HashSet::new());
+    let Some(question) = Question::read(question) else { return (best, refused) };
     for (item, content) in contents.iter().enumerate() {
         for sentence in sentences(content) {
             match question.fit(sentence) {
                 Fit::States(score, complete, text) => {
-                    others.insert(without_heading(sentence));
                     if best.as_ref().is_none_or(|best| score > best.score + 1e-9) {
                         best = Some(Best { score, complete, text, item });
                     }
                 }
-                Fit::OtherWords => _ = others.insert(without_heading(sentence)),
-                Fit::Not => {}
+                Fit::Not => _ = refused.insert(without_heading(sentence)),
+                Fit::OtherWords => {}
             }
         }
     }
-    (best, others)
+    (best, refused)
 }
 
 fn said(best: Option<Best>) -> Answer {
@@ -133,7 +138,10 @@ impl Reason for Extractive {
     fn answer(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>> {
         let answer = |query: &Query<'_>| {
             let contents: Vec<&str> = query.items.iter().map(|entry| entry.content).collect();
-            Self::answer(self, query.question, &contents)
+            match query.memory {
+                Some(memory) => self.answer_among(query.question, &contents, memory.frames()),
+                None => Self::answer(self, query.question, &contents),
+            }
         };
         Ok(queries.iter().map(answer).collect())
     }
@@ -149,9 +157,9 @@ impl Reason for Extractive {
 enum Fit {
     /// It does: how well, whether in all words of the relation, and the answer in it.
     States(f64, bool, String),
-    /// Not in the question's words.
+    /// Not in the question's words, or nothing about the entity as they name it.
     OtherWords,
-    /// It says something else, or nothing about the entity.
+    /// It says something else.
     Not,
 }
 
@@ -171,7 +179,7 @@ impl Question {
     fn fit(&self, sentence: &str) -> Fit {
         // A cheap test first: most sentences do not even mention the entity.
         if !sentence.to_lowercase().contains(&self.tokens[self.names[0].start].key) && !sentence.contains('’') {
-            return Fit::Not;
+            return Fit::OtherWords;
         }
         let tokens = tokens(sentence);
         if tokens.iter().any(|t| t.is_negation() && !self.has(&t.key)) {
@@ -181,7 +189,7 @@ impl Question {
             Ok(found) => found,
             Err(fit) => return fit,
         };
-        let Some((start, mut end)) = self.candidate(&tokens, &found) else { return Fit::Not };
+        let Some((start, mut end)) = self.candidate(&tokens, &found) else { return self.refused() };
         if tokens[end - 1].name && !tokens[end - 1].comma && tokens.get(end).is_some_and(|t| self.asks_for(&t.key) && !t.name) {
             // "Which fever does E have?" – "E has Holt *fever*".
             end += 1;
@@ -195,7 +203,7 @@ impl Question {
             let first = found.entity.iter().position(|&e| e).unwrap_or(0);
             let whole = (first == 0 || open(first - 1) || tokens[first - 1].comma) && (first + 1 == tokens.len() || open(first + 1));
             if !found.complete || !whole || excess > 0.15 {
-                return Fit::Not;
+                return Fit::OtherWords;
             }
         }
         // A sentence that states the whole relation may say more; one that states only a part may not.
@@ -207,6 +215,11 @@ impl Question {
         } else {
             Fit::OtherWords
         }
+    }
+
+    /// Without capitals it is not certain what the entity is.
+    fn refused(&self) -> Fit {
+        if self.plain { Fit::OtherWords } else { Fit::Not }
     }
 
     /// Whether this is the noun that the question asks for.
@@ -222,7 +235,7 @@ impl Question {
         let mut tail = Vec::new();
         let mut contradicts = false;
         for (order, name) in self.names.iter().enumerate() {
-            let (run, at) = self.occurrence(tokens, name).ok_or(Fit::Not)?;
+            let (run, at) = self.occurrence(tokens, name).ok_or_else(|| self.refused())?;
             entity[at..at + name.len()].fill(true);
             contradicts |= order == 0 && self.contradicts(tokens, at, &run);
             // Words next to the name in both texts belong together.
@@ -361,7 +374,8 @@ impl Question {
             let noun = &self.tokens[noun].key;
             let has = (0..start).any(|at| key(at) == noun && tokens[..at].iter().any(|t| t.is(&["has", "have", "had"])));
             let other = |at: usize| key(at) == noun && !tokens[at].name && (key(at + 1) == "of" || key(at - 1) == "'s");
-            return before == noun || has || (copula && (end + 1..tokens.len()).any(other));
+            let aside = tokens[0].is(PREPOSITIONS) && start < 4;
+            return (before == noun && !aside) || has || (copula && (end + 1..tokens.len()).any(other));
         }
         // "Who founded E?" – "E founded Y".
         self.verb.is_some_and(|verb| end < tokens.len() && key(end) == self.tokens[verb].key)

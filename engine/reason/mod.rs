@@ -3,8 +3,10 @@
 mod ask;
 pub mod cache;
 pub mod completion;
+mod cuts;
 mod endpoint;
 pub mod extractive;
+mod frames;
 mod hops;
 pub mod local;
 pub mod prompt;
@@ -12,10 +14,12 @@ mod question;
 mod related;
 pub mod server;
 mod statement;
+mod wanted;
 mod words;
 
 pub use ask::{Asked, Asking, How, Retrieval, ask, fit};
 pub use extractive::{Extractive, UNKNOWN};
+pub use frames::{Frames, Memory};
 pub use local::Local;
 pub use server::Server;
 
@@ -24,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result, record, words};
 
 /// A question and the items it may be answered from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Query<'a> {
     /// The question.
     pub question: &'a str,
@@ -32,6 +36,8 @@ pub struct Query<'a> {
     pub instruction: Option<&'a str>,
     /// The memory items, best match first.
     pub items: Vec<Entry<'a>>,
+    /// The memory that the items are from, if it is more than these.
+    pub memory: Option<&'a Memory<'a>>,
     /// Whether the reasoner may look something up before it answers.
     pub more: bool,
 }
@@ -53,7 +59,7 @@ impl<'a> Query<'a> {
     /// A question about the items of a flat memory, which are given best match first and were written in this order.
     pub fn new(question: &'a str, contents: impl IntoIterator<Item = &'a str>) -> Self {
         let entry = |(rank, content)| Entry { content, section: "", rank, written: (0, rank as u64) };
-        Self { question, instruction: None, items: contents.into_iter().enumerate().map(entry).collect(), more: false }
+        Self { question, instruction: None, items: contents.into_iter().enumerate().map(entry).collect(), memory: None, more: false }
     }
 
     /// The items in the order in which a model is shown them: the last written comes last, so that of two contradicting items the newer one

@@ -1,7 +1,9 @@
-//! How near English words are to one another in meaning: from WordNet, by `related/make.py`.
+//! How near English words are to one another in meaning, from WordNet, and how alike the company is that they keep, from GloVe. Both are
+//! made by `related/make.py`.
 //!
 //! The table has, for each pair of words that are near enough, a number from 1 to 255. Words of one meaning, of one root, kinds of the same
 //! thing, and words that explain one another are near: physician and doctor, insurer and insurance, oak and tree, ferry and passenger.
+//! Words keep like company if they stand in texts about the same things: landlord and rent, captain and command.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -9,6 +11,11 @@ use std::sync::LazyLock;
 /// A number of words; then for each its length, its letters, how common it is, the number of the words near it that come after it in the
 /// list, and for each of these its place in the list and how near it is.
 static FILE: &[u8] = include_bytes!("related/words.bin");
+
+/// For each of these words the numbers of its vector, whose lengths do not matter; zeros if it has none.
+static VECTORS: &[u8] = include_bytes!("related/vectors.bin");
+/// The numbers of a vector.
+const WIDTH: usize = 50;
 
 struct Table {
     places: HashMap<&'static str, u16>,
@@ -38,7 +45,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 });
 
 /// The places of a word's dictionary forms in the table; none for names and other unknown words.
-#[derive(Default, Clone)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Places(Vec<u16>);
 
 impl Places {
@@ -77,9 +84,22 @@ impl Places {
         let pairs = self.0.iter().flat_map(|&a| other.0.iter().map(move |&b| (a.min(b), a.max(b))));
         f64::from(pairs.map(|(a, b)| if a == b { 250 } else { nearness(a, b) }).max().unwrap_or(0)) / 255.0
     }
+
+    /// How alike the company is that two words keep, from 0 to 1.
+    pub(super) fn alike(&self, other: &Self) -> f64 {
+        let pairs = self.0.iter().flat_map(|&a| other.0.iter().map(move |&b| if a == b { 1.0 } else { cosine(a, b) }));
+        pairs.fold(0.0, f64::max)
+    }
 }
 
 fn nearness(first: u16, second: u16) -> u8 {
     let (near, _) = TABLE.words[usize::from(first)].1.as_chunks::<3>();
     near.binary_search_by_key(&second, |[low, high, _]| u16::from_le_bytes([*low, *high])).map_or(0, |at| near[at][2])
+}
+
+fn cosine(a: u16, b: u16) -> f64 {
+    let vector = |at: u16| VECTORS[WIDTH * usize::from(at)..][..WIDTH].iter().map(|&byte| i32::from(byte.cast_signed()));
+    let product = |a: u16, b: u16| f64::from(vector(a).zip(vector(b)).map(|(x, y)| x * y).sum::<i32>());
+    let lengths = product(a, a) * product(b, b);
+    if lengths > 0.0 { product(a, b) / lengths.sqrt() } else { 0.0 }
 }

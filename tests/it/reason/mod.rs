@@ -2,6 +2,7 @@
 
 mod cache;
 mod extractive;
+mod frames;
 mod hops;
 mod metrics;
 mod prompt;
