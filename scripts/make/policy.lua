@@ -62,7 +62,7 @@ local function play(progress, seed, rng)
   local world_of, how = lesson(progress, rng)
   world_of.count, world_of.seed = 1, seed
   -- From the second stage on, some episodes have nothing of the household.
-  local other = progress > 0.1 and rng:number() < 0.5
+  local other = progress > 0.1 and rng:number() < 0.4
   world_of.made_up = other and 1 or world_of.made_up
   how.episode, how.rng = (other and motley or world).sample(world_of)[1], rng
   return teacher.play(how)
@@ -189,22 +189,6 @@ local function tokens_of(pieces)
   end
   return set
 end
--- Adds words for all tokens of letters, those within words behind others, to the words of motley. A token that no text has cannot be copied.
-local function practise_all()
-  local words, heads, tails = require "worlds.words", {}, {}
-  for token = 0, vocabulary - 1 do
-    local blank, text = policy:decode({ tokens = { token } }):match "^( ?)(%a%a+)$"
-    if text then
-      table.insert(blank == " " and heads or tails, text)
-    end
-  end
-  for i, tail in ipairs(tails) do
-    words[#words + 1] = heads[i * 7 % #heads + 1] .. tail:lower()
-  end
-  table.move(heads, 1, #heads, #words + 1, words)
-end
-
-practise_all()
 local before_id, begins = tokens_of(wire.before_id), tokens_of(wire.begins)
 local trainer = fm.sft.new { policy = policy, beta2 = 0.98, weight_decay = 0.01 }
 

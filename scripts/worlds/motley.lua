@@ -50,7 +50,7 @@ end
 -- A word of the kind that a sentence has in its middle.
 local function any_word(rng)
   local roll = rng:number()
-  return roll < 0.3 and pick(rng, small) or roll < 0.75 and english(rng) or names.stem(rng, 1, 2)
+  return roll < 0.35 and pick(rng, small) or roll < 0.7 and english(rng) or names.stem(rng, 1, 2)
 end
 
 -- A name of one to three English words.
@@ -66,7 +66,7 @@ local function name(rng, kind, variety)
   if kind == "code" then
     return pick(rng, codes)(rng)
   end
-  return rng:number() < 0.5 and plain_name(rng) or names.make(rng, kind, variety)
+  return rng:number() < 0.3 and plain_name(rng) or names.make(rng, kind, variety)
 end
 
 -- Some words; `key` is one of them, if it is given.
