@@ -61,7 +61,7 @@ pub(super) fn ways(tokens: &[Token], repeated: &Repeated) -> Vec<[Range<usize>; 
             }
         }
         [one, two] => ways.push([one.clone(), two.clone()]),
-        [names @ ..] => {
+        names => {
             // Names that belong together: "the Bell at Oska".
             for pair in names.windows(2).enumerate().filter(|_| names.len() == 3) {
                 let (at, [one, two]) = pair else { continue };

@@ -66,7 +66,7 @@ pub(super) fn search(
     let whole = |of: &Range<usize>| is_whole(&asked, of) && !part(of);
     let fits = |path: &[usize], of: &Range<usize>| (path.len() > 1 || whole(of)) && spans.iter().all(|name| holds(path, name));
     let cost = |path: &[usize]| if path.len() == 1 && statements[path[0]].is_one_of(refused) { f64::INFINITY } else { 0.0 };
-    for name in spans.iter().cloned() {
+    for name in spans.iter() {
         let wanted = Wanted::of(&asked, name.clone(), frames);
         searches.extend(wanted.reworded());
         let mut unfinished = vec![wanted.start()];
@@ -78,7 +78,7 @@ pub(super) fn search(
                     let statement = &statements[index];
                     let chain = || path.statements.iter().copied().chain([index]).collect::<Vec<_>>();
                     let score = wanted.finished(path, &step, statement, &value).map(|score| score - cost(&chain()));
-                    let better = |score: &f64| best.as_ref().is_none_or(|(top, ..)| *score > top + 1e-9) && fits(&chain(), &name);
+                    let better = |score: &f64| best.as_ref().is_none_or(|(top, ..)| *score > top + 1e-9) && fits(&chain(), name);
                     if let Some(score) = score.filter(better) {
                         best = Some((score, chain(), value.clone()));
                     }
