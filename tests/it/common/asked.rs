@@ -17,7 +17,7 @@ pub fn root() -> PathBuf {
 /// A model of random weights with the tokenizer of the tiny one.
 pub fn model() -> Model {
     let config = json!({
-        "model_type": "llama", "vocab_size": 2048, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "model_type": "llama", "vocab_size": 4096, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 2048, "rope_theta": 10000.0,
         "rms_norm_eps": 1e-6, "hidden_act": "silu", "attention_bias": false, "tie_word_embeddings": true, "eos_token_id": 1049,
     });
