@@ -1,6 +1,6 @@
 -- A teacher for the household world. It knows what each sentence means, and writes the right calls for it.
 --
--- Like the policy it only sees the items beside the statements of the text. It writes a call for each statement, in order; a skip where there
+-- Like the policy it only sees the items below the statements of the text. It writes a call for each statement, in order; a skip where there
 -- is nothing to do. With care = 1 its calls are right. With less care it makes the mistakes that training is meant to cure: it inserts what
 -- it should update, so that the stale item stays; it keeps small talk; it overlooks that something is no longer true; and it inserts a
 -- reworded fact that it already has.
