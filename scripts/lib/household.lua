@@ -24,8 +24,8 @@ local lessons = {
 local settable = { "chunks", "facts", "noise", "namesake", "twin", "neighbour", "made_up", "variety", "full", "least", "past" }
 
 -- What a run can be given, with the defaults. The weights of Fine-Mem's reward are larger than the paper's 0.5 and 0.05: with short texts, w1
--- tells apart single calls, and w2 is all that says that small talk is not worth keeping. `rewards` is a reward's name, `settings` are its settings. The settings, `lr` and the
--- parameters of the world may be functions of the step.
+-- tells apart single calls, and w2 is all that says that small talk is not worth keeping. `rewards` is a reward's name, `settings` are its
+-- settings. The settings, `lr` and the parameters of the world may be functions of the step.
 household.defaults = {
   steps = 30, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 1 }, loss = "verl", policy = "models/tiny",
   episodes = 6, group = 8, lr = 6e-4, held_out = 48,

@@ -55,7 +55,7 @@ pub fn reflect_source(variant: &Variant, source: &Source) -> Result<Reflection> 
 fn read(module: &naga::Module) -> Result<Reflection, String> {
     let [entry] = module.entry_points.as_slice() else { return Err("there must be one entry point".to_string()) };
     if entry.name != "main" || entry.stage != naga::ShaderStage::Compute {
-        return Err("the entry point must be '@compute fn main'".to_string());
+        return Err("the entry point must be a compute function named 'main'".to_string());
     }
     let mut layouter = naga::proc::Layouter::default();
     layouter.update(module.to_ctx()).map_err(|error| error.to_string())?;
