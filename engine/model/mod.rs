@@ -14,6 +14,7 @@ mod linear;
 pub mod lora;
 mod peft;
 pub mod plain;
+mod redraw;
 pub mod rope;
 pub mod shapes;
 pub mod template;

@@ -16,7 +16,8 @@ const PREFIX: &str = "model.";
 const BLOCKS: &str = "model.layers.";
 /// The prefix of the names in the first block.
 const FIRST: &str = "model.layers.0.";
-const EMBED: &str = "model.embed_tokens.weight";
+/// The embedding.
+pub(crate) const EMBED: &str = "model.embed_tokens.weight";
 const NORM: &str = "model.norm.weight";
 /// The head, if it is not the embedding.
 pub(super) const HEAD: &str = "lm_head.weight";

@@ -14,6 +14,8 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::frames::Frames;
 use super::hops;
 use super::question::{AUXILIARY, PREPOSITIONS, Question, Wants};
@@ -143,7 +145,7 @@ impl Reason for Extractive {
                 None => Self::answer(self, query.question, &contents),
             }
         };
-        Ok(queries.iter().map(answer).collect())
+        Ok(queries.par_iter().map(answer).collect())
     }
 
     fn complete(&self, _: &[Vec<Message>]) -> Result<Vec<Reply>> {

@@ -128,7 +128,7 @@ impl Grpo {
     /// # Errors
     /// A loss with conflicting settings, or no room for gradients.
     pub fn new(policy: &Model, settings: Settings) -> Result<Self> {
-        expect_trainable(policy)?;
+        expect_trainable(policy, &settings.adam)?;
         settings.loss.check()?;
         let reference = if settings.loss.policy.kl_coef > 0.0 { Some(frozen(policy)?) } else { None };
         Ok(Self {

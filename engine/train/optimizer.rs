@@ -7,6 +7,7 @@ use safetensors::tensor::Dtype;
 use crate::device::{DType, Recorder, Tensor};
 use crate::error::{Error, Result};
 use crate::model::tensor_files::{self, TensorFiles};
+use crate::model::weights::EMBED;
 use crate::model::{Gradients, Model, Weights, lora};
 use crate::ops::adamw::{self, AdamW};
 use crate::record;
@@ -26,6 +27,8 @@ record! {
         pub weight_decay: f64 = 0.0,
         /// largest norm of the gradient; 0 for no clipping
         pub max_grad_norm: f64 = 1.0,
+        /// keep the embedding, and a head that is tied to it, as it is
+        pub freeze_embedding: bool = false,
     }
 }
 
@@ -49,14 +52,17 @@ pub struct Optimizer {
     settings: Settings,
 }
 
-/// Whether a parameter of the model is trained: those of its adapter are, or all without an adapter.
-fn trained(model: &Model, name: &str) -> bool {
-    model.lora.is_none() || lora::is_adapter(name)
+/// Whether a parameter of the model is trained: those of its adapter are, or all without an adapter, but for a frozen embedding.
+fn trained(model: &Model, settings: &Settings, name: &str) -> bool {
+    match model.lora {
+        Some(_) => lora::is_adapter(name),
+        None => !(settings.freeze_embedding && name == EMBED),
+    }
 }
 
 /// Fails if a parameter to be trained is kept in 16 bits.
-pub(super) fn expect_trainable(model: &Model) -> Result<()> {
-    match model.weights.named().iter().find(|(name, tensor)| trained(model, name) && tensor.dtype() != DType::F32) {
+pub(super) fn expect_trainable(model: &Model, settings: &Settings) -> Result<()> {
+    match model.weights.named().iter().find(|(name, tensor)| trained(model, settings, name) && tensor.dtype() != DType::F32) {
         Some((name, tensor)) => Err(Error::argument(format!(
             "{name} is kept in {}, and weights are trained in f32: load the model with dtype = \"f32\", or train an adapter",
             tensor.dtype().name()
@@ -66,13 +72,13 @@ pub(super) fn expect_trainable(model: &Model) -> Result<()> {
 }
 
 impl Optimizer {
-    /// Zero gradients and moments: for the adapters if the model has any, else for every parameter.
+    /// Zero gradients and moments: for the adapters if the model has any, else for every parameter, but for a frozen embedding.
     pub fn new(model: &Model, settings: Settings) -> Result<Self> {
         let (device, weights) = (&model.device, &model.weights);
         let zeros = || {
             weights.map(|name, tensor| {
                 let zeros = || device.zeros(DType::F32, tensor.shape()).map_err(|e| e.of_tensor(&format!("the gradient of {name}")));
-                trained(model, name).then(zeros).transpose()
+                trained(model, &settings, name).then(zeros).transpose()
             })
         };
         let grads = zeros()?;

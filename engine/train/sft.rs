@@ -70,7 +70,7 @@ pub struct Supervised {
 impl Supervised {
     /// A trainer for `model`.
     pub fn new(model: &Model, memory: Budget, settings: Settings) -> Result<Self> {
-        expect_trainable(model)?;
+        expect_trainable(model, &settings)?;
         Ok(Self { learner: Learner::new(model, memory, true)?, optimizer: Optimizer::new(model, settings)? })
     }
 

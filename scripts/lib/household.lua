@@ -77,7 +77,7 @@ function household.open(option)
   local reasoner = fm.reasoner.extractive {}
   local trainer = fm.grpo.new {
     policy = policy, tools = require "tools.flat", prompt = require "prompts.flat", reasoner = reasoner,
-    group = given.group, episodes = given.episodes, seed = given.seed, lr = at(given.lr, 1), loss = given.loss,
+    group = given.group, episodes = given.episodes, seed = given.seed, lr = at(given.lr, 1), loss = given.loss, freeze_embedding = true,
     view = require "views.statements", view_items = 20, max_tokens = 200, max_prompt = 768,
   }
   local function count(text)

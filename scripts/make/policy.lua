@@ -30,15 +30,15 @@ local vocabulary, batch_tokens, warm_up = 4096, 3072, 40
 local top_rate = option.policy == "" and 1.2e-3 or 8e-4
 local prompt_weight = 0.1 -- weight of predicting a prompt token, at first
 local id_weight = 4 -- weight of predicting an id: there is one for a dozen other tokens
-local choice_weight = 3 -- weight of predicting which tool is called
+local choice_weight = 4 -- weight of predicting which tool is called
 
--- What an episode is like at this share of the run, and how it is played. Lengths and rates vary. Until the last quarter, the teacher is careful
+-- What an episode is like at this share of the run, and how it is played. Lengths and rates vary. Until the last sixth, the teacher is careful
 -- and there are more changes: the policy learns to tell what an item is about. Then it learns to be careless with what it knows. A policy from
 -- a folder has had its first lessons.
 local function lesson(progress, rng)
   progress = option.policy == "" and progress or 0.3 + 0.7 * progress
   local stage = progress < 0.1 and { 0.2, 2 } or progress < 0.3 and { 0.5, 4 } or { 0.9, 8 }
-  local drill = progress < 0.75
+  local drill = progress < 0.83
   local world_of = {
     variety = stage[1],
     facts = rng:integer { low = 1, high = stage[2] },
@@ -47,7 +47,7 @@ local function lesson(progress, rng)
     change = drill and 0.35 or 0.2 + 0.2 * rng:number(),
     reword = drill and 0.5 or 0.35,
     made_up = 0.2 + 0.4 * rng:number(),
-    namesake = 0.1 + 0.2 * rng:number(),
+    namesake = 0.15 + 0.2 * rng:number(),
     twin = 0.04 + 0.1 * rng:number(),
     neighbour = 0.2 + 0.3 * rng:number(),
     echo = 0.1,
@@ -266,6 +266,8 @@ while true do
   end
 end
 
+-- Real texts have tokens that these texts hardly have, and the policy has to copy them too.
+print(string.format("%d new embeddings", policy:redraw { seed = option.seed }))
 policy:save { path = option.out, dtype = "f16" }
 print(string.format("%d steps, %.1f million tokens, %.0f minutes", step, tokens / 1e6, (fm.seconds {} - began) / 60))
 print(examine(policy, 0))

@@ -7,7 +7,8 @@
 --     Calls:
 --
 -- Words of an item that the statement lacks stand in [- -], and words of the statement that the item lacks in {+ +}, after the word that
--- they follow in the statement. The order of words does not count. So the model sees where the two differ; what that means it has to judge.
+-- they follow in the statement. Words that both have, but in another order, stand in [~ ~]. So the model sees where the two differ; what that
+-- means it has to judge.
 -- The id comes last, so that a model that reads from left to right knows by then how well the item fits. There is a blank before each
 -- statement and each content, so that a word has the same tokens everywhere, and an item ends the way a call names it (see lib/wire.lua).
 
@@ -35,31 +36,56 @@ local function start(text, word)
   return text:sub(word.first - 1, word.first - 1) == " " and word.first - 1 or word.first
 end
 
--- The runs of words that are not in `other`: from the `first`-th to the `last`-th word of the list.
-local function missing(list, other)
-  local runs, open = {}, nil
-  for i, word in ipairs(list) do
-    if other[word.key] then
-      open = nil
-    elseif open then
-      open.last = i
-    else
-      open = { first = i, last = i }
-      runs[#runs + 1] = open
+-- Pairs the words that an item and a statement have in common: `at[j]` is the item's word that word j of the statement is, and `kind[i]` is
+-- "same" for words of the item that are in the same order, and "moved" for others. The run of words that weighs most is found first, then those
+-- left and right of it, as Python's difflib does.
+local function pair(item, statement, weight)
+  local kind, at = {}, {}
+  local function within(first, last, low, high)
+    local best, length, to_i, to_j = 0, 0, nil, nil
+    local before = {} -- the common run that ends at the word of the item before and at each word of the statement: { weight, length }
+    for i = first, last do
+      local now, key = {}, item[i].key
+      for j = low, high do
+        if statement[j].key == key then
+          local run = before[j - 1]
+          now[j] = { (run and run[1] or 0) + weight[key], (run and run[2] or 0) + 1 }
+          if now[j][1] > best then
+            best, length, to_i, to_j = now[j][1], now[j][2], i, j
+          end
+        end
+      end
+      before = now
+    end
+    if to_i then
+      for back = 0, length - 1 do
+        at[to_j - back], kind[to_i - back] = to_i - back, "same"
+      end
+      within(first, to_i - length, low, to_j - length)
+      within(to_i + 1, last, to_j + 1, high)
     end
   end
-  return runs
+  within(1, #item, 1, #statement)
+  for j, word in ipairs(statement) do
+    for i, own in ipairs(item) do
+      if not at[j] and not kind[i] and own.key == word.key then
+        at[j], kind[i] = i, "moved"
+      end
+    end
+  end
+  return kind, at
 end
 
--- The place in a list of a word that stands at place `at` of `from`. Of words that are there more than once, the second is the second.
-local function place(list, from, at)
-  local key, before, found = from[at].key, 0, nil
-  for i = 1, at do
-    before = before + (from[i].key == key and 1 or 0)
-  end
-  for i, word in ipairs(list) do
-    if before > 0 and word.key == key then
-      before, found = before - 1, i
+-- The runs of words of one kind: from the `first`-th to the `last`-th word of the list. `kind(i)` is nil for words that are in no run.
+local function runs(list, kind)
+  local found, open = {}, nil
+  for i in ipairs(list) do
+    local own = kind(i)
+    if open and open.kind == own then
+      open.last = i
+    else
+      open = own and { first = i, last = i, kind = own } or nil
+      found[#found + 1] = open
     end
   end
   return found
@@ -72,27 +98,35 @@ local function text_of(text, list, run)
   return text:sub(start(text, first), behind - 1)
 end
 
+local signs = { missing = { wire.open, wire.close }, moved = { wire.moved, wire.moved_end } }
+
 -- The line of an item below a statement.
-local function candidate(item, statement)
-  local ends, added = {}, {} -- `ends[i]`: the last word of the missing run that begins with word i
-  for _, run in ipairs(missing(item.words, statement.set)) do
-    ends[run.first] = run.last
+local function candidate(item, statement, weight)
+  local kind, place = pair(item.words, statement.words, weight)
+  local marked, added = {}, {} -- `marked[i]`: the run that begins with word i of the item; `added[i]`: what the statement has after that word
+  for _, run in ipairs(runs(item.words, function(i) return kind[i] ~= "same" and (kind[i] or "missing") or nil end)) do
+    marked[run.first] = run
   end
-  for _, run in ipairs(missing(statement.words, item.set)) do
-    local at = run.first > 1 and place(item.words, statement.words, run.first - 1) or 0
-    at = ends[at + 1] or at
-    added[at] = (added[at] or "") .. wire.more .. text_of(statement.text, statement.words, run) .. wire.more_end
+  for _, run in ipairs(runs(statement.words, function(j) return not place[j] and "more" or nil end)) do
+    local after = place[run.first - 1] or 0
+    local behind = marked[after + 1]
+    after = behind and behind.kind == "missing" and behind.last or after
+    added[after] = (added[after] or "") .. wire.more .. text_of(statement.text, statement.words, run) .. wire.more_end
   end
   local parts, at, i = { added[0] }, 1, 1
   while i <= #item.words do
-    local last = ends[i] or i
+    local run = marked[i]
+    local last = run and run.last or i
     local first, behind = start(item.text, item.words[i]), item.words[last].last
-    if ends[i] then
-      table.move({ item.text:sub(at, first - 1), wire.open, item.text:sub(first, behind), wire.close }, 1, 4, #parts + 1, parts)
+    if run then
+      local sign = signs[run.kind]
+      table.move({ item.text:sub(at, first - 1), sign[1], item.text:sub(first, behind), sign[2] }, 1, 4, #parts + 1, parts)
     else
       parts[#parts + 1] = item.text:sub(at, behind)
     end
-    parts[#parts + 1] = added[last]
+    for word = i, last do
+      parts[#parts + 1] = added[word]
+    end
     at, i = behind + 1, last + 1
   end
   table.move({ item.text:sub(at), wire.its_id, string.format("%d", item.id) }, 1, 3, #parts + 1, parts)
@@ -150,7 +184,7 @@ return function(input)
     statement.words, statement.set = words(statement.text)
     lines[#lines + 1] = string.format("%d", i) .. statement.text
     for _, item in ipairs(candidates(statement, items, weight)) do
-      lines[#lines + 1] = candidate(item, statement)
+      lines[#lines + 1] = candidate(item, statement, weight)
     end
   end
   lines[#lines + 1] = wire.call_head

@@ -1,4 +1,4 @@
--- Small talk, with nothing to remember, and phrases that people put before a piece of news.
+-- Small talk, with nothing to remember, phrases that people put before a piece of news, and the lines around a letter.
 
 local chatter = {}
 
@@ -20,6 +20,12 @@ local with_name = {
 
 local openings = { "By the way: ", "News: ", "I heard this today: ", "Just so you know: ", "A small note: ", "They told me: " }
 
+-- The lines above and below a letter. {s} is a person, {p} a place, {d} a day and {n} a number.
+local months = { "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December" }
+local headings = { "{p}, {d}", "{d}", "{p}", "Letter no. {n}", "At home, {d}", "{p}, late at night", "{d}, on the train to {p}" }
+local greetings = { "Dear {s},", "My dear {s},", "Dear {s} and {s},", "Hello {s}!", "{s},", "Dear all," }
+local farewells = { "Love, {s}", "Yours, {s}", "As ever, {s}", "{s}", "See you soon, {s}", "Hugs from {s} and {s}" }
+
 -- A sentence of small talk, sometimes about one of `subjects`.
 function chatter.sentence(rng, subjects)
   if #subjects > 0 and rng:number() < 0.35 then
@@ -27,6 +33,19 @@ function chatter.sentence(rng, subjects)
     return (rng:pick { list = with_name }:gsub("{s}", function() return name end))
   end
   return rng:pick { list = sentences }
+end
+
+-- Lines that may stand above and below the letters between two people: two lists.
+function chatter.letter(rng, from, to, place)
+  local function line(forms, person)
+    local other = rng:number() < 0.5 and from or to
+    local text = rng:pick({ list = forms }):gsub("{s}", person, 1)
+    text = text:gsub("{s}", other):gsub("{p}", place):gsub("{n}", rng:integer { low = 2, high = 60 })
+    return (text:gsub("{d}", rng:integer { low = 1, high = 28 } .. " " .. rng:pick { list = months }))
+  end
+  local above = { rng:number() < 0.3 and line(headings, to) or nil }
+  above[#above + 1] = rng:number() < 0.8 and line(greetings, to) or nil
+  return above, { rng:number() < 0.6 and line(farewells, from) or nil }
 end
 
 function chatter.opening(rng)

@@ -73,6 +73,13 @@ function Episode:relation()
   return one(self.rng, self.own.relations)
 end
 
+-- Notes that facts are about this name, as a subject or as a value.
+function Episode:introduce(kind, name)
+  local cast = self.cast[kind] or {}
+  cast[#cast + 1] = name
+  self.cast[kind] = cast
+end
+
 -- A value for the fact: a new name, or sometimes one that the episode already has.
 function Episode:object(fact)
   local known = self.cast[fact.relation.object]
@@ -86,22 +93,22 @@ function Episode:object(fact)
   repeat
     name = self:chance(self.option.echo) and self.own.akin(self.rng, fact.subject) or self:name(fact.relation.object)
   until name ~= fact.object
+  self:introduce(fact.relation.object, name)
   return name
 end
 
-function Episode:add(relation, subject, kind)
+-- A new fact; without `object`, its value is a new one. Nil if there is such a fact.
+function Episode:add(relation, subject, kind, object)
   local key = subject .. "\0" .. relation.ask
   if self.told[key] then
     return nil
   end
   local fact = { subject = subject, relation = relation, form = self.rng:integer { low = 1, high = #relation.forms }, kind = kind, alive = true }
-  fact.object = self:object(fact)
+  fact.object = object or self:object(fact)
   self.told[key] = true
   self.facts[#self.facts + 1] = fact
   fact.index = #self.facts
-  local cast = self.cast[relation.subject] or {}
-  cast[#cast + 1] = subject
-  self.cast[relation.subject] = cast
+  self:introduce(relation.subject, subject)
   return fact
 end
 
@@ -142,24 +149,27 @@ local function akin(name, other)
   return false
 end
 
--- A fact that is still true and that this text does not touch, but that is easily mistaken for `fact`: the same of a namesake; another of the
--- same subject; one with the same value; or at least the same of somebody else.
-function Episode:like(fact)
-  local best, closest = {}, 0
+-- Facts that are still true and that this text does not touch, but that are easily mistaken for `fact`. One of each kind: the same of a
+-- namesake; another of its subject; one about its value, or whose value is its subject; and one with the same value. If there is none of
+-- them, the same of somebody else.
+function Episode:likes(fact)
+  local kinds, others = { {}, {}, {}, {} }, {}
   for _, other in ipairs(self.facts) do
     if other.alive and other.touched ~= self.time then
       local same = other.relation == fact.relation
-      local close = same and akin(other.subject, fact.subject) and 4 or other.subject == fact.subject and 3 or other.object == fact.object and 2
-        or same and 1 or 0
-      if close > closest then
-        best, closest = {}, close
-      end
-      if close > 0 and close == closest then
-        best[#best + 1] = other
+      local kind = same and akin(other.subject, fact.subject) and 1 or other.subject == fact.subject and 2
+        or (other.subject == fact.object or other.object == fact.subject) and 3 or other.object == fact.object and 4
+      local list = kinds[kind] or same and others
+      if list then
+        list[#list + 1] = other
       end
     end
   end
-  return #best > 0 and one(self.rng, best) or nil
+  local likes = {}
+  for _, list in ipairs(kinds) do
+    likes[#likes + 1] = #list > 0 and one(self.rng, list) or nil
+  end
+  return #likes == 0 and #others > 0 and { one(self.rng, others) } or likes
 end
 
 function Episode:content(fact)
@@ -184,12 +194,8 @@ end
 function happenings.twin(self, old)
   old = old or self:old_fact()
   local name = old and self:name(old.relation.subject)
-  local fact = name and name ~= old.object and self:add(old.relation, name, "new")
-  if not fact then
-    return nil
-  end
-  fact.object = old.object
-  return { kind = "twin", fact = fact.index, content = self:content(fact) }
+  local fact = name and name ~= old.object and self:add(old.relation, name, "new", old.object)
+  return fact and { kind = "twin", fact = fact.index, content = self:content(fact) }
 end
 
 function happenings.change(self)
@@ -311,8 +317,7 @@ local function episode(own, option, rng, id)
       if event.fact then
         local fact = self.facts[event.fact]
         table.insert(out.chunk_questions[t], self:question(fact))
-        local like = self:like(fact)
-        if like then
+        for _, like in ipairs(self:likes(fact)) do
           asked[like] = true
           table.insert(out.chunk_questions[t], self:question(like, true))
         end

@@ -7,13 +7,35 @@ local names = require "worlds.names"
 local relations = require "worlds.relations"
 local world = require "worlds.episode"
 
-local layouts = { "paragraph", "paragraph", "lines", "numbered", "dialogue" }
+-- The sentences as a paragraph, between the lines above and below a letter, which tell nothing.
+local function letter(rng, events, people)
+  local said, all = {}, {}
+  for i, event in ipairs(events) do
+    said[i] = event.text
+  end
+  local above, below = chatter.letter(rng, people[1], people[2], names.make(rng, "place", 0))
+  local function talked(lines)
+    for _, line in ipairs(lines) do
+      all[#all + 1] = { kind = "talk", text = line }
+    end
+  end
+  talked(above)
+  table.move(events, 1, #events, #all + 1, all)
+  talked(below)
+  local parts = { table.concat(above, "\n"), texts.paragraph(said), table.concat(below, "\n") }
+  return (table.concat(parts, "\n\n"):gsub("\n+$", "")), all
+end
 
--- A paragraph, lines, numbered lines, or the turns of a dialogue. All texts of an episode have the same layout.
+local layouts = { "paragraph", "paragraph", "letter", "lines", "numbered", "dialogue" }
+
+-- A paragraph, a letter, lines, numbered lines, or the turns of a dialogue. All texts of an episode have the same layout.
 local function layout(rng)
   local kind, line = rng:pick { list = layouts }, rng:integer { low = 0, high = 400 }
   local speakers = { names.make(rng, "person", 0), names.make(rng, "person", 0) }
   return function(events)
+    if kind == "letter" then
+      return letter(rng, events, speakers)
+    end
     local lines = {}
     for i, event in ipairs(events) do
       line = line + 1

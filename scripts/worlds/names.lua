@@ -168,13 +168,18 @@ function names.make(rng, kind, variety)
   return pick(rng, shapes[kind])(rng)
 end
 
--- A name that shares its first or its last word with `name`.
+-- A name that is easily mistaken for `name`: it has one word more at either end, one word less, or another word in the place of one.
 function names.akin(rng, name)
-  local first, last = name:match "^(%S+)", name:match "(%S+)$"
-  if first == last then
-    return chance(rng, 0.5) and name .. " " .. word(rng) or word(rng) .. " " .. name
+  local words, roll = list(name), rng:number()
+  local at = rng:integer { low = 1, high = #words }
+  if #words == 1 or roll < 0.25 then
+    table.insert(words, chance(rng, 0.5) and 1 or #words + 1, word(rng))
+  elseif roll < 0.4 and #name - #words[at] > 4 then
+    table.remove(words, at)
+  else
+    words[at] = word(rng)
   end
-  return chance(rng, 0.5) and first .. " " .. word(rng) or word(rng) .. " " .. last
+  return table.concat(words, " ")
 end
 
 return names

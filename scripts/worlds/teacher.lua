@@ -12,7 +12,7 @@ local statements = require "views.statements"
 local teacher = {}
 
 -- The chance of each mistake with care = 0.
-local mistakes = { change = 1, talk = 0.8, retract = 1.2, repeated = 0.8, stale = 1.2 }
+local mistakes = { change = 1, talk = 0.5, retract = 1.2, repeated = 0.8, stale = 1.2 }
 
 -- The prompt for this text, and the items that it shows, in order of id. `k` is the most items in view.
 function teacher.view(memory, chunk, k)

@@ -94,6 +94,8 @@ record! {
         weight_decay: f64 = AdamSettings::default().weight_decay,
         /// largest norm of the gradient; 0 for no clipping
         max_grad_norm: f64 = AdamSettings::default().max_grad_norm,
+        /// keep the embedding, and a head that is tied to it, as it is
+        freeze_embedding: bool = AdamSettings::default().freeze_embedding,
         /// whether there will be updates; if not, as in an evaluation, no memory is reserved for them
         train: bool = true,
         ..retrieval: Retrieval,
@@ -213,6 +215,7 @@ impl Trainer {
                 beta2: given.beta2,
                 weight_decay: given.weight_decay,
                 max_grad_norm: given.max_grad_norm,
+                freeze_embedding: given.freeze_embedding,
                 ..AdamSettings::default()
             },
             memory: given.memory,

@@ -167,6 +167,13 @@ record! {
         ..options: Options,
     }
 
+    struct Redraw {
+        /// a row that is shorter than this share of the median is drawn anew
+        share: f64 = 0.8,
+        /// the seed of the new rows
+        seed: u64 => Seed = 0,
+    }
+
     struct Save {
         /// the folder
         path: PathBuf,
@@ -336,6 +343,13 @@ static MODEL: Object = Object {
                 };
                 let completions = results.into_iter().map(|group| group.into_iter().map(completion).collect());
                 completions.collect::<Result<_>>().into_lua_err()
+            }
+        },
+        method! {
+            /// Draws new embeddings for tokens that training hardly saw, like those of the other tokens. Training makes such rows short and
+            /// alike, and then the model can no longer tell the tokens apart, not even to copy them.
+            "redraw" (lua, this: ModelHandle, given: Redraw) -> usize: "the number of rows drawn anew" {
+                this.policy().model.redraw(given.share, given.seed).into_lua_err()
             }
         },
         method! {

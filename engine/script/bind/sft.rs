@@ -28,6 +28,8 @@ record! {
         weight_decay: f64 = Settings::default().weight_decay,
         /// largest norm of the gradient; 0 for no clipping
         max_grad_norm: f64 = Settings::default().max_grad_norm,
+        /// keep the embedding, and a head that is tied to it, as it is
+        freeze_embedding: bool = Settings::default().freeze_embedding,
         ..memory: Budget,
     }
 
@@ -84,6 +86,7 @@ impl Sft {
             beta2: given.beta2,
             weight_decay: given.weight_decay,
             max_grad_norm: given.max_grad_norm,
+            freeze_embedding: given.freeze_embedding,
             ..Settings::default()
         };
         let more = plan::more(model, |model| Supervised::new(model, given.memory, settings).map(drop)).into_lua_err()?;

@@ -211,3 +211,59 @@ fn copying_models_copy_before_training() {
     let [new, old] = repeats(&Model::copying(config, tokenizer(), &Device::cpu(), 3).unwrap());
     assert!(old > new + 4.0, "copying: {new} and {old}");
 }
+
+#[test]
+fn a_frozen_embedding_stays_as_it_is() {
+    let device = Device::cpu();
+    for tied in [true, false] {
+        let (model, samples) = (model(&device, tied), samples());
+        let mut learner = Learner::new(&model, Budget::default(), true).unwrap();
+        let mut optimizer = Optimizer::new(&model, Settings { freeze_embedding: true, ..Settings::default() }).unwrap();
+        let before: Vec<Vec<f32>> = model.weights.named().iter().map(|(_, w)| w.read().unwrap()).collect();
+        learner.begin(&model, &samples).unwrap();
+        learner.run(&model, &samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
+        learner.step(&model, &mut optimizer, 1e-3).unwrap();
+        learner.finish(&model).unwrap();
+        for ((name, w), before) in model.weights.named().iter().zip(before) {
+            assert_eq!(w.read().unwrap() == before, name == "model.embed_tokens.weight", "tied {tied}: {name}");
+        }
+    }
+}
+
+#[test]
+fn short_embeddings_are_drawn_like_the_others() {
+    let device = Device::cpu();
+    for tied in [true, false] {
+        let model = model(&device, tied);
+        let width = model.config.hidden_size;
+        let tables = || [Some(&model.weights.embed), model.weights.head.as_ref()].into_iter().flatten();
+        for table in tables() {
+            let mut values = table.read().unwrap();
+            // Element 1 is twice element 0, and element 2 is constant. The first hundred rows are short and alike.
+            values.chunks_mut(width).for_each(|row| (row[1], row[2]) = (2.0 * row[0], 0.5));
+            values[..100 * width].fill(0.01);
+            table.write(&values).unwrap();
+        }
+        let before: Vec<Vec<f32>> = tables().map(|table| table.read().unwrap()).collect();
+        assert_eq!(model.redraw(0.3, 1).unwrap(), 100 * before.len());
+        for (table, before) in tables().zip(before) {
+            let after = table.read().unwrap();
+            assert_eq!(after[100 * width..], before[100 * width..]);
+            let deviation = |values: &[f32], element: usize| {
+                let column: Vec<f32> = values.chunks(width).map(|row| row[element]).collect();
+                let mean = column.iter().sum::<f32>() / column.len() as f32;
+                (column.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / (column.len() as f32 - 1.0)).sqrt()
+            };
+            let (new, old) = after.split_at(100 * width);
+            for element in [0, 5, width - 1] {
+                // The deviation of 100 normal numbers has one of 7 % itself.
+                let ratio = deviation(new, element) / deviation(old, element);
+                assert!((0.7..1.3).contains(&ratio), "element {element}: {ratio}");
+            }
+            for row in new.chunks(width) {
+                assert!((row[1] - 2.0 * row[0]).abs() < 1e-5 && (row[2] - 0.5).abs() < 1e-5, "{row:?}");
+            }
+        }
+        assert!(model.redraw(100.0, 1).unwrap_err().to_string().contains("give a smaller share"));
+    }
+}

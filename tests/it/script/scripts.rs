@@ -38,6 +38,7 @@ fn scripts_keep_their_word() {
         "roles",
         "conflicts",
         "worlds",
+        "prompts",
         "length",
         "plain",
         "harm",

@@ -1,0 +1,34 @@
+-- The tiny model's prompt marks where an item differs from a statement.
+
+local prompt = require "prompts.flat"
+
+-- The lines below a statement in the prompt, for a memory of these contents. Ids count from 1.
+local function below(statement, contents)
+  local items = {}
+  for id, content in ipairs(contents) do
+    items[id] = { id = id, content = content }
+  end
+  local lines = {}
+  for line in prompt({ memory = items, chunk = statement }):gmatch "[^\n]+" do
+    lines[#lines + 1] = line
+  end
+  assert(lines[1] == "1 " .. statement and lines[#lines] == "Calls:", table.concat(lines, "\n"))
+  return table.move(lines, 2, #lines - 1, 1, {})
+end
+
+local function check(statement, content, line)
+  local found = below(statement, { content })
+  assert(#found == 1 and found[1] == line .. '", "memory_id": 1', table.concat(found, "\n"))
+end
+
+-- Another value, another subject, a phrase before the statement.
+check("Oska's tutor is now Ilmar.", "Oska's tutor is Marru Velt.", " Oska's tutor is[- Marru Velt-]{+ now Ilmar+}.")
+check("Oska Bem's tutor is Ilmar.", "Oska's tutor is Ilmar.", " Oska{+ Bem+}'s tutor is Ilmar.")
+check("By the way: kee is the dialect of Ygi.", "gawai is the dialect of Ygi.", "[- gawai-]{+ By the way: kee+} is the dialect of Ygi.")
+-- The same words in another order: who teaches whom.
+check("Velt's tutor is Oska.", "Oska's tutor is Marru Velt.", "[~ Oska~]'s tutor is[- Marru-][~ Velt~].")
+-- One of them has a word twice.
+check("The bank of the town is Tarn.", "The bank of Tarn is shut.", " The bank of{+ the town+} Tarn[~ is~][- shut-].")
+-- Items that have too little in common are not shown, and the better one comes first.
+local shown = below("Oska's tutor is Ilmar.", { "Port Velt lies far away.", "Oska's tutor is Bem.", "Oska's tutor is Ilmar Bem." })
+assert(#shown == 2 and shown[1]:find "3$" and shown[2]:find "2$", table.concat(shown, "\n"))
