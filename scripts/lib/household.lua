@@ -27,7 +27,7 @@ local settable = { "chunks", "facts", "noise", "namesake", "twin", "neighbour", 
 -- tells apart single calls, and w2 is all that says that small talk is not worth keeping. `rewards` is a reward's name, `settings` are its
 -- settings. The settings, `lr` and the parameters of the world may be functions of the step.
 household.defaults = {
-  steps = 30, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 1 }, loss = "verl", policy = "models/tiny",
+  steps = 29, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 1 }, loss = "verl", policy = "models/tiny",
   episodes = 6, group = 8, lr = 6e-4, held_out = 48,
 }
 for _, name in ipairs(settable) do
@@ -78,7 +78,7 @@ function household.open(option)
   local trainer = fm.grpo.new {
     policy = policy, tools = require "tools.flat", prompt = require "prompts.flat", reasoner = reasoner,
     group = given.group, episodes = given.episodes, seed = given.seed, lr = at(given.lr, 1), loss = given.loss, freeze_embedding = true,
-    view = require "views.statements", view_items = 20, max_tokens = 200, max_prompt = 768,
+    view = require "views.statements", view_items = 20, max_tokens = 200, max_prompt = 1024,
   }
   local function count(text)
     return #policy:encode { text = text }

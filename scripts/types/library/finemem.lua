@@ -444,6 +444,16 @@ function Model:gradients(arguments) end
 ---@return fm.Completion[][] # for each prompt a list of completions
 function Model:generate(arguments) end
 
+---The arguments of `Model:redraw`.
+---@class (exact) fm.Model.redraw.arguments
+---@field share? number a row that is shorter than this share of the median is drawn anew (default 0.8)
+---@field seed? integer the seed of the new rows (default 0)
+
+---Draws new embeddings for tokens that training hardly saw, like those of the other tokens. Training makes such rows short and alike, and then the model can no longer tell the tokens apart, not even to copy them.
+---@param arguments? fm.Model.redraw.arguments
+---@return integer # the number of rows drawn anew
+function Model:redraw(arguments) end
+
 ---The arguments of `Model:save`.
 ---@class (exact) fm.Model.save.arguments
 ---@field path string the folder
@@ -939,6 +949,7 @@ function fm.tokenizer.train(arguments) end
 ---@field beta2? number decay of the second moment (default 0.95)
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
+---@field freeze_embedding? boolean keep the embedding, and a head that is tied to it, as it is (default false)
 ---@field micro_tokens? integer tokens that go through the model at a time; a longer sequence forms its own micro-batch (default 4096)
 ---@field recompute? "none"|"attention"|"all" what the backward pass recomputes to save memory: nothing, the attention part of the blocks, or whole blocks (default "none")
 
@@ -1403,6 +1414,7 @@ function fm.calls.read(arguments) end
 ---@field beta2? number decay of AdamW's second moment (default 0.99)
 ---@field weight_decay? number decoupled weight decay of matrices (default 0)
 ---@field max_grad_norm? number largest norm of the gradient; 0 for no clipping (default 1)
+---@field freeze_embedding? boolean keep the embedding, and a head that is tied to it, as it is (default false)
 ---@field train? boolean whether there will be updates; if not, as in an evaluation, no memory is reserved for them (default true)
 ---@field retrieval? "bm25"|"whole"|"sections" which items a question is answered from: those that BM25 ranks highest; the whole memory; or, as in Mem-α, those that BM25 ranks highest in each section, and all of the section core (default "bm25")
 ---@field top_k? integer items that BM25 retrieves for a question, or from each section (default 10)
