@@ -202,6 +202,7 @@ fn ten_steps_of_adamw_are_those_of_pytorch() {
             eps: adamw.eps.into(),
             weight_decay: adamw.weight_decay.into(),
             max_grad_norm: adamw.max_grad_norm.into(),
+            ..Settings::default()
         };
         let mut trainer = Supervised::new(model, Budget::default(), settings).unwrap();
         let sequences = golden.weighted(&adamw.counted);
