@@ -37,9 +37,10 @@ local function of(name, step)
 end
 
 local facts, talk, items, again = of("trained", 1)
-assert(facts == 3 and talk > 0.1 and talk < 0.4 and items < 200)
+assert(facts == 3 and talk > 0.1 and talk < 0.7 and items < 200)
 assert(of("chunk length", 1) == 1 and of("chunk length", 20) == 4 and of("all four", 30) == 4)
-assert(select(2, of("noise", 1)) < 0.1 and select(2, of("noise", 20)) > 0.45)
+-- The lines around a letter are talk, too.
+assert(select(2, of("noise", 20)) > select(2, of("noise", 1)) + 0.3)
 local few, many = select(3, of("memory size", 1)), select(3, of("memory size", 20))
 assert(few >= 10 and few < 70 and many > 2 * few, many)
 local apart, near = select(4, of("neighbours", 1)), select(4, of("neighbours", 20))
