@@ -48,6 +48,21 @@ function chatter.letter(rng, from, to, place)
   return above, { rng:number() < 0.6 and line(farewells, from) or nil }
 end
 
+-- A text of sentences, which are told by `events`, between lines that tell nothing, and its events with the talk of these lines.
+function chatter.around(above, text, events, below)
+  local all = {}
+  local function talked(lines)
+    for _, line in ipairs(lines) do
+      all[#all + 1] = { kind = "talk", text = line }
+    end
+  end
+  talked(above)
+  table.move(events, 1, #events, #all + 1, all)
+  talked(below)
+  local parts = { table.concat(above, "\n"), text, table.concat(below, "\n") }
+  return (table.concat(parts, "\n\n"):gsub("\n+$", "")), all
+end
+
 function chatter.opening(rng)
   return rng:pick { list = openings }
 end

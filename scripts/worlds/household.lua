@@ -9,21 +9,12 @@ local world = require "worlds.episode"
 
 -- The sentences as a paragraph, between the lines above and below a letter, which tell nothing.
 local function letter(rng, events, people)
-  local said, all = {}, {}
+  local said = {}
   for i, event in ipairs(events) do
     said[i] = event.text
   end
   local above, below = chatter.letter(rng, people[1], people[2], names.make(rng, "place", 0))
-  local function talked(lines)
-    for _, line in ipairs(lines) do
-      all[#all + 1] = { kind = "talk", text = line }
-    end
-  end
-  talked(above)
-  table.move(events, 1, #events, #all + 1, all)
-  talked(below)
-  local parts = { table.concat(above, "\n"), texts.paragraph(said), table.concat(below, "\n") }
-  return (table.concat(parts, "\n\n"):gsub("\n+$", "")), all
+  return chatter.around(above, texts.paragraph(said), events, below)
 end
 
 local layouts = { "paragraph", "paragraph", "letter", "lines", "numbered", "dialogue" }

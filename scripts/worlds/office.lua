@@ -2,6 +2,7 @@
 -- it shows what a policy has learned that does not hang on the sentences it was trained with. worlds/episode.lua says what an episode is.
 
 local texts = require "lib.texts"
+local chatter = require "worlds.chatter"
 local names = require "worlds.names"
 local world = require "worlds.episode"
 
@@ -230,17 +231,8 @@ local layouts = {
 local function layout(rng)
   return function(events, people)
     local above, text, below = layouts[one(rng, { "mail", "mail", "ticket", "minutes", "chat" })](rng, events, people)
-    local all = {}
-    local function talked(list)
-      for _, line in ipairs(list) do
-        all[#all + 1] = { kind = "talk", text = line }
-      end
-    end
-    talked(above)
-    table.move(events, 1, #events, #all + 1, all)
-    talked(below)
-    local parts = { table.concat(above, "\n"), text, table.concat(below, "\n") }
-    return (table.concat(parts, "\n\n"):gsub("^\n+", ""):gsub("\n+$", "")), all
+    local whole, all = chatter.around(above, text, events, below)
+    return (whole:gsub("^\n+", "")), all
   end
 end
 
