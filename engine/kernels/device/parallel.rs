@@ -149,8 +149,12 @@ pub fn start_threads() {
     let chosen = std::env::var("RAYON_NUM_THREADS").ok().and_then(|number| number.parse().ok()).filter(|number| *number > 0);
     let wanted = chosen.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let room = memory::address_space().map_or(usize::MAX, |bytes| (bytes / ADDRESS_SPACE) as usize);
-    // To try more threads than there is room for would take the room.
-    let possible = if room < wanted { startable(room) } else { startable(wanted + OTHER_THREADS).saturating_sub(OTHER_THREADS) };
+    // The allocator keeps the part of a thread that has ended, so to try more threads than there is room for would take the room.
+    let possible = if room < wanted + OTHER_THREADS {
+        startable(room.min(wanted))
+    } else {
+        startable(wanted + OTHER_THREADS).saturating_sub(OTHER_THREADS)
+    };
     if possible < wanted {
         // The system counts threads for a moment after they ended.
         thread::sleep(Duration::from_millis(50));
