@@ -7,8 +7,8 @@
 --     Calls:
 --
 -- Words of an item that the statement lacks stand in [- -], and words of the statement that the item lacks in {+ +}, after the word that
--- they follow in the statement. Words that both have, but in another order, stand in [~ ~]. So the model sees where the two differ; what that
--- means it has to judge.
+-- they follow in the statement. Words that both have, but in another order, stand in [~ ~], if one of them is longer than three letters. So the
+-- model sees where the two differ; what that means it has to judge.
 -- The id comes last, so that a model that reads from left to right knows by then how well the item fits. There is a blank before each
 -- statement and each content, so that a word has the same tokens everywhere, and an item ends the way a call names it (see lib/wire.lua).
 
@@ -66,9 +66,11 @@ local function pair(item, statement, weight)
     end
   end
   within(1, #item, 1, #statement)
+  -- A short word tells little by itself.
   for j, word in ipairs(statement) do
     for i, own in ipairs(item) do
-      if not at[j] and not kind[i] and own.key == word.key then
+      local counts = #word.key > 3 or kind[i - 1] == "moved" and at[j - 1] == i - 1
+      if counts and not at[j] and not kind[i] and own.key == word.key then
         at[j], kind[i] = i, "moved"
       end
     end

@@ -60,7 +60,7 @@ function chatter.around(above, text, events, below)
   table.move(events, 1, #events, #all + 1, all)
   talked(below)
   local parts = { table.concat(above, "\n"), text, table.concat(below, "\n") }
-  return (table.concat(parts, "\n\n"):gsub("\n+$", "")), all
+  return (table.concat(parts, "\n\n"):gsub("^\n+", ""):gsub("\n+$", "")), all
 end
 
 function chatter.opening(rng)

@@ -81,11 +81,12 @@ local function phrase(rng, low, high, key)
   return table.concat(words, " ")
 end
 
--- A wording: the subject, then the value, as a change leaves the subject alone, with words before, between and after them.
+-- A wording: the subject, then the value, as a change leaves the subject alone, with words before, between and after them. Some wordings are
+-- long, so that how much two statements have in common does not say that they are about the same thing.
 local function form(rng, key)
-  local key_first = rng:number() < 0.5
-  local parts = { phrase(rng, 0, 3, key_first and key or nil), "{s}", phrase(rng, 1, 3, not key_first and key or nil), "{o}",
-    rng:number() < 0.3 and phrase(rng, 1, 3) or "" }
+  local key_first, long = rng:number() < 0.5, rng:number() < 0.3
+  local parts = { phrase(rng, 0, long and 8 or 3, key_first and key or nil), "{s}", phrase(rng, 1, long and 6 or 3, not key_first and key or nil),
+    "{o}", rng:number() < 0.3 and phrase(rng, 1, long and 6 or 3) or "" }
   local text = table.concat(parts, " "):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
   return (rng:number() < 0.8 and text:gsub("^%l", string.upper) or text) .. pick(rng, { ".", ".", ".", ".", ".", "", "!" })
 end

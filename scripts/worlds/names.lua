@@ -168,12 +168,16 @@ function names.make(rng, kind, variety)
   return pick(rng, shapes[kind])(rng)
 end
 
--- A name that is easily mistaken for `name`: it has one word more at either end, one word less, or another word in the place of one.
+local articles = { The = true, the = true, A = true, a = true, An = true, an = true }
+
+-- A name that is easily mistaken for `name`: it has one word more at either end, one word less, or another word in the place of one. With
+-- or without an article, a name is the same.
 function names.akin(rng, name)
   local words, roll = list(name), rng:number()
-  local at = rng:integer { low = 1, high = #words }
-  if #words == 1 or roll < 0.25 then
-    table.insert(words, chance(rng, 0.5) and 1 or #words + 1, word(rng))
+  local first = #words > 1 and articles[words[1]] and 2 or 1
+  local at = rng:integer { low = first, high = #words }
+  if first == #words or roll < 0.25 then
+    table.insert(words, chance(rng, 0.5) and first or #words + 1, word(rng))
   elseif roll < 0.4 and #name - #words[at] > 4 then
     table.remove(words, at)
   else

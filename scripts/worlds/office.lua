@@ -231,8 +231,7 @@ local layouts = {
 local function layout(rng)
   return function(events, people)
     local above, text, below = layouts[one(rng, { "mail", "mail", "ticket", "minutes", "chat" })](rng, events, people)
-    local whole, all = chatter.around(above, text, events, below)
-    return (whole:gsub("^\n+", "")), all
+    return chatter.around(above, text, events, below)
   end
 end
 
