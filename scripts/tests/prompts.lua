@@ -29,7 +29,7 @@ check("By the way: kee is the dialect of Ygi.", "gawai is the dialect of Ygi.", 
 check("Velt's tutor is Oska.", "Oska's tutor is Marru Velt.", "[~ Oska~]'s tutor is[- Marru-][~ Velt~].")
 -- One of them has a word twice. Short words do not count, unless they stand by a longer one.
 check("The bank of the town is Tarn.", "The bank of Tarn is shut.", " The bank of{+ the town is+} Tarn[- is shut-].")
-check("Where we met is Tall Mill.", "Tall Mill is where we met in May.", " Tall Mill[- is-][~ where we met~][- in May-]{+ is+}.")
+check("Where we all met is Mill of Ur.", "Mill of Ur is where we all met.", "[~ Mill of Ur~][- is-] where we all met{+ is+}.")
 -- Items that have too little in common are not shown, and the better one comes first.
 local shown = below("Oska's tutor is Ilmar.", { "Port Velt lies far away.", "Oska's tutor is Bem.", "Oska's tutor is Ilmar Bem." })
 assert(#shown == 2 and shown[1]:find "3$" and shown[2]:find "2$", table.concat(shown, "\n"))
