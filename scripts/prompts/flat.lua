@@ -12,24 +12,14 @@
 -- The id comes last, so that a model that reads from left to right knows by then how well the item fits. There is a blank before each
 -- statement and each content, so that a word has the same tokens everywhere, and an item ends the way a call names it (see lib/wire.lua).
 
+local likeness = require "lib.likeness"
 local texts = require "lib.texts"
 local wire = require "lib.wire"
 
 -- Two texts have in common the share of their words that both have, from 0 to 1, where a word counts one over the square root of the number
--- of items in view that have it. Up to three items are below a statement: the best, if it has at least `enough` in common with it, and those
--- that have at least the share `alike` of what the best has.
-local enough, alike, most = 0.3, 0.7, 3
-
--- The words of a text: where each begins and ends, and its key. The sign U+FDD0 breaks what the tokenizer would take for a part of a call. It
--- is not a part of a word.
-local function words(text)
-  local list, set = {}, {}
-  for first, word, behind in text:gmatch "()([%w\128-\255]+)()" do
-    local key = word:gsub("\u{fdd0}", ""):lower()
-    list[#list + 1], set[key] = { first = first, last = behind - 1, key = key }, true
-  end
-  return list, set
-end
+-- of items in view that have it. Up to three items are below a statement: the best, if it has at least `enough` in common with it, and of
+-- those that have at least the share `alike` of what the best has, the most varied (see lib/likeness.lua).
+local enough, alike, most = 0.3, 0.5, 3
 
 -- The first byte of a word, or of the blank before it.
 local function start(text, word)
@@ -135,7 +125,7 @@ local function candidate(item, statement, weight)
   return table.concat(parts)
 end
 
--- The items below a statement, the best first. Among those that fit equally well the newest comes first.
+-- The items below a statement. Among those that fit equally well the newest comes first.
 local function candidates(statement, items, weight)
   local list = {}
   for i, item in ipairs(items) do
@@ -144,7 +134,7 @@ local function candidates(statement, items, weight)
       all = all + (weight[word] or 1)
       common = common + (item.set[word] and weight[word] or 0)
     end
-    list[i] = { item = item, common = 2 * common / all }
+    list[i] = { item = item, words = item.words, common = 2 * common / all }
   end
   table.sort(list, function(a, b)
     if a.common ~= b.common then
@@ -152,11 +142,14 @@ local function candidates(statement, items, weight)
     end
     return a.item.id > b.item.id
   end)
-  local best = {}
-  for i = 1, math.min(most, #list) do
-    if list[i].common >= math.max(enough, alike * list[1].common) then
-      best[i] = list[i].item
+  local good, best = {}, {}
+  for _, one in ipairs(list) do
+    if one.common >= math.max(enough, alike * list[1].common) then
+      good[#good + 1] = one
     end
+  end
+  for i, one in ipairs(likeness.varied(statement.words, good)) do
+    best[i] = i <= most and one.item or nil
   end
   return best
 end
@@ -166,7 +159,7 @@ return function(input)
   local items, weight = {}, {}
   for i, item in ipairs(input.memory) do
     local text = " " .. item.content
-    local list, set = words(text)
+    local list, set = likeness.words(text)
     items[i] = { id = item.id, text = text, words = list, set = set, weight = 0 }
     for word in pairs(set) do
       weight[word] = (weight[word] or 0) + 1
@@ -183,7 +176,7 @@ return function(input)
   local lines = {}
   for i, text in ipairs(texts.statements(input.chunk)) do
     local statement = { text = " " .. text }
-    statement.words, statement.set = words(statement.text)
+    statement.words, statement.set = likeness.words(statement.text)
     lines[#lines + 1] = string.format("%d", i) .. statement.text
     for _, item in ipairs(candidates(statement, items, weight)) do
       lines[#lines + 1] = candidate(item, statement, weight)
