@@ -35,16 +35,24 @@ end
 
 -- The items, which are listed from the best to the worst, in another order: first those that have in common with the statement what no better
 -- one has, words or pairs of adjacent words. A large memory has many items that say the same of somebody else, and the one that is outdated may
--- be behind them all. `statement`, and the `words` of each item, are lists of words.
-function likeness.varied(statement, items)
-  local first, rest, all, sets = {}, {}, parts(statement), {}
+-- be behind them all. `statement`, and the `words` of each item, are lists of words. Up to `more` items that have in common with it just what
+-- one of the first has come with these, and `several` of it says that there are some.
+function likeness.varied(statement, items, more)
+  local first, rest, all, leaders = {}, {}, parts(statement), {}
   for _, item in ipairs(items) do
-    local own, new = parts(item.words), true
-    for _, better in ipairs(sets) do
-      new = new and adds(own, better, all)
+    local own, leader, same = parts(item.words), nil, false
+    for _, better in ipairs(leaders) do
+      if not adds(own, better.parts, all) then
+        leader, same = better, not adds(better.parts, own, all)
+        break
+      end
     end
-    table.insert(new and first or rest, item)
-    sets[#sets + 1] = new and own or nil
+    if not leader then
+      leaders[#leaders + 1] = { item = item, parts = own, more = 0 }
+    elseif same then
+      leader.item.several, leader.more = true, leader.more + 1
+    end
+    table.insert((not leader or same and leader.more <= more) and first or rest, item)
   end
   return table.move(rest, 1, #rest, #first + 1, first)
 end

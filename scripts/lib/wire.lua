@@ -25,8 +25,8 @@ wire.call_head = "Calls:\n"
 wire.its_id = its_id
 
 -- The prompt's signs around words of an item that the statement lacks, and around words of the statement that the item lacks, as wdiff writes
--- them, and around words that both have, but in another order.
-wire.open, wire.close, wire.more, wire.more_end, wire.moved, wire.moved_end = "[-", "-]", "{+", "+}", "[~", "~]"
+-- them, and around words that both have, but in another order. The last one stands before an item that is one of several.
+wire.open, wire.close, wire.more, wire.more_end, wire.moved, wire.moved_end, wire.several = "[-", "-]", "{+", "+}", "[~", "~]", "[*]"
 
 -- Fixed parts of calls and prompts, and numbers, so that three digits of an id are one token too.
 wire.pieces = {
@@ -35,7 +35,7 @@ wire.pieces = {
 for number = 10, 999 do
   wire.pieces[#wire.pieces + 1] = tostring(number)
 end
-table.move({ wire.open, wire.close, wire.more, wire.more_end, wire.moved, wire.moved_end }, 1, 6, #wire.pieces + 1, wire.pieces)
+table.move({ wire.open, wire.close, wire.more, wire.more_end, wire.moved, wire.moved_end, wire.several }, 1, 7, #wire.pieces + 1, wire.pieces)
 
 -- The pieces that an id follows, and those that a call begins with.
 wire.before_id = { its_id, delete }

@@ -8,7 +8,8 @@
 --
 -- Words of an item that the statement lacks stand in [- -], and words of the statement that the item lacks in {+ +}, after the word that
 -- they follow in the statement. Words that both have, but in another order, stand in [~ ~], if one of them is longer than three letters. So the
--- model sees where the two differ; what that means it has to judge.
+-- model sees where the two differ; what that means it has to judge. [*] before an item says that there are more in view that have just the same
+-- in common with the statement: what many share tells nothing about what one of them is about.
 -- The id comes last, so that a model that reads from left to right knows by then how well the item fits. There is a blank before each
 -- statement and each content, so that a word has the same tokens everywhere, and an item ends the way a call names it (see lib/wire.lua).
 
@@ -92,8 +93,8 @@ end
 
 local signs = { missing = { wire.open, wire.close }, moved = { wire.moved, wire.moved_end } }
 
--- The line of an item below a statement.
-local function candidate(item, statement, weight)
+-- The line of an item below a statement; `several` says that others have just as much in common with it.
+local function candidate(item, several, statement, weight)
   local kind, place = pair(item.words, statement.words, weight)
   local marked, added = {}, {} -- `marked[i]`: the run that begins with word i of the item; `added[i]`: what the statement has after that word
   for _, run in ipairs(runs(item.words, function(i) return kind[i] ~= "same" and (kind[i] or "missing") or nil end)) do
@@ -122,7 +123,7 @@ local function candidate(item, statement, weight)
     at, i = behind + 1, last + 1
   end
   table.move({ item.text:sub(at), wire.its_id, string.format("%d", item.id) }, 1, 3, #parts + 1, parts)
-  return table.concat(parts)
+  return (several and wire.several or "") .. table.concat(parts)
 end
 
 -- The items below a statement. Among those that fit equally well the newest comes first.
@@ -134,7 +135,7 @@ local function candidates(statement, items, weight)
       all = all + (weight[word] or 1)
       common = common + (item.set[word] and weight[word] or 0)
     end
-    list[i] = { item = item, words = item.words, common = 2 * common / all }
+    list[i] = { item = item, words = item.words, common = 2 * common / all, several = false }
   end
   table.sort(list, function(a, b)
     if a.common ~= b.common then
@@ -148,8 +149,8 @@ local function candidates(statement, items, weight)
       good[#good + 1] = one
     end
   end
-  for i, one in ipairs(likeness.varied(statement.words, good)) do
-    best[i] = i <= most and one.item or nil
+  for i, one in ipairs(likeness.varied(statement.words, good, 0)) do
+    best[i] = i <= most and one or nil
   end
   return best
 end
@@ -178,8 +179,8 @@ return function(input)
     local statement = { text = " " .. text }
     statement.words, statement.set = likeness.words(statement.text)
     lines[#lines + 1] = string.format("%d", i) .. statement.text
-    for _, item in ipairs(candidates(statement, items, weight)) do
-      lines[#lines + 1] = candidate(item, statement, weight)
+    for _, one in ipairs(candidates(statement, items, weight)) do
+      lines[#lines + 1] = candidate(one.item, one.several, statement, weight)
     end
   end
   lines[#lines + 1] = wire.call_head

@@ -11,7 +11,7 @@ local function found_by(statement, memory, limit)
   for _, item in ipairs(items) do
     item.words = likeness.words(item.content)
   end
-  return likeness.varied(likeness.words(statement), items)
+  return likeness.varied(likeness.words(statement), items, 1)
 end
 
 return function(memory, input)

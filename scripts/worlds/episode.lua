@@ -21,7 +21,7 @@ local defaults = {
   retract = 0.14, -- retracts one,
   repeated = 0.1, -- repeats one,
   namesake = 0.12, -- says something of the kind about a namesake,
-  twin = 0.06, -- or says exactly that about somebody else; otherwise the fact is new
+  twin = 0.06, -- or says exactly that about somebody else, every other time what has been said of others before; otherwise the fact is new
   reword = 0.35, -- chance that a changed or repeated fact has another wording
   opening = 0.15, -- chance of an opening ("By the way: "), or of "now" in a change
   made_up = 0.3, -- share of relations that are made up
@@ -117,7 +117,7 @@ function Episode:new_fact()
   repeat
     local relation = self:relation()
     local known = self.cast[relation.subject]
-    local subject = known and self:chance(0.5) and one(self.rng, known) or self:name(relation.subject)
+    local subject = known and self:chance(0.6) and one(self.rng, known) or self:name(relation.subject)
     fact = self:add(relation, subject, "new")
   until fact
   return fact
@@ -192,7 +192,9 @@ function happenings.namesake(self, old)
 end
 
 function happenings.twin(self, old)
-  old = old or self:old_fact()
+  local shared = self.shared and self.shared.alive and self:chance(0.5) and self.shared or nil
+  old = shared or old or self:old_fact()
+  self.shared = old
   local name = old and self:name(old.relation.subject)
   local fact = name and name ~= old.object and self:add(old.relation, name, "new", old.object)
   return fact and { kind = "twin", fact = fact.index, content = self:content(fact) }

@@ -7,26 +7,14 @@ local names = require "worlds.names"
 
 local relations = {}
 
--- Adds a wording that begins with the value: what "The tutor of {s} is {o}." says, "{o} is the tutor of {s}." says too.
-local function turned(forms)
-  for i = #forms, 1, -1 do
-    local what = forms[i]:match "^The (.*) is {o}%.$"
-    if what then
-      forms[#forms + 1] = "{o} is the " .. what .. "."
-      break
-    end
-  end
-  return forms
-end
-
 local function add(subject, object, ask, forms, gone)
-  relations[#relations + 1] = { subject = subject, object = object, ask = ask, forms = turned(forms), gone = gone }
+  relations[#relations + 1] = { subject = subject, object = object, ask = ask, forms = forms, gone = gone }
 end
 
 -- A relation named by a noun; `more` is another wording.
 local function noun(subject, key, object, more)
   add(subject, object, "What is the " .. key .. " of {s}?",
-    { "The " .. key .. " of {s} is {o}.", "{s}'s " .. key .. " is {o}.", more },
+    { "The " .. key .. " of {s} is {o}.", "{s}'s " .. key .. " is {o}.", "{o} is the " .. key .. " of {s}.", more },
     "The " .. key .. " of {s} is no longer {o}.")
 end
 
@@ -118,7 +106,7 @@ local function invent(rng)
   local nouns, verbs = { "person", "place", "firm", "thing", "name", "town", "group" }, { "by", "in", "at", "for", "with", "from", "to" }
   local thing, link = rng:pick { list = nouns }, rng:pick { list = verbs }
   local shapes = {
-    { "What is the K of {s}?", { "The K of {s} is {o}.", "{s}'s K is {o}." }, "The K of {s} is no longer {o}." },
+    { "What is the K of {s}?", { "The K of {s} is {o}.", "{s}'s K is {o}.", "{o} is the K of {s}." }, "The K of {s} is no longer {o}." },
     { "What is the K of {s}?", { "The name of the current K of {s} is {o}.", "The K of {s} is {o}." }, "The K of {s} is no longer {o}." },
     { "Where is {s} Ked?", { "{s} is Ked in {o}.", "The N where {s} is Ked is {o}." }, "{s} is no longer Ked in {o}." },
     { "What was {s} Ked L?", { "{s} was Ked L {o}.", "The N that {s} was Ked L is {o}." } },
@@ -136,7 +124,7 @@ local function invent(rng)
   for i, form in ipairs(shape[2]) do
     forms[i] = fill(form)
   end
-  return { subject = rng:pick { list = kinds }, object = rng:pick { list = kinds }, ask = fill(shape[1]), forms = turned(forms), gone = fill(shape[3]) }
+  return { subject = rng:pick { list = kinds }, object = rng:pick { list = kinds }, ask = fill(shape[1]), forms = forms, gone = fill(shape[3]) }
 end
 
 return { known = relations, invent = invent }
