@@ -362,6 +362,10 @@ impl Question {
                 return true;
             }
         }
+        // "Which club is E a member of?" – "Y is a member of E".
+        if before == "of" && self.tokens.last().is_some_and(|t| t.is(&["of"])) {
+            return true;
+        }
         // "Which club is E linked to?" – "The club linked to Y is E".
         let named = matches!(before, "is" | "was" | "are" | "were" | "called" | "named") && end == tokens.len();
         if named && !self.agent && !symmetric && !self.words.is_empty() {
@@ -416,14 +420,18 @@ impl Question {
     fn candidate(&self, tokens: &[Token], found: &Match) -> Option<(usize, usize)> {
         let fixed = |at: usize| found.entity[at] || found.taken[at];
         let anchor = found.entity.iter().position(|&e| e)?;
-        let relative = tokens.len() > 3 && tokens[0].is(&["the"]) && tokens[2].is(&["that", "who", "which", "where"]);
+        let pronoun = |at: usize| tokens.get(at).is_some_and(|t| t.is(&["that", "who", "whom", "which", "where"]));
+        let relative = tokens[0].is(&["the"]) && (pronoun(2) || tokens.get(2).is_some_and(|t| t.is(PREPOSITIONS)) && pronoun(3));
+        // "Which festival draws crowds to E?" – "Y draws crowds to E every year".
+        let does = |verb: usize| (0..anchor).any(|at| found.taken[at] && agreement(&self.tokens[verb].key, &tokens[at].key) > 0);
+        let subject_asked = self.verb.is_some_and(does);
         let mut best = None;
         let mut at = 0;
         while at < tokens.len() {
             let mut piece = at..(at..tokens.len()).find(|&i| fixed(i)).unwrap_or(tokens.len());
             at = piece.end + 1;
             if relative && piece.start > anchor {
-                // "The club that E cheers for is …"
+                // "The club that E cheers for is …", "The ship on which E came is …"
                 let copula = piece.clone().find(|&i| tokens[i].is_copula());
                 piece.start = copula.unwrap_or(piece.start);
             }
@@ -434,7 +442,7 @@ impl Question {
             let named = self.wants == Wants::Anything || tokens[start..end].iter().any(|t| t.name);
             // After the entity the last piece is the answer, before it the first.
             let after = start > anchor;
-            let rank = (named, after, if after { start } else { tokens.len() - start });
+            let rank = (named, after != subject_asked, if after { start } else { tokens.len() - start });
             best = best.max(Some((rank, (start, end))));
         }
         best.map(|(_, range)| range)

@@ -19,7 +19,7 @@ local plain = { variety = 0.1, made_up = 0, full = 0.5, ids = 90000 }
 local lessons = {
   facts = function(step) return step % 2 == 1 and 1 or 4 end,
   chunks = function(step) return step % 2 == 1 and 12 or 4 end,
-  change = 0.3, namesake = 0.16, twin = 0.12, made_up = 0.4, variety = 0.5,
+  change = 0.36, namesake = 0.14, twin = 0.12, made_up = 0.4, variety = 0.5,
 }
 -- The parameters of the world that a run can set for its training episodes.
 local settable = { "chunks", "facts", "noise", "change", "namesake", "twin", "neighbour", "made_up", "variety", "full", "least", "past" }
@@ -28,7 +28,7 @@ local settable = { "chunks", "facts", "noise", "change", "namesake", "twin", "ne
 -- tells apart single calls, and w2 is all that says that small talk is not worth keeping. `rewards` is a reward's name, `settings` are its
 -- settings. The settings, `lr` and the parameters of the world may be functions of the step.
 household.defaults = {
-  steps = 29, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 1 }, loss = "verl", policy = "models/tiny",
+  steps = 27, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 1 }, loss = "verl", policy = "models/tiny",
   episodes = 6, group = 8, lr = 6e-4, held_out = 48,
 }
 for _, name in ipairs(settable) do

@@ -65,16 +65,19 @@ for _, rollout in ipairs(batch.rollouts) do
   assert(#managed.written == #managed.calls)
 end
 
--- The log-likelihood of all completions at step t, from log-probabilities of the text.
+-- The mean log-likelihood of the completions at step t whose text is read back as the tokens that were sampled.
 local function likelihood(t)
-  return shared.mean(batch.rollouts, function(rollout)
-    local step = rollout.steps[t]
-    local head, sum = #policy:encode { text = step.prompt }, 0
-    for k, value in ipairs(policy:logprobs { tokens = policy:encode { text = step.prompt .. step.completion } }) do
-      sum += k >= head and value or 0
+  local sums = {}
+  for _, rollout in ipairs(batch.rollouts) do
+    local step, sum = rollout.steps[t], 0
+    local tokens = policy:encode { text = step.prompt .. step.completion }
+    for k, value in ipairs(policy:logprobs { tokens = tokens }) do
+      sum += k >= step.prompt_tokens and value or 0
     end
-    return sum
-  end)
+    sums[#sums + 1] = #tokens == step.prompt_tokens + step.tokens and sum or nil
+  end
+  assert(#sums > 0)
+  return shared.mean(sums, function(sum) return sum end)
 end
 
 -- Each role has its own reward and is compared with the same role of other rollouts. One update trains all roles.

@@ -84,6 +84,9 @@ add("person", "school", "Where is {s} studying?", { "{s} is studying at {o}.", "
 add("person", "term", "What is {s} learning?", { "{s} is learning {o}.", "The skill that {s} is learning is {o}." }, "{s} is no longer learning {o}.")
 add("person", "work", "What is {s} reading?", { "{s} is reading {o}.", "The book that {s} is reading is {o}." }, "{s} is no longer reading {o}.")
 add("person", "club", "Which club is {s} a fan of?", { "{s} is a fan of the club {o}.", "The club that {s} is a fan of is {o}." }, "{s} is no longer a fan of the club {o}.")
+add("person", "club", "Which club is {s} a member of?", { "{s} is a member of {o}.", "The club that {s} is a member of is {o}." }, "{s} is no longer a member of {o}.")
+add("place", "place", "Which county is {s} a part of?", { "{s} is a part of {o}.", "The county that {s} is a part of is {o}." }, "{s} is no longer a part of {o}.")
+add("person", "place", "What town is {s} a native of?", { "{s} is a native of {o}.", "The town that {s} is a native of is {o}." })
 add("person", "person", "Who is {s} engaged to?", { "{s} is engaged to {o}.", "The one that {s} is engaged to is {o}." }, "{s} is no longer engaged to {o}.")
 add("person", "place", "Where was {s} raised?", { "{s} was raised in {o}.", "The village where {s} was raised is {o}." })
 add("person", "place", "Where is {s} buried?", { "{s} is buried in {o}.", "The town where {s} is buried is {o}." })
@@ -114,6 +117,7 @@ local function invent(rng)
     { "Which N is the K of {s}?", { "The K of {s} is Led L the N of {o}.", "The N of the K of {s} is {o}." } },
     { "Which K is {s} linked to?", { "{s} is linked to the K of {o}.", "The K that {s} is linked to is {o}." }, "{s} is no longer linked to the K of {o}." },
     { "Who Ked {s}?", { "The N that Ked {s} is {o}.", "The one who Ked {s} is {o}." } },
+    { "Which N is {s} a K of?", { "{s} is a K of {o}.", "The N that {s} is a K of is {o}." }, "{s} is no longer a K of {o}." },
   }
   local shape = rng:pick { list = shapes }
   local led = names.stem(rng, 1, 2) .. "ed"
