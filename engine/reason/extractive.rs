@@ -420,8 +420,7 @@ impl Question {
     fn candidate(&self, tokens: &[Token], found: &Match) -> Option<(usize, usize)> {
         let fixed = |at: usize| found.entity[at] || found.taken[at];
         let anchor = found.entity.iter().position(|&e| e)?;
-        let pronoun = |at: usize| tokens.get(at).is_some_and(|t| t.is(&["that", "who", "whom", "which", "where"]));
-        let relative = tokens[0].is(&["the"]) && (pronoun(2) || tokens.get(2).is_some_and(|t| t.is(PREPOSITIONS)) && pronoun(3));
+        let relative = tokens.len() > 3 && tokens[0].is(&["the"]) && tokens[2].is(&["that", "who", "which", "where"]);
         // "Which festival draws crowds to E?" – "Y draws crowds to E every year".
         let does = |verb: usize| (0..anchor).any(|at| found.taken[at] && agreement(&self.tokens[verb].key, &tokens[at].key) > 0);
         let subject_asked = self.verb.is_some_and(does);
@@ -431,7 +430,7 @@ impl Question {
             let mut piece = at..(at..tokens.len()).find(|&i| fixed(i)).unwrap_or(tokens.len());
             at = piece.end + 1;
             if relative && piece.start > anchor {
-                // "The club that E cheers for is …", "The ship on which E came is …"
+                // "The club that E cheers for is …"
                 let copula = piece.clone().find(|&i| tokens[i].is_copula());
                 piece.start = copula.unwrap_or(piece.start);
             }

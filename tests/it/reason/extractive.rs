@@ -51,7 +51,6 @@ fn answers_are_tight() {
         ("What is the anthem of Oska?", "12. The anthem of Oska is Night and the River.", "Night and the River"),
         ("What is the country of citizenship of Mira Tolen?", "Mira Tolen is a citizen of Tal.", "Tal"),
         ("Who is Mira Tolen married to?", "Mira Tolen’s spouse is Ida Rao.", "Ida Rao"),
-        ("On which ship did Mira Tolen emigrate?", "The ship on which Mira Tolen emigrated was the Anna.", "Anna"),
         ("Which festival draws crowds to Oska?", "The Night of Swans draws crowds to Oska each year.", "Night of Swans"),
         ("Which brewery founded Oska?", "Tarn & Sons founded Oska in the spring.", "Tarn & Sons"),
         ("Which brewery founded Oska?", "Oska was founded by Tarn & Sons.", "Tarn & Sons"),
