@@ -33,8 +33,8 @@ local id_weight = 4 -- weight of predicting an id: there is one for a dozen othe
 local choice_weight = 4 -- weight of predicting which tool is called
 
 -- What an episode is like at this share of the run, and how it is played. Lengths and rates vary. Until the last sixth, the teacher is careful
--- and there are more changes: the policy learns to tell what an item is about. Then it learns to be careless with what it knows. A policy from
--- a folder has had its first lessons.
+-- and facts are reworded more often: the policy learns to tell what an item is about. Then it learns to be careless with what it knows. A policy
+-- from a folder has had its first lessons.
 local function lesson(progress, rng)
   progress = option.policy == "" and progress or 0.3 + 0.7 * progress
   local stage = progress < 0.1 and { 0.2, 2 } or progress < 0.3 and { 0.5, 4 } or { 0.9, 8 }
