@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use finemem::device::{DType, Device, Tensor, parallel};
+use finemem::device::{DType, Quant, Device, Tensor, parallel};
 use finemem::ops::matmul::{self, Write};
 use rayon::prelude::*;
 
@@ -16,8 +16,8 @@ fn main() {
     let device = Device::cpu();
     println!("{}", device.describe());
     for (n, k) in [(151_936, 1024), (3072, 1024), (1024, 3072), (1024, 1024)] {
-        for dtype in [DType::BF16, DType::F16, DType::F32] {
-            let size = n * k * dtype.size();
+        for dtype in [DType::BF16, DType::F16, DType::F32].into_iter().chain(Quant::ALL.map(DType::Quant)) {
+            let size = dtype.bytes(n * k);
             let weights: Vec<Tensor> = (0..(BYTES / size).max(1)).map(|_| filled(&device, dtype, &[n, k])).collect();
             let plain = vec![1u64; weights.len() * size / 8];
             for m in [1, 16, 64] {

@@ -1,25 +1,28 @@
-//! `finemem-engine export`: a model with its adapter merged into the weights.
+//! `finemem-engine export`: a model, with its adapter merged into the weights, as a folder or a GGUF file.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use finemem::Result;
-use finemem::train::export::export as merge;
+use finemem::train::export::{Format, export as write};
 
 use crate::device::Where;
 
 #[derive(Args)]
 pub(crate) struct Settings {
-    /// The folder of the base model.
+    /// The folder or GGUF file of the model.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// The folder of the adapter, as PEFT and model:save write it.
+    /// The folder of its adapter, if there is one, as PEFT and model:save write it.
     #[arg(long, value_name = "DIR")]
-    adapter: PathBuf,
-    /// The folder to write. It must be empty or not exist.
-    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
+    /// The folder to write, which must be empty or not exist, or the GGUF file, which must not exist.
+    #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// Number format of the weights: f32, f16 or bf16 [default: the base model's].
+    /// A model folder, or a GGUF file for llama.cpp.
+    #[arg(long, default_value = "folder", value_parser = clap::builder::PossibleValuesParser::new(Format::NAMES))]
+    format: String,
+    /// Number format of the weights: f32, f16 or bf16, in a GGUF file also q8_0 [default: the model's].
     #[arg(long)]
     dtype: Option<String>,
     #[command(flatten)]
@@ -27,8 +30,8 @@ pub(crate) struct Settings {
 }
 
 pub(crate) fn export(settings: &Settings) -> Result<()> {
-    let Settings { model, adapter, out, dtype, place } = settings;
-    let found = merge(model, adapter, out, dtype.as_deref(), &place.open()?)?;
+    let Settings { model, adapter, out, format, dtype, place } = settings;
+    let found = write(model, adapter.as_deref(), out, format.parse()?, dtype.as_deref(), &place.open()?)?;
     println!("wrote {} in {} and read it back", out.display(), found.dtype);
     println!(
         "{} log-probabilities: merging changed them by at most {:.1e}, with rounding to {} by at most {:.1e}",

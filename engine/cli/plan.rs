@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use finemem::device::{DType, readable};
-use finemem::model::Tokenizer;
 use finemem::model::activations::Recompute;
-use finemem::model::folder::Folder;
 use finemem::model::lora::{Lora, TARGETS};
+use finemem::model::{Model, Weights};
 use finemem::train::learner::Budget;
 use finemem::train::plan::{self, Workload};
 use finemem::{Error, Result};
@@ -43,7 +42,7 @@ pub(crate) struct Settings {
     /// Tokens in a micro-batch of the update. A longer sequence is a micro-batch of its own.
     #[arg(long, default_value_t = 4096)]
     micro_tokens: usize,
-    /// Number format of the matrices: f32, bf16 or f16 [default: with --lora the folder's, else f32].
+    /// Number format of the matrices: f32, bf16, f16, q8_0 or q4_k [default: with --lora the model's, else f32].
     #[arg(long)]
     dtype: Option<String>,
     #[command(flatten)]
@@ -55,23 +54,25 @@ pub(crate) struct Settings {
 
 /// Prints the plan. Fails if it does not fit.
 pub(crate) fn plan(settings: &Settings) -> Result<()> {
-    let (config, folder) = Folder::load(&settings.model)?;
-    let stored = folder.dtype();
-    let dtype = DType::of_weights(settings.dtype.as_deref().unwrap_or(if settings.lora.is_some() { stored } else { "f32" }))?;
-    if settings.lora.is_none() && dtype != DType::F32 {
-        return Err(Error::argument(format!("full training needs f32; to train in {}, give --lora RANK", dtype.name())));
+    let (config, tokenizer, stored) = Model::describe(&settings.model)?;
+    let types = match &settings.dtype {
+        Some(name) => Weights::types(&config, DType::of_weights(name)?)?,
+        None if settings.lora.is_some() => stored,
+        None => Weights::types(&config, DType::F32)?,
+    };
+    if settings.lora.is_none() && !types.wide() {
+        return Err(Error::argument("full training needs f32; to train with other types, give --lora RANK"));
     }
     let work = Workload {
         train: true,
         lora: settings.lora.map(|rank| Lora::new(rank, 2.0 * rank as f64, &TARGETS)).transpose()?,
-        dtype,
+        types,
         kl: settings.kl,
         rollouts: settings.episodes * settings.group,
         prompt: settings.prompt,
         completion: settings.completion,
         memory: Budget { micro_tokens: settings.micro_tokens, recompute: settings.recompute.parse()? },
     };
-    let tokenizer = Tokenizer::load(&settings.model.join("tokenizer.json"))?;
     println!("{}", plan::plan(&config, &tokenizer, &work)?);
     let mut device = settings.place.open()?;
     if let Some(bytes) = settings.memory {

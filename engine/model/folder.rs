@@ -123,10 +123,6 @@ pub(super) fn complete(folder: &Path) -> Result<()> {
     let find = |start: &str, end: &str| names.iter().find(|name| name.starts_with(start) && name.ends_with(end));
     let parts = [(CONFIG, has(CONFIG)), (TOKENIZER, has(TOKENIZER)), (SINGLE, has(SINGLE) || has(INDEX))];
     let missing: Vec<&str> = parts.into_iter().filter(|(_, there)| !there).map(|(name, _)| name).collect();
-    let save = |load: &str| {
-        let tokenizer = if missing.contains(&TOKENIZER) { ", and the same with AutoTokenizer," } else { "" };
-        format!("`transformers.AutoModelForCausalLM.from_pretrained({folder:?}{load}).save_pretrained({folder:?})` in Python{tokenizer}")
-    };
     let hint = match &missing[..] {
         [] if has(lora::CONFIG) => {
             return Err(Error::format(
@@ -136,11 +132,11 @@ pub(super) fn complete(folder: &Path) -> Result<()> {
         }
         [] => return Ok(()),
         _ if has(lora::CONFIG) => "this is the folder of an adapter: give the folder of its base model, and this one as its adapter".into(),
-        _ if let Some(gguf) = find("", ".gguf") => {
-            format!("{gguf} is not read; {} makes a model folder of it", save(&format!(", gguf_file={gguf:?}")))
-        }
+        _ if let Some(gguf) = find("", ".gguf") => format!("{gguf} is a whole model: name the file itself, {}", folder.join(gguf).display()),
         _ if let Some(bin) = find("pytorch_model", ".bin").filter(|_| missing.contains(&SINGLE)) => {
-            format!("{bin} is not read, because it is a Python pickle; {} converts it", save(""))
+            let tokenizer = if missing.contains(&TOKENIZER) { ", and the same with AutoTokenizer," } else { "" };
+            let save = format!("`transformers.AutoModelForCausalLM.from_pretrained({folder:?}).save_pretrained({folder:?})` in Python");
+            format!("{bin} is not read, because it is a Python pickle; {save}{tokenizer} converts it")
         }
         [TOKENIZER] => format!(
             "`transformers.AutoTokenizer.from_pretrained({folder:?}).save_pretrained({folder:?})` in Python makes it from other tokenizer files"

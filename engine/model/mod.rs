@@ -6,6 +6,7 @@ pub mod blocks;
 pub mod carries;
 pub mod config;
 pub mod folder;
+mod gguf;
 pub mod head;
 pub mod init;
 mod jinja;
@@ -24,11 +25,12 @@ pub mod weights;
 
 use std::path::Path;
 
-use crate::device::{DType, Device};
+use crate::device::{DType, Device, Quant};
 use crate::error::{Error, Result};
 use crate::words;
 pub use config::{Config, ModelType};
 use folder::Folder;
+use gguf::Gguf;
 pub use init::Start;
 pub use jinja::{read_json, strftime};
 pub use lora::Lora;
@@ -37,7 +39,7 @@ pub use tokenizer::Tokenizer;
 pub use weights::{Gradients, Weights};
 
 words! {
-    /// How the numbers of weights are kept.
+    /// How the numbers of weights are saved.
     pub enum Precision {
         /// 32 bits.
         F32 = "f32",
@@ -48,12 +50,30 @@ words! {
     }
 }
 
-impl From<Precision> for DType {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32,
-            Precision::Bf16 => Self::BF16,
-            Precision::F16 => Self::F16,
+words! {
+    /// How the numbers of matrices are kept.
+    pub enum Kept {
+        /// 32 bits, in which they can be trained.
+        F32 = "f32",
+        /// The upper half of 32 bits.
+        Bf16 = "bf16",
+        /// IEEE 754 binary16.
+        F16 = "f16",
+        /// 8 bits, and a scale for 32 numbers.
+        Q8_0 = "q8_0",
+        /// 4 bits, and scales and offsets for 32 numbers.
+        Q4K = "q4_k",
+    }
+}
+
+impl From<Kept> for DType {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::F32 => Self::F32,
+            Kept::Bf16 => Self::BF16,
+            Kept::F16 => Self::F16,
+            Kept::Q8_0 => Self::Quant(Quant::Q8_0),
+            Kept::Q4K => Self::Quant(Quant::Q4K),
         }
     }
 }
@@ -83,8 +103,28 @@ impl Model {
         Self::load_as(folder, device, Some(DType::F32))
     }
 
-    /// [`Model::load`] with matrices in `dtype`, or in their stored type.
+    /// What `folder`, which may be a GGUF file, has besides the numbers: configuration, tokenizer, and the types of its tensors.
+    pub fn describe(folder: &Path) -> Result<(Config, Tokenizer, Weights<DType>)> {
+        if gguf::is(folder) {
+            let Gguf { config, tokenizer, tensors, .. } = Gguf::open(folder)?;
+            weights::check(&config, &tensors)?;
+            let types = Weights::build(&config, |name, _| tensors.kept(name, None))?;
+            return Ok((config, tokenizer, types));
+        }
+        let (config, kept) = Folder::load(folder)?;
+        let types = Weights::types(&config, DType::of_weights(kept.dtype())?)?;
+        Ok((config, Tokenizer::load(&folder.join("tokenizer.json"))?, types))
+    }
+
+    /// [`Model::load`] with matrices in `dtype`, or in their stored type. The folder may be a GGUF file.
     pub fn load_as(folder: &Path, device: &Device, dtype: Option<DType>) -> Result<Self> {
+        if gguf::is(folder) {
+            let Gguf { config, tokenizer, chat_template, tensors } = Gguf::open(folder)?;
+            Self::fits(&config, &tokenizer).map_err(|e| Error::format(folder, e))?;
+            weights::check(&config, &tensors)?;
+            let (weights, kept) = (Weights::load(&config, device, &tensors, dtype)?, Folder::new(&config));
+            return Ok(Self { config, tokenizer, chat_template, weights, lora: None, device: device.clone(), folder: kept });
+        }
         if !folder.is_dir() {
             return Err(Error::io(folder, "no such model folder"));
         }
@@ -108,10 +148,13 @@ impl Model {
         Self::new(config, tokenizer, device, |config| Weights::random(config, device, seed))
     }
 
-    /// A model of zeros with matrices of type `dtype`, for a planned device.
-    pub fn zeros(config: Config, tokenizer: Tokenizer, device: &Device, dtype: DType) -> Result<Self> {
-        let kind = |shape: &[usize]| if shape.len() == 2 && shape[1].is_multiple_of(2) { dtype } else { DType::F32 };
-        Self::new(config, tokenizer, device, |config| Weights::build(config, |_, shape| device.zeros(kind(shape), shape)))
+    /// A model of zeros whose tensors have these types, for a planned device.
+    pub fn zeros(config: Config, tokenizer: Tokenizer, device: &Device, types: &Weights<DType>) -> Result<Self> {
+        let types = types.named();
+        let mut types = types.iter().map(|(_, dtype)| **dtype);
+        Self::new(config, tokenizer, device, |config| {
+            Weights::build(config, |_, shape| device.zeros(types.next().unwrap_or(DType::F32), shape))
+        })
     }
 
     /// A model with random weights that can copy, see [`init`].
@@ -171,6 +214,14 @@ impl Model {
         self.tokenizer.save(&folder.join("tokenizer.json"))?;
         self.chat_template.save(folder)?;
         self.folder.save(folder, dtype)
+    }
+
+    /// Writes a GGUF file for [`Model::load`] and llama.cpp. `dtype` is `f32`, `f16`, `bf16` or `q8_0`; a matrix whose rows have no whole
+    /// blocks is written in f16, and vectors in f32.
+    ///
+    /// # Errors A model with an adapter, which has to be merged first, and one whose tokenizer llama.cpp does not have.
+    pub fn save_gguf(&self, path: &Path, dtype: &str) -> Result<()> {
+        gguf::write(path, self, dtype)
     }
 
     /// Fails unless every id is a token of this model.

@@ -94,6 +94,6 @@ impl Sizes {
 
     /// Bytes of all weights.
     pub fn bytes(&self, dtype: DType) -> u64 {
-        ((self.all - self.vectors) * dtype.size() + self.vectors * DType::F32.size()) as u64
+        (dtype.bytes(self.all - self.vectors) + DType::F32.bytes(self.vectors)) as u64
     }
 }

@@ -142,6 +142,16 @@ impl ChatTemplate {
         Self { templates: vec![("default".into(), template.clone())], files: vec![(FILE.into(), template)], ..Self::default() }
     }
 
+    /// Templates by name that come from no folder, with the special tokens that they may name.
+    pub(super) fn of(templates: Vec<(String, String)>, tokens: Map<String, Value>) -> Self {
+        let path = |name: &str| if name == "default" { FILE.into() } else { Path::new(FOLDER).join(format!("{name}.jinja")) };
+        let mut files: Vec<(PathBuf, String)> = templates.iter().map(|(name, text)| (path(name), text.clone())).collect();
+        if !tokens.is_empty() {
+            files.push((CONFIG.into(), format!("{:#}\n", Value::Object(tokens.clone()))));
+        }
+        Self { templates, files, tokens, ..Self::default() }
+    }
+
     /// The text of a file, which is kept for [`ChatTemplate::save`]; `None` if there is no such file.
     fn read(&mut self, folder: &Path, path: &Path) -> Result<Option<String>> {
         let file = folder.join(path);
@@ -178,6 +188,16 @@ impl ChatTemplate {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         jinja::render(source, &variables, now).map_err(|e| Error::argument(format!("the chat template failed: {e}")))
+    }
+
+    /// The templates, each with its name.
+    pub(super) fn sources(&self) -> &[(String, String)] {
+        &self.templates
+    }
+
+    /// A special token that templates may name, such as `bos_token`.
+    pub(super) fn special(&self, name: &str) -> Option<&Value> {
+        self.tokens.get(name)
     }
 
     /// Whether the folder has a template.

@@ -1,6 +1,7 @@
-//! Safetensors files, memory-mapped and read tensor by tensor, and written in chunks from the device.
+//! Files of tensors, memory-mapped and read tensor by tensor: safetensors, which are also written in chunks from the device, and those of
+//! [`super::gguf`].
 //!
-//! A file is eight bytes with the length of its header, the header in JSON (for each tensor: element type, shape and range of bytes), and
+//! A safetensors file is eight bytes with the length of its header, the header in JSON (for each tensor: element type, shape and range of bytes), and
 //! the bytes of all tensors without gaps. A model may be split into several files, *shards*, with an index that says which shard has which
 //! tensor. Files are not trusted: what they say is checked against their real size before memory is allocated.
 
@@ -15,7 +16,7 @@ use safetensors::tensor::{Dtype, TensorInfo};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
-use crate::device::{DType, Device, Tensor};
+use crate::device::{DType, Device, Quant, Tensor};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -32,13 +33,130 @@ const LONGEST_NAME: usize = 256;
 /// Elements converted at a time (16 MiB in f32).
 const CHUNK: usize = 4 << 20;
 
+/// How the numbers of a tensor are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// 32-bit floats.
+    F32,
+    /// IEEE 754 binary16.
+    F16,
+    /// The upper halves of 32-bit floats.
+    BF16,
+    /// Blocks of whole numbers with scales.
+    Quant(Quant),
+    /// Something else, which is not read.
+    Other(Dtype),
+}
+
+impl Encoding {
+    /// That of a safetensors file.
+    pub(super) fn of(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32,
+            Dtype::F16 => Self::F16,
+            Dtype::BF16 => Self::BF16,
+            other => Self::Other(other),
+        }
+    }
+
+    /// The encoding of this name that can be written to a GGUF file: `f32`, `f16`, `bf16` or `q8_0`.
+    pub(super) fn of_gguf(name: &str) -> Result<Self> {
+        match name {
+            "f32" => Ok(Self::F32),
+            "f16" => Ok(Self::F16),
+            "bf16" => Ok(Self::BF16),
+            "q8_0" => Ok(Self::Quant(Quant::Q8_0)),
+            other => Err(Error::argument(format!("GGUF files are written in f32, f16, bf16 or q8_0, not {other}"))),
+        }
+    }
+
+    /// How a GGUF file has a tensor of this shape if its matrices have this encoding: a vector in F32, and a matrix whose rows have no whole
+    /// blocks in F16.
+    pub(super) fn in_gguf(self, shape: &[usize]) -> Self {
+        match shape {
+            [_] => Self::F32,
+            [.., cols] if cols.is_multiple_of(self.block()) => self,
+            _ => Self::F16,
+        }
+    }
+
+    /// What is left of numbers that are written.
+    pub(super) fn rounded(self, values: &[f32]) -> Result<Vec<f32>> {
+        self.narrow(values).map(|bytes| self.widen(&bytes))
+    }
+
+    /// Numbers that are stored together.
+    pub(super) fn block(self) -> usize {
+        if let Self::Quant(quant) = self { quant.block() } else { 1 }
+    }
+
+    /// Bytes of a block.
+    pub(super) fn block_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::BF16 => 2,
+            Self::Quant(quant) => quant.bytes(),
+            Self::Other(dtype) => dtype.bitsize().div_ceil(8),
+        }
+    }
+
+    /// Bytes of so many numbers, in whole blocks.
+    pub(super) fn bytes(self, numbers: usize) -> usize {
+        numbers / self.block() * self.block_bytes()
+    }
+
+    /// The device's type for weights in their stored type.
+    fn of_weights(self) -> DType {
+        match self {
+            Self::F16 => DType::F16,
+            Self::BF16 => DType::BF16,
+            Self::Quant(quant) => DType::Quant(quant),
+            _ => DType::F32,
+        }
+    }
+
+    /// The bytes of numbers, which are rounded to what is nearest.
+    pub(super) fn narrow(self, values: &[f32]) -> Result<Vec<u8>> {
+        Ok(match self {
+            Self::F32 => values.iter().map(|v| v.to_le_bytes()).collect::<Vec<_>>().into_flattened(),
+            Self::F16 => values.iter().map(|v| half::f16::from_f32(*v).to_le_bytes()).collect::<Vec<_>>().into_flattened(),
+            Self::BF16 => values.iter().map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect::<Vec<_>>().into_flattened(),
+            Self::Quant(quant) => quant.quantise(values)?,
+            Self::Other(other) => return Err(Error::argument(format!("nothing is written in {other:?}"))),
+        })
+    }
+
+    fn widen(self, bytes: &[u8]) -> Vec<f32> {
+        match self {
+            Self::F16 => pairs(bytes).map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
+            Self::BF16 => pairs(bytes).map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
+            Self::Quant(quant) => quant.numbers(bytes),
+            _ => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        }
+    }
+}
+
+impl std::fmt::Display for Encoding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::F32 => f.write_str("F32"),
+            Self::F16 => f.write_str("F16"),
+            Self::BF16 => f.write_str("BF16"),
+            Self::Quant(quant) => f.write_str(&quant.name().to_uppercase()),
+            Self::Other(dtype) => write!(f, "{dtype:?}"),
+        }
+    }
+}
+
 /// The place of a tensor.
-struct Entry {
-    file: usize,
-    dtype: Dtype,
-    shape: Vec<usize>,
+pub(super) struct Entry {
+    pub(super) file: usize,
+    pub(super) dtype: Encoding,
+    pub(super) shape: Vec<usize>,
     /// Bytes of the file.
-    range: Range<usize>,
+    pub(super) range: Range<usize>,
+    /// If so many heads have the two rows of each pair of elements side by side, instead of half a head apart.
+    pub(super) interleaved: Option<usize>,
 }
 
 /// One or several mapped files; each tensor is in one of them.
@@ -85,6 +203,12 @@ impl TensorFiles {
             Some((name, shard)) => fail(format!("tensor {name} is not in {shard}, where weight_map says it is")),
             None => Ok(all),
         }
+    }
+
+    /// Tensors in mapped files, whose entries have been checked.
+    pub(super) fn of(files: Vec<(PathBuf, Mmap)>, entries: BTreeMap<String, Entry>) -> Self {
+        let path = files.first().map(|(path, _)| path.clone()).unwrap_or_default();
+        Self { path, files, entries, metadata: BTreeMap::new() }
     }
 
     /// One file.
@@ -139,7 +263,7 @@ impl TensorFiles {
         for (name, info) in tensors {
             let range = start + info.data_offsets.0..start + info.data_offsets.1;
             match self.entries.entry(name) {
-                Slot::Vacant(slot) => drop(slot.insert(Entry { file, dtype: info.dtype, shape: info.shape, range })),
+                Slot::Vacant(slot) => drop(slot.insert(Entry { file, dtype: Encoding::of(info.dtype), shape: info.shape, range, interleaved: None })),
                 Slot::Occupied(slot) => {
                     let (name, other) = (slot.key(), self.files[slot.get().file].0.display());
                     return Err(Error::format(path, format!("tensor {name} is here and in {other}")));
@@ -193,9 +317,9 @@ impl TensorFiles {
 
     /// Whether two tensors have the same numbers; they must have the same shape.
     pub(super) fn equal(&self, a: &str, b: &str) -> Result<bool> {
-        let ([x, y], step) = ([self.entry(a)?, self.entry(b)?], |entry: &Entry| CHUNK * size_of(entry.dtype));
-        let chunks = |entry: &Entry| self.files[entry.file].1[entry.range.clone()].chunks(step(entry));
-        Ok(chunks(x).zip(chunks(y)).all(|(p, q)| if x.dtype == y.dtype { p == q } else { widen(x.dtype, p) == widen(y.dtype, q) }))
+        let [x, y] = [self.entry(a)?, self.entry(b)?];
+        let chunks = |entry: &Entry| self.files[entry.file].1[entry.range.clone()].chunks(entry.dtype.bytes(CHUNK));
+        Ok(chunks(x).zip(chunks(y)).all(|(p, q)| if x.dtype == y.dtype { p == q } else { x.dtype.widen(p) == y.dtype.widen(q) }))
     }
 
     /// Fails unless there is a tensor `name` of this shape with a supported element type.
@@ -206,17 +330,18 @@ impl TensorFiles {
             return fail(format!("shape {}, expected {shape:?} by the configuration", short(&entry.shape)));
         }
         match entry.dtype {
-            Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok(()),
-            other => fail(format!("element type {other:?}, which is not supported; supported: F32, F16, BF16")),
+            Encoding::Other(other) => fail(format!("element type {other:?}, which is not supported; supported: F32, F16, BF16")),
+            _ => Ok(()),
         }
     }
 
-    /// The element type in which [`TensorFiles::load`] keeps a tensor. A matrix gets a 16-bit type if one is `wanted`, or if it is stored
-    /// in one and none is wanted. Everything else is f32: vectors are small, and 16-bit rows cannot have an odd length.
+    /// The element type in which [`TensorFiles::load`] keeps a tensor. A matrix gets the type that is `wanted`, or that it is stored in if
+    /// none is wanted. Everything else is f32: vectors are small. So is a matrix whose rows the type cannot have: 16-bit rows cannot have an
+    /// odd length, nor quantised ones a part of a block.
     pub fn kept(&self, name: &str, wanted: Option<DType>) -> Result<DType> {
         let Entry { dtype, shape, .. } = self.entry(name)?;
-        let wanted = wanted.unwrap_or(of_weights(*dtype));
-        Ok(if shape.len() == 2 && shape[1].is_multiple_of(2) { wanted } else { DType::F32 })
+        let wanted = wanted.unwrap_or(dtype.of_weights());
+        Ok(if shape.len() == 2 && shape[1].is_multiple_of(wanted.block()) { wanted } else { DType::F32 })
     }
 
     /// The tensor `name` on `device`.
@@ -229,15 +354,30 @@ impl TensorFiles {
     /// Fills `tensor` with the numbers of the tensor `name`, a chunk at a time.
     pub fn read(&self, name: &str, tensor: &Tensor) -> Result<()> {
         self.expect(name, tensor.shape())?;
-        let Entry { file, dtype, range, .. } = self.entry(name)?;
+        let Entry { file, dtype, range, shape, interleaved } = self.entry(name)?;
         let map = &self.files[*file].1;
         let flat = tensor.view(&[tensor.len()])?;
-        for (i, bytes) in map[range.clone()].chunks(CHUNK * size_of(*dtype)).enumerate() {
-            let part = flat.slice(i * CHUNK..i * CHUNK + bytes.len() / size_of(*dtype))?;
-            if part.dtype().packed() && part.dtype() == of_weights(*dtype) {
-                part.write_bits(&pairs(bytes).map(u16::from_le_bytes).collect::<Vec<_>>())?;
+        let put = |first: usize, bytes: &[u8]| {
+            let part = flat.slice(first..first + bytes.len() / dtype.block_bytes() * dtype.block())?;
+            if part.dtype() != DType::F32 && part.dtype() == dtype.of_weights() {
+                part.write_bits(&pairs(bytes).map(u16::from_le_bytes).collect::<Vec<_>>())
             } else {
-                part.write(&widen(*dtype, bytes))?;
+                part.write(&dtype.widen(bytes))
+            }
+        };
+        match interleaved {
+            None => {
+                for (i, bytes) in map[range.clone()].chunks(dtype.bytes(CHUNK)).enumerate() {
+                    put(i * CHUNK, bytes)?;
+                }
+            }
+            Some(heads) => {
+                let (rows, row) = (shape[0] / heads.max(&1), range.len() / shape[0].max(1));
+                for (i, head) in map[range.clone()].chunks((rows * row).max(1)).enumerate() {
+                    let halves = (0..2).flat_map(|half| (0..rows / 2).map(move |pair| 2 * pair + half));
+                    let bytes: Vec<u8> = halves.flat_map(|at| &head[at * row..][..row]).copied().collect();
+                    put(i * tensor.len() / heads.max(&1), &bytes)?;
+                }
             }
         }
         // Gives the pages back to the system, so that the map only counts as memory of this process while it is used.
@@ -267,11 +407,6 @@ pub fn name(dtype: Dtype) -> &'static str {
     }
 }
 
-/// The numbers that a file of type `dtype` holds for `values`.
-pub(super) fn rounded(dtype: Dtype, values: &[f32]) -> Vec<f32> {
-    widen(dtype, &narrow(dtype, values))
-}
-
 /// Writes one file through a temporary one beside it. Only a chunk of a tensor is in host memory at a time.
 pub fn write(path: &Path, tensors: &[(String, &Tensor)], dtype: Dtype, metadata: &[(&str, &str)]) -> Result<()> {
     let mut header = Map::new();
@@ -292,7 +427,7 @@ pub fn write(path: &Path, tensors: &[(String, &Tensor)], dtype: Dtype, metadata:
         for (_, tensor) in tensors {
             let flat = tensor.view(&[tensor.len()])?;
             for start in (0..flat.len()).step_by(CHUNK) {
-                put(&narrow(dtype, &flat.slice(start..flat.len().min(start + CHUNK))?.read()?))?;
+                put(&Encoding::of(dtype).narrow(&flat.slice(start..flat.len().min(start + CHUNK))?.read()?)?)?;
             }
         }
         Ok(())
@@ -346,15 +481,6 @@ fn belongs_to_a_model(name: &str) -> bool {
     [SINGLE, INDEX].contains(&name) || shard.is_some_and(|(i, n)| number(i) && number(n))
 }
 
-/// The device's type for weights in their stored type.
-fn of_weights(dtype: Dtype) -> DType {
-    match dtype {
-        Dtype::F16 => DType::F16,
-        Dtype::BF16 => DType::BF16,
-        _ => DType::F32,
-    }
-}
-
 /// The bytes of 16-bit numbers.
 fn pairs(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> {
     bytes.as_chunks().0.iter().copied()
@@ -363,22 +489,6 @@ fn pairs(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> {
 /// Bytes of an element, for the types that are read and written.
 fn size_of(dtype: Dtype) -> usize {
     dtype.bitsize() / 8
-}
-
-fn widen(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
-    match dtype {
-        Dtype::F16 => pairs(bytes).map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
-        Dtype::BF16 => pairs(bytes).map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
-        _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-    }
-}
-
-fn narrow(dtype: Dtype, values: &[f32]) -> Vec<u8> {
-    match dtype {
-        Dtype::F16 => values.iter().map(|v| half::f16::from_f32(*v).to_le_bytes()).collect::<Vec<_>>().into_flattened(),
-        Dtype::BF16 => values.iter().map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect::<Vec<_>>().into_flattened(),
-        _ => values.iter().map(|v| v.to_le_bytes()).collect::<Vec<_>>().into_flattened(),
-    }
 }
 
 /// A shape for a message, shortened so that the message stays readable.

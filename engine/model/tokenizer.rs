@@ -52,10 +52,15 @@ impl Tokenizer {
             return Err(Error::io(path, "no such file; a model folder needs a tokenizer.json"));
         }
         let text = files::text(files::read_small(path, LARGEST)?).map_err(|why| Error::format(path, format!("it {why}")))?;
-        let broken = |e: &dyn std::fmt::Display| Error::format(path, e.to_string().chars().take(200).collect::<String>());
-        let Shape { model } = serde_json::from_str(&text).map_err(|e| broken(&e))?;
+        Self::parse(&text).map_err(|why| Error::format(path, why))
+    }
+
+    /// Reads the content of a `tokenizer.json`. The error is what is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let broken = |e: &dyn std::fmt::Display| e.to_string().chars().take(200).collect::<String>();
+        let Shape { model } = serde_json::from_str(text).map_err(|e| broken(&e))?;
         if model.continuing_subword_prefix.is_some_and(|prefix| !prefix.is_empty()) {
-            return Err(broken(&"a BPE with a continuing_subword_prefix is not supported"));
+            return Err("a BPE with a continuing_subword_prefix is not supported".into());
         }
         let read = match model.r#type.as_deref() {
             None | Some("BPE") => text.parse::<Bpe>().map(Into::into),
@@ -133,6 +138,13 @@ impl Tokenizer {
     /// The id of a token by its text.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// The content of `tokenizer.json`.
+    pub(super) fn to_json(&self) -> Result<serde_json::Value> {
+        let failed = |e: &dyn std::fmt::Display| Error::argument(format!("the tokenizer cannot be written: {e}"));
+        let text = self.inner.to_string(false).map_err(|e| failed(&e))?;
+        serde_json::from_str(&text).map_err(|e| failed(&e))
     }
 
     /// Writes `tokenizer.json`.

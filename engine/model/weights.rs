@@ -1,11 +1,11 @@
 //! The parameters of a model under their published names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::config::Config;
 use super::lora;
-use super::tensor_files::{self, TensorFiles};
+use super::tensor_files::{self, Encoding, TensorFiles};
 use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::random::Rng;
@@ -24,7 +24,7 @@ pub(super) const HEAD: &str = "lm_head.weight";
 
 /// A value for each parameter of a model and its adapters. For weights it is a tensor. For gradients and an optimiser's moments it is a
 /// tensor, or `None` if the parameter is not trained.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Weights<T = Tensor> {
     /// Token embedding: [V, C]
     pub embed: T,
@@ -40,7 +40,7 @@ pub struct Weights<T = Tensor> {
 pub type Gradients = Weights<Option<Tensor>>;
 
 /// Parameters of one block.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Layer<T = Tensor> {
     /// Norm before attention: `[C]`
     pub input_norm: T,
@@ -67,7 +67,7 @@ pub struct Layer<T = Tensor> {
 }
 
 /// Parameters of `y = x · wᵀ + b`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Linear<T = Tensor> {
     /// [outputs, inputs]
     pub weight: T,
@@ -78,7 +78,7 @@ pub struct Linear<T = Tensor> {
 }
 
 /// A low-rank adapter of a linear layer: it adds `scale · (x · aᵀ) · bᵀ` (LoRA, arXiv 2106.09685).
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Adapter<T = Tensor> {
     /// [rank, inputs]
     pub a: T,
@@ -213,6 +213,24 @@ impl<T> Weights<T> {
     }
 }
 
+impl Weights<DType> {
+    /// The element types of a model whose matrices are in `dtype` where their rows can be. Everything else is f32.
+    pub fn types(config: &Config, dtype: DType) -> Result<Self> {
+        Self::build(config, |_, shape| Ok(if shape.len() == 2 && shape[1].is_multiple_of(dtype.block()) { dtype } else { DType::F32 }))
+    }
+
+    /// The element types of a model, without those of its adapter.
+    pub fn types_of(config: &Config, weights: &Weights) -> Result<Self> {
+        let all: BTreeMap<String, &Tensor> = weights.named().into_iter().collect();
+        Self::build(config, |name, _| Ok(all.get(name).map_or(DType::F32, |tensor| tensor.dtype())))
+    }
+
+    /// Whether all of them are f32.
+    pub fn wide(&self) -> bool {
+        self.named().into_iter().all(|(_, dtype)| *dtype == DType::F32)
+    }
+}
+
 impl Gradients {
     /// The tensors that are not `None`, with their published names.
     pub fn trained(&self) -> Vec<(String, &Tensor)> {
@@ -245,7 +263,7 @@ impl Weights {
 
     /// Bytes of all parameters.
     pub fn bytes(&self) -> u64 {
-        self.named().iter().map(|(_, t)| (t.len() * t.dtype().size()) as u64).sum()
+        self.named().iter().map(|(_, t)| t.dtype().bytes(t.len()) as u64).sum()
     }
 
     /// Reads the tensors of `files`, see [`open`], and [`TensorFiles::load`] for `dtype`. There must be room for all of them, which is
@@ -253,7 +271,7 @@ impl Weights {
     pub(super) fn load(config: &Config, device: &Device, files: &TensorFiles, dtype: Option<DType>) -> Result<Self> {
         let mut bytes = 0;
         Weights::<()>::build(config, |name, shape| {
-            bytes += files.kept(name, dtype)?.size() as u64 * shape.iter().product::<usize>() as u64;
+            bytes += files.kept(name, dtype)?.bytes(shape.iter().product()) as u64;
             Ok(())
         })?;
         let folder = files.path_of("").parent().unwrap_or(Path::new(""));
@@ -278,8 +296,14 @@ impl Weights {
 
     /// Rounds every number to what [`Weights::save`] writes in `dtype`.
     pub fn round(&self, dtype: &str) -> Result<()> {
-        let dtype = tensor_files::dtype(dtype)?;
-        self.map(|_, tensor| tensor.write(&tensor_files::rounded(dtype, &tensor.read()?))).map(drop)
+        let encoding = Encoding::of(tensor_files::dtype(dtype)?);
+        self.map(|_, tensor| tensor.write(&encoding.rounded(&tensor.read()?)?)).map(drop)
+    }
+
+    /// Rounds every number to what [`super::Model::save_gguf`] writes in `dtype`.
+    pub fn round_as_gguf(&self, dtype: &str) -> Result<()> {
+        let encoding = Encoding::of_gguf(dtype)?;
+        self.map(|_, tensor| tensor.write(&encoding.in_gguf(tensor.shape()).rounded(&tensor.read()?)?)).map(drop)
     }
 
     /// Writes `model.safetensors` in `folder`, or shards of at most `largest` bytes and their index, in `dtype` (`f32`, `f16` or
@@ -315,6 +339,12 @@ pub(super) fn open(config: &mut Config, folder: &Path) -> Result<TensorFiles> {
             _ => Some(name.into()),
         })?;
     }
+    check(config, &files)?;
+    Ok(files)
+}
+
+/// Fails unless `files` have exactly the parameters of `config`, with their shapes.
+pub(super) fn check(config: &Config, files: &TensorFiles) -> Result<()> {
     let mut left: BTreeSet<&str> = files.names().collect();
     Weights::build(config, |name, shape| {
         left.remove(name);
@@ -325,7 +355,7 @@ pub(super) fn open(config: &mut Config, folder: &Path) -> Result<TensorFiles> {
             files.path_of(name),
             format!("tensor {name} does not belong to the model that config.json describes; correct config.json, or remove the tensor"),
         )),
-        None => Ok(files),
+        None => Ok(()),
     }
 }
 

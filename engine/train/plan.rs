@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::generate::{Generator, Room, SLOTS};
 use crate::model::activations::Recompute;
 use crate::model::lora::{Lora, TARGETS};
-use crate::model::{Config, Model, Tokenizer};
+use crate::model::{Config, Model, Tokenizer, Weights};
 
 /// The length of the prompts' common beginning for which a plan leaves room, in tokens.
 const SHARED: usize = 1024;
@@ -21,8 +21,8 @@ pub struct Workload {
     pub train: bool,
     /// The adapter that is trained; `None` trains all weights.
     pub lora: Option<Lora>,
-    /// Element type of the matrices read from the folder.
-    pub dtype: DType,
+    /// Element types of the weights.
+    pub types: Weights<DType>,
     /// Whether there is a KL term, which needs the reference weights. With an adapter these need no copy.
     pub kl: bool,
     /// Rollouts sampled together: those of a batch, up to the generator's number of slots.
@@ -89,7 +89,7 @@ pub fn plan(config: &Config, tokenizer: &Tokenizer, work: &Workload) -> Result<P
     let device = Device::planned();
     let mut parts = Vec::new();
     let mut take = |name| parts.push(Part::new(name, device.take_planned()));
-    let mut model = Model::zeros(config.clone(), tokenizer.clone(), &device, work.dtype)?;
+    let mut model = Model::zeros(config.clone(), tokenizer.clone(), &device, &work.types)?;
     take("weights");
     if let Some(lora) = &work.lora {
         model.add_lora(lora.clone(), 0)?;
@@ -119,7 +119,8 @@ pub fn plan(config: &Config, tokenizer: &Tokenizer, work: &Workload) -> Result<P
 /// The bytes that `set_up` allocates for such a model.
 pub fn more(model: &Model, set_up: impl FnOnce(&Model) -> Result<()>) -> Result<u64> {
     let device = Device::planned();
-    let mut like = Model::zeros(model.config.clone(), model.tokenizer.clone(), &device, model.weights.embed.dtype())?;
+    let types = Weights::types_of(&model.config, &model.weights)?;
+    let mut like = Model::zeros(model.config.clone(), model.tokenizer.clone(), &device, &types)?;
     if let Some(lora) = &model.lora {
         like.add_lora(lora.clone(), 0)?;
     }
@@ -138,7 +139,7 @@ pub fn fits(
     set_up: impl FnOnce(&mut Model) -> Result<()>,
 ) -> Result<()> {
     let counting = Device::planned();
-    set_up(&mut Model::zeros(config.clone(), tokenizer.clone(), &counting, dtype)?)?;
+    set_up(&mut Model::zeros(config.clone(), tokenizer.clone(), &counting, &Weights::types(config, dtype)?)?)?;
     device.expect_memory(what, counting.counters().peak, |_| "free some, or choose a smaller shape".into())
 }
 
@@ -147,7 +148,7 @@ pub fn fits(
 pub fn plan_on(device: &Device, config: &Config, tokenizer: &Tokenizer, work: &Workload, taken: u64) -> Result<Plan> {
     let found = plan(config, tokenizer, work)?;
     device.expect_memory("the run", found.peak.saturating_sub(taken), |free| {
-        let ways: Vec<String> = less(work)
+        let ways: Vec<String> = less(config, work)
             .into_iter()
             .filter_map(|(what, work)| {
                 let peak = plan(config, tokenizer, &work).ok()?.peak;
@@ -161,7 +162,7 @@ pub fn plan_on(device: &Device, config: &Config, tokenizer: &Tokenizer, work: &W
 }
 
 /// Variants of `work` that take less memory, each with its change.
-fn less(work: &Workload) -> Vec<(String, Workload)> {
+fn less(config: &Config, work: &Workload) -> Vec<(String, Workload)> {
     let mut ways = Vec::new();
     let mut with = |what: &str, memory: Budget, change: &dyn Fn(&mut Workload)| {
         let mut other = Workload { memory, ..work.clone() };
@@ -177,10 +178,10 @@ fn less(work: &Workload) -> Vec<(String, Workload)> {
     if all_weights {
         with(", lora 16", all, &|work| work.lora.clone_from(&lora));
     }
-    if work.dtype == DType::F32 {
+    if work.types.wide() && let Ok(narrow) = Weights::types(config, DType::BF16) {
         with(if all_weights { ", lora 16, dtype bf16" } else { ", dtype bf16" }, all, &|work| {
             work.lora.clone_from(&lora);
-            work.dtype = DType::BF16;
+            work.types.clone_from(&narrow);
         });
     }
     let (prompt, completion, micro_tokens) = (work.prompt / 2, work.completion / 2, work.memory.micro_tokens / 2);

@@ -2,9 +2,12 @@
 //
 // A weight that is too large for one binding is taken in ranges of its rows. Then the rows of y (NT), or those of a (NN, TN), have
 // `stride` elements, and the range begins at element `first`; without ranges these are the number of columns and 0.
-// With VEC4 a and b are read in vectors of four. With WIDEN b holds words of two numbers.
+// With VEC4 a and b are read in vectors of four. With WIDEN b holds words of two numbers, with QUANT words of blocks.
 
 #import widen
+#ifdef QUANT
+#import quant
+#endif
 
 struct Params {
     m: u32,
@@ -22,6 +25,9 @@ alias Element = vec4<f32>;
 #else
 alias Element = f32;
 #endif
+#ifdef QUANT
+alias Stored = u32;
+#else
 #ifndef WIDEN
 alias Stored = Element;
 #else
@@ -31,9 +37,17 @@ alias Stored = vec2<u32>;
 alias Stored = u32;
 #endif
 #endif
+#endif
 
 // Element `at` of b, counted in Elements.
 fn weight(at: u32) -> Element {
+#ifdef QUANT
+#ifdef VEC4
+    return QUANT(4u * at);
+#else
+    return QUANT(at / 4u * 4u)[at % 4u];
+#endif
+#else
 #ifndef WIDEN
     return b[at];
 #else
@@ -41,6 +55,7 @@ fn weight(at: u32) -> Element {
     return vec4(WIDEN(b[at].x), WIDEN(b[at].y));
 #else
     return WIDEN(b[at / 2u])[at % 2u];
+#endif
 #endif
 #endif
 }

@@ -285,7 +285,7 @@ fn decoding(model: &Model, generator: &mut Generator, sizes: &Sizes, dtype: DTyp
     Ok(Row {
         seconds,
         tokens: Some(batch),
-        bytes: Some((read * dtype.size()) as u64),
+        bytes: Some(dtype.bytes(read) as u64),
         operations: Some((2 * read * batch) as f64),
         dispatches: Some(dispatches),
         ..Row::new(&format!("decode, batch {batch}"), &model.device)
@@ -304,7 +304,7 @@ fn prefill(model: &Model, generator: &mut Generator, sizes: &Sizes, dtype: DType
     Ok(Row {
         seconds,
         tokens: Some(TOKENS),
-        bytes: Some((sizes.blocks * dtype.size()) as u64),
+        bytes: Some(dtype.bytes(sizes.blocks) as u64),
         operations: Some((2 * sizes.blocks * TOKENS) as f64),
         dispatches: Some(dispatches),
         ..Row::new("prefill", &model.device)

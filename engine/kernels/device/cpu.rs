@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 pub(crate) enum Values {
     F32(Vec<f32>),
     F64(Vec<f64>),
-    /// The bits of 16-bit numbers.
+    /// The bits of 16-bit numbers, or the bytes of blocks.
     Packed(Vec<u16>),
     U32(Vec<u32>),
 }
@@ -120,10 +120,11 @@ fn run_as<F: Element>(twin: fn(&[u8], Args<'_, F>), kernel: &Kernel, params: &[u
             let range = tensor.range();
             Some(match (guard, slot) {
                 (Guard::Read(values), Slot::In) => Arg::In(&F::slice(values)[range]),
-                (Guard::Read(values), Slot::Weight) => Arg::Weight(match &**values {
-                    Values::Packed(bits) if tensor.dtype() == DType::F16 => Weight::F16(bytemuck::cast_slice(&bits[range])),
-                    Values::Packed(bits) => Weight::BF16(bytemuck::cast_slice(&bits[range])),
-                    values => Weight::Full(&F::slice(values)[range]),
+                (Guard::Read(values), Slot::Weight) => Arg::Weight(match (&**values, tensor.dtype()) {
+                    (Values::Packed(bits), DType::Quant(quant)) => Weight::Quant(quant, bytemuck::cast_slice(&bits[range])),
+                    (Values::Packed(bits), DType::F16) => Weight::F16(bytemuck::cast_slice(&bits[range])),
+                    (Values::Packed(bits), _) => Weight::BF16(bytemuck::cast_slice(&bits[range])),
+                    (values, _) => Weight::Full(&F::slice(values)[range]),
                 }),
                 (Guard::Read(values), _) => Arg::InU32(&integers(values)[range]),
                 (Guard::Write(values), Slot::Out) => Arg::Out(&mut F::slice_mut(values)[range]),

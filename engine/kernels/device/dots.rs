@@ -54,7 +54,7 @@ pub(crate) fn dots<F: Float, S: Stored<F>, const FUSED: bool, const A: usize, co
 }
 
 #[inline(always)]
-fn add_product<F: Float, S: Stored<F>, const FUSED: bool>(mut sum: [F; LANES], a: &[F; LANES], w: &[S; LANES]) -> [F; LANES] {
+pub(crate) fn add_product<F: Float, S: Stored<F>, const FUSED: bool>(mut sum: [F; LANES], a: &[F; LANES], w: &[S; LANES]) -> [F; LANES] {
     for l in 0..LANES {
         sum[l] = multiply_add::<F, FUSED>(a[l], w[l].widen(), sum[l]);
     }

@@ -58,6 +58,8 @@ pub trait Float:
     const ONE: Self;
     /// Rounds `value` to this type.
     fn from_f64(value: f64) -> Self;
+    /// `value` in this type; exact for the small numbers of quantised weights.
+    fn from_i32(value: i32) -> Self;
     /// `value` in this type, which is exact.
     fn from_bf16(value: bf16) -> Self;
     /// `value` in this type, which is exact.
@@ -140,6 +142,9 @@ impl Float for f64 {
     fn from_f64(value: f64) -> Self {
         value
     }
+    fn from_i32(value: i32) -> Self {
+        value.into()
+    }
     fn from_bf16(value: bf16) -> Self {
         value.to_f64()
     }
@@ -178,6 +183,10 @@ impl Float for f32 {
     const ONE: Self = 1.0;
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+    #[inline(always)]
+    fn from_i32(value: i32) -> Self {
         value as f32
     }
     #[inline(always)]

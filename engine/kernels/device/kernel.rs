@@ -15,7 +15,8 @@ pub enum Slot {
     InU32,
     /// `array<u32>`, written.
     OutU32,
-    /// A weight matrix, read only: `array<f32>`, or 16-bit numbers, which variants with the constant `WIDEN` declare as words of two.
+    /// A weight matrix, read only: `array<f32>`, 16-bit numbers, which variants with the constant `WIDEN` declare as words of two, or blocks of
+    /// quantised numbers.
     Weight,
 }
 
@@ -30,7 +31,7 @@ impl Slot {
         match self {
             Self::In | Self::Out => dtype == DType::F32,
             Self::InU32 | Self::OutU32 => dtype == DType::U32,
-            Self::Weight => dtype == DType::F32 || dtype.packed(),
+            Self::Weight => dtype != DType::U32,
         }
     }
 }

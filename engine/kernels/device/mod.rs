@@ -8,6 +8,8 @@ mod kernel;
 pub mod memory;
 pub mod parallel;
 pub mod preprocess;
+pub(crate) mod quant;
+mod quantise;
 pub mod shaders;
 mod tensor;
 mod weight;
@@ -24,6 +26,7 @@ pub use kernel::{Args, Grid, Kernel, Launch, Slot};
 use memory::Free;
 pub(crate) use parallel::{columns, fused, rows, simd};
 use tensor::{Buffer, Memory};
+pub use quant::Quant;
 pub use tensor::{DType, Tensor};
 pub use weight::{Stored, Weight};
 
@@ -232,23 +235,23 @@ impl Device {
         dtype.expect_shape(shape)?;
         let elements: usize = shape.iter().product();
         if self.0.limit.get().is_some() {
-            self.expect_memory("a tensor", (dtype.size() * elements) as u64, |_| "raise or remove its memory limit".into())?;
+            self.expect_memory("a tensor", dtype.bytes(elements) as u64, |_| "raise or remove its memory limit".into())?;
         }
         let memory = match &self.0.executor {
             Executor::Cpu { double } => Memory::Cpu(CpuBuffer(std::sync::RwLock::new(match dtype {
                 DType::U32 => Values::U32(cpu::zeros(elements)?),
-                DType::BF16 | DType::F16 => Values::Packed(cpu::zeros(elements)?),
+                DType::BF16 | DType::F16 | DType::Quant(_) => Values::Packed(cpu::zeros(dtype.bytes(elements) / 2)?),
                 DType::F32 if *double => Values::F64(cpu::zeros(elements)?),
                 DType::F32 => Values::F32(cpu::zeros(elements)?),
             }))),
             Executor::Gpu(gpu) => Memory::Gpu(gpu.create_buffer(dtype, shape)?),
             Executor::Planned(ledger) => {
-                let planned = Planned { dtype, shape: shape.to_vec(), bytes: (dtype.size() * elements) as u64 };
+                let planned = Planned { dtype, shape: shape.to_vec(), bytes: dtype.bytes(elements) as u64 };
                 ledger.lock().unwrap_or_else(PoisonError::into_inner).push(planned);
                 Memory::Planned
             }
         };
-        let bytes = (dtype.size() * elements) as u64;
+        let bytes = dtype.bytes(elements) as u64;
         self.0.counters.buffers.fetch_add(1, Ordering::Relaxed);
         self.0.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         let live = self.0.counters.live.fetch_add(bytes, Ordering::Relaxed) + bytes;

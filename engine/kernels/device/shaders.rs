@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::preprocess::{self, Source};
-use crate::device::{DType, Launch};
+use crate::device::{DType, Launch, Quant};
 use crate::error::{Error, Result};
 
 macro_rules! files {
@@ -51,6 +51,7 @@ static FILES: &[(&str, &str)] = files! {
     "shared/grid"
     "shared/matmul"
     "shared/philox"
+    "shared/quant"
     "shared/reduce"
     "shared/widen"
     "sum_squares"
@@ -61,8 +62,9 @@ static FILES: &[(&str, &str)] = files! {
 
 const VARIANTS: &str = include_str!("../../../shaders/variants.txt");
 
-/// A constant of the variants for 16-bit weights: the function that widens two numbers.
+/// Constants of the variants for 16-bit and for quantised weights: the functions that widen two and four numbers.
 const WIDEN: &str = "WIDEN";
+const QUANT: &str = "QUANT";
 /// The ending of variants for software adapters. They replace the variant without it.
 const SOFTWARE: &str = ".software";
 
@@ -83,9 +85,9 @@ impl Variant {
         self.name.split('.').next().unwrap_or(self.name)
     }
 
-    /// Whether its weight has 16 bits.
+    /// Whether its weight has 16 bits, or is quantised.
     pub fn packed(&self) -> bool {
-        self.defines.iter().any(|(name, _)| *name == WIDEN)
+        self.defines.iter().any(|(name, _)| [WIDEN, QUANT].contains(name))
     }
 
     /// The WGSL of this variant.
@@ -113,12 +115,12 @@ pub fn variants() -> Result<&'static [Variant]> {
     PARSED.get_or_init(|| parse(VARIANTS)).as_deref().map_err(Clone::clone)
 }
 
-/// The variant that runs a launch: `stem.ending`, for a 16-bit weight with `.bf16` or `.f16` added, and on a software adapter with
+/// The variant that runs a launch: `stem.ending`, for a weight that is not in f32 with its type added, and on a software adapter with
 /// `.software` added, if that exists.
 pub fn find(launch: &Launch, weight: DType, software: bool) -> Result<&'static Variant> {
     let all = variants()?;
-    let packed = if weight.packed() { weight.name() } else { "" };
-    let parts = [launch.kernel.stem, launch.ending, packed];
+    let weight = if matches!(weight, DType::F32 | DType::U32) { "" } else { weight.name() };
+    let parts = [launch.kernel.stem, launch.ending, weight];
     let name = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
     let preferred = all.iter().find(|v| software && v.name.strip_suffix(SOFTWARE) == Some(&name));
     preferred
@@ -126,11 +128,20 @@ pub fn find(launch: &Launch, weight: DType, software: bool) -> Result<&'static V
         .ok_or_else(|| Error::Device(format!("shaders/variants.txt has no variant '{name}'")))
 }
 
-/// Reads lines `name DEFINE=VALUE FLAG …` (for the file of that name) and `name = file DEFINE=VALUE FLAG …`. `#` starts a comment.
+/// Reads lines `name DEFINE=VALUE FLAG …` (for the file of that name) and `name = file DEFINE=VALUE FLAG …`. A line with `*` stands for one
+/// of each quantised type. `#` starts a comment.
 pub fn parse(text: &'static str) -> Result<Vec<Variant>> {
     let mut variants: Vec<Variant> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let mut words = line.split('#').next().unwrap_or("").split_whitespace();
+    let each = |(number, line): (usize, &'static str)| {
+        let line = line.split('#').next().unwrap_or("");
+        match line.contains('*') {
+            // Variants are parsed once, so these few lines stay for as long as the program runs.
+            true => Quant::ALL.map(|quant| (number, &*line.replace('*', quant.name()).leak())).to_vec(),
+            false => vec![(number, line)],
+        }
+    };
+    for (number, line) in text.lines().enumerate().flat_map(each) {
+        let mut words = line.split_whitespace();
         let Some(name) = words.next() else { continue };
         let fail = |reason: String| Error::format(format!("shaders/variants.txt:{}", number + 1), reason);
         let mut words = words.peekable();

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use half::{bf16, f16};
 
-use crate::device::Device;
+use crate::device::{Device, Quant};
 use crate::device::cpu::{self, CpuBuffer, Values};
 use crate::device::gpu::GpuBuffer;
 use crate::error::{Error, Result};
@@ -22,31 +22,45 @@ pub enum DType {
     F16,
     /// 32-bit unsigned integer.
     U32,
+    /// Blocks of quantised numbers, for stored weights. A row has whole blocks.
+    Quant(Quant),
 }
 
 impl DType {
-    /// Bytes of an element (except on the f64 executor).
-    pub fn size(self) -> usize {
+    /// Bytes of so many elements, in whole blocks (except on the f64 executor).
+    pub fn bytes(self, elements: usize) -> usize {
         match self {
-            Self::F32 | Self::U32 => 4,
-            Self::BF16 | Self::F16 => 2,
+            Self::F32 | Self::U32 => 4 * elements,
+            Self::BF16 | Self::F16 => 2 * elements,
+            Self::Quant(quant) => elements / quant.block() * quant.bytes(),
         }
     }
 
-    /// `f32`, `bf16`, `f16` or `u32`.
+    /// How many elements only come together; the length of a row is a multiple of it.
+    pub fn block(self) -> usize {
+        match self {
+            Self::F32 | Self::U32 => 1,
+            Self::BF16 | Self::F16 => 2,
+            Self::Quant(quant) => quant.block(),
+        }
+    }
+
+    /// `f32`, `bf16`, `f16`, `u32`, or the name of the [`Quant`].
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::BF16 => "bf16",
             Self::F16 => "f16",
             Self::U32 => "u32",
+            Self::Quant(quant) => quant.name(),
         }
     }
 
-    /// The weight type with this [`DType::name`].
+    /// The weight type with this [`DType::name`] that any model can be kept in.
     pub fn of_weights(name: &str) -> Result<Self> {
-        let known = [Self::F32, Self::BF16, Self::F16].into_iter().find(|dtype| dtype.name() == name);
-        known.ok_or_else(|| Error::argument(format!("weights are kept in f32, bf16 or f16, not {name}")))
+        let all = [Self::F32, Self::BF16, Self::F16, Self::Quant(Quant::Q8_0), Self::Quant(Quant::Q4K)];
+        let known = all.into_iter().find(|dtype| dtype.name() == name);
+        known.ok_or_else(|| Error::argument(format!("weights are kept in f32, bf16, f16, q8_0 or q4_k, not {name}")))
     }
 
     /// Whether a word holds two numbers.
@@ -72,12 +86,15 @@ impl DType {
 
     /// Fails if a tensor of this type cannot have `shape`.
     pub(crate) fn expect_shape(self, shape: &[usize]) -> Result<()> {
-        if !self.packed() || shape.last().copied().unwrap_or(1).is_multiple_of(2) {
+        if shape.last().copied().unwrap_or(1).is_multiple_of(self.block()) {
             return Ok(());
         }
-        Err(Error::Shape(format!(
-            "16-bit numbers are stored in pairs, so rows must have an even length, unlike those of shape {shape:?}: use 32 bits"
-        )))
+        Err(Error::Shape(match self {
+            Self::Quant(quant) => {
+                format!("{} numbers come in blocks of {}, which rows of shape {shape:?} cannot be made of", quant.name(), quant.block())
+            }
+            _ => format!("16-bit numbers are stored in pairs, so rows must have an even length, unlike those of shape {shape:?}: use 32 bits"),
+        }))
     }
 }
 
@@ -175,9 +192,9 @@ impl Tensor {
         let (rows, cols) = self.rows_cols();
         let whole = self.view(&[rows, cols])?;
         let limit = self.device().caps().map_or(usize::MAX, |caps| caps.max_binding as usize);
-        let piece = limit / (cols * self.dtype.size()).max(1) / 256 * 256;
+        let piece = limit / self.dtype.bytes(cols).max(1) / 256 * 256;
         // If not even 256 rows fit, binding the whole reports the error.
-        if self.len() * self.dtype.size() <= limit || piece == 0 {
+        if self.dtype.bytes(self.len()) <= limit || piece == 0 {
             return Ok(vec![(0, whole)]);
         }
         (0..rows).step_by(piece).map(|first| Ok((first, whole.slice(first..rows.min(first + piece))?))).collect()
@@ -193,9 +210,12 @@ impl Tensor {
         if self.dtype == dtype { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have elements of type {dtype:?}"))) }
     }
 
-    /// Replaces the numbers. For a packed tensor they are rounded to nearest, ties to even. On a GPU this takes effect before anything that
-    /// is recorded but not yet submitted.
+    /// Replaces the numbers. For a packed tensor they are rounded to nearest, ties to even; for a quantised one as [`Quant::quantise`] does it.
+    /// On a GPU this takes effect before anything that is recorded but not yet submitted.
     pub fn write(&self, values: &[f32]) -> Result<()> {
+        if let DType::Quant(quant) = self.dtype {
+            return self.write_bits(&bytemuck::pod_collect_to_vec(&quant.quantise(values)?));
+        }
         if self.dtype.packed() {
             return self.write_bits(&self.dtype.narrow(values));
         }
@@ -203,9 +223,9 @@ impl Tensor {
         if self.is_f64() { self.put(&values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()) } else { self.put(values) }
     }
 
-    /// [`Tensor::write`] for a packed tensor, given the bits of its numbers.
+    /// [`Tensor::write`] for a packed or quantised tensor, given the bits of its numbers or the bytes of its blocks.
     pub fn write_bits(&self, bits: &[u16]) -> Result<()> {
-        self.expect_packed()?;
+        self.expect_bits()?;
         self.put(bits)
     }
 
@@ -220,8 +240,11 @@ impl Tensor {
         if self.is_f64() { self.put(values) } else { self.write(&values.iter().map(|v| *v as f32).collect::<Vec<_>>()) }
     }
 
-    /// Waits until everything submitted has run and returns the numbers. Those of a packed tensor are widened.
+    /// Waits until everything submitted has run and returns the numbers. Those of a packed or quantised tensor are widened.
     pub fn read(&self) -> Result<Vec<f32>> {
+        if let DType::Quant(quant) = self.dtype {
+            return Ok(quant.numbers(bytemuck::cast_slice(&self.read_bits()?)));
+        }
         if self.dtype.packed() {
             return Ok(self.dtype.widen(&self.read_bits()?));
         }
@@ -229,9 +252,9 @@ impl Tensor {
         if self.is_f64() { Ok(self.get::<f64>()?.into_iter().map(|v| v as f32).collect()) } else { self.get() }
     }
 
-    /// [`Tensor::read`] for a packed tensor, as the bits of its numbers.
+    /// [`Tensor::read`] for a packed or quantised tensor, as the bits of its numbers or the bytes of its blocks.
     pub fn read_bits(&self) -> Result<Vec<u16>> {
-        self.expect_packed()?;
+        self.expect_bits()?;
         self.get()
     }
 
@@ -276,14 +299,15 @@ impl Tensor {
         Arc::ptr_eq(&self.buffer, &other.buffer)
     }
 
+    /// The range of the elements in a buffer of the CPU executor, where a quantised tensor has a number for two bytes.
     pub(crate) fn range(&self) -> Range<usize> {
-        self.offset..self.offset + self.len()
+        let place = |at: usize| if let DType::Quant(_) = self.dtype { self.dtype.bytes(at) / 2 } else { at };
+        place(self.offset)..place(self.offset + self.len())
     }
 
     /// The range of the elements in a GPU buffer.
     pub(crate) fn bytes(&self) -> Range<u64> {
-        let range = self.range();
-        (range.start * self.dtype.size()) as u64..(range.end * self.dtype.size()) as u64
+        self.dtype.bytes(self.offset) as u64..self.dtype.bytes(self.offset + self.len()) as u64
     }
 
     pub(crate) fn cpu_buffer(&self) -> &CpuBuffer {
@@ -309,8 +333,9 @@ impl Tensor {
         self.on_gpu()?.read(buffer, self.bytes())
     }
 
-    fn expect_packed(&self) -> Result<()> {
-        if self.dtype.packed() { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have 16-bit elements"))) }
+    fn expect_bits(&self) -> Result<()> {
+        let bits = self.dtype.packed() || matches!(self.dtype, DType::Quant(_));
+        if bits { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have 16-bit or quantised elements"))) }
     }
 
     fn other_type(&self) -> Error {
@@ -318,7 +343,7 @@ impl Tensor {
     }
 
     fn check_len(&self, values: usize) -> Result<()> {
-        if values == self.len() { Ok(()) } else { Err(Error::Shape(format!("{values} values for a tensor of shape {:?}", self.shape))) }
+        if values == self.range().len() { Ok(()) } else { Err(Error::Shape(format!("{values} values for a tensor of shape {:?}", self.shape))) }
     }
 }
 

@@ -5,12 +5,14 @@ use std::ops::Range;
 use half::{bf16, f16};
 
 use super::float::Float;
+use super::quant::Quant;
 use super::rows;
+use super::tensor::DType;
 
 /// Elements widened at a time for a product of whole blocks (1 MiB of f32): enough work for all cores, and small enough for the cache.
 const BLOCK_ELEMENTS: usize = 256 * 1024;
 
-/// A matrix as it is stored. 16-bit numbers are widened in blocks, never all at once.
+/// A matrix as it is stored. Numbers of fewer bits are widened in blocks, never all at once.
 #[derive(Clone, Copy)]
 pub enum Weight<'a, F> {
     /// 32 bits, or 64 on the f64 executor.
@@ -19,6 +21,8 @@ pub enum Weight<'a, F> {
     BF16(&'a [bf16]),
     /// IEEE 754 binary16.
     F16(&'a [f16]),
+    /// The bytes of blocks of quantised numbers.
+    Quant(Quant, &'a [u8]),
 }
 
 /// A stored number that a twin converts to `F`.
@@ -65,13 +69,17 @@ impl<'a, F: Float> Weight<'a, F> {
         }
     }
 
-    /// Fills `out` with the elements from `start` on, as `F`.
+    /// Fills `out` with the elements from `start` on, as `F`. Of a quantised matrix, these are whole blocks.
     #[inline(always)]
     pub fn copy_to(self, start: usize, out: &mut [F]) {
         match self {
             Self::Full(values) => out.copy_from_slice(&values[start..][..out.len()]),
             Self::BF16(values) => widen(&values[start..][..out.len()], out),
             Self::F16(values) => widen(&values[start..][..out.len()], out),
+            Self::Quant(quant, bytes) => {
+                let range = DType::Quant(quant).bytes(start)..DType::Quant(quant).bytes(start + out.len());
+                quant.widen(&bytes[range], out);
+            }
         }
     }
 

@@ -4,10 +4,11 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::dots::{Row, dots};
+use crate::device::dots::{LANES, Row, dots};
 use crate::device::float::{Float, Strides};
 use crate::device::parallel::can_fuse;
-use crate::device::{Args, Caps, Grid, Kernel, Launch, Recorder, Stored, Tensor, Weight, columns, kernel};
+use crate::device::quant::{self, Layout, with_layout};
+use crate::device::{Args, Caps, DType, Grid, Kernel, Launch, Recorder, Stored, Tensor, Weight, columns, kernel};
 use crate::error::{Error, Result};
 
 /// Parameters: `y` is `[m, n]`, the sum runs over `k`.
@@ -250,6 +251,11 @@ fn rows_as<F: Float, const FUSED: bool>(p: &Params, mut args: Args<'_, F>) {
                 }
             };
             match b {
+                Weight::Quant(quant, b) if m < TALL => {
+                    let row = DType::Quant(quant).bytes(k);
+                    let b = &b[(n0 + col) * row..(n0 + width.min(col + TOGETHER)) * row];
+                    with_layout!(quant, L => quantised::<F, L, FUSED>(&a, b, row, store));
+                }
                 Weight::BF16(b) if m < TALL => panel::<F, _, FUSED, 1>(&a, &b[range], k, store),
                 Weight::F16(b) if m < TALL => panel::<F, _, FUSED, 1>(&a, &b[range], k, store),
                 Weight::Full(b) if m < TALL && !cached => panel::<F, _, FUSED, 1>(&a, &b[range], k, store),
@@ -293,6 +299,42 @@ fn panel<F: Float, S: Stored<F>, const FUSED: bool, const FEW: usize>(
         [a, b, c] => tiles::<F, S, FUSED, 3, FEW>(&[a, b, c], w, |s, sums| store(at + s, sums)),
         _ => {}
     }
+}
+
+/// Weight rows of quantised numbers that are multiplied at a time.
+const QUANTISED: usize = 2;
+
+/// [`panel`] for fewer rows of `a` than a tile has, and weight rows of `row` bytes of quantised numbers, which are widened in registers.
+#[inline(always)]
+fn quantised<F: Float, L: Layout, const FUSED: bool>(a: &[Row<'_, F>], w: &[u8], row: usize, store: impl FnMut(usize, &[F])) {
+    match *a {
+        [a] => quantised_tiles::<F, L, FUSED, 1>(&[a.0], w, row, store),
+        [a, b] => quantised_tiles::<F, L, FUSED, 2>(&[a.0, b.0], w, row, store),
+        [a, b, c] => quantised_tiles::<F, L, FUSED, 3>(&[a.0, b.0, c.0], w, row, store),
+        _ => {}
+    }
+}
+
+/// [`quantised`] for `A` rows of `a`.
+#[inline(always)]
+fn quantised_tiles<F: Float, L: Layout, const FUSED: bool, const A: usize>(
+    a: &[&[[F; LANES]]; A],
+    w: &[u8],
+    row: usize,
+    mut store: impl FnMut(usize, &[F]),
+) {
+    let mut out = [[F::ZERO; TOGETHER]; A];
+    let rows = w.len() / row;
+    let at = |j: usize| &w[j * row..][..row];
+    for j in (0..rows / QUANTISED).map(|j| j * QUANTISED) {
+        let sums = quant::dots::<F, L, FUSED, A, QUANTISED>(a, &std::array::from_fn(|i| at(j + i)));
+        out.iter_mut().zip(sums).for_each(|(out, sums)| out[j..][..QUANTISED].copy_from_slice(&sums));
+    }
+    for j in rows / QUANTISED * QUANTISED..rows {
+        let sums = quant::dots::<F, L, FUSED, A, 1>(a, &[at(j)]);
+        out.iter_mut().zip(sums).for_each(|(out, [sum])| out[j] = sum);
+    }
+    out.iter().enumerate().for_each(|(i, out)| store(i, &out[..rows]));
 }
 
 /// [`panel`] for `A` rows of `a`, with `W` weight rows at a time.

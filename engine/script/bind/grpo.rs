@@ -14,6 +14,7 @@ use super::rollout::{self, Contract, VIEW, View};
 use crate::api::{Any, Area, Callback, Function, Handed, Handle, Kind, Object, Property, Scripted, Tab, convert, function, method};
 use finemem::generate::{Options, SLOTS};
 use finemem::memory::tools::Tool;
+use finemem::model::Weights;
 use finemem::reason::Retrieval;
 use finemem::reward::GroupBy;
 use finemem::rollout::{Request, play};
@@ -225,7 +226,7 @@ impl Trainer {
         let work = Workload {
             train: given.train,
             lora: model.lora.clone(),
-            dtype: model.weights.embed.dtype(),
+            types: Weights::types_of(&model.config, &model.weights).into_lua_err()?,
             kl: settings.loss.policy.kl_coef > 0.0,
             rollouts: given.episodes.map_or(SLOTS, |episodes| episodes.saturating_mul(given.group)),
             prompt: max_prompt,

@@ -13,7 +13,7 @@ use crate::api::lua::read;
 use crate::api::{Any, Area, Function, Handed, Handle, Kind, Object, Property, Scripted, function, method};
 use finemem::device::DType;
 use finemem::generate::{self, Finish, Options, Request, Room, Stream};
-use finemem::model::{Config, Lora, Model, Precision, Start, Tokenizer, lora};
+use finemem::model::{Config, Kept, Lora, Model, Precision, Start, Tokenizer, lora};
 use finemem::schema::Described;
 use finemem::train::learner::{Budget, Learner, Loss};
 use finemem::train::optimizer::{Optimizer, Settings};
@@ -84,12 +84,12 @@ const ADAPTER: Kind = Kind::Either(&[Adapter::KIND, Kind::Text]);
 
 record! {
     struct Load {
-        /// the folder
+        /// the folder, or a GGUF file
         path: PathBuf,
         /// auto, gpu, cpu, or part of an adapter's name; by default the run's device
         device: Option<String>,
-        /// how matrices are kept; by default f32, in which they can be trained, or with an adapter as in the folder
-        dtype: Option<Precision>,
+        /// how matrices are kept; by default f32, in which they can be trained, or with an adapter as in the folder; q8_0 and q4_k round them
+        dtype: Option<Kept>,
         /// a new adapter, or the folder of an adapter written by PEFT or `model:save`; then only the adapter is trained
         lora: Option<Any> as ADAPTER,
     }
@@ -215,6 +215,7 @@ const FUNCTIONS: &[Function] = &[
         /// Loads a published model folder of type qwen3, qwen2 or llama: config.json, tokenizer.json, model.safetensors or its shards, and
         /// the chat template if there is one. They are read as transformers reads them, and an adapter as PEFT reads it; what is not
         /// supported is an error. Keys of config.json that transformers does not know for the type are named in a warning and ignored.
+        /// A GGUF file has all of this in itself; a tokenizer.json beside it is used instead of the tokenizer inside.
         "model.load" (lua, given: Load) -> Handed<ModelHandle>: "the model" {
             super::free_dropped(lua)?;
             let session = session(lua);
@@ -223,7 +224,7 @@ const FUNCTIONS: &[Function] = &[
                 None => session.device().into_lua_err()?.clone(),
             };
             let dtype = match given.dtype {
-                Some(precision) => Some(precision.into()),
+                Some(kept) => Some(kept.into()),
                 None => given.lora.is_none().then_some(DType::F32),
             };
             let mut model = Model::load_as(&given.path, &device, dtype).into_lua_err()?;

@@ -127,8 +127,8 @@ fn folders_of_other_formats_say_how_to_convert_them() {
         tokenizer,
         &["no model.safetensors", "pytorch_model.bin", "AutoTokenizer", "save_pretrained"],
     );
-    fails(only(&["model-Q4_K_M.gguf"]), config, &["model-Q4_K_M.gguf", "gguf_file"]);
-    fails(only(&[config, tokenizer, "model.gguf"]), tensors, &["model.gguf", "gguf_file"]);
+    fails(only(&["model-Q4_K_M.gguf"]), config, &["model-Q4_K_M.gguf", "name the file itself"]);
+    fails(only(&[config, tokenizer, "model.gguf"]), tensors, &["model.gguf", "name the file itself"]);
     fails(only(&[config, tensors, "tokenizer.model"]), tokenizer, &["AutoTokenizer", "save_pretrained"]);
     let adapter = "adapter_config.json";
     fails(only(&[adapter, "adapter_model.safetensors", tokenizer]), config, &["adapter", "base model"]);

@@ -7,7 +7,7 @@ use crate::common::devices;
 use finemem::device::{DType, Device};
 use finemem::generate::{Generator, Options, Request, Stream};
 use finemem::model::Model;
-use finemem::train::export::export;
+use finemem::train::export::{Format, export};
 use finemem::train::learner::{Budget, Learner, Loss};
 use finemem::train::optimizer::{Optimizer, Settings};
 use finemem::train::sft::{self, Supervised, Weighted};
@@ -328,7 +328,7 @@ fn what_is_saved_opens_in_transformers() {
         let (model, base, target) = (load(name, &Device::cpu()), folder(name.trim_start_matches("lora/")), target.path().join(name));
         for dtype in ["f32", "f16", "bf16"] {
             model.save(&target.join(dtype), dtype).unwrap();
-            export(&base, &folder(name), &target.join(format!("{dtype}-merged")), Some(dtype), &Device::cpu()).unwrap();
+            export(&base, Some(&folder(name)), &target.join(format!("{dtype}-merged")), Format::Folder, Some(dtype), &Device::cpu()).unwrap();
         }
     }
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/check.py");

@@ -11,7 +11,7 @@ use finemem::model::{Lora, Model, lora};
 use finemem::ops::policy_loss::PolicyLoss;
 use finemem::random::Rng;
 use finemem::rollout::Turn;
-use finemem::train::export::export;
+use finemem::train::export::{Format, export};
 use finemem::train::grpo::{Credit, Grpo, Settings, Trained};
 use finemem::train::learner::{Budget, Learner, Loss, Sample};
 use finemem::train::log::Checkpoint;
@@ -339,7 +339,7 @@ fn merged_models_are_checked_before_they_are_there() {
                 (Some("f16"), |v| f16::from_f32(v).to_f32()),
                 (Some("bf16"), |v| bf16::from_f32(v).to_f32()),
             ] {
-                let found = export(&base, &adapter, &out, dtype, &device).unwrap();
+                let found = export(&base, Some(&adapter), &out, Format::Folder, dtype, &device).unwrap();
                 assert!(found.compared == 64 && found.merged <= 1e-4, "{name}: {found:?}");
                 assert!(if dtype.is_none() { found.rounded <= 1e-4 } else { found.rounded > 2.0 * effect }, "{name}: {found:?}");
                 effect = found.rounded;
@@ -351,7 +351,7 @@ fn merged_models_are_checked_before_they_are_there() {
                     let near = |(a, b): (&f32, f32)| (a - round(b)).abs() <= 1e-6 + if dtype.is_none() { 0.0 } else { b.abs() / 128.0 };
                     assert!(found.iter().zip(expected).all(near), "{name} in {dtype:?}");
                 }
-                let again = export(&base, &adapter, &out, dtype, &device).unwrap_err().to_string();
+                let again = export(&base, Some(&adapter), &out, Format::Folder, dtype, &device).unwrap_err().to_string();
                 assert!(again.starts_with(out.to_str().unwrap()) && again.contains("exists already"), "{again}");
                 std::fs::remove_dir_all(&out).unwrap();
             }
@@ -364,14 +364,14 @@ fn merged_models_are_checked_before_they_are_there() {
     b.write(&vec![1e6; b.len()]).unwrap();
     let adapter = folder.path().join("adapter");
     model.save(&adapter, "f32").unwrap();
-    let error = export(&golden("untied"), &adapter, &out, Some("f16"), &Device::cpu()).unwrap_err().to_string();
+    let error = export(&golden("untied"), Some(&adapter), &out, Format::Folder, Some("f16"), &Device::cpu()).unwrap_err().to_string();
     assert!(error.contains("nothing is exported"), "{name}: {error}");
     // A base for which the adapter was not made.
-    assert!(export(&golden("tied"), &golden("lora/untied"), &out, None, &Device::cpu()).is_err());
+    assert!(export(&golden("tied"), Some(&golden("lora/untied")), &out, Format::Folder, None, &Device::cpu()).is_err());
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["adapter"], "a failed export leaves nothing");
     std::fs::create_dir(&out).unwrap();
-    export(&golden("untied"), &golden("lora/untied"), &out, None, &Device::cpu()).unwrap();
+    export(&golden("untied"), Some(&golden("lora/untied")), &out, Format::Folder, None, &Device::cpu()).unwrap();
 }
 
 #[test]

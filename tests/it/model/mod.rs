@@ -3,6 +3,7 @@
 mod carries;
 mod folders;
 mod generate;
+mod gguf;
 mod golden;
 mod gradients;
 mod lora;

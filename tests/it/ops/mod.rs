@@ -4,6 +4,7 @@ pub(crate) mod cases;
 pub(crate) mod checks;
 mod device;
 mod preprocess;
+mod quant;
 mod random;
 mod reflect;
 mod shaders;

@@ -5,7 +5,7 @@ use crate::common::small::{Against, config, gradients, model, samples};
 use crate::common::{devices, gpus};
 use finemem::device::{Caps, Counters, DType, Device};
 use finemem::generate::{Completion, Generator, Options, Request, Stream};
-use finemem::model::Model;
+use finemem::model::{Model, Weights};
 use finemem::model::activations::Recompute;
 use finemem::ops::policy_loss::{Level, PolicyLoss};
 use finemem::rollout::Turn;
@@ -240,12 +240,13 @@ fn a_matrix_that_no_buffer_can_hold_is_named() {
         let limited = |max_buffer| Device::open_adjusted(&caps.name, |adjusted| adjusted.max_buffer = max_buffer).unwrap();
         let tokenizer = || model(&Device::cpu(), true).tokenizer;
         // The embedding of 300 rows of 24 takes 28,800 bytes in f32.
-        let error = Model::zeros(config(true), tokenizer(), &limited(28_799), DType::F32).err().expect("it is too large").to_string();
+        let types = |dtype| Weights::types(&config(true), dtype).unwrap();
+        let error = Model::zeros(config(true), tokenizer(), &limited(28_799), &types(DType::F32)).err().expect("it is too large").to_string();
         for word in ["model.embed_tokens.weight", "[300, 24]", "f32", "28800 bytes", "28799", &caps.name, "bf16", "another device"] {
             assert!(error.contains(word), "no '{word}' in '{error}'");
         }
         // In 16 bits it fits, and is not trained.
-        let narrow = Model::zeros(config(true), tokenizer(), &limited(28_799), DType::F16).unwrap();
+        let narrow = Model::zeros(config(true), tokenizer(), &limited(28_799), &types(DType::F16)).unwrap();
         let error = Supervised::new(&narrow, Budget::default(), Settings::default()).err().expect("16 bits are not trained").to_string();
         for word in ["model.embed_tokens.weight", "f16", "dtype = \"f32\"", "adapter"] {
             assert!(error.contains(word), "no '{word}' in '{error}'");

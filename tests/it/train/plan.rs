@@ -6,7 +6,7 @@ use finemem::generate::{Generator, Options as Sampling, Request, Stream};
 use finemem::model::activations::Recompute;
 use finemem::model::lora::{Lora, TARGETS};
 use finemem::model::shapes::{Sizes, shapes};
-use finemem::model::{Config, Tokenizer};
+use finemem::model::{Config, Tokenizer, Weights};
 use finemem::ops::policy_loss::PolicyLoss;
 use finemem::rollout::Turn;
 use finemem::train::grpo::{Credit, Grpo, Settings};
@@ -79,6 +79,11 @@ fn planned(work: &Workload) -> Plan {
     plan::plan(&model.config, &model.tokenizer, work).unwrap()
 }
 
+/// The element types of the small model with matrices in `dtype`.
+fn types(dtype: DType) -> Weights<DType> {
+    Weights::types(&model(&Device::cpu(), true).config, dtype).unwrap()
+}
+
 #[test]
 fn a_run_takes_what_is_planned() {
     let lora = || Some(Lora::new(4, 8.0, &TARGETS).unwrap());
@@ -87,7 +92,7 @@ fn a_run_takes_what_is_planned() {
             [(None, true, 8, 24), (None, false, 8, 300), (lora(), true, 4, 300), (lora(), false, 12, 40)]
         {
             let memory = Budget { micro_tokens: 256, recompute };
-            let work = Workload { train: true, lora, dtype: DType::F32, kl, rollouts, prompt: 100, completion, memory };
+            let work = Workload { train: true, lora, types: types(DType::F32), kl, rollouts, prompt: 100, completion, memory };
             let (plan, actual) = (planned(&work), actual(&work));
             let off = (plan.peak as f64 - actual as f64) / actual as f64;
             assert!(off.abs() <= 0.05, "planned {}, took {actual} with {work:?}:\n{plan}", plan.peak);
@@ -101,7 +106,7 @@ fn what_is_computed_again_takes_no_memory() {
     let work = |recompute| Workload {
         train: true,
         lora: None,
-        dtype: DType::F32,
+        types: types(DType::F32),
         kl: false,
         rollouts: 4,
         prompt: 100,
@@ -203,7 +208,7 @@ fn half_the_bytes_for_matrices_in_16_bits() {
     let work = |dtype| Workload {
         train: true,
         lora: Some(Lora::new(4, 8.0, &["q_proj"]).unwrap()),
-        dtype,
+        types: types(dtype),
         kl: true,
         rollouts: 2,
         prompt: 10,

@@ -131,7 +131,7 @@ impl Gpu {
     pub(crate) fn create_buffer(&self, dtype: DType, shape: &[usize]) -> Result<GpuBuffer> {
         self.check()?;
         self.forget_dropped(&mut lock(&self.encoder));
-        let size = ((dtype.size() * shape.iter().product::<usize>()) as u64).next_multiple_of(VECTOR_BYTES).max(VECTOR_BYTES);
+        let size = (dtype.bytes(shape.iter().product()) as u64).next_multiple_of(VECTOR_BYTES).max(VECTOR_BYTES);
         if size > self.caps.max_buffer {
             return Err(Error::Device(format!(
                 "a tensor of shape {shape:?} in {} takes {size} bytes, and a buffer of {} has at most {}. Weights take half in 16 bits \
@@ -156,7 +156,11 @@ impl Gpu {
     pub(crate) fn write(&self, buffer: &GpuBuffer, start: u64, bytes: &[u8]) -> Result<()> {
         self.check()?;
         for (at, part) in (start..).step_by(PENDING_UPLOADS as usize).zip(bytes.chunks(PENDING_UPLOADS as usize)) {
-            self.queue.write_buffer(&buffer.buffer, at, part);
+            match part.len() % 4 {
+                0 => self.queue.write_buffer(&buffer.buffer, at, part),
+                // Copies are of whole words. A buffer ends with one, and quantised numbers may not.
+                rest => self.queue.write_buffer(&buffer.buffer, at, &[part, &[0; 4][rest..]].concat()),
+            }
             // Uploads are staged in host memory until the next submit, and loading a model writes gigabytes before the first one.
             let pending = self.pending_uploads.fetch_add(part.len() as u64, Ordering::Relaxed) + part.len() as u64;
             if pending > PENDING_UPLOADS {
@@ -172,6 +176,8 @@ impl Gpu {
     pub(crate) fn read(&self, buffer: &GpuBuffer, range: Range<u64>) -> Result<Vec<u8>> {
         self.check()?;
         let Range { start, end } = range;
+        let wanted = (end - start) as usize;
+        let end = start + (end - start).next_multiple_of(4);
         let mut bytes = Vec::with_capacity((end - start) as usize);
         let mut staging = lock(&self.staging);
         for from in (start..end).step_by(STAGING_BYTES as usize) {
@@ -181,6 +187,7 @@ impl Gpu {
             let index = self.queue.submit([encoder.finish()]);
             self.collect(&mut staging, size, index, &mut bytes)?;
         }
+        bytes.truncate(wanted);
         Ok(bytes)
     }
 
