@@ -7,6 +7,7 @@ mod gguf;
 mod golden;
 mod gradients;
 mod lora;
+mod published;
 mod python;
 mod references;
 mod rows;
