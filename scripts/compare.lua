@@ -12,7 +12,7 @@ local published = require "lib.published"
 local option = arguments.read([[
 Trains every method of a table with several seeds on the household world, evaluates all on the same held-out episodes, and compares them.
 
-  finemem-engine run scripts/compare.lua -- [--table comparisons.fine_mem] [--seeds N] [--steps N] [--out DIR] [--add DIR,…]
+  finemem-engine run scripts/compare.lua -- [--table comparisons.fine_mem] [--seeds N] [--steps N] [--out DIR] [--add DIR,…] [--data FILE,…]
 
 The same command continues a comparison that was stopped. A table is a module with { seeds, methods, shared, variants }: a method has a name and
 options of lib/household.lua, `shared` has options for all methods, and each of `variants` makes every method once more. A table with `sizes` has every method evaluated
@@ -41,12 +41,15 @@ local function before(training)
 end
 
 -- Trains and evaluates one method with one seed. False when somebody pressed Ctrl-C.
-local function train(training, run, title)
+local function train(made, seed, folder, title)
+  made.option.seed = seed
+  local training = household.open(made.option)
   local first = before(training)
-  return household.train(training, {
+  local run = fm.run.open { path = folder, resume = true, seed = seed, arguments = { method = made.name, steps = made.option.steps } }
+  local finished = household.train(training, {
     run = run, done = run:restore { trainer = training.trainer }, checkpoint = 10, title = title,
     finish = function(stats)
-      training.policy:save { path = run.path .. "/policy" }
+      training.policy:save { path = folder .. "/policy" }
       local figures = household.measure(training)
       for name, value in pairs(figures) do
         -- Counts of what the shares are of are no figures of their own.
@@ -59,6 +62,10 @@ local function train(training, run, title)
       end
     end,
   })
+  if finished then
+    run:close {}
+  end
+  return finished
 end
 
 -- All methods are trained with one seed before any with the next, so that a comparison that is stopped early has something to show.
@@ -71,16 +78,13 @@ for seed = 1, seeds do
     if not done or #files > 0 then
       local left = worked > 0 and string.format(", about %.0f minutes left", (fm.seconds {} - began) / worked * (total - place + 1) / 60) or ""
       print(string.format("%d of %d: %s%s", place, total, title, left))
-      made.option.seed = seed
-      local run = fm.run.open { path = folder, resume = true, seed = seed, arguments = { method = made.name, steps = made.option.steps } }
-      if not done and not train(household.open(made.option), run, title) then
+      if not done and not train(made, seed, folder, title) then
         print("stopped; the same command continues")
         return
       end
       for _, file in ipairs(files) do
-        published.measure(run, fm.model.load { path = folder .. "/policy" }, file)
+        published.measure(folder, file)
       end
-      run:close {}
       worked += 1
     end
   end

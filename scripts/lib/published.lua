@@ -63,8 +63,17 @@ function published.missing(folder, files)
   return list
 end
 
--- Has the policy of an open run read a file, and keeps the figures.
-function published.measure(run, policy, file)
+-- Has the policy of the run in `folder` read a file, and keeps the figures.
+function published.measure(folder, file)
+  -- To open a finished run again would take back what it did since its last checkpoint.
+  local shown = fm.seconds {}
+  local run = { path = folder, progress = function(_, at)
+    if fm.seconds {} - shown > 5 then
+      shown = fm.seconds {}
+      print(string.format("%s: %s", stem(file), at.text))
+    end
+  end }
+  local policy = fm.model.load { path = folder .. "/policy" }
   local data = episodes.open({ data = file, facts = 3, chunk_tokens = 0, limit = 0, strict = false }, policy, { baseline })
   local done = methods.run_all(run, { baseline }, data, {
     policy = policy, name = "policy", view = "statements", view_items = 20, max_prompt = 8192, window = 32768,
@@ -77,7 +86,7 @@ function published.measure(run, policy, file)
   for _, name in ipairs { "wrong_updates", "facts_lost", "stale" } do
     found.figures[name] = done.harm[name]
   end
-  lines.add(path_of(run.path), fm.json.encode { value = found })
+  lines.add(path_of(folder), fm.json.encode { value = found })
 end
 
 -- Adds the figures of the run in `folder` to those of its last step, as `published/FILE/NAME`, with the `columns` that they make, which
