@@ -7,18 +7,20 @@ local compare = require "lib.compare"
 local household = require "lib.household"
 local length = require "lib.length"
 local measure = require "lib.measure"
+local published = require "lib.published"
 
 local option = arguments.read([[
 Trains every method of a table with several seeds on the household world, evaluates all on the same held-out episodes, and compares them.
 
-  finemem-engine run scripts/compare.lua -- [--table comparisons.fine_mem] [--seeds N] [--steps N] [--out DIR] [--add DIR,…]
+  finemem-engine run scripts/compare.lua -- [--table comparisons.fine_mem] [--seeds N] [--steps N] [--out DIR] [--add DIR,…] [--data FILE,…]
 
 The same command continues a comparison that was stopped. A table is a module with { seeds, methods, shared, variants }: a method has a name and
 options of lib/household.lua, `shared` has options for all methods, and each of `variants` makes every method once more. A table with `sizes` has every method evaluated
-with memories of so many items too.]], {
+with memories of so many items too. --data has every trained policy read published files too, as eval.lua does.]], {
   { "table", "NAME", "comparisons.fine_mem", "the table, a module" },
   { "out", "DIR", nil, "the folder of the runs and the report; by default runs/compare-TABLE" },
   { "add", "DIR,…", nil, "more folders of runs to report on, made elsewhere" },
+  { "data", "FILE,…", nil, "published files that every trained policy reads, in any format that fm.data.open reads" },
   { "seeds", "integer", nil, "seeds to train each method with, in place of the table's; 0 only reports" },
   { "steps", "integer", nil, "training steps, in place of the table's" },
   { "episodes", "integer", nil, "episodes in each step, in place of the table's" },
@@ -26,6 +28,7 @@ with memories of so many items too.]], {
   { "held_out", "integer", nil, "episodes of the evaluation, in place of the table's" },
 })
 local methods, names, seeds, sizes = compare.methods(option)
+local data = published.files(option.data)
 local out = option.out or "runs/compare-" .. option.table:match "[^.]*$"
 
 -- The figures of policies before training, by folder and number of held-out episodes.
@@ -66,24 +69,28 @@ local function train(made, seed, folder, title)
 end
 
 -- All methods are trained with one seed before any with the next, so that a comparison that is stopped early has something to show.
-local total, trained, began = seeds * #methods, 0, fm.seconds {}
+local total, worked, began = seeds * #methods, 0, fm.seconds {}
 for seed = 1, seeds do
   for i, made in ipairs(methods) do
     local folder = string.format("%s/%s/%d", out, made.name, seed)
-    local place = (seed - 1) * #methods + i
-    if not compare.done(measure.logged(folder), made.option.steps) then
-      local left = trained > 0 and string.format(", about %.0f minutes left", (fm.seconds {} - began) / trained * (total - place + 1) / 60) or ""
-      print(string.format("%d of %d: %s, seed %d%s", place, total, made.name, seed, left))
-      if not train(made, seed, folder, string.format("%s, seed %d", made.name, seed)) then
+    local place, title = (seed - 1) * #methods + i, string.format("%s, seed %d", made.name, seed)
+    local done, files = compare.done(measure.logged(folder), made.option.steps), published.missing(folder, data)
+    if not done or #files > 0 then
+      local left = worked > 0 and string.format(", about %.0f minutes left", (fm.seconds {} - began) / worked * (total - place + 1) / 60) or ""
+      print(string.format("%d of %d: %s%s", place, total, title, left))
+      if not done and not train(made, seed, folder, title) then
         print("stopped; the same command continues")
         return
       end
-      trained += 1
+      for _, file in ipairs(files) do
+        published.measure(folder, file)
+      end
+      worked += 1
     end
   end
 end
-if trained > 0 then
-  print(string.format("trained %d runs in %.1f minutes", trained, (fm.seconds {} - began) / 60))
+if worked > 0 then
+  print(string.format("%d runs took %.1f minutes", worked, (fm.seconds {} - began) / 60))
 end
 
 compare.report(out, option.add, names, option.table:match "[^.]*$")

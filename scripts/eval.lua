@@ -66,7 +66,7 @@ local began = fm.seconds {}
 local runs = methods.run_all(run, chosen, data, {
   policy = policy, name = option.policy, dialect = dialect, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view,
   view_items = option.view_items, max_prompt = option.max_prompt, window = option.window,
-}, { reasoner = reasoner, judge = judge, shown = option.shown, costly = option.reasoner ~= "extractive" })
+}, { reasoner = reasoner, judge = judge, shown = option.shown, costly = option.reasoner ~= "extractive", stopped = "stopped; resume with: finemem-engine run --resume " .. run.path })
 report.all(run.path, runs, data, {
   file = option.data, counted_by = with_policy and option.policy or "models/tiny", reasoner = option.reasoner, answered_by = tostring(reasoner),
   judged = judge ~= nil, shown = option.shown, began = began,

@@ -9,7 +9,7 @@ local defaults = household.defaults
 local option, record = arguments.read([[
 Trains a small memory manager on the household world with Fine-Mem or another reward, and shows what it has learned.
 
-  finemem-engine run scripts/train.lua -- [--steps 24] [--rewards finemem] [--out DIR] …]], {
+  finemem-engine run scripts/train.lua -- [--steps 25] [--rewards finemem] [--out DIR] …]], {
   { "steps", "integer", defaults.steps, "training steps" },
   { "seed", "integer", defaults.seed, "the seed of episodes and sampling" },
   { "rewards", "NAME", defaults.rewards, "a reward of scripts/rewards, or a module whose name has a dot" },

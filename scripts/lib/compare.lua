@@ -9,6 +9,7 @@ local household = require "lib.household"
 local length = require "lib.length"
 local loop = require "lib.loop"
 local measure = require "lib.measure"
+local published = require "lib.published"
 
 local compare = {}
 
@@ -67,9 +68,9 @@ function compare.done(rows, steps)
 end
 
 -- The finished runs in folders, as a list of { name, runs = { [seed] = rows } }: first the methods of `names`, then the others by name.
--- Also the number of unfinished runs, which are left out.
+-- Also the number of unfinished runs, which are left out, and the columns of the published files that runs have read.
 function compare.read(folders, names)
-  local methods, known, unfinished = {}, {}, 0
+  local methods, known, unfinished, columns = {}, {}, 0, {}
   local function add(name)
     if not known[name] then
       known[name] = { name = name, runs = {} }
@@ -84,8 +85,10 @@ function compare.read(folders, names)
     for _, name in ipairs(fm.list { path = folder }) do
       local entries, inside = pcall(fm.list, { path = folder .. "/" .. name })
       for _, seed in ipairs(entries and inside or {}) do
-        local rows = tonumber(seed) and measure.logged(string.format("%s/%s/%s", folder, name, seed))
+        local own = string.format("%s/%s/%s", folder, name, seed)
+        local rows = tonumber(seed) and measure.logged(own)
         if compare.done(rows, 0) then
+          published.add(rows[#rows], own, columns)
           add(name)[tonumber(seed)] = rows
         elseif rows then
           unfinished += 1
@@ -99,7 +102,7 @@ function compare.read(folders, names)
       found[#found + 1] = method
     end
   end
-  return found, unfinished
+  return found, unfinished, columns
 end
 
 local function seeds(method)
@@ -167,8 +170,8 @@ end
 
 -- A row for each method: accuracy, its paired difference from the first method, the office's accuracy and its share of the gain, memory,
 -- invalid calls, and the steps until it reached 90 % of the best learning curve. Only `reached` of its `n` runs did. `harm` has an interval
--- for each of harm.rows, or false, and `alarms` those that hold for the means.
-function compare.rows(methods)
+-- for each of harm.rows, or false, and `published` one for each of `columns`; `alarms` has those that hold for the means.
+function compare.rows(methods, columns)
   local best = 0
   for _, method in ipairs(methods) do
     for _, point in ipairs(curve(method, "memory/accuracy")) do
@@ -199,13 +202,15 @@ function compare.rows(methods)
       memory = over(method, last "eval/memory_tokens"),
       invalid = over(method, last "eval/invalid"),
       steps = #steps > 0 and fm.metric.student_interval { values = steps } or nil, reached = #steps,
-      harm = {}, measured = false,
+      harm = {}, published = {},
     }
     local row = rows[i]
+    for k, column in ipairs(columns) do
+      row.published[k] = over(method, last(column.name)) or false
+    end
     local figures = { accuracy = row.accuracy.mean, invalid = row.invalid and row.invalid.mean }
     for k, line in ipairs(harm.rows) do
       row.harm[k] = over(method, last("eval/" .. line.name)) or false
-      row.measured = row.measured or row.harm[k] ~= false
       figures[line.name] = row.harm[k] and row.harm[k].mean or nil
     end
     local dead = over(method, function(run) return mean_of(run, "frac_reward_zero_std") end)
@@ -215,22 +220,33 @@ function compare.rows(methods)
   return rows
 end
 
--- Whether a run of any method has the figures of harm. Older ones have none.
-local function measured(rows)
-  for _, row in ipairs(rows) do
-    if row.measured then
-      return true
-    end
-  end
-  return false
-end
-
 local columns = { "method", "runs", "accuracy", "against the first", "office accuracy", "its share of the gain", "memory, tokens", "steps to 90 % of the best", "invalid calls" }
 local note = "Means over the runs' seeds with 95 % intervals by Student's t; against the first method, of paired seeds. The best is the highest "
   .. "point of a learning curve, which is the mean accuracy of " .. SMOOTH .. " training steps. Training gains accuracy in the held-out "
   .. "household episodes, and in the office, which it never sees, a share of that."
 
-local harm_note = "Of the held-out episodes; scripts/lib/harm.lua says how each figure is computed."
+-- The tables with a column for each figure of a kind, as { title, note, field, columns }, if any run has such figures: `row[field]` has an
+-- interval, or false, for each of the columns, which are { name, title, percent, digits }.
+local function wide(rows, columns)
+  local tables = {
+    { title = "Harm", field = "harm", columns = harm.rows, note = "Of the held-out episodes; scripts/lib/harm.lua says how each figure is computed." },
+    {
+      title = "Published files", field = "published", columns = columns,
+      note = "The scores of each source, and what the policy made of each file; scripts/lib/published.lua says how it read them.",
+    },
+  }
+  local found = {}
+  for _, one in ipairs(tables) do
+    local any = false
+    for _, row in ipairs(rows) do
+      for _, interval in ipairs(row[one.field]) do
+        any = any or interval ~= false
+      end
+    end
+    found[#found + 1] = any and one or nil
+  end
+  return found
+end
 
 local function table_of(heading, lines)
   return "| " .. table.concat(heading, " | ") .. " |\n|" .. string.rep("---|", #heading) .. "\n" .. table.concat(lines, "\n") .. "\n\n"
@@ -254,8 +270,8 @@ local function alarm_lines(rows)
   return list
 end
 
--- The tables in Markdown, and the alarms.
-function compare.markdown(rows)
+-- The tables in Markdown, and the alarms. `published` are the columns that compare.read returns.
+function compare.markdown(rows, published)
   local function shown(interval, digits, factor)
     if not interval then
       return "-"
@@ -267,10 +283,7 @@ function compare.markdown(rows)
     end
     return string.format("%s (" .. number .. " to " .. number .. ")", text, interval.low * (factor or 1), interval.high * (factor or 1))
   end
-  local lines, harmed, heading = {}, {}, { "method" }
-  for k, line in ipairs(harm.rows) do
-    heading[k + 1] = line.title
-  end
+  local lines = {}
   for i, row in ipairs(rows) do
     local steps = shown(row.steps, 1)
     if row.reached < row.n then
@@ -281,16 +294,22 @@ function compare.markdown(rows)
       shown(row.memory, 0), steps,
       shown(row.invalid, 1, 100) .. " %",
     }, " | ") .. " |"
-    local cells = { row.name }
-    for k, line in ipairs(harm.rows) do
-      local found = row.harm[k]
-      cells[k + 1] = not found and "-" or line.percent and shown(found, 1, 100) .. " %" or shown(found, line.digits)
-    end
-    harmed[i] = "| " .. table.concat(cells, " | ") .. " |"
   end
   local text = table_of(columns, lines) .. note .. "\n"
-  if measured(rows) then
-    text ..= "\n" .. table_of(heading, harmed) .. harm_note .. "\n"
+  for _, one in ipairs(wide(rows, published)) do
+    local heading, more = { "method" }, {}
+    for k, column in ipairs(one.columns) do
+      heading[k + 1] = column.title
+    end
+    for i, row in ipairs(rows) do
+      local cells = { row.name }
+      for k, column in ipairs(one.columns) do
+        local found = row[one.field][k]
+        cells[k + 1] = not found and "-" or column.percent and shown(found, 1, 100) .. " %" or shown(found, column.digits)
+      end
+      more[i] = "| " .. table.concat(cells, " | ") .. " |"
+    end
+    text ..= "\n" .. table_of(heading, more) .. one.note .. "\n"
   end
   for _, line in ipairs(alarm_lines(rows)) do
     text ..= "\n" .. line .. "\n"
@@ -347,28 +366,20 @@ local function terms_of(methods)
 end
 
 -- Writes one page about all methods.
-local function page(path, title, methods, rows)
+local function page(path, title, methods, rows, published)
   local function cell(interval)
     if not interval then
       return fm.json.null
     end
     return interval.n < 2 and interval.mean or { value = interval.mean, low = interval.low, high = interval.high }
   end
-  local cells, curves, memories, kinds, shares, scatter, harmed = {}, {}, {}, {}, {}, {}, {}
-  local harm_columns = { { name = "method" } }
-  for k, line in ipairs(harm.rows) do
-    harm_columns[k + 1] = { name = line.title, percent = line.percent, digits = line.digits }
-  end
+  local cells, curves, memories, kinds, shares, scatter = {}, {}, {}, {}, {}, {}
   local terms = terms_of(methods)
   for i, method in ipairs(methods) do
     local row = rows[i]
     cells[i] = {
       row.name, row.n, cell(row.accuracy), cell(row.difference), cell(row.office), cell(row.share), cell(row.memory), cell(row.steps), row.reached, cell(row.invalid),
     }
-    harmed[i] = { row.name }
-    for k in ipairs(harm.rows) do
-      harmed[i][k + 1] = cell(row.harm[k])
-    end
     curves[i] = series(method.name, curve(method, "memory/accuracy"))
     memories[i] = series(method.name, curve(method, "memory/memory_tokens"))
     kinds[i] = stacked(method, "areas", { "memory/insert", "memory/update", "memory/delete", "memory/skip" },
@@ -401,8 +412,18 @@ local function page(path, title, methods, rows)
     { kind = "charts", title = "Operations per chunk", charts = kinds },
     { kind = "charts", title = "Shares of the reward, by term", note = "Of the sizes of the terms' means.", charts = shares },
   }
-  if measured(rows) then
-    table.insert(sections, 2, { kind = "table", title = "Harm", note = harm_note, rows = harmed, columns = harm_columns })
+  for t, one in ipairs(wide(rows, published)) do
+    local heads, body = { { name = "method" } }, {}
+    for k, column in ipairs(one.columns) do
+      heads[k + 1] = { name = column.title, percent = column.percent, digits = column.digits }
+    end
+    for i, row in ipairs(rows) do
+      body[i] = { row.name }
+      for k in ipairs(one.columns) do
+        body[i][k + 1] = cell(row[one.field][k])
+      end
+    end
+    table.insert(sections, 1 + t, { kind = "table", title = one.title, note = one.note, rows = body, columns = heads })
   end
   local raised = alarm_lines(rows)
   if #raised > 0 then
@@ -417,18 +438,18 @@ function compare.report(out, add, names, title)
   for folder in (add or ""):gmatch "[^,]+" do
     folders[#folders + 1] = folder
   end
-  local found, unfinished = compare.read(folders, names)
+  local found, unfinished, columns = compare.read(folders, names)
   if #found == 0 then
     arguments.refuse("there is no finished run in %s", table.concat(folders, ", "))
   end
-  local rows = compare.rows(found)
-  local text = compare.markdown(rows)
+  local rows = compare.rows(found, columns)
+  local text = compare.markdown(rows, columns)
   print("\n" .. text)
   if unfinished > 0 then
     print(string.format("%d unfinished runs are left out", unfinished))
   end
   fm.write { path = out .. "/table.md", text = text }
-  page(out .. "/page.html", title, found, rows)
+  page(out .. "/page.html", title, found, rows, columns)
   length.report(out, title, found)
   print(string.format("written: %s (table.md, page.html, and a folder for each run)", out))
 end

@@ -28,7 +28,7 @@ local settable = { "chunks", "facts", "noise", "change", "namesake", "twin", "ne
 -- tells apart single calls, and w2 is all that says that small talk is not worth keeping. `rewards` is a reward's name, `settings` are its
 -- settings. The settings, `lr` and the parameters of the world may be functions of the step.
 household.defaults = {
-  steps = 27, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 1 }, loss = "verl", policy = "models/tiny",
+  steps = 25, seed = 7, rewards = "finemem", settings = { w1 = 1, w2 = 1 }, loss = "verl", policy = "models/tiny",
   episodes = 6, group = 8, lr = 6e-4, held_out = 48,
 }
 for _, name in ipairs(settable) do

@@ -7,7 +7,7 @@ local names = require "lib.conflicts.names"
 local relations = require "lib.conflicts.relations"
 
 local function made(more)
-  local option = { tokens = 6000, seed = 3, questions = 100, hops = 4 }
+  local option = { tokens = 6000, seed = 3, questions = 100, wordings = 3, hops = 4 }
   for key, value in pairs(more or {}) do
     option[key] = value
   end
@@ -98,6 +98,13 @@ near(changed, 67, 17)
 -- The same seed gives the same file, another seed another one. The length and the longest chain are as asked for.
 assert(list.file(one, 6000) == list.file(made(), 6000))
 assert(one.context ~= made({ seed = 4 }).context)
+-- With one wording of each relation, all statements of a relation have it.
+local once, of = made { wordings = 1 }, {}
+for _, statement in ipairs(once.statements) do
+  local _, relation, _, form = said(statement.text, once.names)
+  assert(not of[relation] or of[relation] == form, statement.text)
+  of[relation] = form
+end
 local long = made { tokens = 20000, hops = 2, questions = 30 }
 near(#long.context, 4 * 20000, 300)
 for _, question in ipairs(long.multi) do

@@ -22,7 +22,7 @@ local function number(rng, low, high)
   return rng:integer { low = low, high = high }
 end
 
-local small = list "of in at by for with from to on as is was has the a an and its this that under over into before after"
+local small = list "of in at by for with from to on as is was has the a an and its this that under over into before after now"
 local months = list "January February March April May June July August September October November December"
 local signs = list "* - • > + ~ # = »"
 
@@ -34,13 +34,14 @@ local codes = {
   function(rng) return pick(rng, months) .. " " .. number(rng, 1, 31) .. pick(rng, { "", ", " .. number(rng, 1900, 2099) }) end,
   function(rng) return string.format("%d-%02d-%02d", number(rng, 1900, 2099), number(rng, 1, 12), number(rng, 1, 31)) end,
   function(rng) return string.format("%d.%d%s", number(rng, 0, 30), number(rng, 0, 40), pick(rng, { "", "." .. number(rng, 0, 20) })) end,
-  function(rng) return pick(rng, { "#", "$", "€", "No. ", "@", "" }) .. number(rng, 1, 99999) end,
+  function(rng) return "#" .. number(rng, 1, 99999) end,
+  function(rng) return pick(rng, { "$", "€", "No. ", "@", "" }) .. number(rng, 1, 99999) end,
   function(rng) return number(rng, 1, 400) .. pick(rng, { " %", "%", " km", " EUR", "k", "/" .. number(rng, 2, 99), ",000" }) end,
   function(rng) return names.stem(rng, 1, 1):upper() .. pick(rng, { "-", "_", "/", "" }) .. number(rng, 1, 9999) end,
   function(rng) return names.stem(rng, 1, 2) .. pick(rng, { "@", ".", "/" }) .. names.stem(rng, 1, 2) end,
 }
 
-local kinds = { "person", "person", "place", "work", "firm", "club", "school", "product", "term", "number", "code", "code" }
+local kinds = { "person", "person", "place", "work", "firm", "club", "school", "product", "term", "number", "code", "code", "code" }
 
 local function english(rng)
   -- `rng:pick` would copy the list.
@@ -85,7 +86,8 @@ end
 -- long, so that how much two statements have in common does not say that they are about the same thing.
 local function form(rng, key)
   local key_first, long = rng:number() < 0.5, rng:number() < 0.3
-  local parts = { phrase(rng, 0, long and 8 or 3, key_first and key or nil), "{s}", phrase(rng, 1, long and 6 or 3, not key_first and key or nil),
+  local first = rng:number() < 0.3 and "" or phrase(rng, 0, long and 8 or 3, key_first and key or nil)
+  local parts = { first, "{s}", phrase(rng, 1, long and 6 or 3, not key_first and key or nil),
     "{o}", rng:number() < 0.3 and phrase(rng, 1, long and 6 or 3) or "" }
   local text = table.concat(parts, " "):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
   return (rng:number() < 0.8 and text:gsub("^%l", string.upper) or text) .. pick(rng, { ".", ".", ".", ".", ".", "", "!" })
@@ -124,23 +126,24 @@ local before = {
   end,
 }
 
-local function talk(rng)
+-- Words and names, every other time one of those that facts are about.
+local function talk(rng, people)
   local parts = {}
   for i = 1, number(rng, 1, 4) do
     local what = rng:number()
-    parts[i] = what < 0.5 and phrase(rng, 1, 3) or name(rng, pick(rng, kinds), 1)
+    parts[i] = what < 0.5 and phrase(rng, 1, 3) or what < 0.75 and #people > 0 and people[number(rng, 1, #people)] or name(rng, pick(rng, kinds), 1)
   end
-  return table.concat(parts, pick(rng, { " ", " ", ", ", ": ", " - " })) .. pick(rng, { "", "", ".", "!", "?", ":", "," })
+  return table.concat(parts, pick(rng, { " ", " ", ", ", ": ", ": ", " - " })) .. pick(rng, { "", "", ".", "!", "?", ":", "," })
 end
 
 local function layout(rng)
   local prefix, line, headed = pick(rng, before)(rng), number(rng, 0, 400), rng:number() < 0.3
   local paragraph = rng:number() < 0.2
-  return function(events)
+  return function(events, people)
     local lines, all = {}, {}
     if headed then
       for i = 1, number(rng, 1, 3) do
-        all[i] = { kind = "talk", text = talk(rng) }
+        all[i] = { kind = "talk", text = talk(rng, people) }
         lines[i] = all[i].text
       end
     end
@@ -160,9 +163,7 @@ return world {
   name = name,
   few = { number = true, code = true },
   akin = names.akin,
-  changed = function(text)
-    return (text:gsub("{o}", "now {o}", 1))
-  end,
+  changed = function(form) return form end,
   opening = function(rng)
     return phrase(rng, 1, 3):gsub("^%l", string.upper) .. ": "
   end,

@@ -83,9 +83,9 @@ local function versions(rng, relation, subject, values, used)
   return chosen
 end
 
--- A list of about `bytes` bytes. Gives the statements in order, each as { text, relation, subject, value } with the relation's name and two
--- names of `names.make`, and all names by kind.
-local function statements(rng, bytes)
+-- A list of about `bytes` bytes, with so many wordings of each relation. Gives the statements in order, each as { text, relation, subject,
+-- value } with the relation's name and two names of `names.make`, and all names by kind.
+local function statements(rng, bytes, wordings)
   local made = names.make(rng, counts(bytes))
   local candidates = {}
   for _, relation in ipairs(relations) do
@@ -94,6 +94,14 @@ local function statements(rng, bytes)
     end
   end
   rng:shuffle { list = candidates }
+  local wording_of = {}
+  for _, relation in ipairs(relations) do
+    local said = table.clone(relation.said)
+    if wordings < #said then
+      rng:shuffle { list = said }
+    end
+    wording_of[relation] = table.move(said, 1, wordings, 1, {})
+  end
 
   local used, slots, length = {}, {}, 0
   for _, fact in ipairs(candidates) do
@@ -102,13 +110,14 @@ local function statements(rng, bytes)
     end
     local relation = fact.relation
     used[relation] = used[relation] or {}
-    local said = pick(rng, relation.said)
+    local forms = wording_of[relation]
+    local said = pick(rng, forms)
     fact.told = {}
     for _, value in ipairs(versions(rng, relation, fact.subject, made[relation.to], used[relation])) do
-      if #fact.told > 0 and rng:number() < REWORDED then
+      if #fact.told > 0 and #forms > 1 and rng:number() < REWORDED then
         local before = said
         repeat
-          said = pick(rng, relation.said)
+          said = pick(rng, forms)
         until said ~= before
       end
       local text = stated(said, names.spoken(fact.subject), names.spoken(value))
@@ -230,11 +239,11 @@ local function checked(all, asked)
   end
 end
 
--- Makes a list of about `tokens` tokens of four bytes, `questions` questions for one fact of it, and as many for chains of 2 to `hops` facts.
+-- Makes a list of about `tokens` tokens of four bytes with up to `wordings` wordings of each relation, `questions` questions for one fact of it, and as many for chains of 2 to `hops` facts.
 -- Gives { context, statements, names, single, multi }; statements, names and questions are as above.
 function list.make(option)
   local rng = fm.rng.new { seed = option.seed }
-  local all, made = statements(rng, 4 * option.tokens)
+  local all, made = statements(rng, 4 * option.tokens, option.wordings)
   local facts = newest(all)
 
   -- Subjects with facts, in the order of the list.

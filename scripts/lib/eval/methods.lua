@@ -331,8 +331,8 @@ local function readings(run, place)
 end
 
 -- Runs `list` of methods over the episodes of `data`, what episodes.open returns, and keeps what models read in the folder of `run`. `more`
--- has the options of methods.run that are the same for all, and `costly`, whether an answer takes a model's reply. Returns what methods.run
--- does for each method, with its `figures`, and those of lib/harm.lua as `harm`.
+-- has the options of methods.run that are the same for all, `costly`, whether an answer takes a model's reply, and `stopped`, what is said
+-- when somebody presses Ctrl-C. Returns what methods.run does for each method, with its `figures`, and those of lib/harm.lua as `harm`.
 function methods.run_all(run, list, data, settings, more)
   local counts = {}
   local function count(text)
@@ -346,7 +346,7 @@ function methods.run_all(run, list, data, settings, more)
       titles = data.titles, count = count, shown = more.shown, file = run.path .. "/readings.jsonl",
       stop = function()
         if fm.stopping {} then
-          fm.exit { error = "stopped; resume with: finemem-engine run --resume " .. run.path }
+          fm.exit { error = more.stopped }
         end
       end,
       said = function(line)

@@ -82,7 +82,7 @@ fn programs_explain_their_arguments() {
         assert_eq!((code, error.as_str()), (Some(0), ""), "{script}");
         assert!(help.contains(&format!("finemem-engine run scripts/{script} -- ")) && help.contains("\nArguments:\n  --"), "{help}");
     }
-    assert!(said("train.lua", &["--help"]).1.contains("\n  --steps NUMBER       training steps [default: 27]\n"));
+    assert!(said("train.lua", &["--help"]).1.contains("\n  --steps NUMBER       training steps [default: 25]\n"));
     for (script, arguments, error) in [
         ("train.lua", &["--stpes", "3"][..], "unknown argument '--stpes'; did you mean --steps?"),
         ("train.lua", &["--steps"], "--steps needs a value: NUMBER"),

@@ -69,20 +69,61 @@ fn what_is_done_is_skipped_and_what_was_cut_off_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let short = ["--seeds", "1", "--steps", "2", "--episodes", "1", "--group", "2", "--held_out", "1"];
     let (done, said) = compare(folder.path(), &short);
-    assert!(done && said.contains("trained 4 runs"), "{said}");
+    assert!(done && said.contains("4 runs took"), "{said}");
     let path = folder.path().join("+CSR/1/metrics.jsonl");
     let whole = std::fs::read_to_string(&path).expect("figures");
     let last: serde_json::Value = serde_json::from_str(whole.lines().last().expect("a line")).expect("figures");
     assert!(["before/accuracy", "before/office", "eval/accuracy", "eval/office"].iter().all(|name| last[*name].is_number()), "{last}");
     let table = std::fs::read_to_string(folder.path().join("table.md")).expect("a table");
     let (done, said) = compare(folder.path(), &short);
-    assert!(done && !said.contains("trained"), "{said}");
+    assert!(done && !said.contains("runs took"), "{said}");
     // As if it had been killed while it evaluated.
     std::fs::write(&path, whole.lines().next().expect("a line").to_string() + "\n").expect("written");
     let (done, said) = compare(folder.path(), &short);
-    assert!(done && said.contains("trained 1 runs"), "{said}");
+    assert!(done && said.contains("1 runs took"), "{said}");
     assert_eq!(std::fs::read_to_string(&path).expect("figures"), whole);
     assert_eq!(std::fs::read_to_string(folder.path().join("table.md")).expect("a table"), table);
+}
+
+#[test]
+fn policies_of_finished_runs_read_published_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = folder.path().join("list.json");
+    let list = list.to_str().expect("a plain path");
+    let mut make = Command::new(env!("CARGO_BIN_EXE_finemem-engine"));
+    make.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "run",
+        "scripts/make/conflicts.lua",
+        "--",
+        "--tokens",
+        "1000",
+        "--questions",
+        "8",
+        "--out",
+        list,
+    ]);
+    assert!(make.output().expect("the engine starts").status.success());
+    let out = folder.path().join("runs");
+    let short = ["--seeds", "1", "--steps", "1", "--episodes", "1", "--group", "2", "--held_out", "1"];
+    let (done, said) = compare(&out, &short);
+    assert!(done && said.contains("4 runs took"), "{said}");
+    let metrics = std::fs::read_to_string(out.join("both/1/metrics.jsonl")).expect("figures");
+    // Nothing is trained again, and what was read is not read again.
+    let read = [&short[..], &["--data", list]].concat();
+    let (done, said) = compare(&out, &read);
+    assert!(done && said.contains("4 runs took"), "{said}");
+    let (done, said) = compare(&out, &read);
+    assert!(done && !said.contains("runs took"), "{said}");
+    assert_eq!(std::fs::read_to_string(out.join("both/1/metrics.jsonl")).expect("figures"), metrics);
+    let kept = std::fs::read_to_string(out.join("both/1/published.jsonl")).expect("figures");
+    let kept: serde_json::Value = serde_json::from_str(&kept).expect("one line");
+    let score = kept["figures"]["factconsolidation_made_up_sh_1k"].as_f64().expect("a score");
+    let memory = kept["figures"]["memory"].as_f64().expect("a share");
+    assert!(kept["file"] == "list" && (0.0..=1.0).contains(&score) && memory > 0.1 && memory < 2.0, "{kept}");
+    let table = std::fs::read_to_string(out.join("table.md")).expect("a table");
+    assert!(table.contains("| list: tokens of the memory, of the text's |") && table.contains(&format!("| {score:.3} |")), "{table}");
+    let (done, said) = compare(&out, &[&short[..], &["--data", "no/such.json"]].concat());
+    assert!(!done && said.contains("no/such.json"), "{said}");
 }
 
 #[test]
