@@ -132,7 +132,9 @@ pub(super) fn complete(folder: &Path) -> Result<()> {
         }
         [] => return Ok(()),
         _ if has(lora::CONFIG) => "this is the folder of an adapter: give the folder of its base model, and this one as its adapter".into(),
-        _ if let Some(gguf) = find("", ".gguf") => format!("{gguf} is a whole model: name the file itself, {}", folder.join(gguf).display()),
+        _ if let Some(gguf) = find("", ".gguf") => {
+            format!("{gguf} is a whole model: name the file itself, {}", folder.join(gguf).display())
+        }
         _ if let Some(bin) = find("pytorch_model", ".bin").filter(|_| missing.contains(&SINGLE)) => {
             let tokenizer = if missing.contains(&TOKENIZER) { ", and the same with AutoTokenizer," } else { "" };
             let save = format!("`transformers.AutoModelForCausalLM.from_pretrained({folder:?}).save_pretrained({folder:?})` in Python");

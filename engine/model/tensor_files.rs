@@ -263,7 +263,9 @@ impl TensorFiles {
         for (name, info) in tensors {
             let range = start + info.data_offsets.0..start + info.data_offsets.1;
             match self.entries.entry(name) {
-                Slot::Vacant(slot) => drop(slot.insert(Entry { file, dtype: Encoding::of(info.dtype), shape: info.shape, range, interleaved: None })),
+                Slot::Vacant(slot) => {
+                    drop(slot.insert(Entry { file, dtype: Encoding::of(info.dtype), shape: info.shape, range, interleaved: None }))
+                }
                 Slot::Occupied(slot) => {
                     let (name, other) = (slot.key(), self.files[slot.get().file].0.display());
                     return Err(Error::format(path, format!("tensor {name} is here and in {other}")));

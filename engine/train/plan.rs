@@ -178,7 +178,9 @@ fn less(config: &Config, work: &Workload) -> Vec<(String, Workload)> {
     if all_weights {
         with(", lora 16", all, &|work| work.lora.clone_from(&lora));
     }
-    if work.types.wide() && let Ok(narrow) = Weights::types(config, DType::BF16) {
+    if work.types.wide()
+        && let Ok(narrow) = Weights::types(config, DType::BF16)
+    {
         with(if all_weights { ", lora 16, dtype bf16" } else { ", dtype bf16" }, all, &|work| {
             work.lora.clone_from(&lora);
             work.types.clone_from(&narrow);

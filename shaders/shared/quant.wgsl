@@ -79,18 +79,18 @@ fn six_bits(block: u32, j: u32) -> vec2<f32> {
 fn q4_k(i: u32) -> vec4<f32> {
     let block = i / 256u * 144u;
     let unit = i % 256u / 32u;
-    let of = six_bits(block, unit);
+    let pair = six_bits(block, unit);
     let word = word_at(block + 16u + unit / 2u * 32u + i % 32u) >> (unit % 2u * 4u);
-    return bytes_of(word & 0x0f0f0f0fu) * of.x + of.y;
+    return bytes_of(word & 0x0f0f0f0fu) * pair.x + pair.y;
 }
 
 fn q5_k(i: u32) -> vec4<f32> {
     let block = i / 256u * 176u;
     let unit = i % 256u / 32u;
-    let of = six_bits(block, unit);
+    let pair = six_bits(block, unit);
     let word = word_at(block + 48u + unit / 2u * 32u + i % 32u) >> (unit % 2u * 4u);
     let high = (word_at(block + 16u + i % 32u) >> unit) & 0x01010101u;
-    return bytes_of((word & 0x0f0f0f0fu) | (high << 4u)) * of.x + of.y;
+    return bytes_of((word & 0x0f0f0f0fu) | (high << 4u)) * pair.x + pair.y;
 }
 
 fn q6_k(i: u32) -> vec4<f32> {

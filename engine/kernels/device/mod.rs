@@ -25,8 +25,8 @@ pub(crate) use kernel::kernel;
 pub use kernel::{Args, Grid, Kernel, Launch, Slot};
 use memory::Free;
 pub(crate) use parallel::{columns, fused, rows, simd};
-use tensor::{Buffer, Memory};
 pub use quant::Quant;
+use tensor::{Buffer, Memory};
 pub use tensor::{DType, Tensor};
 pub use weight::{Stored, Weight};
 

@@ -12,14 +12,38 @@ use super::float::Float;
 macro_rules! with_layout {
     ($quant:expr, $layout:ident => $call:expr) => {
         match $quant {
-            $crate::device::quant::Quant::Q4_0 => { type $layout = $crate::device::quant::Q4_0; $call }
-            $crate::device::quant::Quant::Q4_1 => { type $layout = $crate::device::quant::Q4_1; $call }
-            $crate::device::quant::Quant::Q5_0 => { type $layout = $crate::device::quant::Q5_0; $call }
-            $crate::device::quant::Quant::Q5_1 => { type $layout = $crate::device::quant::Q5_1; $call }
-            $crate::device::quant::Quant::Q8_0 => { type $layout = $crate::device::quant::Q8_0; $call }
-            $crate::device::quant::Quant::Q4K => { type $layout = $crate::device::quant::Q4K; $call }
-            $crate::device::quant::Quant::Q5K => { type $layout = $crate::device::quant::Q5K; $call }
-            $crate::device::quant::Quant::Q6K => { type $layout = $crate::device::quant::Q6K; $call }
+            $crate::device::quant::Quant::Q4_0 => {
+                type $layout = $crate::device::quant::Q4_0;
+                $call
+            }
+            $crate::device::quant::Quant::Q4_1 => {
+                type $layout = $crate::device::quant::Q4_1;
+                $call
+            }
+            $crate::device::quant::Quant::Q5_0 => {
+                type $layout = $crate::device::quant::Q5_0;
+                $call
+            }
+            $crate::device::quant::Quant::Q5_1 => {
+                type $layout = $crate::device::quant::Q5_1;
+                $call
+            }
+            $crate::device::quant::Quant::Q8_0 => {
+                type $layout = $crate::device::quant::Q8_0;
+                $call
+            }
+            $crate::device::quant::Quant::Q4K => {
+                type $layout = $crate::device::quant::Q4K;
+                $call
+            }
+            $crate::device::quant::Quant::Q5K => {
+                type $layout = $crate::device::quant::Q5K;
+                $call
+            }
+            $crate::device::quant::Quant::Q6K => {
+                type $layout = $crate::device::quant::Q6K;
+                $call
+            }
         }
     };
 }
@@ -169,9 +193,7 @@ fn lanes<F: Float>(bytes: &[u8], number: impl Fn(usize, i32) -> i32) -> [F; LANE
 /// A unit of four bits a number: the low ones of 16 bytes, then the high ones. `more(j, q)` makes a number of its bits.
 #[inline(always)]
 fn nibbles<F: Float>(bytes: &[u8], more: impl Fn(usize, i32) -> i32) -> [[F; LANES]; 4] {
-    std::array::from_fn(|part| {
-        lanes(&bytes[part % 2 * LANES..], |l, q| more(part * LANES + l, if part < 2 { q & 15 } else { q >> 4 }))
-    })
+    std::array::from_fn(|part| lanes(&bytes[part % 2 * LANES..], |l, q| more(part * LANES + l, if part < 2 { q & 15 } else { q >> 4 })))
 }
 
 /// The bits of 32 numbers above their lowest four.

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 
 use half::{bf16, f16};
 
-use crate::device::{Device, Quant};
 use crate::device::cpu::{self, CpuBuffer, Values};
 use crate::device::gpu::GpuBuffer;
+use crate::device::{Device, Quant};
 use crate::error::{Error, Result};
 
 /// Element types. On the f64 CPU executor `F32` tensors hold f64.
@@ -93,7 +93,9 @@ impl DType {
             Self::Quant(quant) => {
                 format!("{} numbers come in blocks of {}, which rows of shape {shape:?} cannot be made of", quant.name(), quant.block())
             }
-            _ => format!("16-bit numbers are stored in pairs, so rows must have an even length, unlike those of shape {shape:?}: use 32 bits"),
+            _ => format!(
+                "16-bit numbers are stored in pairs, so rows must have an even length, unlike those of shape {shape:?}: use 32 bits"
+            ),
         }))
     }
 }
@@ -343,7 +345,11 @@ impl Tensor {
     }
 
     fn check_len(&self, values: usize) -> Result<()> {
-        if values == self.range().len() { Ok(()) } else { Err(Error::Shape(format!("{values} values for a tensor of shape {:?}", self.shape))) }
+        if values == self.range().len() {
+            Ok(())
+        } else {
+            Err(Error::Shape(format!("{values} values for a tensor of shape {:?}", self.shape)))
+        }
     }
 }
 

@@ -14,8 +14,10 @@ use crate::model::tensor_files::Encoding;
 
 /// The tensor that divides the rotary frequencies, in Llama 3's files.
 pub(super) const FACTORS: &str = "rope_freqs.weight";
-/// What Llama 3's models have besides their factor; the files only have the result.
+/// What Llama 3's models have besides their factor; the files only have the result. The length before the stretching is 8192 in all
+/// published ones, and another power of two is found, too.
 const LLAMA3: Llama3 = Llama3 { factor: 1.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_position_embeddings: 8192 };
+const LENGTHS: std::ops::Range<u32> = 4..24;
 
 /// What divides the rotary frequencies, with the file that says so.
 pub(super) struct Factors {
@@ -43,11 +45,15 @@ impl Factors {
     /// The stretching with these factors.
     fn stretch(&self, config: &Config) -> Result<Stretch> {
         let factor = self.of.iter().copied().fold(1.0, f32::max);
-        let stretch = Stretch::Llama3(Llama3 { factor: factor.into(), ..LLAMA3 });
-        let (plain, stretched) = (config.rope_frequencies(), Config { rope_scaling: Some(stretch), ..config.clone() }.rope_frequencies());
-        let alike = plain.iter().zip(stretched).zip(&self.of).all(|((plain, new), factor)| (plain / new / f64::from(*factor) - 1.0).abs() < 1e-4);
-        if self.of.len() == plain.len() && alike {
-            return Ok(stretch);
+        let plain = config.rope_frequencies();
+        let lengths = std::iter::once(LLAMA3.original_max_position_embeddings).chain(LENGTHS.map(|power| 1 << power));
+        for length in lengths.filter(|_| self.of.len() == plain.len()) {
+            let stretch = Stretch::Llama3(Llama3 { factor: factor.into(), original_max_position_embeddings: length, ..LLAMA3 });
+            let stretched = Config { rope_scaling: Some(stretch), ..config.clone() }.rope_frequencies();
+            let off = |((plain, new), factor): ((&f64, f64), &f32)| (plain / new / f64::from(*factor) - 1.0).abs();
+            if plain.iter().zip(stretched).zip(&self.of).map(off).all(|off| off < 1e-4) {
+                return Ok(stretch);
+            }
         }
         Err(Error::format(&self.path, format!("tensor {FACTORS} has other factors than Llama 3's, which is not supported")))
     }
@@ -73,7 +79,10 @@ pub(super) fn read(keys: &Keys<'_>, vocabulary: Option<usize>, tied: bool, biase
     for (name, size) in [("attention.value_length", head_dim), ("rope.dimension_count", head_dim)] {
         let found = keys.whole_or(&key(name), size)?;
         if found != size {
-            return Err(Error::format(keys.path, format!("{} is {found}, but a head has {head_dim} elements, which is not supported", key(name))));
+            return Err(Error::format(
+                keys.path,
+                format!("{} is {found}, but a head has {head_dim} elements, which is not supported", key(name)),
+            ));
         }
     }
     let longest = keys.whole(&key("context_length"))?;

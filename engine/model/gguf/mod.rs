@@ -13,7 +13,7 @@ use memmap2::Mmap;
 
 use super::config::{Config, ModelType};
 use super::template::ChatTemplate;
-use super::tensor_files::{Entry, Encoding, TensorFiles};
+use super::tensor_files::{Encoding, Entry, TensorFiles};
 use super::tokenizer::Tokenizer;
 use super::weights;
 use crate::device::Quant;
@@ -97,9 +97,10 @@ fn parts(path: &Path, keys: &Keys<'_>) -> Result<Vec<PathBuf>> {
     let Some(stem) = stem.filter(|_| count <= 99_999) else {
         return Err(Error::format(path, format!("it is one of {count} parts, but its name does not end with -00001{end}")));
     };
-    (1..=count).map(|i| path.with_file_name(format!("{stem}-{i:05}{end}"))).map(|part| {
-        if part.is_file() { Ok(part) } else { Err(Error::io(&part, format!("no such file; the model has {count} parts"))) }
-    }).collect()
+    (1..=count)
+        .map(|i| path.with_file_name(format!("{stem}-{i:05}{end}")))
+        .map(|part| if part.is_file() { Ok(part) } else { Err(Error::io(&part, format!("no such file; the model has {count} parts"))) })
+        .collect()
 }
 
 /// The tensors of all parts under their published names.
@@ -112,7 +113,11 @@ fn tensors(files: Vec<(PathBuf, Mmap)>, headers: &[Header], config: &Config) -> 
         for tensor in &header.tensors {
             let name = &tensor.name;
             let Some(dtype) = stored(tensor.kind) else {
-                return Err(broken(format!("tensor {name} has the element type {}, which is not supported; supported: {}", kind(tensor.kind), supported())));
+                return Err(broken(format!(
+                    "tensor {name} has the element type {}, which is not supported; supported: {}",
+                    kind(tensor.kind),
+                    supported()
+                )));
             };
             let columns = tensor.shape.last().copied().unwrap_or(1);
             let whole = columns.is_multiple_of(dtype.block());
@@ -123,7 +128,11 @@ fn tensors(files: Vec<(PathBuf, Mmap)>, headers: &[Header], config: &Config) -> 
             };
             let end = tensor.start.checked_add(bytes).filter(|end| *end <= map.len());
             let Some(end) = end else {
-                return Err(broken(format!("tensor {name} has {bytes} bytes from byte {} on, but the file has {}; it was cut short", tensor.start, map.len())));
+                return Err(broken(format!(
+                    "tensor {name} has {bytes} bytes from byte {} on, but the file has {}; it was cut short",
+                    tensor.start,
+                    map.len()
+                )));
             };
             spans.push((tensor.start, end, name));
             if name == config::FACTORS {
@@ -132,7 +141,8 @@ fn tensors(files: Vec<(PathBuf, Mmap)>, headers: &[Header], config: &Config) -> 
             let Some(published) = published(name) else {
                 return Err(broken(format!("tensor {name} does not belong to a {} model", config.model_type.name())));
             };
-            let entry = Entry { file, dtype, shape: tensor.shape.clone(), range: tensor.start..end, interleaved: interleaved(name, config) };
+            let entry =
+                Entry { file, dtype, shape: tensor.shape.clone(), range: tensor.start..end, interleaved: interleaved(name, config) };
             if entries.insert(published, entry).is_some() {
                 return Err(broken(format!("tensor {name} comes twice")));
             }
@@ -220,8 +230,25 @@ fn supported() -> String {
 
 /// A name for an element type that is not read.
 fn kind(number: u32) -> String {
-    let known = [(10, "Q2_K"), (11, "Q3_K"), (15, "Q8_K"), (16, "IQ2_XXS"), (17, "IQ2_XS"), (18, "IQ3_XXS"), (19, "IQ1_S"), (20, "IQ4_NL"),
-        (21, "IQ3_S"), (22, "IQ2_S"), (23, "IQ4_XS"), (24, "I8"), (25, "I16"), (26, "I32"), (27, "I64"), (28, "F64"), (29, "IQ1_M")];
+    let known = [
+        (10, "Q2_K"),
+        (11, "Q3_K"),
+        (15, "Q8_K"),
+        (16, "IQ2_XXS"),
+        (17, "IQ2_XS"),
+        (18, "IQ3_XXS"),
+        (19, "IQ1_S"),
+        (20, "IQ4_NL"),
+        (21, "IQ3_S"),
+        (22, "IQ2_S"),
+        (23, "IQ4_XS"),
+        (24, "I8"),
+        (25, "I16"),
+        (26, "I32"),
+        (27, "I64"),
+        (28, "F64"),
+        (29, "IQ1_M"),
+    ];
     known.iter().find(|(known, _)| *known == number).map_or(format!("number {number}"), |(_, name)| (*name).into())
 }
 

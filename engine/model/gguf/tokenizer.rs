@@ -13,8 +13,7 @@ use crate::model::tokenizer::Tokenizer;
 /// GPT-2's way to cut text into words.
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 /// Llama 3's.
-const LLAMA3: &str =
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Qwen 2's.
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Every digit is a word.
@@ -38,12 +37,16 @@ pub(super) fn read(keys: &Keys<'_>) -> Result<Tokenizer> {
     let fail = |reason: String| Err(Error::format(keys.path, reason));
     let model = keys.text("tokenizer.ggml.model")?;
     if model != "gpt2" {
-        return fail(format!("the tokenizer {model} is not supported, only byte-level BPE (gpt2): put the model's tokenizer.json beside the file"));
+        return fail(format!(
+            "the tokenizer {model} is not supported, only byte-level BPE (gpt2): put the model's tokenizer.json beside the file"
+        ));
     }
     let pre = keys.text("tokenizer.ggml.pre")?;
     let Some((_, patterns, ignore_merges)) = WORDS.iter().find(|(names, ..)| names.contains(&pre)) else {
         let known = WORDS.iter().flat_map(|(names, ..)| *names).copied().collect::<Vec<_>>().join(", ");
-        return fail(format!("how the tokenizer {pre} cuts text into words is not known; known: {known}. Put the model's tokenizer.json beside the file"));
+        return fail(format!(
+            "how the tokenizer {pre} cuts text into words is not known; known: {known}. Put the model's tokenizer.json beside the file"
+        ));
     };
     let tokens = keys.texts("tokenizer.ggml.tokens")?;
     let kinds = match keys.get("tokenizer.ggml.token_type") {
@@ -65,7 +68,10 @@ pub(super) fn read(keys: &Keys<'_>) -> Result<Tokenizer> {
         })
     });
     let bytes = |use_regex: bool| json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex });
-    let mut cuts: Vec<Json> = patterns.iter().map(|pattern| json!({ "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false })).collect();
+    let mut cuts: Vec<Json> = patterns
+        .iter()
+        .map(|pattern| json!({ "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false }))
+        .collect();
     cuts.push(bytes(false));
     let whole = json!({
         "version": "1.0",
@@ -93,11 +99,15 @@ pub(super) fn chat_template(keys: &Keys<'_>) -> Result<ChatTemplate> {
     }
     let tokens = keys.texts("tokenizer.ggml.tokens")?;
     let mut special = Map::new();
-    for (key, name) in [("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token"), ("seperator", "sep_token")] {
+    for (key, name) in
+        [("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token"), ("seperator", "sep_token")]
+    {
         let id = format!("tokenizer.ggml.{key}_token_id");
         if keys.get(&id).is_some() {
             let token = keys.whole(&id)?;
-            let text = tokens.get(token).ok_or_else(|| Error::format(keys.path, format!("{id} is {token}, but there are {} tokens", tokens.len())))?;
+            let text = tokens
+                .get(token)
+                .ok_or_else(|| Error::format(keys.path, format!("{id} is {token}, but there are {} tokens", tokens.len())))?;
             special.insert(name.into(), text.clone().into());
         }
     }
@@ -154,10 +164,15 @@ impl Words {
             let kind = if token["special"] == true { CONTROL } else { ADDED };
             put(token["id"].as_u64(), token["content"].as_str().unwrap_or_default(), kind);
         }
-        words.merges = model["merges"].as_array().into_iter().flatten().map(|merge| match merge {
-            Json::Array(pair) => pair.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(" "),
-            other => other.as_str().unwrap_or_default().to_string(),
-        }).collect();
+        words.merges = model["merges"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|merge| match merge {
+                Json::Array(pair) => pair.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(" "),
+                other => other.as_str().unwrap_or_default().to_string(),
+            })
+            .collect();
         Ok(words)
     }
 }

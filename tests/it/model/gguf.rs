@@ -16,7 +16,8 @@ fn folder(name: &str) -> tempfile::TempDir {
         std::fs::copy(&path, folder.path().join(path.file_name().expect("a name"))).expect("copied");
     }
     let letters: Vec<String> = ('a'..='z').chain('A'..='Z').map(String::from).chain(["Ġ".into(), "th".into(), "the".into()]).collect();
-    let vocab: serde_json::Map<String, serde_json::Value> = letters.iter().enumerate().map(|(id, text)| (text.clone(), id.into())).collect();
+    let vocab: serde_json::Map<String, serde_json::Value> =
+        letters.iter().enumerate().map(|(id, text)| (text.clone(), id.into())).collect();
     let (end, bytes) = (letters.len(), json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true }));
     let tokenizer = json!({
         "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null, "decoder": bytes,
@@ -135,7 +136,8 @@ fn broken_files_are_errors() {
     Model::load(folder.path(), &Device::cpu()).expect("a model").save_gguf(&path, "f16").expect("written");
     let whole = std::fs::read(&path).expect("read");
     assert_eq!(opens(&path, &whole), None);
-    for length in (0..whole.len()).step_by(97) {
+    // The last tensor's numbers are followed by less than 32 bytes.
+    for length in (0..whole.len() - 32).step_by(97) {
         assert!(opens(&path, &whole[..length]).is_some(), "{length} bytes of {}", whole.len());
     }
     // Every byte of the header: names, types, lengths, counts, places.

@@ -328,7 +328,8 @@ fn what_is_saved_opens_in_transformers() {
         let (model, base, target) = (load(name, &Device::cpu()), folder(name.trim_start_matches("lora/")), target.path().join(name));
         for dtype in ["f32", "f16", "bf16"] {
             model.save(&target.join(dtype), dtype).unwrap();
-            export(&base, Some(&folder(name)), &target.join(format!("{dtype}-merged")), Format::Folder, Some(dtype), &Device::cpu()).unwrap();
+            export(&base, Some(&folder(name)), &target.join(format!("{dtype}-merged")), Format::Folder, Some(dtype), &Device::cpu())
+                .unwrap();
         }
     }
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/check.py");

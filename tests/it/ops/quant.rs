@@ -114,13 +114,13 @@ fn rows_have_whole_blocks() {
 #[test]
 fn blocks_are_made_as_llama_cpp_makes_them() {
     let golden = golden();
-    let numbers = |case: &str| -> Vec<f32> {
-        bytes(&golden[case]["numbers"]).as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-    };
+    let numbers =
+        |case: &str| -> Vec<f32> { bytes(&golden[case]["numbers"]).as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect() };
     assert_eq!(Quant::Q8_0.quantise(&numbers("write q8_0")).unwrap(), bytes(&golden["write q8_0"]["blocks"]));
     // 4 bits: each number is within half a step of its unit, but for what the rounding of scales adds.
     let mut random = Random::new("normal", 4);
-    let values: Vec<f32> = (0..2048).map(|i| (random.between(-1.0, 1.0) + random.between(-1.0, 1.0)) as f32 * (1.0 + (i / 256) as f32)).collect();
+    let values: Vec<f32> =
+        (0..2048).map(|i| (random.between(-1.0, 1.0) + random.between(-1.0, 1.0)) as f32 * (1.0 + (i / 256) as f32)).collect();
     let found = Quant::Q4K.numbers(&Quant::Q4K.quantise(&values).unwrap());
     for (values, found) in values.chunks(32).zip(found.chunks(32)) {
         let span = values.iter().fold(0.0f32, |most, v| most.max(*v)) - values.iter().fold(0.0f32, |least, v| least.min(*v));

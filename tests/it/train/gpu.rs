@@ -5,8 +5,8 @@ use crate::common::small::{Against, config, gradients, model, samples};
 use crate::common::{devices, gpus};
 use finemem::device::{Caps, Counters, DType, Device};
 use finemem::generate::{Completion, Generator, Options, Request, Stream};
-use finemem::model::{Model, Weights};
 use finemem::model::activations::Recompute;
+use finemem::model::{Model, Weights};
 use finemem::ops::policy_loss::{Level, PolicyLoss};
 use finemem::rollout::Turn;
 use finemem::train::grpo::{Credit, Grpo, Settings as GrpoSettings};
@@ -241,7 +241,8 @@ fn a_matrix_that_no_buffer_can_hold_is_named() {
         let tokenizer = || model(&Device::cpu(), true).tokenizer;
         // The embedding of 300 rows of 24 takes 28,800 bytes in f32.
         let types = |dtype| Weights::types(&config(true), dtype).unwrap();
-        let error = Model::zeros(config(true), tokenizer(), &limited(28_799), &types(DType::F32)).err().expect("it is too large").to_string();
+        let error =
+            Model::zeros(config(true), tokenizer(), &limited(28_799), &types(DType::F32)).err().expect("it is too large").to_string();
         for word in ["model.embed_tokens.weight", "[300, 24]", "f32", "28800 bytes", "28799", &caps.name, "bf16", "another device"] {
             assert!(error.contains(word), "no '{word}' in '{error}'");
         }
