@@ -264,7 +264,7 @@ impl TensorFiles {
             let range = start + info.data_offsets.0..start + info.data_offsets.1;
             match self.entries.entry(name) {
                 Slot::Vacant(slot) => {
-                    drop(slot.insert(Entry { file, dtype: Encoding::of(info.dtype), shape: info.shape, range, interleaved: None }))
+                    slot.insert(Entry { file, dtype: Encoding::of(info.dtype), shape: info.shape, range, interleaved: None });
                 }
                 Slot::Occupied(slot) => {
                     let (name, other) = (slot.key(), self.files[slot.get().file].0.display());

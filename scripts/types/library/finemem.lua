@@ -906,12 +906,12 @@ function fm.rng.new(arguments) end
 
 ---The arguments of `fm.model.load`.
 ---@class (exact) fm.model.load.arguments
----@field path string the folder
+---@field path string the folder, or a GGUF file
 ---@field device? string auto, gpu, cpu, or part of an adapter's name; by default the run's device
----@field dtype? "f32"|"bf16"|"f16" how matrices are kept; by default f32, in which they can be trained, or with an adapter as in the folder
+---@field dtype? "f32"|"bf16"|"f16"|"q8_0"|"q4_k" how matrices are kept; by default f32, in which they can be trained, or with an adapter as in the folder; q8_0 and q4_k round them
 ---@field lora? fm.Lora|string a new adapter, or the folder of an adapter written by PEFT or `model:save`; then only the adapter is trained
 
----Loads a published model folder of type qwen3, qwen2 or llama: config.json, tokenizer.json, model.safetensors or its shards, and the chat template if there is one. They are read as transformers reads them, and an adapter as PEFT reads it; what is not supported is an error. Keys of config.json that transformers does not know for the type are named in a warning and ignored.
+---Loads a published model folder of type qwen3, qwen2 or llama: config.json, tokenizer.json, model.safetensors or its shards, and the chat template if there is one. They are read as transformers reads them, and an adapter as PEFT reads it; what is not supported is an error. Keys of config.json that transformers does not know for the type are named in a warning and ignored. A GGUF file has all of this in itself; a tokenizer.json beside it is used instead of the tokenizer inside.
 ---@param arguments fm.model.load.arguments
 ---@return fm.Model # the model
 function fm.model.load(arguments) end
