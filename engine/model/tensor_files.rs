@@ -220,10 +220,7 @@ impl TensorFiles {
 
     /// Maps a file, checks its header and adds its tensors.
     fn add(&mut self, path: &Path) -> Result<()> {
-        let opened = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-        // SAFETY: the map is only read. If another program changes the file meanwhile, the numbers are wrong, but in practice nothing is
-        // unsound; every reader of this format accepts that.
-        let map = unsafe { Mmap::map(&opened) }.map_err(|e| Error::io(path, e))?;
+        let map = map(path)?;
         let broken = |reason: String| Error::format(path, format!("not a whole safetensors file: {reason}"));
         let length = map.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
         let header = length.and_then(|length| usize::try_from(length).ok()).and_then(|length| map[8..].get(..length));
@@ -343,7 +340,7 @@ impl TensorFiles {
     pub fn kept(&self, name: &str, wanted: Option<DType>) -> Result<DType> {
         let Entry { dtype, shape, .. } = self.entry(name)?;
         let wanted = wanted.unwrap_or(dtype.of_weights());
-        Ok(if shape.len() == 2 && shape[1].is_multiple_of(wanted.block()) { wanted } else { DType::F32 })
+        Ok(wanted.of_parameter(shape))
     }
 
     /// The tensor `name` on `device`.
@@ -388,6 +385,14 @@ impl TensorFiles {
         let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
         Ok(())
     }
+}
+
+/// A file as it lies.
+pub(super) fn map(path: &Path) -> Result<Mmap> {
+    let opened = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    // SAFETY: the map is only read. If another program changes the file meanwhile, the numbers are wrong, but in practice nothing is
+    // unsound; every reader of such files accepts that.
+    unsafe { Mmap::map(&opened) }.map_err(|e| Error::io(path, e))
 }
 
 /// The element type with this name: `f32`, `f16` or `bf16`.

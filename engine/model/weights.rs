@@ -216,7 +216,7 @@ impl<T> Weights<T> {
 impl Weights<DType> {
     /// The element types of a model whose matrices are in `dtype` where their rows can be. Everything else is f32.
     pub fn types(config: &Config, dtype: DType) -> Result<Self> {
-        Self::build(config, |_, shape| Ok(if shape.len() == 2 && shape[1].is_multiple_of(dtype.block()) { dtype } else { DType::F32 }))
+        Self::build(config, |_, shape| Ok(dtype.of_parameter(shape)))
     }
 
     /// The element types of a model, without those of its adapter.

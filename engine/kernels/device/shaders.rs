@@ -119,7 +119,7 @@ pub fn variants() -> Result<&'static [Variant]> {
 /// `.software` added, if that exists.
 pub fn find(launch: &Launch, weight: DType, software: bool) -> Result<&'static Variant> {
     let all = variants()?;
-    let weight = if matches!(weight, DType::F32 | DType::U32) { "" } else { weight.name() };
+    let weight = if weight.narrow_weight() { weight.name() } else { "" };
     let parts = [launch.kernel.stem, launch.ending, weight];
     let name = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
     let preferred = all.iter().find(|v| software && v.name.strip_suffix(SOFTWARE) == Some(&name));

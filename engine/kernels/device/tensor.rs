@@ -63,6 +63,16 @@ impl DType {
         known.ok_or_else(|| Error::argument(format!("weights are kept in f32, bf16, f16, q8_0 or q4_k, not {name}")))
     }
 
+    /// The type of a parameter of this shape in a model whose matrices have this type: f32 for vectors, and where rows cannot have it.
+    pub fn of_parameter(self, shape: &[usize]) -> Self {
+        if shape.len() == 2 && shape[1].is_multiple_of(self.block()) { self } else { Self::F32 }
+    }
+
+    /// Whether kernels widen the numbers.
+    pub fn narrow_weight(self) -> bool {
+        self.packed() || matches!(self, Self::Quant(_))
+    }
+
     /// Whether a word holds two numbers.
     pub fn packed(self) -> bool {
         matches!(self, Self::BF16 | Self::F16)
@@ -336,8 +346,11 @@ impl Tensor {
     }
 
     fn expect_bits(&self) -> Result<()> {
-        let bits = self.dtype.packed() || matches!(self.dtype, DType::Quant(_));
-        if bits { Ok(()) } else { Err(Error::Shape(format!("{self:?} was expected to have 16-bit or quantised elements"))) }
+        if self.dtype.narrow_weight() {
+            Ok(())
+        } else {
+            Err(Error::Shape(format!("{self:?} was expected to have 16-bit or quantised elements")))
+        }
     }
 
     fn other_type(&self) -> Error {

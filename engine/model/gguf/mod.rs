@@ -13,7 +13,7 @@ use memmap2::Mmap;
 
 use super::config::{Config, ModelType};
 use super::template::ChatTemplate;
-use super::tensor_files::{Encoding, Entry, TensorFiles};
+use super::tensor_files::{Encoding, Entry, TensorFiles, map};
 use super::tokenizer::Tokenizer;
 use super::weights;
 use crate::device::Quant;
@@ -66,13 +66,6 @@ impl Gguf {
         let tensors = tensors(files, &headers, &config)?;
         Ok(Self { config, tokenizer, chat_template, tensors })
     }
-}
-
-fn map(path: &Path) -> Result<Mmap> {
-    let opened = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    // SAFETY: the map is only read. If another program changes the file meanwhile, the numbers are wrong, but in practice nothing is
-    // unsound; every reader of this format accepts that.
-    unsafe { Mmap::map(&opened) }.map_err(|e| Error::io(path, e))
 }
 
 fn has(headers: &[Header], name: &str) -> bool {

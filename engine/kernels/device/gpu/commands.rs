@@ -70,7 +70,7 @@ impl Gpu {
     /// Adds a dispatch to `commands`.
     pub(crate) fn dispatch(&self, commands: &mut Commands, launch: Launch, params: &[u8], bindings: &[&Tensor]) -> Result<()> {
         self.check()?;
-        let weight = bindings.iter().map(|tensor| tensor.dtype()).find(|dtype| dtype.packed() || matches!(dtype, DType::Quant(_)));
+        let weight = bindings.iter().map(|tensor| tensor.dtype()).find(|dtype| dtype.narrow_weight());
         let pipeline = self.pipeline(&launch, weight.unwrap_or(DType::F32))?;
         let Some(groups) = self.groups(&launch, pipeline.invocations)? else { return Ok(()) };
         let ranges = bindings.iter().enumerate().map(|(i, tensor)| self.bound_range(&launch, i, tensor)).collect::<Result<_>>()?;
