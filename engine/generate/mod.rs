@@ -127,8 +127,8 @@ impl Generator {
     pub fn new(model: &Model) -> Result<Self> {
         let (device, config) = (&model.device, &model.config);
         Ok(Self {
-            acts: Activations::new(device, config, PREFILL, None)?,
-            buffers: Buffers::new(device, PREFILL)?,
+            acts: Activations::new(device, config, PREFILL, None, false)?,
+            buffers: Buffers::new(device, PREFILL, false)?,
             cache: None,
             beginning: None,
             reserved: false,

@@ -1,5 +1,6 @@
 //! Activations of a forward pass, and which of them are kept for the backward pass.
 
+use super::batch::KEYS;
 use super::config::Config;
 use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
@@ -79,11 +80,14 @@ pub struct Activations {
     pub(super) last_rstd: Tensor,
     pub(super) hidden: Tensor,
     pub(super) frequencies: Tensor,
+    /// Keys and values of sequences that share tokens, a row for each key: [K, KV · D]. For inference there are none.
+    pub(super) keys: Option<[Tensor; 2]>,
 }
 
 impl Activations {
     /// Allocates activations for `capacity` tokens: for training, with what the backward pass recomputes, or for inference (`None`).
-    pub fn new(device: &Device, config: &Config, capacity: usize, backward: Option<Recompute>) -> Result<Self> {
+    /// `shares` says whether sequences can [share tokens](super::batch::Packing).
+    pub fn new(device: &Device, config: &Config, capacity: usize, backward: Option<Recompute>, shares: bool) -> Result<Self> {
         let n = capacity;
         let (c, f) = (config.hidden_size, config.intermediate_size);
         let heads = config.heads();
@@ -129,6 +133,7 @@ impl Activations {
             last_rstd: t(&[n])?,
             hidden: t(&[n, c])?,
             frequencies,
+            keys: if shares { Some([t(&[KEYS * n, kv])?, t(&[KEYS * n, kv])?]) } else { None },
         })
     }
 

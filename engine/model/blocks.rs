@@ -7,7 +7,7 @@
 //! Qwen2 and Llama have no QK norm. The addition of a branch to the residual stream is fused with the norm that follows it.
 
 use super::activations::{Activations, Attention, Mlp};
-use super::batch::Batch;
+use super::batch::{Batch, KEYS};
 use super::config::Config;
 use super::linear::{self, Scratch};
 use super::weights::{Gradients, Layer, Weights};
@@ -19,7 +19,7 @@ use crate::ops::{attention, elementwise, embedding, rmsnorm, rope, swiglu};
 
 /// Where a forward pass finds its keys and values.
 pub enum Keys<'a> {
-    /// In the batch itself.
+    /// In the batch itself. If its sequences share tokens, the keys of each are first put together.
     Packed,
     /// In a cache: row `from[i]` of the batch's keys goes to cache row `to[i]`, then the batch attends to the cache.
     Cached {
@@ -155,7 +155,10 @@ impl<'a> Pass<'a> {
         rope::apply(rec, &self.table, &s.k, false)?;
         let packed = s.saved(&self.batch.seqs);
         match self.keys {
-            Keys::Packed => attention::forward(rec, heads, &packed),
+            Keys::Packed => {
+                let together = self.together(rec, s)?;
+                attention::forward(rec, heads, &together.as_ref().map_or(packed, |[k, v]| attention::Saved { k, v, ..packed }))
+            }
             Keys::Cached { cache, from, to, spans } => {
                 let (k, v) = (&cache.k[block.index], &cache.v[block.index]);
                 elementwise::move_rows(rec, &s.k, from, to, k)?;
@@ -166,6 +169,36 @@ impl<'a> Pass<'a> {
                 }
             }
         }
+    }
+
+    /// The keys and values of each sequence one after another, if sequences share tokens.
+    fn together(&self, rec: &mut Recorder<'_>, s: &Attention) -> Result<Option<[Tensor; 2]>> {
+        let (Some(shared), Some(keys)) = (&self.batch.shared, &self.acts.keys) else { return Ok(None) };
+        let [k, v] = keys.each_ref().map(|keys| keys.slice(0..shared.rows.len()));
+        let (k, v) = (k?, v?);
+        for (from, to) in [(&s.k, &k), (&s.v, &v)] {
+            embedding::forward(rec, &shared.rows, from, to)?;
+        }
+        Ok(Some([k, v]))
+    }
+
+    /// The gradients of a block's queries, keys and values, from that of its attention's output.
+    fn attention_backward(&self, rec: &mut Recorder<'_>, s: &Attention, g: &Backward) -> Result<()> {
+        let (heads, packed) = (self.config.heads(), s.saved(&self.batch.seqs));
+        let grads = attention::Grads { dout: &g.o, stats: &g.stats, dq: &g.q, dk: &g.k, dv: &g.v };
+        let (Some(shared), Some([k, v])) = (&self.batch.shared, self.together(rec, s)?) else {
+            return attention::backward(rec, heads, &packed, &grads);
+        };
+        let [dk, dv] = g.keys.each_ref().map(|keys| keys.slice(0..shared.rows.len()));
+        let (dk, dv) = (dk?, dv?);
+        let grads = attention::Grads { dk: &dk, dv: &dv, ..grads };
+        attention::backward(rec, heads, &attention::Saved { k: &k, v: &v, ..packed }, &grads)?;
+        let (order, rows, starts) = &shared.groups;
+        for (from, to) in [(&dk, &g.k), (&dv, &g.v)] {
+            elementwise::fill(rec, to, 0.0)?;
+            embedding::backward(rec, from, order, rows, starts, to)?;
+        }
+        Ok(())
     }
 
     /// The rest of a block, from the output of its attention to `act`, the input of the down projection.
@@ -194,8 +227,7 @@ impl<'a> Pass<'a> {
         Norm { x: &mlp.mid, w: &w.post_norm, rstd: &mlp.mid_rstd, dw: &dw.post_norm }.backward(rec, &g.h, partial, &g.stream, true)?;
         // Attention branch
         linear::backward(rec, &g.stream, &s.o, &w.o, Some((&g.o, Write::Replace)), &scratch, &dw.o)?;
-        let grads = attention::Grads { dout: &g.o, stats: &g.stats, dq: &g.q, dk: &g.k, dv: &g.v };
-        attention::backward(rec, heads, &s.saved(&self.batch.seqs), &grads)?;
+        self.attention_backward(rec, s, g)?;
         rope::apply(rec, &self.table, &g.q, true)?;
         rope::apply(rec, &self.table, &g.k, true)?;
         let (mut dq, mut dk) = (&g.q, &g.k);
@@ -257,6 +289,8 @@ pub struct Backward {
     v: Tensor,
     o: Tensor,
     stats: Tensor,
+    /// Gradients of the keys and values of sequences that share tokens: [K, KV · D]
+    keys: [Tensor; 2],
     gate: Tensor,
     up: Tensor,
     act: Tensor,
@@ -283,6 +317,7 @@ impl Backward {
             v: t(kv)?,
             o: t(q)?,
             stats: t(2 * heads.q)?,
+            keys: [device.zeros(DType::F32, &[KEYS * n, kv])?, device.zeros(DType::F32, &[KEYS * n, kv])?],
             gate: t(f)?,
             up: t(f)?,
             act: t(f)?,
@@ -302,6 +337,7 @@ impl Backward {
             v: t(&self.v)?,
             o: t(&self.o)?,
             stats: t(&self.stats)?,
+            keys: self.keys.clone(),
             gate: t(&self.gate)?,
             up: t(&self.up)?,
             act: t(&self.act)?,

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::learner::{Budget, Learner, Loss, Report, Sample};
+use super::learner::{self, Budget, Learner, Loss, Report, Sample};
 use super::log::Checkpoint;
 use super::losses::Recipe;
 use super::optimizer::{Optimizer, Settings as AdamSettings, expect_trainable};
@@ -184,6 +184,7 @@ impl Grpo {
         let mut learner = self.learner(policy, turns)?;
         learner.begin(policy, &samples)?;
         for minibatch in samples.chunks_mut(size) {
+            learner::sort(minibatch);
             // Means are over all turns, including those left out; each minibatch has its share of these.
             let part = minibatch.len() as f64 / all;
             let (of_turns, of_tokens) = (part * turns.len() as f64, tokens(minibatch) + part * left_out);
@@ -197,6 +198,7 @@ impl Grpo {
             learner.step(policy, &mut self.optimizer, lr)?;
         }
         let report = learner.finish(policy)?;
+        stats.insert("num_tokens_shared".into(), report.shared as f64);
         self.learner = (!plan::alternates(policy)).then_some(learner);
         if report.norms.iter().any(|n| !n[0].is_finite()) {
             return Err(Error::argument("the gradient is not finite; the weights are unchanged. Lower the learning rate"));

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::device::{DType, Device, Tensor};
 use crate::error::{Error, Result};
 use crate::model::activations::{Activations, Recompute};
-use crate::model::batch::Buffers;
+use crate::model::batch::{Buffers, KEYS, Packing};
 use crate::model::blocks::{self, Backward, Keys};
 use crate::model::head::{Head, Objective, Targets};
 use crate::model::{Gradients, Model, Weights};
@@ -27,6 +27,11 @@ pub struct Sample {
     pub old: Vec<f32>,
     /// Index of this sample's advantage; only [`Loss::Policy`] needs it.
     pub turn: u32,
+}
+
+/// Puts samples that begin alike next to one another. They can then share tokens in a micro-batch.
+pub fn sort(samples: &mut [Sample]) {
+    samples.sort_by(|a, b| a.tokens.cmp(&b.tokens));
 }
 
 /// The use of the log-probabilities.
@@ -58,6 +63,8 @@ pub struct Report {
     pub terms: Vec<[f32; TERMS]>,
     /// Gradient norm and clip factor of each optimiser step.
     pub norms: Vec<[f32; 2]>,
+    /// Tokens that did not go through the model because they were shared.
+    pub shared: usize,
 }
 
 record! {
@@ -142,12 +149,12 @@ impl Learner {
             memory,
             differentiates,
             capacity,
-            acts: Activations::new(device, config, capacity, differentiates.then_some(memory.recompute))?,
+            acts: Activations::new(device, config, capacity, differentiates.then_some(memory.recompute), true)?,
             back: if differentiates { Some(Backward::new(device, config, capacity)?) } else { None },
             head: Head::new(device, config.vocab_size, config.hidden_size)?,
-            buffers: Buffers::new(device, capacity)?,
-            rows: Rows::new(device, capacity)?,
-            results: Results::new(device, MAX_ROWS.max(capacity.next_multiple_of(ALIGN)))?,
+            buffers: Buffers::new(device, capacity, true)?,
+            rows: Rows::new(device, KEYS * capacity)?,
+            results: Results::new(device, MAX_ROWS.max((KEYS * capacity).next_multiple_of(ALIGN)))?,
             used: Vec::new(),
             steps: 0,
             report: Report::default(),
@@ -180,24 +187,27 @@ impl Learner {
     }
 
     /// [`Learner::run`] with weights other than the model's.
-    fn run_weights(
+    fn run_weights<'s>(
         &mut self,
         model: &Model,
         weights: &Weights,
-        samples: &[Sample],
+        samples: &'s [Sample],
         loss: Loss<'_>,
         temperature: f32,
         grads: Option<&Gradients>,
     ) -> Result<()> {
-        let mut first = 0;
-        while first < samples.len() {
-            let (mut end, mut tokens) = (first, 0);
-            while end < samples.len() && (end == first || tokens + samples[end].tokens.len() <= self.capacity) {
-                tokens += samples[end].tokens.len();
-                end += 1;
-            }
-            self.micro_batch(model, weights, &samples[first..end], loss, temperature, grads)?;
-            first = end;
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let mut packing = Packing::default();
+            let full = |sample: &'s Sample| {
+                // A row has the gradient of one target, so those behind the first target's are a sample's own.
+                let first = sample.targets.first().filter(|_| grads.is_some());
+                let sharable = first.map_or(sample.tokens.len(), |first| *first as usize - 1);
+                !packing.add(&sample.tokens, sharable, self.capacity)
+            };
+            let (samples, more) = rest.split_at(rest.iter().position(full).unwrap_or(rest.len()));
+            self.micro_batch(model, weights, samples, &packing, loss, temperature, grads)?;
+            rest = more;
         }
         Ok(())
     }
@@ -207,11 +217,12 @@ impl Learner {
         model: &Model,
         weights: &Weights,
         samples: &[Sample],
+        packing: &Packing<'_>,
         loss: Loss<'_>,
         temperature: f32,
         grads: Option<&Gradients>,
     ) -> Result<()> {
-        let rows = self.rows.fill(samples)?;
+        let rows = self.rows.fill(samples, packing)?;
         let n = rows.index.len();
         let mut start = self.rows_used();
         if start + n > self.results.logprob.len() {
@@ -219,8 +230,8 @@ impl Learner {
             start = 0;
         }
         self.used.push(start..start + n);
-        let sequences: Vec<&[u32]> = samples.iter().map(|s| s.tokens.as_slice()).collect();
-        let batch = self.buffers.pack(&sequences)?;
+        self.report.shared += packing.saved();
+        let batch = self.buffers.pack(packing)?;
         let results = &self.results;
         let out = start..start + n;
         let (logprob, entropy) = (&results.logprob.slice(out.clone())?, &results.entropy.slice(out.clone())?);
@@ -384,20 +395,18 @@ impl Rows {
         })
     }
 
-    /// Writes the concatenated targets of `samples`, and returns the part of the memory that they take.
-    fn fill(&self, samples: &[Sample]) -> Result<Self> {
+    /// Writes the concatenated targets of the packed `samples`, and returns the part of the memory that they take.
+    fn fill(&self, samples: &[Sample], packing: &Packing<'_>) -> Result<Self> {
         let (mut index, mut tokens, mut turns) = (Vec::new(), Vec::new(), Vec::new());
         let (mut weights, mut old, mut starts) = (Vec::new(), Vec::new(), vec![0]);
-        let mut offset = 0;
-        for sample in samples {
-            let targets = sample.targets.iter();
-            index.extend(targets.clone().map(|p| offset + p - 1));
+        for (i, sample) in samples.iter().enumerate() {
+            let (targets, places) = (sample.targets.iter(), packing.rows(i));
+            index.extend(targets.clone().map(|p| places[*p as usize - 1]));
             tokens.extend(targets.clone().map(|p| sample.tokens[*p as usize]));
             turns.extend(targets.map(|_| sample.turn));
             weights.extend(&sample.weights);
             old.extend(&sample.old);
             starts.push(index.len() as u32);
-            offset += sample.tokens.len() as u32;
         }
         let n = index.len();
         let part = |tensor: &Tensor| tensor.slice(0..n);

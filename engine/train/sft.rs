@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::learner::{Budget, Learner, Loss, Report, Sample};
+use super::learner::{self, Budget, Learner, Loss, Report, Sample};
 use super::log::Checkpoint;
 use super::optimizer::{Optimizer, Settings, expect_trainable};
 use crate::error::{Error, Result};
@@ -56,8 +56,10 @@ record! {
         pub entropy: f64,
         /// norm of the gradient before clipping
         pub grad_norm: f64,
-        /// number of tokens that went through the model
+        /// number of tokens
         pub tokens: usize,
+        /// how many of them did not go through the model, because sequences that begin alike share them
+        pub shared: usize,
     }
 }
 
@@ -78,7 +80,8 @@ impl Supervised {
     ///
     /// # Errors Sequences that do not fit the model, or a loss that is not finite. In the latter case the weights do not change.
     pub fn step(&mut self, model: &Model, sequences: &[Weighted], lr: f32) -> Result<Stats> {
-        let samples = samples(sequences)?;
+        let mut samples = samples(sequences)?;
+        learner::sort(&mut samples);
         self.learner.begin(model, &samples)?;
         self.learner.run(model, &samples, Loss::Weighted, 1.0, Some(&self.optimizer.grads))?;
         self.learner.step(model, &mut self.optimizer, lr)?;
@@ -88,6 +91,7 @@ impl Supervised {
             entropy: report.entropy.iter().map(|e| f64::from(*e)).sum::<f64>() / report.entropy.len().max(1) as f64,
             grad_norm: report.norms[0][0].into(),
             tokens: samples.iter().map(|s| s.tokens.len()).sum(),
+            shared: report.shared,
         };
         if !stats.grad_norm.is_finite() {
             return Err(Error::argument(format!(

@@ -76,7 +76,7 @@ impl Heads {
 pub struct Saved<'a> {
     /// [T, H · D]
     pub q: &'a Tensor,
-    /// [·, KV · D]; for a backward pass [T, KV · D], packed like the queries
+    /// [·, KV · D]; for a backward pass [K, KV · D], where every key is of one sequence
     pub k: &'a Tensor,
     /// As `k`
     pub v: &'a Tensor,
@@ -105,9 +105,9 @@ pub struct Grads<'a> {
     pub stats: &'a Tensor,
     /// [T, H · D]
     pub dq: &'a Tensor,
-    /// [T, KV · D]
+    /// [K, KV · D]
     pub dk: &'a Tensor,
-    /// [T, KV · D]
+    /// [K, KV · D]
     pub dv: &'a Tensor,
 }
 
@@ -122,8 +122,9 @@ pub fn backward(rec: &mut Recorder<'_>, heads: Heads, s: &Saved<'_>, g: &Grads<'
     rec.run(delta, &p, &[g.dout, s.o, s.lse, g.stats])?;
     let queries = choose(rec, &ATTENTION_BWD_Q, tiles(heads.q, rows, sequences))?;
     rec.run(queries, &p, &[g.dout, s.q, s.k, s.v, g.stats, s.seqs, g.dq])?;
+    let rows = s.k.rows_cols().0;
     let keys = choose(rec, &ATTENTION_BWD_KV, tiles(heads.kv, rows, sequences))?;
-    rec.run(keys, &p, &[g.dout, s.q, s.k, s.v, g.stats, s.seqs, g.dk, g.dv])
+    rec.run(keys, &heads.params(rows, sequences), &[g.dout, s.q, s.k, s.v, g.stats, s.seqs, g.dk, g.dv])
 }
 
 /// One query a row over rows of the cache: those of the prompt, which completions share, then those of the completion itself.
@@ -339,9 +340,10 @@ fn bwd_kv_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
     let outputs: Vec<_> = split(dk, &tiles, d.kv_width).into_iter().zip(split(dv, &tiles, d.kv_width)).collect();
     let (q_strides, kv_transposed) = (Strides::row_major(d.q_width), Strides::transposed(d.kv_width));
     tiles.par_iter().zip(outputs).for_each(|(t, (dk, dv))| {
-        // Queries before the tile's first key see none of its keys.
-        let queries = t.q_len - t.first;
-        let row0 = t.q_start + t.first;
+        // Queries before the tile's first key see none of its keys. The first that sees some is `lead` positions behind that key.
+        let offset = t.kv_len - t.q_len;
+        let (skipped, lead) = (t.first.saturating_sub(offset), offset.saturating_sub(t.first));
+        let (queries, row0) = (t.q_len - skipped, t.q_start + skipped);
         let (mut scores, mut dp) = (vec![F::ZERO; queries * t.rows], vec![F::ZERO; queries * t.rows]);
         for h in 0..d.heads {
             let at_q = row0 * d.q_width + h * d.dim;
@@ -351,7 +353,7 @@ fn bwd_kv_twin<F: Float>(p: &Params, mut a: Args<'_, F>) {
             tile_gemm((queries, t.rows, d.dim), &dout[at_q..], q_strides, &v[at..], kv_transposed, &mut dp, t.rows, false);
             simd!(F, {
                 for (i, (s, dp)) in scores.chunks_exact_mut(t.rows).zip(dp.chunks_exact_mut(t.rows)).enumerate() {
-                    let seen = t.rows.min(i + 1);
+                    let seen = t.rows.min(lead + i + 1);
                     let at = 2 * ((row0 + i) * d.heads + h);
                     score_gradient(&mut s[..seen], &mut dp[..seen], stats[at], stats[at + 1], scale);
                     s[seen..].fill(F::ZERO);

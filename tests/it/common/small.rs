@@ -56,6 +56,24 @@ pub fn samples() -> Vec<Sample> {
         .collect()
 }
 
+/// Sequences that begin like the first one: 128, 64 and 192 tokens of it can be shared.
+pub fn alike() -> Vec<Sample> {
+    let mut rng = Rng::new(&[12]);
+    let mut draw = |count: u32| -> Vec<u32> { (0..count).map(|_| rng.next_u32() % 300).collect() };
+    let long = draw(200);
+    let mut behind = |same: usize, own: u32| [&long[..same], &draw(own)].concat();
+    let sequences = [(long.clone(), 150), (behind(140, 20), 142), (behind(64, 70), 65), (behind(195, 3), 193), (behind(0, 1), 1)];
+    (0..)
+        .zip(sequences)
+        .map(|(i, (tokens, first))| {
+            let targets: Vec<u32> = (first..tokens.len() as u32).collect();
+            let weights = targets.iter().map(|target| (*target as f32).sin()).collect();
+            let old = targets.iter().map(|target| -5.7 + 0.1 * (*target as f32).cos()).collect();
+            Sample { tokens, targets, weights, old, turn: i % 4 }
+        })
+        .collect()
+}
+
 /// What the policy loss needs besides [`samples`]: their advantages, and a reference policy.
 pub struct Against {
     advantages: Tensor,

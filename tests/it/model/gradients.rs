@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::common::devices;
-use crate::common::small::{Against, config, gradients, model, samples};
+use crate::common::small::{Against, alike, config, gradients, model, samples};
 use finemem::device::Device;
 use finemem::model::activations::Recompute;
 use finemem::model::{Config, Model, Tokenizer};
@@ -87,6 +87,44 @@ fn micro_batches_change_no_gradient() {
     for ((name, a), (_, b)) in whole.iter().zip(small) {
         let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-12, "{name}: {worst}");
+    }
+}
+
+#[test]
+fn sequences_that_begin_alike_share_tokens_and_change_no_result() {
+    let samples = alike();
+    let device = Device::cpu_f64();
+    let exact = model(&device, true);
+    let against = Against::new(&exact);
+    for loss in [Loss::Weighted, against.policy_loss()] {
+        let shared = gradients(&exact, &samples, loss, Budget::default());
+        // In micro-batches of one sequence nothing can be shared.
+        let mut alone: Vec<(String, Vec<f64>)> = Vec::new();
+        for sample in &samples {
+            let own = gradients(&exact, std::slice::from_ref(sample), loss, Budget::default());
+            match alone.is_empty() {
+                true => alone = own,
+                false => alone.iter_mut().zip(own).for_each(|((_, sum), (_, own))| sum.iter_mut().zip(own).for_each(|(s, o)| *s += o)),
+            }
+        }
+        for ((name, a), (_, b)) in shared.iter().zip(alone) {
+            let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(worst < 1e-12, "{name}: {worst}");
+        }
+    }
+    for device in devices() {
+        let model = model(&device, true);
+        let mut learner = Learner::new(&model, Budget::default(), true).unwrap();
+        let optimizer = Optimizer::new(&model, Settings::default()).unwrap();
+        let mut logprobs = |samples: &[Sample]| {
+            learner.begin(&model, samples).unwrap();
+            learner.run(&model, samples, Loss::Weighted, 1.0, Some(&optimizer.grads)).unwrap();
+            learner.finish(&model).unwrap()
+        };
+        let together = logprobs(&samples);
+        assert_eq!(together.shared, 128 + 64 + 192, "{}", device.describe());
+        let alone: Vec<f32> = samples.iter().flat_map(|sample| logprobs(std::slice::from_ref(sample)).logprob).collect();
+        assert_eq!(together.logprob, alone, "{}", device.describe());
     }
 }
 

@@ -1,7 +1,7 @@
 //! The whole model on every GPU: gradients, training, sampling, and what they cost.
 
 use crate::common::case::distance;
-use crate::common::small::{Against, config, gradients, model, samples};
+use crate::common::small::{Against, alike, config, gradients, model, samples};
 use crate::common::{devices, gpus};
 use finemem::device::{Caps, Counters, DType, Device};
 use finemem::generate::{Completion, Generator, Options, Request, Stream};
@@ -21,7 +21,7 @@ const GRADIENT_TOLERANCE: f64 = 5e-4;
 
 #[test]
 fn gradients_match_f64() {
-    let samples = samples();
+    let samples = [samples(), alike()].concat();
     for (tied, policy) in [(true, 0), (false, 1), (true, 2)] {
         let of = |device: &Device, memory: Budget| {
             let model = model(device, tied);

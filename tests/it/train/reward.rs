@@ -449,7 +449,9 @@ fn likelihoods_of_a_batch_are_those_of_each_sequence() {
     let mut draw = Draw(6);
     // Some that share a micro-batch, and one that is longer than the smaller micro-batches.
     let lengths = [2, 3, 7, 31, 5, 90, 2, 64, 17, 40, 11];
-    let sequences: Vec<Vec<u32>> = lengths.iter().map(|length| (0..*length).map(|_| draw.below(300) as u32).collect()).collect();
+    let mut sequences: Vec<Vec<u32>> = lengths.iter().map(|length| (0..*length).map(|_| draw.below(300) as u32).collect()).collect();
+    // And some that begin like the longest.
+    sequences.extend([20, 64, 65, 90].map(|same| [&sequences[5][..same], &sequences[3]].concat()));
     for (device, tied) in devices().iter().flat_map(|device| [(device, true), (device, false)]) {
         let model = model(device, tied);
         let bits = |logprobs: &[f32]| logprobs.iter().map(|value| value.to_bits()).collect::<Vec<_>>();

@@ -4,13 +4,13 @@ use finemem::ops::attention::{self, Grads, Heads, Saved};
 
 use crate::common::case::{Case, Contract, Tensors};
 
-/// Sequences whose keys are packed like their queries.
-fn packed(lengths: &[u32]) -> Vec<u32> {
-    let mut start = 0;
+/// Sequences of so many keys, the last of which are those of so many queries.
+fn packed(lengths: &[[u32; 2]]) -> Vec<u32> {
+    let [mut query, mut key] = [0; 2];
     let mut seqs = Vec::new();
-    for len in lengths {
-        seqs.extend([start, *len, start, *len]);
-        start += len;
+    for [queries, keys] in lengths {
+        seqs.extend([query, *queries, key, *keys]);
+        (query, key) = (query + queries, key + keys);
     }
     seqs
 }
@@ -19,10 +19,16 @@ fn saved(t: &Tensors) -> Saved<'_> {
     Saved { q: &t["q"], k: &t["k"], v: &t["v"], seqs: &t["seqs"], o: &t["o"], lse: &t["lse"] }
 }
 
+/// Whole sequences.
 fn training(lengths: &[u32], heads: Heads) -> Case {
+    training_behind(&lengths.iter().map(|length| [*length; 2]).collect::<Vec<_>>(), heads)
+}
+
+/// Sequences whose first queries are not there.
+fn training_behind(lengths: &[[u32; 2]], heads: Heads) -> Case {
     let seqs = packed(lengths);
-    let rows = lengths.iter().sum::<u32>() as usize;
-    let (q, kv) = ([rows, heads.q * heads.dim], [rows, heads.kv * heads.dim]);
+    let [rows, keys] = [0, 1].map(|of| lengths.iter().map(|length| length[of]).sum::<u32>() as usize);
+    let (q, kv) = ([rows, heads.q * heads.dim], [keys, heads.kv * heads.dim]);
     Case::new(format!("attention {lengths:?} {heads:?}"), 2e-5)
         .float("q", &q)
         .float("k", &kv)
@@ -59,6 +65,9 @@ pub fn cases() -> Vec<Case> {
         training(&[40, 3], heads(2, 1, 96)),
         training(&[35], heads(1, 1, 128)),
         training(&[5], heads(1, 1, 127)),
+        training_behind(&[[3, 8], [5, 5]], heads(2, 1, 5)),
+        training_behind(&[[70, 134], [2, 130], [40, 40]], heads(4, 2, 16)),
+        training_behind(&[[33, 34], [1, 100]], heads(1, 1, 128)),
     ];
     // Queries after a prefix in a cache, two of them after the same prefix; one sequence of the cache is not read.
     let seqs = vec![0, 3, 10, 40, 3, 35, 10, 45, 38, 1, 100, 1, 39, 2, 60, 37];
