@@ -9,6 +9,7 @@ pub mod http;
 pub mod memory;
 pub mod metrics;
 pub mod model;
+pub mod progress;
 pub mod reason;
 pub mod reward;
 pub mod rollout;

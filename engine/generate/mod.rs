@@ -21,6 +21,7 @@ use crate::model::blocks::{self, Cache, Keys};
 use crate::ops::attention::TILE;
 use crate::ops::matmul;
 use crate::ops::sample::{self, STREAM, Sampling};
+use crate::progress;
 pub use request::{Completion, Finish, OnToken, Options, Request, Room, Stream};
 use request::{check, stops};
 use rows::Rows;
@@ -175,6 +176,8 @@ impl Generator {
             requests.iter().enumerate().flat_map(|(r, request)| (0..request.streams.len()).map(move |i| (r, i))).collect();
         let mut results: Vec<Vec<Option<Completion>>> = requests.iter().map(|r| vec![None; r.streams.len()]).collect();
         let (mut prompts, mut running) = (BTreeMap::new(), Vec::new());
+        let _work = progress::begin("sampling", "answers");
+        let all = waiting.len();
         while !(waiting.is_empty() && running.is_empty()) {
             let fresh = admit(requests, options, &mut rows, &mut waiting, &mut prompts, &mut running);
             if shared > 0 {
@@ -182,6 +185,7 @@ impl Generator {
             }
             self.prefill(model, false, &fresh, requests, done)?;
             let drawn = self.decode(model, requests, &running, options)?;
+            let sampled = running.len();
             for (sequence, drawn) in running.iter_mut().zip(drawn.chunks_exact(2)) {
                 let out = &mut sequence.out;
                 out.tokens.push(drawn[0]);
@@ -203,6 +207,7 @@ impl Generator {
                 }
                 results[ended.request][ended.completion] = Some(ended.out);
             }
+            progress::parts(all - waiting.len() - running.len(), all, sampled);
         }
         if let (Some(kept), Some(first)) = (&mut self.kept, requests.first()) {
             kept.beginning.extend(&first.prompt[..shared]);

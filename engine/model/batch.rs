@@ -59,7 +59,12 @@ impl<'a> Packing<'a> {
         true
     }
 
-    /// How many tokens less there are than in the sequences.
+    /// How many tokens there are.
+    pub fn tokens(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// How many less these are than in the sequences.
     pub fn saved(&self) -> usize {
         self.rows.len() - self.ids.len()
     }

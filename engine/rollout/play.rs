@@ -3,7 +3,7 @@
 use super::step::{Answer, Memory, step};
 use super::{Batch, Draws, Outcome, Rollout, Step, Task, Turn};
 use crate::data::Question;
-use crate::generate::{self, Completion, Options, Stream};
+use crate::generate::{self, Completion, Finish, Options, Stream};
 use crate::memory::calls::Parsed;
 use crate::memory::tools::Tool;
 use crate::memory::{Items, Store};
@@ -11,7 +11,7 @@ use crate::model::Model;
 use crate::model::plain::unmarked;
 use crate::random::Rng;
 use crate::reason::{Asked, Asking, Reason, Retrieval, ask};
-use crate::{Error, Result};
+use crate::{Error, Result, progress};
 
 /// A rollout's position: the next step.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,11 @@ pub trait Manager {
     /// Makes the prompt of a step; `last` is the step before it in this rollout.
     fn prompt(&mut self, at: &At<'_>, store: &Store, view: Self::View, last: Option<&Step>) -> Result<String, Self::Error>;
 
+    /// What a teacher answers in the policy's place; `None` if there is no teacher. It gets the step's prompt.
+    fn teach(&mut self, _: &At<'_>, _prompt: &str) -> Result<Option<String>, Self::Error> {
+        Ok(None)
+    }
+
     /// Reads the calls in an answer; `tools` are the names that calls may use. The thought before the answer is not part of it.
     fn parse(&mut self, answer: &str, tools: &[&str]) -> Result<Parsed, Self::Error>;
 
@@ -63,6 +68,10 @@ pub trait Sample {
     fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
         self.encode(text)
     }
+    /// The token that ends an answer, if there is one.
+    fn end(&self) -> Option<u32> {
+        None
+    }
     /// The text of a completion, without its end token.
     fn decode(&self, completion: &Completion) -> Result<String>;
     /// Samples the completions of every request. `turn` counts from 0; the weights do not change between turns.
@@ -75,6 +84,9 @@ impl Sample for (&Model, &generate::SharedGenerator) {
     }
     fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
         self.0.tokenizer.encode_plain(text)
+    }
+    fn end(&self) -> Option<u32> {
+        self.0.config.eos_token_id.first().copied()
     }
     fn decode(&self, completion: &Completion) -> Result<String> {
         completion.text(self.0)
@@ -133,18 +145,25 @@ impl<'a> Live<'a> {
 /// A prompt that does not fit even without items; any error of manager, policy or reasoner.
 pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Reason, request: &Request<'_>) -> Result<Batch, M::Error> {
     let mut lives = begin(policy, request).map_err(M::error)?;
-    for t in 0..request.tasks.iter().map(|task| task.chunks.len()).max().unwrap_or(0) {
+    let _work = progress::begin("rollout", "answers");
+    let texts = request.tasks.iter().map(|task| task.chunks.len()).max().unwrap_or(0);
+    for t in 0..texts {
+        progress::text(t + 1, texts);
         let active: Vec<usize> = (0..lives.len()).filter(|i| t < lives[*i].task.chunks.len()).collect();
         let mut prompts = Vec::with_capacity(active.len());
         let mut requests = Vec::with_capacity(active.len());
+        let mut taught = Vec::new();
         for &i in &active {
             let (text, tokens) = prompt(policy, manager, request, &mut lives[i], i, t)?;
             let Draws { episode, member, step } = lives[i].draws;
             let path = [episode as u32 ^ request.salt.rotate_left(16), member as u32, (step + t) as u32];
+            if let Some(answer) = manager.teach(&lives[i].at(i, t), &text)? {
+                taught.push(vec![completion(policy, &answer, request.sampling.max_tokens).map_err(M::error)?]);
+            }
             prompts.push(unmarked(&text).into_owned());
             requests.push(generate::Request { prompt: tokens, streams: vec![Stream::new(request.seed.0, request.seed.1, path)] });
         }
-        let completions = policy.take_turn(t, &requests, request.sampling).map_err(M::error)?;
+        let completions = if taught.is_empty() { policy.take_turn(t, &requests, request.sampling).map_err(M::error)? } else { taught };
         for (((&i, prompt), asked), completion) in active.iter().zip(prompts).zip(requests).zip(completions.into_iter().flatten()) {
             let live = &mut lives[i];
             let text = policy.decode(&completion).map_err(M::error)?;
@@ -175,6 +194,16 @@ pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Rea
         batch.turns.extend(live.turns);
     }
     Ok(batch)
+}
+
+/// A teacher's answer as a completion. The policy has not sampled it, so its log-probabilities are 0.
+fn completion(policy: &dyn Sample, answer: &str, longest: usize) -> Result<Completion> {
+    let mut tokens = policy.encode(answer)?;
+    tokens.extend(policy.end());
+    if tokens.len() > longest {
+        return Err(Error::argument(format!("the teacher's answer has {} tokens, and max_tokens is {longest}", tokens.len())));
+    }
+    Ok(Completion { logprobs: vec![0.0; tokens.len()], tokens, finish: Finish::Stop })
 }
 
 /// All rollouts before their first step. All rollouts of an episode draw the same questions.

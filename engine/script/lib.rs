@@ -47,6 +47,7 @@ impl Runtime {
         let lua = Lua::new_with(libraries, LuaOptions::new()).map_err(|e| error(&e))?;
         let session = Rc::new(Session::new(options));
         lua.set_app_data(session.clone());
+        bind::run::watch(&session);
         prepare(&lua, &session).map_err(|e| error(&e))?;
         Ok(Self { lua, session })
     }

@@ -9,7 +9,7 @@ use super::learner::{self, Budget, Learner, Loss, Report, Sample};
 use super::log::Checkpoint;
 use super::losses::Recipe;
 use super::optimizer::{Optimizer, Settings as AdamSettings, expect_trainable};
-use super::plan;
+use super::{plan, sft};
 use crate::error::{Error, Result};
 use crate::model::{Model, Weights};
 use crate::ops::policy_loss::{Form, Level, TERMS};
@@ -201,9 +201,43 @@ impl Grpo {
         stats.insert("num_tokens_shared".into(), report.shared as f64);
         self.learner = (!plan::alternates(policy)).then_some(learner);
         if report.norms.iter().any(|n| !n[0].is_finite()) {
-            return Err(Error::argument("the gradient is not finite; the weights are unchanged. Lower the learning rate"));
+            return Err(not_finite());
         }
         loss_stats(&samples, &report, size, &s.loss, &mut stats);
+        Ok(stats)
+    }
+
+    /// A supervised update: makes the completions of `turns` likelier, whoever wrote them. The loss is the mean negative log-likelihood of
+    /// their tokens.
+    ///
+    /// # Errors
+    /// No turns, or a gradient that is not finite (then the weights do not change).
+    pub fn imitate(&mut self, policy: &Model, turns: &[Turn], lr: f32) -> Result<Stats> {
+        let tokens: usize = turns.iter().map(|turn| turn.completion.len()).sum();
+        if tokens == 0 {
+            return Err(Error::argument("the batch has no step to learn from"));
+        }
+        let weights = |turn: &Turn| vec![-1.0 / tokens as f32; turn.completion.len()];
+        let mut samples: Vec<Sample> = turns.iter().map(|turn| sample(turn, 0, Some(weights(turn)))).collect();
+        learner::sort(&mut samples);
+        self.updates += 1;
+        let mut learner = self.learner(policy, turns)?;
+        learner.begin(policy, &samples)?;
+        learner.run(policy, &samples, Loss::Weighted, 1.0, Some(&self.optimizer.grads))?;
+        learner.step(policy, &mut self.optimizer, lr)?;
+        let report = learner.finish(policy)?;
+        self.learner = (!plan::alternates(policy)).then_some(learner);
+        if !report.norms[0][0].is_finite() {
+            return Err(not_finite());
+        }
+        let mut stats = batch_stats(turns);
+        stats.extend([
+            ("loss".into(), sft::loss(&samples, &report)),
+            ("entropy".into(), mean(report.entropy.iter().map(|e| f64::from(*e)))),
+            ("grad_norm".into(), report.norms[0][0].into()),
+            ("num_tokens_shared".into(), report.shared as f64),
+            ("lr".into(), lr.into()),
+        ]);
         Ok(stats)
     }
 
@@ -248,6 +282,10 @@ impl Grpo {
         let divide = credit.divide_by_deviation.unwrap_or(loss.divide_by_deviation);
         Ok((self.advantages.compute(&rewards, &certain, &places, &credit.grouping, loss.baseline, divide)?, kl))
     }
+}
+
+fn not_finite() -> Error {
+    Error::argument("the gradient is not finite; the weights are unchanged. Lower the learning rate")
 }
 
 fn sample(turn: &Turn, index: u32, weights: Option<Vec<f32>>) -> Sample {

@@ -11,8 +11,8 @@ use crate::model::head::{Head, Objective, Targets};
 use crate::model::{Gradients, Model, Weights};
 use crate::ops::elementwise;
 use crate::ops::policy_loss::{self, Level, PolicyLoss, Sampled, TERMS};
-use crate::record;
 use crate::schema::defaults;
+use crate::{progress, record};
 
 /// A sequence, and which of its tokens count.
 #[derive(Clone, Debug, Default)]
@@ -196,7 +196,8 @@ impl Learner {
         temperature: f32,
         grads: Option<&Gradients>,
     ) -> Result<()> {
-        let mut rest = samples;
+        let _work = progress::begin(if grads.is_some() { "update" } else { "scoring" }, "sequences");
+        let (mut rest, all) = (samples, samples.len());
         while !rest.is_empty() {
             let mut packing = Packing::default();
             let full = |sample: &'s Sample| {
@@ -208,6 +209,7 @@ impl Learner {
             let (samples, more) = rest.split_at(rest.iter().position(full).unwrap_or(rest.len()));
             self.micro_batch(model, weights, samples, &packing, loss, temperature, grads)?;
             rest = more;
+            progress::parts(all - rest.len(), all, packing.tokens());
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 --   view_items   how many, by default 20
 --   sections     how a prompt shows them (prompts/chat.lua); by default all in one list
 --   task         what the policy is told (prompts/chat.lua); by default the task of the flat memory
+--   user         a function of the prompt's input that returns the user's message; by default the memory and the text
 --   retrieval    how questions are answered from the memory: arguments of reasoner:ask
 --   dialect      how calls are written, if the design has its own; by default as the model's chat template shows (lib/dialects.lua)
 --

@@ -65,7 +65,8 @@ local function taken(dialect, text)
   return nil
 end
 
--- The words around name and arguments where the dialect writes a call, such as <tool_call> and "arguments".
+-- The words around name and arguments where the dialect writes a call, such as <tool_call> and "arguments". A part of the tool's name shows
+-- nothing.
 local function words(dialect)
   local ok, text = pcall(dialect.write, known)
   local list = {}
@@ -73,7 +74,7 @@ local function words(dialect)
     text = ok and text:gsub(part:gsub("%p", "%%%0"), " ") or ""
   end
   for word in text:gmatch "[^%s{:]+" do
-    if word:find "[%w\128-\255]" then
+    if word:find "[%w\128-\255]" and not known.name:find(word, 1, true) then
       list[#list + 1] = word
     end
   end

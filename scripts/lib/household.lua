@@ -57,6 +57,11 @@ local function at(value, step)
   return value
 end
 
+-- The first held-out episodes of a world.
+function household.held_out(of, count)
+  return household.sample(of, count, HELD_OUT, {})
+end
+
 -- The training episodes of a step.
 function household.episodes(option, step)
   local more = {}
@@ -87,8 +92,8 @@ function household.open(option)
   return { option = given, policy = policy, reasoner = reasoner, trainer = trainer, harm = { reasoner = reasoner, count = count } }
 end
 
--- Reads episodes greedily. Returns the figures, those of lib/harm.lua and their counts `n` too, and the batch.
-local function read(training, episodes)
+-- Reads episodes greedily; of `training` it takes `trainer` and `harm`. Returns the figures, those of lib/harm.lua and their counts `n` too, and the batch.
+function household.read(training, episodes)
   local batch = training.trainer:rollout { episodes = episodes, group = 1, temperature = 0 }
   local figures = measure.batch(batch)
   figures.n = measure.harm(figures, "", batch, episodes, training.harm).n
@@ -99,8 +104,8 @@ end
 -- and the batch.
 function household.measure(training)
   local count = training.option.held_out
-  local figures, batch = read(training, household.sample(world, count, HELD_OUT, {}))
-  figures.office = read(training, household.sample(office, (count + 1) // 2, HELD_OUT, {})).accuracy
+  local figures, batch = household.read(training, household.held_out(world, count))
+  figures.office = household.read(training, household.held_out(office, (count + 1) // 2)).accuracy
   return figures, batch
 end
 
@@ -108,7 +113,7 @@ end
 -- the texts tell, `kept` in those about facts that they do not touch; a large memory has more of the latter.
 function household.measure_at(training, size)
   local count = (training.option.held_out + 3) // 4
-  local figures, batch = read(training, household.sample(world, count, HELD_OUT, { full = 1, least = size, past = size }))
+  local figures, batch = household.read(training, household.sample(world, count, HELD_OUT, { full = 1, least = size, past = size }))
   local right, asked = { told = 0, kept = 0 }, { told = 0, kept = 0 }
   for _, rollout in ipairs(batch.rollouts) do
     for _, answer in ipairs(rollout.answers) do

@@ -76,7 +76,7 @@ return function(option)
       local text = describe(tools, written)
       system, tools = text == "" and system or system .. "\n\n" .. text, nil
     end
-    local user = memory(input, design.sections) .. "\n\nText:\n" .. input.chunk
+    local user = design.user and design.user(input) or memory(input, design.sections) .. "\n\nText:\n" .. input.chunk
     if plain then
       return system .. "\n\n" .. user .. "\n\nAnswer:\n"
     end

@@ -13,14 +13,8 @@
 -- The id comes last, so that a model that reads from left to right knows by then how well the item fits. There is a blank before each
 -- statement and each content, so that a word has the same tokens everywhere, and an item ends the way a call names it (see lib/wire.lua).
 
-local likeness = require "lib.likeness"
-local texts = require "lib.texts"
+local beside = require "lib.beside"
 local wire = require "lib.wire"
-
--- Two texts have in common the share of their words that both have, from 0 to 1, where a word counts one over the square root of the number
--- of items in view that have it. Up to three items are below a statement: the best, if it has at least `enough` in common with it, and of
--- those that have at least the share `alike` of what the best has, the most varied (see lib/likeness.lua).
-local enough, alike, most = 0.3, 0.5, 3
 
 -- The first byte of a word, or of the blank before it.
 local function start(text, word)
@@ -126,60 +120,13 @@ local function candidate(item, several, statement, weight)
   return (several and wire.several or "") .. table.concat(parts)
 end
 
--- The items below a statement. Among those that fit equally well the newest comes first.
-local function candidates(statement, items, weight)
-  local list = {}
-  for i, item in ipairs(items) do
-    local common, all = 0, item.weight
-    for word in pairs(statement.set) do
-      all = all + (weight[word] or 1)
-      common = common + (item.set[word] and weight[word] or 0)
-    end
-    list[i] = { item = item, words = item.words, common = 2 * common / all, several = false }
-  end
-  table.sort(list, function(a, b)
-    if a.common ~= b.common then
-      return a.common > b.common
-    end
-    return a.item.id > b.item.id
-  end)
-  local good, best = {}, {}
-  for _, one in ipairs(list) do
-    if one.common >= math.max(enough, alike * list[1].common) then
-      good[#good + 1] = one
-    end
-  end
-  for i, one in ipairs(likeness.varied(statement.words, good, 0)) do
-    best[i] = i <= most and one or nil
-  end
-  return best
-end
-
 -- `input.memory` lists the items in view, `input.chunk` is the text.
 return function(input)
-  local items, weight = {}, {}
-  for i, item in ipairs(input.memory) do
-    local text = " " .. item.content
-    local list, set = likeness.words(text)
-    items[i] = { id = item.id, text = text, words = list, set = set, weight = 0 }
-    for word in pairs(set) do
-      weight[word] = (weight[word] or 0) + 1
-    end
-  end
-  for word, count in pairs(weight) do
-    weight[word] = count ^ -0.5
-  end
-  for _, item in ipairs(items) do
-    for word in pairs(item.set) do
-      item.weight = item.weight + weight[word]
-    end
-  end
   local lines = {}
-  for i, text in ipairs(texts.statements(input.chunk)) do
-    local statement = { text = " " .. text }
-    statement.words, statement.set = likeness.words(statement.text)
+  local statements, weight = beside.of(input.memory, input.chunk)
+  for i, statement in ipairs(statements) do
     lines[#lines + 1] = string.format("%d", i) .. statement.text
-    for _, one in ipairs(candidates(statement, items, weight)) do
+    for _, one in ipairs(statement.items) do
       lines[#lines + 1] = candidate(one.item, one.several, statement, weight)
     end
   end

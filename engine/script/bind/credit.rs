@@ -44,6 +44,17 @@ record! {
     }
 }
 
+impl Given {
+    /// The batches to learn from.
+    pub(crate) fn batches(&self) -> mlua::Result<&[Tab]> {
+        match (&self.batch, &self.batches) {
+            (Some(one), None) => Ok(std::slice::from_ref(one)),
+            (None, Some(several)) if !several.is_empty() => Ok(several),
+            _ => Err(mlua::Error::runtime("an update needs either 'batch' or 'batches'")),
+        }
+    }
+}
+
 /// What an update needs of a batch; its rollouts are the script's.
 struct Kept {
     id: u64,
@@ -85,14 +96,9 @@ impl Batches {
         Ok(())
     }
 
-    /// The turns of `batch`, or of all `batches` in order, their rollouts and episodes numbered consecutively.
-    pub(crate) fn chosen(&mut self, given: &Given) -> mlua::Result<Chosen> {
+    /// The turns of batches in order, their rollouts and episodes numbered consecutively.
+    pub(crate) fn chosen(&mut self, tables: &[Tab]) -> mlua::Result<Chosen> {
         let wrong = |text: &str| mlua::Error::runtime(text);
-        let tables = match (&given.batch, &given.batches) {
-            (Some(one), None) => std::slice::from_ref(one),
-            (None, Some(several)) if !several.is_empty() => several.as_slice(),
-            _ => return Err(wrong("an update needs either 'batch' or 'batches'")),
-        };
         let mut chosen = Chosen { turns: Vec::new(), temperature: 1.0, states: Vec::new() };
         let mut episodes = 0;
         for (i, table) in tables.iter().enumerate() {

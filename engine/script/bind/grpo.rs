@@ -117,6 +117,16 @@ record! {
         seed: i64 = 0,
         /// share of the questions at the end that is drawn, the same questions for a group
         question_share: f64 = 1.0,
+        /// answers in the policy's place, for `imitate`; `input` is the prompt function's, with `episode`, the number of the episode, and
+        /// `prompt`
+        teacher: Option<Callback> as PROMPT,
+    }
+
+    struct Imitate {
+        /// what `rollout` returned since the last update
+        batch: Tab as BATCH,
+        /// learning rate of this update
+        lr: Option<f32>,
     }
 }
 
@@ -179,12 +189,24 @@ static TRAINER: Object = Object {
             }
         },
         method! {
-            /// Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages
-            /// of 1 for the steps to imitate and 0 for all others it is a supervised update.
+            /// Makes the answers of a batch likelier, whoever wrote them: a supervised update on the mean negative log-likelihood of their
+            /// tokens.
+            "imitate" (lua, mut this: Trainer, given: Imitate) -> BTreeMap<String, f64>: "figures of the update" {
+                let Trainer { policy, trainer, batches, .. } = &mut this.0;
+                let trainer = made_to_train(trainer).into_lua_err()?;
+                let chosen = batches.chosen(std::slice::from_ref(&given.batch))?;
+                if plan::alternates(&policy.model) {
+                    policy.release();
+                }
+                trainer.imitate(&policy.model, &chosen.turns, given.lr.unwrap_or(trainer.settings.lr)).into_lua_err()
+            }
+        },
+        method! {
+            /// Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i.
             "update" (lua, mut this: Trainer, given: credit::Given) -> BTreeMap<String, f64>: "figures of the update" {
                 let Trainer { policy, trainer, batches, grouping, .. } = &mut this.0;
                 let trainer = made_to_train(trainer).into_lua_err()?;
-                let chosen = batches.chosen(&given)?;
+                let chosen = batches.chosen(given.batches()?)?;
                 let credit = chosen.credit(lua, &given, *grouping)?;
                 let lr = given.lr.unwrap_or(trainer.settings.lr);
                 if plan::alternates(&policy.model) {
@@ -295,7 +317,8 @@ impl Trainer {
         };
         let tasks = given.episodes.iter().enumerate().map(task).collect::<mlua::Result<Vec<_>>>()?;
         self.policy.reserve(self.work.room()).into_lua_err()?;
-        let mut manager = rollout::Scripted::new(lua, &self.contract, self.policy.model.tokenizer.guard(), tasks.len() * group)?;
+        let manager = rollout::Scripted::new(lua, &self.contract, self.policy.model.tokenizer.guard(), tasks.len() * group)?;
+        let mut manager = manager.taught(given.teacher.as_ref(), group);
         let request = Request {
             tasks: &tasks,
             group,

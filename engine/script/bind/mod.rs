@@ -16,7 +16,7 @@ mod reasoners;
 pub(crate) mod require;
 mod reward;
 mod rollout;
-mod run;
+pub(crate) mod run;
 mod schedule;
 pub(crate) mod session;
 mod sft;

@@ -7,7 +7,7 @@ use mlua::{AnyUserData, Function, Lua, Table, Value};
 use super::dialect::Dialect;
 use crate::api::arguments::checked;
 use crate::api::lua::{Written, write};
-use crate::api::{Any, Handed, Handle, Kind, message, must_pass};
+use crate::api::{Any, Callback, Handed, Handle, Kind, message, must_pass};
 use finemem::Error;
 use finemem::memory::calls::Parsed;
 use finemem::memory::{Item, Items, Store};
@@ -65,12 +65,27 @@ pub(crate) struct Scripted<'a> {
     /// For each rollout, what the tools of the current step are told about it.
     turns: Vec<Option<(usize, Table)>>,
     tables: Written,
+    teacher: Option<Teacher>,
+}
+
+/// Who answers in the policy's place.
+struct Teacher {
+    answer: Function,
+    /// Rollouts of each episode.
+    group: usize,
+    /// The input of the last prompt.
+    input: Option<Table>,
 }
 
 impl<'a> Scripted<'a> {
     pub(crate) fn new(lua: &'a Lua, contract: &'a Contract, guard: &'a Guard, rollouts: usize) -> mlua::Result<Self> {
         let memories = (0..rollouts).map(|_| lua.create_userdata(Handle(Store::new()))).collect::<mlua::Result<_>>()?;
-        Ok(Self { lua, contract, guard, memories, turns: vec![None; rollouts], tables: Written::default() })
+        Ok(Self { lua, contract, guard, memories, turns: vec![None; rollouts], tables: Written::default(), teacher: None })
+    }
+
+    /// A function of the prompt's input answers in the policy's place. There are `group` rollouts of each episode.
+    pub(crate) fn taught(self, answer: Option<&Callback>, group: usize) -> Self {
+        Self { teacher: answer.map(|answer| Teacher { answer: answer.0.clone(), group, input: None }), ..self }
     }
 
     /// The table of a finished batch.
@@ -189,7 +204,17 @@ impl Manager for Scripted<'_> {
             input.raw_set("last", self.marked(&last)?.unwrap_or(last))?;
         }
         input.raw_set("tools", &self.contract.tool_tables)?;
+        if let Some(teacher) = &mut self.teacher {
+            teacher.input = Some(input.clone());
+        }
         self.contract.prompt.call(input)
+    }
+
+    fn teach(&mut self, at: &At<'_>, prompt: &str) -> mlua::Result<Option<String>> {
+        let Some(Teacher { answer, group, input: Some(input) }) = &self.teacher else { return Ok(None) };
+        input.raw_set("episode", at.rollout / group + 1)?;
+        input.raw_set("prompt", prompt)?;
+        answer.call(input).map(Some)
     }
 
     fn parse(&mut self, answer: &str, tools: &[&str]) -> mlua::Result<Parsed> {

@@ -226,6 +226,28 @@ fn part(trainer: &Any, mut act: impl FnMut(&mut dyn Checkpoint) -> Result<()>) -
     }
 }
 
+/// From which time on work is long enough to be shown, and how often it is; on a bar more often.
+const LONG: Duration = Duration::from_secs(10);
+const OFTEN: Duration = Duration::from_millis(250);
+
+/// Shows what the session's long work is at: on the run's bar, or as a line every ten seconds.
+pub(crate) fn watch(session: &Rc<Session>) {
+    let (session, mut last) = (Rc::downgrade(session), Instant::now());
+    finemem::progress::listen(move |progress| {
+        let Some(session) = session.upgrade().filter(|_| last.elapsed() >= OFTEN) else { return };
+        let run = session.run.borrow();
+        let run = run.as_ref().and_then(|run| run.try_borrow().ok());
+        if let Some(bar) = run.as_ref().and_then(|run| run.visible_bar()) {
+            bar.set_message(progress.to_string());
+        } else if progress.time >= LONG && last.elapsed() >= LONG {
+            eprintln!("  {progress}");
+        } else {
+            return;
+        }
+        last = Instant::now();
+    });
+}
+
 /// Opens a run and makes it the one that the session logs to.
 fn open(session: &Session, path: Option<PathBuf>, resume: bool, seed: Option<u64>, settings: Json) -> Result<Rc<RefCell<OpenRun>>> {
     if let Some(open) = session.run.borrow().as_ref() {
@@ -332,6 +354,11 @@ impl OpenRun {
         if step >= total {
             bar.finish();
         }
+    }
+
+    /// The bar, if there is one that somebody sees.
+    fn visible_bar(&self) -> Option<&ProgressBar> {
+        self.bar.as_ref().filter(|bar| !bar.is_hidden())
     }
 
     /// Runs `print` so that it does not break the bar.

@@ -664,11 +664,22 @@ local GrpoTrainer = {}
 ---@field temperature? number 0 is greedy; by default the trainer's
 ---@field seed? integer a different seed gives different samples at the same update (default 0)
 ---@field question_share? number share of the questions at the end that is drawn, the same questions for a group (default 1)
+---@field teacher? fun(input: table): string answers in the policy's place, for `imitate`; `input` is the prompt function's, with `episode`, the number of the episode, and `prompt`
 
 ---Lets the policy read episodes chunk by chunk and manage a memory for each, then has the reasoner answer their questions.
 ---@param arguments fm.GrpoTrainer.rollout.arguments
 ---@return fm.Batch # the batch: `rollouts[i]` with steps, answers and memory
 function GrpoTrainer:rollout(arguments) end
+
+---The arguments of `GrpoTrainer:imitate`.
+---@class (exact) fm.GrpoTrainer.imitate.arguments
+---@field batch fm.Batch what `rollout` returned since the last update
+---@field lr? number learning rate of this update
+
+---Makes the answers of a batch likelier, whoever wrote them: a supervised update on the mean negative log-likelihood of their tokens.
+---@param arguments fm.GrpoTrainer.imitate.arguments
+---@return table<string, number> # figures of the update
+function GrpoTrainer:imitate(arguments) end
 
 ---The arguments of `GrpoTrainer:update`.
 ---@class (exact) fm.GrpoTrainer.update.arguments
@@ -682,7 +693,7 @@ function GrpoTrainer:rollout(arguments) end
 ---@field scale_rewards? boolean whether advantages are divided by the group's deviation; by default the trainer's
 ---@field lr? number learning rate of this update
 
----Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i. With advantages of 1 for the steps to imitate and 0 for all others it is a supervised update.
+---Improves the policy by the rewards or advantages of rollouts. In all lists, `[i][t]` is step t of rollout i.
 ---@param arguments? fm.GrpoTrainer.update.arguments
 ---@return table<string, number> # figures of the update
 function GrpoTrainer:update(arguments) end

@@ -66,5 +66,5 @@ fn a_name_decides() {
     let read = calls.read("{\"name\": \"a\", \"parameters\": {\"x\": 1}}").unwrap();
     assert_eq!((read.calls[0].name.as_deref(), &read.calls[0].arguments), (Some("a"), &json!({ "x": 1 })));
     let error = Calls::of(&template, Some("llama")).err().unwrap().to_string();
-    assert_eq!(error, "there is no dialect 'llama'; there are atommem, hermes, llama3, mem_alpha, whole");
+    assert_eq!(error, "there is no dialect 'llama'; there are atommem, hermes, lines, llama3, mem_alpha, whole");
 }
