@@ -9,7 +9,7 @@ use super::learner::{self, Budget, Learner, Loss, Report, Sample};
 use super::log::Checkpoint;
 use super::losses::Recipe;
 use super::optimizer::{Optimizer, Settings as AdamSettings, expect_trainable};
-use super::{plan, sft};
+use super::sft;
 use crate::error::{Error, Result};
 use crate::model::{Model, Weights};
 use crate::ops::policy_loss::{Form, Level, TERMS};
@@ -113,7 +113,7 @@ pub type Stats = BTreeMap<String, f64>;
 pub struct Grpo {
     /// Its settings.
     pub settings: Settings,
-    /// `None` between updates if sampling needs its memory.
+    /// `None` before the first update, and after [`Grpo::release`].
     learner: Option<Learner>,
     advantages: Advantages,
     optimizer: Optimizer,
@@ -139,6 +139,11 @@ impl Grpo {
             settings,
             updates: 0,
         })
+    }
+
+    /// Frees the memory of updates, which the next one allocates again.
+    pub fn release(&mut self) {
+        self.learner = None;
     }
 
     /// Number of updates done.
@@ -174,7 +179,6 @@ impl Grpo {
             stats.insert("kl".into(), kl);
         }
         if samples.is_empty() {
-            self.learner = self.learner.take().filter(|_| !plan::alternates(policy));
             return Ok(stats);
         }
         let size = samples.len().div_ceil(s.minibatches.max(1));
@@ -199,7 +203,7 @@ impl Grpo {
         }
         let report = learner.finish(policy)?;
         stats.insert("num_tokens_shared".into(), report.shared as f64);
-        self.learner = (!plan::alternates(policy)).then_some(learner);
+        self.learner = Some(learner);
         if report.norms.iter().any(|n| !n[0].is_finite()) {
             return Err(not_finite());
         }
@@ -226,7 +230,7 @@ impl Grpo {
         learner.run(policy, &samples, Loss::Weighted, 1.0, Some(&self.optimizer.grads))?;
         learner.step(policy, &mut self.optimizer, lr)?;
         let report = learner.finish(policy)?;
-        self.learner = (!plan::alternates(policy)).then_some(learner);
+        self.learner = Some(learner);
         if !report.norms[0][0].is_finite() {
             return Err(not_finite());
         }

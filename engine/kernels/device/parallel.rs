@@ -158,11 +158,10 @@ pub fn start_threads() {
     if possible < wanted {
         // The system counts threads for a moment after they ended.
         thread::sleep(Duration::from_millis(50));
-        let fewer = rayon::ThreadPoolBuilder::new().num_threads(possible.max(1));
-        let fewer = if possible < 2 { fewer.use_current_thread() } else { fewer };
-        // An error says that there are threads already.
-        let _ = fewer.build_global();
     }
+    // The calling thread is one of them: it then begins a twin's work itself, where it would else wake another thread for it and sleep. An
+    // error says that there are threads already.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(possible.clamp(1, wanted)).use_current_thread().build_global();
 }
 
 /// How many of these threads can be started.

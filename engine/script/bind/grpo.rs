@@ -316,7 +316,13 @@ impl Trainer {
             rollout::Given::task(read.map_err(mlua::Error::runtime)?)
         };
         let tasks = given.episodes.iter().enumerate().map(task).collect::<mlua::Result<Vec<_>>>()?;
-        self.policy.reserve(self.work.room()).into_lua_err()?;
+        // A teacher answers without sampling.
+        if given.teacher.is_none() {
+            if let Some(trainer) = self.trainer.as_mut().filter(|_| plan::alternates(&self.policy.model)) {
+                trainer.release();
+            }
+            self.policy.reserve(self.work.room()).into_lua_err()?;
+        }
         let manager = rollout::Scripted::new(lua, &self.contract, self.policy.model.tokenizer.guard(), tasks.len() * group)?;
         let mut manager = manager.taught(given.teacher.as_ref(), group);
         let request = Request {
