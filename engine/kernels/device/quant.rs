@@ -3,6 +3,8 @@
 //! A row of a matrix is a sequence of blocks, so its length is a multiple of theirs. The layouts are those of llama.cpp's
 //! `ggml-common.h`, and the numbers are those that the `gguf` package's `dequantize` returns, bit for bit.
 
+use std::hint::black_box;
+
 use half::f16;
 
 use super::dots::{LANES, add_product};
@@ -116,10 +118,14 @@ pub(crate) const UNIT: usize = 32;
 
 /// 32 numbers of a block: `q · scale + offset`, with a scale for each half.
 pub(crate) struct Unit<F> {
-    pub(crate) q: [[F; LANES]; UNIT / LANES],
+    pub(crate) q: Codes,
     pub(crate) scale: [F; 2],
     pub(crate) offset: F,
 }
+
+/// The whole numbers of a unit. Bytes, made in loops over arrays of fixed length, compile to vector code; `map` and `from_fn` over as many
+/// elements do not.
+type Codes = [i8; UNIT];
 
 /// How the bytes of a block are laid out.
 pub(crate) trait Layout {
@@ -134,13 +140,15 @@ pub(crate) trait Layout {
 }
 
 impl<F: Float> Unit<F> {
-    /// The numbers.
+    /// The numbers of one of its vectors.
     #[inline(always)]
-    fn numbers<L: Layout>(&self) -> [[F; LANES]; UNIT / LANES] {
-        std::array::from_fn(|part| {
-            let scale = self.scale[part / 2];
-            self.q[part].map(|q| if L::OFFSET { q * scale + self.offset } else { q * scale })
-        })
+    fn vector<L: Layout>(&self, part: usize) -> [F; LANES] {
+        let (mut numbers, scale) = ([F::ZERO; LANES], self.scale[part / 2]);
+        for l in 0..LANES {
+            let q = F::from_i32(self.q[part * LANES + l].into());
+            numbers[l] = if L::OFFSET { q * scale + self.offset } else { q * scale };
+        }
+        numbers
     }
 }
 
@@ -148,7 +156,10 @@ impl<F: Float> Unit<F> {
 fn widen<F: Float, L: Layout>(blocks: &[u8], out: &mut [F]) {
     for (block, out) in blocks.chunks_exact(L::BYTES).zip(out.chunks_exact_mut(UNIT * L::UNITS)) {
         for (u, out) in out.as_chunks_mut::<UNIT>().0.iter_mut().enumerate() {
-            out.copy_from_slice(L::unit::<F>(block, u).numbers::<L>().as_flattened());
+            let unit = L::unit::<F>(block, u);
+            for (part, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+                *out = unit.vector::<L>(part);
+            }
         }
     }
 }
@@ -164,43 +175,82 @@ pub(crate) fn dots<F: Float, L: Layout, const FUSED: bool, const A: usize, const
     for block in 0..w[0].len() / L::BYTES {
         for u in 0..L::UNITS {
             let at = (block * L::UNITS + u) * (UNIT / LANES);
+            let a: [&[[F; LANES]; UNIT / LANES]; A] = a.map(|a| a[at..].first_chunk().expect("as long as the weight's rows"));
             for j in 0..W {
-                let numbers = L::unit::<F>(&w[j][block * L::BYTES..][..L::BYTES], u).numbers::<L>();
-                for i in 0..A {
-                    for (p, numbers) in numbers.iter().enumerate() {
-                        acc[i][j] = add_product::<F, F, FUSED>(acc[i][j], &a[i][at + p], numbers);
+                let unit = L::unit::<F>(&w[j][block * L::BYTES..][..L::BYTES], u);
+                for part in 0..UNIT / LANES {
+                    let numbers = unit.vector::<L>(part);
+                    for i in 0..A {
+                        acc[i][j] = add_product::<F, F, FUSED>(acc[i][j], &a[i][part], &numbers);
                     }
                 }
             }
         }
     }
-    acc.map(|acc| acc.map(|s| ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))))
+    // As in `super::dots::dots`.
+    black_box(acc).map(|acc| acc.map(|s| ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))))
 }
 
 /// The 16-bit float at a byte.
 #[inline(always)]
 fn half<F: Float>(block: &[u8], at: usize) -> F {
-    F::from_f16(f16::from_le_bytes([block[at], block[at + 1]]))
+    F::from_f16(f16::from_le_bytes(*bytes(block, at)))
 }
 
-/// `LANES` numbers made of a byte each.
+/// `N` bytes of a block from a place on, which are loaded at once.
 #[inline(always)]
-fn lanes<F: Float>(bytes: &[u8], number: impl Fn(usize, i32) -> i32) -> [F; LANES] {
-    let bytes: [u8; LANES] = std::array::from_fn(|l| bytes[l]);
-    std::array::from_fn(|l| F::from_i32(number(l, bytes[l].into())))
+fn bytes<const N: usize>(block: &[u8], at: usize) -> &[u8; N] {
+    block[at..].first_chunk().expect("inside the block")
 }
 
-/// A unit of four bits a number: the low ones of 16 bytes, then the high ones. `more(j, q)` makes a number of its bits.
+/// The low four bits of 16 bytes, then the high ones.
 #[inline(always)]
-fn nibbles<F: Float>(bytes: &[u8], more: impl Fn(usize, i32) -> i32) -> [[F; LANES]; 4] {
-    std::array::from_fn(|part| lanes(&bytes[part % 2 * LANES..], |l, q| more(part * LANES + l, if part < 2 { q & 15 } else { q >> 4 })))
+fn nibbles(bytes: &[u8; UNIT / 2]) -> Codes {
+    let mut q = [0; UNIT];
+    for i in 0..UNIT / 2 {
+        q[i] = (bytes[i] & 15) as i8;
+    }
+    for i in 0..UNIT / 2 {
+        q[UNIT / 2 + i] = (bytes[i] >> 4) as i8;
+    }
+    q
 }
 
-/// The bits of 32 numbers above their lowest four.
+/// The low or the high four bits of 32 bytes.
 #[inline(always)]
-fn high(block: &[u8], at: usize) -> impl Fn(usize, i32) -> i32 {
-    let bits = u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
-    move |j, q| q | ((bits >> j & 1) << 4) as i32
+fn half_bytes(bytes: &[u8; UNIT], high: bool) -> Codes {
+    let mut q = [0; UNIT];
+    for i in 0..UNIT {
+        q[i] = (if high { bytes[i] >> 4 } else { bytes[i] & 15 }) as i8;
+    }
+    q
+}
+
+/// `q` with the bits of 32 numbers above their lowest four.
+#[inline(always)]
+fn with_bits(mut q: Codes, bits: &[u8; 4]) -> Codes {
+    for i in 0..UNIT {
+        q[i] |= ((bits[i / 8] >> (i % 8) & 1) << 4) as i8;
+    }
+    q
+}
+
+/// `q` with two bits, or the one that `mask` leaves, of each byte above their lowest four.
+#[inline(always)]
+fn with_bytes(mut q: Codes, bytes: &[u8; UNIT], shift: usize, mask: u8) -> Codes {
+    for i in 0..UNIT {
+        q[i] |= ((bytes[i] >> shift & mask) << 4) as i8;
+    }
+    q
+}
+
+/// `q - less`.
+#[inline(always)]
+fn less(mut q: Codes, less: i8) -> Codes {
+    for q in &mut q {
+        *q -= less;
+    }
+    q
 }
 
 pub(crate) struct Q4_0;
@@ -211,7 +261,7 @@ impl Layout for Q4_0 {
 
     #[inline(always)]
     fn unit<F: Float>(block: &[u8], _: usize) -> Unit<F> {
-        Unit { q: nibbles(&block[2..], |_, q| q - 8), scale: [half(block, 0); 2], offset: F::ZERO }
+        Unit { q: less(nibbles(bytes(block, 2)), 8), scale: [half(block, 0); 2], offset: F::ZERO }
     }
 }
 
@@ -224,7 +274,7 @@ impl Layout for Q4_1 {
 
     #[inline(always)]
     fn unit<F: Float>(block: &[u8], _: usize) -> Unit<F> {
-        Unit { q: nibbles(&block[4..], |_, q| q), scale: [half(block, 0); 2], offset: half(block, 2) }
+        Unit { q: nibbles(bytes(block, 4)), scale: [half(block, 0); 2], offset: half(block, 2) }
     }
 }
 
@@ -236,8 +286,8 @@ impl Layout for Q5_0 {
 
     #[inline(always)]
     fn unit<F: Float>(block: &[u8], _: usize) -> Unit<F> {
-        let high = high(block, 2);
-        Unit { q: nibbles(&block[6..], |j, q| high(j, q) - 16), scale: [half(block, 0); 2], offset: F::ZERO }
+        let q = less(with_bits(nibbles(bytes(block, 6)), bytes(block, 2)), 16);
+        Unit { q, scale: [half(block, 0); 2], offset: F::ZERO }
     }
 }
 
@@ -250,7 +300,7 @@ impl Layout for Q5_1 {
 
     #[inline(always)]
     fn unit<F: Float>(block: &[u8], _: usize) -> Unit<F> {
-        Unit { q: nibbles(&block[8..], high(block, 4)), scale: [half(block, 0); 2], offset: half(block, 2) }
+        Unit { q: with_bits(nibbles(bytes(block, 8)), bytes(block, 4)), scale: [half(block, 0); 2], offset: half(block, 2) }
     }
 }
 
@@ -262,7 +312,10 @@ impl Layout for Q8_0 {
 
     #[inline(always)]
     fn unit<F: Float>(block: &[u8], _: usize) -> Unit<F> {
-        let q = std::array::from_fn(|part| lanes(&block[2 + part * LANES..], |_, q| (q as i8).into()));
+        let (mut q, codes) = ([0; UNIT], bytes::<UNIT>(block, 2));
+        for i in 0..UNIT {
+            q[i] = codes[i] as i8;
+        }
         Unit { q, scale: [half(block, 0); 2], offset: F::ZERO }
     }
 }
@@ -288,8 +341,7 @@ impl Layout for Q4K {
     #[inline(always)]
     fn unit<F: Float>(block: &[u8], unit: usize) -> Unit<F> {
         let (scale, offset) = six_bits(block, unit);
-        let bytes = &block[16 + unit / 2 * UNIT..][..UNIT];
-        let q = std::array::from_fn(|part| lanes(&bytes[part * LANES..], |_, q| if unit.is_multiple_of(2) { q & 15 } else { q >> 4 }));
+        let q = half_bytes(bytes(block, 16 + unit / 2 * UNIT), unit % 2 == 1);
         Unit { q, scale: [scale; 2], offset }
     }
 }
@@ -304,13 +356,7 @@ impl Layout for Q5K {
     #[inline(always)]
     fn unit<F: Float>(block: &[u8], unit: usize) -> Unit<F> {
         let (scale, offset) = six_bits(block, unit);
-        let (bytes, high) = (&block[48 + unit / 2 * UNIT..][..UNIT], &block[16..48]);
-        let q = std::array::from_fn(|part| {
-            lanes(&bytes[part * LANES..], |l, q| {
-                let low = if unit.is_multiple_of(2) { q & 15 } else { q >> 4 };
-                low | (i32::from(high[part * LANES + l]) >> unit & 1) << 4
-            })
-        });
+        let q = with_bytes(half_bytes(bytes(block, 48 + unit / 2 * UNIT), unit % 2 == 1), bytes(block, 16), unit, 1);
         Unit { q, scale: [scale; 2], offset }
     }
 }
@@ -325,13 +371,8 @@ impl Layout for Q6K {
     fn unit<F: Float>(block: &[u8], unit: usize) -> Unit<F> {
         // Half of the block, and which of the four units of the half.
         let (side, k) = (unit / 4, unit % 4);
-        let (low, high) = (&block[64 * side + k % 2 * UNIT..][..UNIT], &block[128 + UNIT * side..][..UNIT]);
-        let q = std::array::from_fn(|part| {
-            lanes(&low[part * LANES..], |l, q| {
-                let low = if k < 2 { q & 15 } else { q >> 4 };
-                (low | (i32::from(high[part * LANES + l]) >> (2 * k) & 3) << 4) - 32
-            })
-        });
+        let low = half_bytes(bytes(block, 64 * side + k % 2 * UNIT), k >= 2);
+        let q = less(with_bytes(low, bytes(block, 128 + UNIT * side), 2 * k, 3), 32);
         let d = half::<F>(block, 208);
         let scale = std::array::from_fn(|side_of| d * F::from_i32((block[192 + 8 * side + 2 * k + side_of] as i8).into()));
         Unit { q, scale, offset: F::ZERO }

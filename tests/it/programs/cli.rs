@@ -229,17 +229,53 @@ fn a_chat_answers_every_line() {
     assert_ne!(said, talk("2"));
 }
 
+/// Writes the tiny policy with a chat template to a folder.
+fn with_template(folder: &str) {
+    let (root, folder) = (std::path::Path::new(env!("CARGO_MANIFEST_DIR")), std::path::Path::new(folder));
+    std::fs::create_dir(folder).unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(root.join("models/tiny").join(name), folder.join(name)).unwrap();
+    }
+    std::fs::copy(root.join("tests/template/qwen3.jinja"), folder.join("chat_template.jinja")).unwrap();
+}
+
+#[test]
+fn a_warm_up_goes_on_where_it_was() {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/train_llm.lua");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let model = path("model");
+    with_template(&model);
+    let sizes = ["--episodes", "1", "--group", "2", "--held_out", "1", "--lora", "2", "--max_prompt", "1800", "--max_tokens", "240"];
+    let form = ["--data", "household", "--design", "beside", "--dialect", "lines", "--checkpoint", "1", "--warm_up_steps", "3"];
+    for (run, steps, stages) in [(path("both"), "1", 3), (path("warm"), "0", 2)] {
+        let files = ["run", script.to_str().unwrap(), "--device", "cpu", "--", "--model", &model, "--out", &run, "--steps", steps];
+        let trained = finemem(&[&files[..], &sizes, &form].concat());
+        let said = String::from_utf8_lossy(&trained.stdout).into_owned();
+        assert!(trained.status.success(), "{said}{}", String::from_utf8_lossy(&trained.stderr));
+        assert!(said.contains("accuracy untrained: ") && said.contains("after the warm-up"), "{said}");
+        let read = |file: &str| std::fs::read(std::path::Path::new(&run).join(file)).unwrap();
+        let (policy, figures) = (read("policy/adapter_model.safetensors"), read("metrics.jsonl"));
+        // The last step is done again: in one run the first after the warm-up, in the other the last of it.
+        let last = 3 + steps.parse::<usize>().unwrap();
+        std::fs::remove_dir_all(format!("{run}/checkpoints/step-{last:06}")).unwrap();
+        std::fs::remove_dir_all(format!("{run}/policy")).unwrap();
+        let resumed = finemem(&["run", "--device", "cpu", "--resume", &run]);
+        assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+        assert!(!String::from_utf8_lossy(&resumed.stdout).contains("measuring"), "what was measured is measured again");
+        assert_eq!(read("metrics.jsonl"), figures);
+        assert!(read("policy/adapter_model.safetensors") == policy, "another policy");
+        assert_eq!(String::from_utf8(read("stages.jsonl")).unwrap().lines().count(), stages);
+    }
+}
+
 #[test]
 fn a_published_folder_is_planned_trained_and_exported() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let (model, data, run, merged) = (path("model"), path("episodes.jsonl"), path("run"), path("merged"));
-    std::fs::create_dir(&model).unwrap();
-    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
-        std::fs::copy(root.join("models/tiny").join(name), std::path::Path::new(&model).join(name)).unwrap();
-    }
-    std::fs::copy(root.join("tests/template/qwen3.jinja"), std::path::Path::new(&model).join("chat_template.jinja")).unwrap();
+    with_template(&model);
     let episode = r#"{"id": "1", "source": "test", "chunks": ["The cat of Ana is Tom."], "questions": [{"question": "What is the cat of Ana?", "answers": ["Tom"]}]}"#;
     std::fs::write(&data, episode).unwrap();
     let sizes = ["--lora", "2", "--group", "2", "--prompt", "1500", "--completion", "8", "--device", "cpu"];

@@ -43,6 +43,7 @@ fn scripts_keep_their_word() {
         "plain",
         "harm",
         "audit",
+        "warm_up",
     ] {
         run(name);
     }
