@@ -2,6 +2,7 @@
 
 local fm = require "finemem"
 local arguments = require "lib.arguments"
+local designs = require "lib.designs"
 local dialects = require "lib.dialects"
 local episodes = require "lib.eval.episodes"
 local methods = require "lib.eval.methods"
@@ -18,6 +19,8 @@ readings.jsonl (what models did with each chunk), summary.json, and page.html, a
 `finemem-engine run --resume DIR` continues an evaluation that was stopped.]], reasoners.with {
   { "data", "FILE", nil, "a published file such as factconsolidation_6k.json, in any format that fm.data.open reads", required = true },
   { "policy", "DIR", "models/tiny", "a model folder, whose tokenizer also counts tokens; with none, only baselines are evaluated, and models/tiny counts" },
+  { "adapter", "DIR", nil, "an adapter of the policy, as train_llm.lua writes it" },
+  { "design", designs.names(), "flat", "the memory design of a policy with a chat template, a module of scripts/designs" },
   { "baselines", "NAMES", "no_memory,whole_context,bm25_chunks_2,bm25_chunks_10,add_everything,newest_wins", "baselines of scripts/baselines" },
   { "reasoner", "NAME", "extractive", "what answers: extractive, a model folder or NAME@http://…" },
   { "judge", "NAME", nil, "a model folder or NAME@http://…, for the metrics that need a judge" },
@@ -39,7 +42,7 @@ readings.jsonl (what models did with each chunk), summary.json, and page.html, a
 })
 
 local with_policy = option.policy ~= "none"
-local policy = fm.model.load { path = with_policy and option.policy or "models/tiny" }
+local policy = fm.model.load { path = with_policy and option.policy or "models/tiny", lora = with_policy and option.adapter or nil }
 local dialect
 if with_policy then
   print(policy)
@@ -64,7 +67,7 @@ end
 
 local began = fm.seconds {}
 local runs = methods.run_all(run, chosen, data, {
-  policy = policy, name = option.policy, dialect = dialect, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view,
+  policy = policy, name = option.adapter or option.policy, design = option.design, dialect = dialect, max_tokens = option.max_tokens > 0 and option.max_tokens or nil, view = option.view,
   view_items = option.view_items, max_prompt = option.max_prompt, window = option.window,
 }, { reasoner = reasoner, judge = judge, shown = option.shown, costly = option.reasoner ~= "extractive", stopped = "stopped; resume with: finemem-engine run --resume " .. run.path })
 report.all(run.path, runs, data, {

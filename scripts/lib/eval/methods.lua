@@ -113,10 +113,10 @@ local function memories_of(option, texts)
   if method.design then
     local policy = settings.policy or error(string.format("the method '%s' needs a policy", method.name), 0)
     local tokens = settings.max_tokens or reading.tokens(policy, method.answer_tokens)
-    local design = method.design { policy = policy, tokens = tokens, view = settings.view, view_items = settings.view_items, dialect = settings.dialect }
+    local design = method.design { policy = policy, tokens = tokens, view = settings.view, view_items = settings.view_items, design = settings.design, dialect = settings.dialect }
     local read, seconds = reading.read {
       episodes = texts, policy = policy, design = design, tokens = tokens, max_prompt = settings.max_prompt, shown = option.shown or 0,
-      file = option.file, name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items), design.dialect.name }, " "), said = progress,
+      file = option.file, name = table.concat({ method.name, settings.name or "", tostring(settings.view), tostring(settings.view_items), settings.design or "flat", design.dialect.name }, " "), said = progress,
       stop = option.stop,
     }
     return read, design.retrieval, seconds

@@ -6,6 +6,7 @@ mod generate;
 mod gguf;
 mod golden;
 mod gradients;
+mod llama;
 mod lora;
 mod published;
 mod python;

