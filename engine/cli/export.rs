@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     /// A model folder, or a GGUF file for llama.cpp.
     #[arg(long, default_value = "folder", value_parser = clap::builder::PossibleValuesParser::new(Format::NAMES))]
     format: String,
-    /// Number format of the weights: f32, f16 or bf16, in a GGUF file also q8_0 [default: the model's].
+    /// Number format of the weights: f32, f16 or bf16, in a GGUF file also q8_0 [default: the model's, or f32 if that is quantised].
     #[arg(long)]
     dtype: Option<String>,
     #[command(flatten)]
