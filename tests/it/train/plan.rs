@@ -49,6 +49,9 @@ fn actual(work: &Workload) -> u64 {
     // The second batch is larger than planned: what has no room waits.
     for batch in [1, 2] {
         let requests = requests(batch);
+        if plan::alternates(&model) {
+            trainer.release();
+        }
         let generator_now = generator.get_or_insert_with(|| Generator::new(&model).unwrap());
         generator_now.reserve(&model, work.room()).unwrap();
         let completions = generator_now.generate(&model, &requests, &options).unwrap();
