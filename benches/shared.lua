@@ -1,6 +1,6 @@
 -- Seconds of a training step on 64 sequences of 900 tokens, of which the first 600 are the same in all, or not.
 --
---   finemem-engine run benches/shared.lua
+--   finemem-engine run benches/shared.lua -- [micro_tokens]
 
 local fm = require "finemem"
 
@@ -29,7 +29,7 @@ local function sequences(shared)
   return list
 end
 
-local trainer = fm.sft.new { policy = policy, lr = 1e-4 }
+local trainer = fm.sft.new { policy = policy, lr = 1e-4, micro_tokens = tonumber(fm.args[1]) or 4096 }
 local times = {}
 for round = 0, 2 do
   for _, shared in ipairs { true, false } do
