@@ -97,13 +97,13 @@ local harm = {
   reasoner = reasoner, silent = option.reasoner ~= "extractive", retrieval = { top_k = option.top_k },
   count = function(text) return #policy:encode { text = text } end,
 }
-local stages = stages.open { path = run.path, episodes = source.held_out, training = { trainer = trainer, harm = harm } }
+local held_out = stages.open { path = run.path, episodes = source.held_out, training = { trainer = trainer, harm = harm } }
 local done, warm = run:restore { trainer = trainer }, option.warm_up_steps
 
 -- Both parts of the run, from where it is. False when somebody pressed Ctrl-C.
 local function train()
   if done == 0 then
-    stages.measure "untrained"
+    held_out.measure "untrained"
   end
   local warmed = done >= warm or warm_up.run {
     trainer = trainer, run = run, done = done, steps = warm, total = warm + option.steps, teacher = option.teacher or source.teacher,
@@ -116,7 +116,7 @@ local function train()
     return false
   elseif warm > 0 and done <= warm then
     policy:save { path = run.path .. "/warm_start", dtype = lora and "f32" or "bf16" }
-    stages.measure "after the warm-up"
+    held_out.measure "after the warm-up"
   end
   local rate = fm.schedule.warm_up { to = option.lr, steps = option.warm_up * option.steps }
   return loop.run {
@@ -135,9 +135,9 @@ end
 if train() then
   policy:save { path = run.path .. "/policy", dtype = lora and "f32" or "bf16" }
   if option.steps > 0 then
-    stages.measure "after training"
+    held_out.measure "after training"
   end
-  stages.report()
+  held_out.report()
   print("written: " .. run.path .. (lora and "/policy, an adapter in PEFT's layout" or "/policy"))
 else
   print("stopped; resume with: finemem-engine run --resume " .. run.path)
