@@ -196,14 +196,14 @@ pub fn play<M: Manager>(policy: &dyn Sample, manager: &mut M, reasoner: &dyn Rea
     Ok(batch)
 }
 
-/// A teacher's answer as a completion. The policy has not sampled it, so its log-probabilities are 0.
+/// A teacher's answer as a completion. The policy has not sampled it, so it has no log-probabilities.
 fn completion(policy: &dyn Sample, answer: &str, longest: usize) -> Result<Completion> {
     let mut tokens = policy.encode(answer)?;
     tokens.extend(policy.end());
     if tokens.len() > longest {
         return Err(Error::argument(format!("the teacher's answer has {} tokens, and max_tokens is {longest}", tokens.len())));
     }
-    Ok(Completion { logprobs: vec![0.0; tokens.len()], tokens, finish: Finish::Stop })
+    Ok(Completion { logprobs: Vec::new(), tokens, finish: Finish::Stop })
 }
 
 /// All rollouts before their first step. All rollouts of an episode draw the same questions.

@@ -68,6 +68,12 @@ impl Credit {
         if turns.is_empty() {
             return Err(Error::argument("the batch has no step to learn from"));
         }
+        if let Some(turn) = turns.iter().find(|turn| turn.logprobs.len() != turn.completion.len()) {
+            return Err(Error::argument(format!(
+                "{} was answered by a teacher, not sampled: such a batch can only be imitated",
+                place(turn)
+            )));
+        }
         let finite = |what: &str, values: &Option<Vec<f32>>| {
             let Some(values) = values else { return Ok(()) };
             if values.len() != turns.len() {
@@ -205,7 +211,7 @@ impl Grpo {
         stats.insert("num_tokens_shared".into(), report.shared as f64);
         self.learner = Some(learner);
         if report.norms.iter().any(|n| !n[0].is_finite()) {
-            return Err(not_finite());
+            return Err(Error::argument("the gradient is not finite; the weights are unchanged. Lower the learning rate"));
         }
         loss_stats(&samples, &report, size, &s.loss, &mut stats);
         Ok(stats)
@@ -223,17 +229,11 @@ impl Grpo {
         }
         let weights = |turn: &Turn| vec![-1.0 / tokens as f32; turn.completion.len()];
         let mut samples: Vec<Sample> = turns.iter().map(|turn| sample(turn, 0, Some(weights(turn)))).collect();
-        learner::sort(&mut samples);
         self.updates += 1;
         let mut learner = self.learner(policy, turns)?;
-        learner.begin(policy, &samples)?;
-        learner.run(policy, &samples, Loss::Weighted, 1.0, Some(&self.optimizer.grads))?;
-        learner.step(policy, &mut self.optimizer, lr)?;
-        let report = learner.finish(policy)?;
+        let report = sft::learn(&mut learner, &mut self.optimizer, policy, &mut samples, lr);
         self.learner = Some(learner);
-        if !report.norms[0][0].is_finite() {
-            return Err(not_finite());
-        }
+        let report = report?;
         let mut stats = batch_stats(turns);
         stats.extend([
             ("loss".into(), sft::loss(&samples, &report)),
@@ -286,10 +286,6 @@ impl Grpo {
         let divide = credit.divide_by_deviation.unwrap_or(loss.divide_by_deviation);
         Ok((self.advantages.compute(&rewards, &certain, &places, &credit.grouping, loss.baseline, divide)?, kl))
     }
-}
-
-fn not_finite() -> Error {
-    Error::argument("the gradient is not finite; the weights are unchanged. Lower the learning rate")
 }
 
 fn sample(turn: &Turn, index: u32, weights: Option<Vec<f32>>) -> Sample {

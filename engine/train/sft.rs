@@ -46,6 +46,23 @@ pub fn loss(samples: &[Sample], report: &Report) -> f64 {
     samples.iter().flat_map(|s| &s.weights).zip(&report.logprob).map(|(w, lp)| f64::from(*w) * f64::from(*lp)).sum()
 }
 
+/// One optimiser step on [`samples`], which are [sorted](learner::sort).
+///
+/// # Errors
+/// Samples that do not fit the model, or a gradient that is not finite. In the latter case the weights do not change.
+pub(super) fn learn(learner: &mut Learner, optimizer: &mut Optimizer, model: &Model, samples: &mut [Sample], lr: f32) -> Result<Report> {
+    learner::sort(samples);
+    learner.begin(model, samples)?;
+    learner.run(model, samples, Loss::Weighted, 1.0, Some(&optimizer.grads))?;
+    learner.step(model, optimizer, lr)?;
+    let report = learner.finish(model)?;
+    if report.norms[0][0].is_finite() {
+        return Ok(report);
+    }
+    let (step, loss) = (optimizer.steps, loss(samples, &report));
+    Err(Error::argument(format!("the gradient of step {step} is not finite (loss {loss}): lower the learning rate")))
+}
+
 record! {
     /// What a step did.
     #[derive(Copy)]
@@ -81,25 +98,14 @@ impl Supervised {
     /// # Errors Sequences that do not fit the model, or a loss that is not finite. In the latter case the weights do not change.
     pub fn step(&mut self, model: &Model, sequences: &[Weighted], lr: f32) -> Result<Stats> {
         let mut samples = samples(sequences)?;
-        learner::sort(&mut samples);
-        self.learner.begin(model, &samples)?;
-        self.learner.run(model, &samples, Loss::Weighted, 1.0, Some(&self.optimizer.grads))?;
-        self.learner.step(model, &mut self.optimizer, lr)?;
-        let report = self.learner.finish(model)?;
-        let stats = Stats {
+        let report = learn(&mut self.learner, &mut self.optimizer, model, &mut samples, lr)?;
+        Ok(Stats {
             loss: loss(&samples, &report),
             entropy: report.entropy.iter().map(|e| f64::from(*e)).sum::<f64>() / report.entropy.len().max(1) as f64,
             grad_norm: report.norms[0][0].into(),
             tokens: samples.iter().map(|s| s.tokens.len()).sum(),
             shared: report.shared,
-        };
-        if !stats.grad_norm.is_finite() {
-            return Err(Error::argument(format!(
-                "the gradient of step {} is not finite (loss {}): lower the learning rate",
-                self.optimizer.steps, stats.loss
-            )));
-        }
-        Ok(stats)
+        })
     }
 }
 

@@ -114,6 +114,16 @@ function loop.passes(episodes, count, seed)
   end
 end
 
+-- Writes a checkpoint of `option`'s trainer to its run where one is due: every `checkpoint` steps, at the `last` one, and where somebody
+-- pressed Ctrl-C. Returns whether somebody did.
+function loop.checkpoint(option, step, last)
+  local stop = fm.stopping {}
+  if stop or last or step % option.checkpoint == 0 then
+    option.run:checkpoint { step = step, trainer = option.trainer }
+  end
+  return stop
+end
+
 -- Trains from step `done + 1` to `steps`. `option`:
 --
 --   trainer, run     the trainer, and the folder of the run, restored to step `done`
@@ -166,10 +176,7 @@ function loop.run(option)
     if last and option.finish then
       return true
     end
-    local stop = fm.stopping {}
-    if stop or last or step % option.checkpoint == 0 then
-      run:checkpoint { step = step, trainer = trainer }
-    end
+    local stop = loop.checkpoint(option, step, last)
     if step == option.done + 1 and not option.title then
       print(string.format("memory: %s at most so far, %s planned", loop.size(trainer.peak), loop.size(trainer.planned)))
     end

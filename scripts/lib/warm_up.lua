@@ -1,6 +1,7 @@
 -- Supervised steps on the calls of a teacher. A model that does not know the form of calls, or what they are for, earns no reward to learn from.
 
 local fm = require "finemem"
+local loop = require "lib.loop"
 local measure = require "lib.measure"
 
 local warm_up = {}
@@ -8,8 +9,11 @@ local warm_up = {}
 -- From this share of invalid calls on, reinforcement learning has little to compare (our choice).
 warm_up.invalid = 0.1
 
--- What a teacher's call leaves out of the engine's form.
-local keys = { memory_insert = { content = "content" }, memory_update = { memory_id = "id", new_content = "content" }, memory_delete = { memory_id = "id" }, memory_skip = {} }
+-- Where each argument of a tool stands in a teacher's call.
+local keys = {
+  memory_insert = { content = "content" }, memory_update = { memory_id = "id", new_content = "content" }, memory_delete = { memory_id = "id" },
+  memory_skip = {},
+}
 
 -- The text of calls, each { statement, tool, id, content }, as the dialect writes them.
 function warm_up.text(calls, dialect)
@@ -54,11 +58,7 @@ function warm_up.run(option)
       text = string.format("warm-up: loss %.3f  teacher's accuracy %.3f  %.0f tokens/s, %.0f %% of them shared", stats.loss, figures.accuracy,
         stats.num_tokens / spent, 100 * stats.num_tokens_shared / stats.num_tokens),
     }
-    local stop = fm.stopping {}
-    if stop or step == option.steps or step % option.checkpoint == 0 then
-      option.run:checkpoint { step = step, trainer = option.trainer }
-    end
-    if stop then
+    if loop.checkpoint(option, step, step == option.steps) then
       return false
     end
   end

@@ -235,7 +235,7 @@ fn with_bits(mut q: Codes, bits: &[u8; 4]) -> Codes {
     q
 }
 
-/// `q` with two bits, or the one that `mask` leaves, of each byte above their lowest four.
+/// `q` with the bits that `mask` leaves of each shifted byte above their lowest four.
 #[inline(always)]
 fn with_bytes(mut q: Codes, bytes: &[u8; UNIT], shift: usize, mask: u8) -> Codes {
     for i in 0..UNIT {

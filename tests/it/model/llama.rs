@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use finemem::device::{DType, Device};
-use finemem::generate::{Completion, Generator, Options, Request, Stream};
 use finemem::model::{Lora, Model};
 use finemem::train::learner::Budget;
 use finemem::train::optimizer::Settings;
 use finemem::train::sft::{Supervised, Weighted};
 use serde::Deserialize;
 
-use super::published::{cache, file, recorded};
+use super::published::{cache, file, greedy, recorded};
 
 const PACKAGE: &str = "xllamacpp==2026.10.11549";
 const TOKENS: usize = 32;
@@ -52,10 +51,7 @@ fn llama(package: &Path, file: &Path, prompt: &str) -> Said {
 
 fn ours(file: &Path, prompt: &str) -> (String, Vec<f32>) {
     let model = Model::load_as(file, &Device::cpu(), None).expect("what was exported");
-    let request = Request { prompt: model.tokenizer.encode(prompt).expect("tokens"), streams: vec![Stream::new(1, 1, [0, 0, 0])] };
-    let options = Options { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: TOKENS, stop: Vec::new() };
-    let completion: Completion =
-        Generator::new(&model).expect("memory").generate(&model, &[request], &options).expect("tokens").remove(0).remove(0);
+    let completion = greedy(&model, &model.tokenizer.encode(prompt).expect("tokens"), TOKENS);
     (completion.text(&model).expect("a text"), completion.logprobs)
 }
 

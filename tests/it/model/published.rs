@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use finemem::device::{DType, Device, Quant};
-use finemem::generate::{Generator, Options, Request, Stream};
+use finemem::generate::{Completion, Generator, Options, Request, Stream};
 use finemem::model::{Chat, Lora, Model};
 use finemem::train::learner::{Budget, Learner};
 use finemem::train::optimizer::Settings;
@@ -87,10 +87,10 @@ fn logprobs(model: &Model, tokens: &[u32]) -> Vec<f32> {
     Learner::new(model, Budget::default(), false).expect("memory").score(model, &samples, 1.0).expect("log-probabilities").logprob
 }
 
-fn greedy(model: &Model, prompt: &[u32], tokens: usize) -> Vec<u32> {
+pub(super) fn greedy(model: &Model, prompt: &[u32], tokens: usize) -> Completion {
     let request = Request { prompt: prompt.to_vec(), streams: vec![Stream::new(1, 1, [0, 0, 0])] };
     let options = Options { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: tokens, stop: Vec::new() };
-    Generator::new(model).expect("memory").generate(model, &[request], &options).expect("tokens").remove(0).remove(0).tokens
+    Generator::new(model).expect("memory").generate(model, &[request], &options).expect("tokens").remove(0).remove(0)
 }
 
 /// The largest difference of log-probabilities; both are sums of f32 in another order.
@@ -107,7 +107,7 @@ fn check(device: &Device, dtype: Option<DType>) {
     let found = logprobs(&model, &recorded.tokens);
     let worst = found.iter().zip(&recorded.logprobs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(found.len() == recorded.logprobs.len() && worst < LOGPROB, "{}: off by {worst}", device.describe());
-    assert_eq!(greedy(&model, &recorded.prompt, recorded.greedy.len()), recorded.greedy, "{}", device.describe());
+    assert_eq!(greedy(&model, &recorded.prompt, recorded.greedy.len()).tokens, recorded.greedy, "{}", device.describe());
 }
 
 #[test]
